@@ -1,0 +1,78 @@
+//! What happens during a run, as values: `apply` sends them, `ui` shows them. No I/O.
+
+use std::time::Duration;
+
+use crate::plan::HostPlan;
+
+/// One thing that happened on one host.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Host name as in the inventory.
+    pub host: String,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// What can happen.
+#[derive(Debug, Clone)]
+pub enum EventKind {
+    /// A connection is being made.
+    Connecting,
+    /// The host is being read.
+    Reading,
+    /// The host was read; nothing is done to it yet.
+    Read,
+    /// The lock is held by another run; waiting.
+    Waiting {
+        /// Who holds it, since when, until when: one line.
+        holder: String,
+    },
+    /// A change begins.
+    ChangeStarted {
+        /// From 1.
+        number: usize,
+        /// How many there are on this host.
+        of: usize,
+        /// Kind and name.
+        what: String,
+    },
+    /// A line of output of the running step.
+    Output(String),
+    /// The change is done.
+    ChangeDone {
+        /// Kind and name.
+        what: String,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The host is read again.
+    Verifying,
+    /// The host is done.
+    Done {
+        /// How many changes were made.
+        changes: usize,
+    },
+    /// The host failed: it stays as it is until the next run.
+    Failed(Failure),
+}
+
+/// Why a host failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// During what: kind and name of a change, `connecting`, `reading`, `verifying`.
+    pub during: String,
+    /// One line: what went wrong.
+    pub message: String,
+    /// The command on the host, if one failed.
+    pub command: Option<String>,
+    /// Its last lines, secrets and escape sequences taken out.
+    pub output: Vec<String>,
+    /// What to do next.
+    pub help: Option<String>,
+    /// How many changes were done before.
+    pub done: usize,
+    /// After verification: what is still different.
+    pub remaining: Option<HostPlan>,
+    /// Another run holds the host's lock.
+    pub locked: bool,
+}

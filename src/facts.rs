@@ -1,0 +1,271 @@
+//! What was seen of a host, as values. "Could not read" ([`Known::Unread`]) is never "not there" ([`Known::Absent`]). No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::inventory::model::Scope;
+use crate::name::RemotePath;
+use crate::secret::Secret;
+
+/// The outcome of looking at one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known<T> {
+    /// It is there.
+    Present(T),
+    /// It was looked for and is not there.
+    Absent,
+    /// It could not be looked at; why, for the user.
+    Unread(String),
+}
+
+/// Why a diff cannot be made: a read that failed, or was never asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read {what}: {why}")]
+pub struct CannotTell {
+    /// The thing.
+    pub what: String,
+    /// The reason.
+    pub why: String,
+}
+
+impl<T> Known<T> {
+    /// The value if present, `None` if absent.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn read(&self, what: impl Into<String>) -> Result<Option<&T>, CannotTell> {
+        match self {
+            Self::Present(value) => Ok(Some(value)),
+            Self::Absent => Ok(None),
+            Self::Unread(why) => Err(CannotTell { what: what.into(), why: why.clone() }),
+        }
+    }
+}
+
+/// What a plan must know of a host: resources add to it, one script answers all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProbeSpec {
+    /// Paths whose kind, mode and owner are asked for; `true`: a regular file's content too.
+    pub paths: BTreeMap<RemotePath, bool>,
+    /// Packages.
+    pub packages: BTreeSet<String>,
+    /// Systemd units.
+    pub units: BTreeSet<String>,
+    /// Whether Docker is asked at all.
+    pub docker: bool,
+    /// Containers by name.
+    pub containers: BTreeSet<String>,
+    /// Images by reference; `true`: the registry's digest too.
+    pub images: BTreeMap<String, bool>,
+    /// nftables tables as `FAMILY NAME`.
+    pub nft_tables: BTreeSet<String>,
+}
+
+impl ProbeSpec {
+    /// Asks for kind, mode and owner.
+    pub fn stat(&mut self, path: &RemotePath) {
+        self.paths.entry(path.clone()).or_insert(false);
+    }
+
+    /// Asks for the content too.
+    pub fn content(&mut self, path: &RemotePath) {
+        self.paths.insert(path.clone(), true);
+    }
+}
+
+/// What was seen of one host.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The system.
+    pub system: SystemFacts,
+    /// By path.
+    pub paths: BTreeMap<RemotePath, Known<PathFact>>,
+    /// By package name.
+    pub packages: BTreeMap<String, Known<PackageFact>>,
+    /// By unit name.
+    pub units: BTreeMap<String, Known<UnitFact>>,
+    /// By container name.
+    pub containers: BTreeMap<String, Known<serde_json::Value>>,
+    /// By image reference.
+    pub images: BTreeMap<String, Known<ImageFact>>,
+    /// By `FAMILY NAME`.
+    pub nft_tables: BTreeMap<String, Known<String>>,
+    /// Docker's engine.
+    pub docker: Option<Known<DockerFact>>,
+    /// Runner records in GitLab, by id, as far as they were asked for. `Absent`: GitLab says 404.
+    pub records: BTreeMap<u64, Known<RunnerRecord>>,
+    /// Records that carry the marker of a runner spec of this host, by spec name; asked for where config.toml does not
+    /// name a record. Sorted; empty: none.
+    pub marked: BTreeMap<String, Known<Vec<u64>>>,
+    /// CI/CD variables.
+    pub variables: BTreeMap<VariableKey, Known<VariableFact>>,
+}
+
+/// Which CI/CD variable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VariableKey {
+    /// Where it lives.
+    pub scope: Scope,
+    /// Its key.
+    pub key: String,
+    /// `*` for instance variables.
+    pub environment_scope: String,
+}
+
+/// A CI/CD variable in GitLab.
+#[derive(Debug, Clone)]
+pub struct VariableFact {
+    /// Its value; `None`: hidden, GitLab does not tell.
+    pub value: Option<Secret>,
+    /// Only for protected refs.
+    pub protected: bool,
+    /// Masked in job logs.
+    pub masked: bool,
+    /// Not expanded.
+    pub raw: bool,
+    /// `variable_type` is `file`.
+    pub file: bool,
+}
+
+/// A runner record, as `GET /runners/:id` gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnerRecord {
+    /// Id.
+    pub id: u64,
+    /// `instance_type`, `group_type`, `project_type`.
+    pub runner_type: String,
+    /// Description.
+    pub description: String,
+    /// Tags, sorted.
+    pub tag_list: Vec<String>,
+    /// Takes untagged jobs.
+    pub run_untagged: bool,
+    /// Locked to its projects.
+    pub locked: bool,
+    /// `ref_protected` or `not_protected`.
+    pub access_level: String,
+    /// Takes no jobs.
+    pub paused: bool,
+    /// Seconds.
+    pub maximum_timeout: Option<u64>,
+    /// The note, with rprov's marker if it is one of ours.
+    pub maintenance_note: String,
+    /// Full paths of the groups (for a group runner: its owner).
+    pub groups: Vec<String>,
+    /// Full paths of the projects.
+    pub projects: Vec<String>,
+}
+
+/// What is always asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SystemFacts {
+    /// `ID` of os-release, e.g. `debian`.
+    pub os: String,
+    /// `VERSION_ID` of os-release, e.g. `12`.
+    pub os_version: String,
+    /// Whether the probe ran as root.
+    pub root: bool,
+    /// Whether systemd is the init system.
+    pub systemd: bool,
+    /// Whether `apt-get` is there.
+    pub apt: bool,
+    /// The host's clock in seconds since 1970 when the probe ran.
+    pub now: i64,
+    /// The address that this connection comes from, as the host sees it (`SSH_CONNECTION`).
+    pub peer: Option<String>,
+}
+
+/// A path that exists.
+#[derive(Debug, Clone)]
+pub struct PathFact {
+    /// What it is.
+    pub kind: PathKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// User name, or number if it has no name.
+    pub user: String,
+    /// Group name, or number if it has no name.
+    pub group: String,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i128,
+    /// The content if it was asked for and this is a regular file. May hold secrets, so it is one.
+    pub content: Option<Known<Content>>,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Link,
+    /// Anything else.
+    Other,
+}
+
+/// A file's bytes.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// UTF-8.
+    Text(Secret),
+    /// Not UTF-8: only the digest is kept.
+    Binary,
+}
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.same_as(b),
+            (Self::Binary, Self::Binary) => true,
+            _ => false,
+        }
+    }
+}
+impl Eq for Content {}
+
+/// An installed package, or the remains of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageFact {
+    /// Version.
+    pub version: String,
+    /// Fully installed (dpkg: `install ok installed`); otherwise dpkg's own words stand in [`PackageFact::status`].
+    pub installed: bool,
+    /// dpkg's status words, e.g. `install ok half-configured`.
+    pub status: String,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitFact {
+    /// `enabled`, `disabled`, `masked`, `static`, … ("" if systemd does not say).
+    pub enabled: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// When it last became active, nanoseconds since 1970; `None` if it never did in this boot.
+    pub active_since_ns: Option<i128>,
+    /// When its state last changed (a reload counts), nanoseconds since 1970.
+    pub changed_ns: Option<i128>,
+    /// systemd knows of a unit file newer than the one it has loaded.
+    pub needs_daemon_reload: bool,
+}
+
+/// A running Docker engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerFact {
+    /// Its version.
+    pub version: String,
+    /// Jobs running now: different job ids among running containers that GitLab Runner made.
+    pub jobs: usize,
+}
+
+/// An image on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFact {
+    /// The image's id (`sha256:…`).
+    pub id: String,
+    /// `NAME@sha256:…` digests under which it was pulled.
+    pub repo_digests: Vec<String>,
+    /// The digest that the registry has under this reference now, if it was asked for and answered.
+    pub registry: Option<Known<String>>,
+}

@@ -1,0 +1,1 @@
+//! Scripts on this machine.

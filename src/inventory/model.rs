@@ -1,0 +1,420 @@
+//! The inventory as resolved: one complete [`HostSpec`] per host, layers merged, templates rendered, secrets still by
+//! name. Every managed thing keeps the place in the user's files that asked for it. Data only.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use crate::diagnostic::{Diagnostic, Sources, Span};
+use crate::name::RemotePath;
+use crate::secret::SecretId;
+use crate::text::Text;
+
+/// Everything that the user's files say.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The GitLab that runners belong to; without it, runners cannot be declared.
+    pub gitlab: Option<GitlabSpec>,
+    /// Hosts in the order of the file.
+    pub hosts: Vec<HostSpec>,
+    /// Group names, for `--limit` and "did you mean".
+    pub groups: Vec<String>,
+    /// Where the secrets that this inventory names are to be read from.
+    pub secrets: BTreeMap<SecretId, SecretSource>,
+    /// Risks found while reading; errors are returned instead.
+    pub warnings: Vec<Diagnostic>,
+    /// The files' text, for messages.
+    pub sources: Sources,
+}
+
+/// Where a secret's value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// The kind and its argument.
+    pub kind: SecretKind,
+    /// Where the inventory names it.
+    pub origin: Span,
+}
+
+/// The three ways to name a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretKind {
+    /// An environment variable of rprov's.
+    Env(String),
+    /// A file on the controller (a relative path is relative to the inventory file); one trailing line break is dropped.
+    File(std::path::PathBuf),
+    /// A program on the controller and its arguments; its standard output, one trailing line break dropped.
+    Command(Vec<String>),
+}
+
+/// `gitlab:`
+#[derive(Debug, Clone)]
+pub struct GitlabSpec {
+    /// Base URL without `/api/v4`, without a trailing slash.
+    pub url: String,
+    /// The API token.
+    pub api_token: SecretId,
+    /// PEM text of a private CA, read from `ca_file`.
+    pub ca_pem: Option<String>,
+    /// `gitlab.variables`.
+    pub variables: Vec<VariableSpec>,
+    /// Where `gitlab:` stands.
+    pub origin: Span,
+}
+
+/// What a runner or a variable belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The whole GitLab.
+    Instance,
+    /// A group by full path.
+    Group(String),
+    /// A project by full path.
+    Project(String),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instance => f.write_str("instance"),
+            Self::Group(path) => write!(f, "group {path}"),
+            Self::Project(path) => write!(f, "project {path}"),
+        }
+    }
+}
+
+/// One of `gitlab.variables`.
+#[derive(Debug, Clone)]
+pub struct VariableSpec {
+    /// Where it lives.
+    pub scope: Scope,
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Text,
+    /// Only for protected refs. Default false.
+    pub protected: bool,
+    /// Masked in job logs. Default false.
+    pub masked: bool,
+    /// Not expanded. Default false.
+    pub raw: bool,
+    /// `file` instead of `env_var`. Default false.
+    pub file: bool,
+    /// Project and group only; `*` by default.
+    pub environment_scope: String,
+    /// `state: absent`.
+    pub absent: bool,
+    /// Where the entry stands.
+    pub origin: Span,
+}
+
+/// One host, complete.
+#[derive(Debug, Clone)]
+pub struct HostSpec {
+    /// The name in the inventory.
+    pub name: String,
+    /// Its groups, in order.
+    pub groups: Vec<String>,
+    /// How to reach it.
+    pub connection: Connection,
+    /// Packages to be there or not.
+    pub packages: Vec<PackageSpec>,
+    /// Directories to be there.
+    pub directories: Vec<DirectorySpec>,
+    /// Files to be there or not.
+    pub files: Vec<FileSpec>,
+    /// Docker, if managed (`docker:` given and `source` is not `none`).
+    pub docker: Option<DockerSpec>,
+    /// The gitlab-runner process, if managed.
+    pub manager: Option<ManagerSpec>,
+    /// Its runners, in order.
+    pub runners: Vec<RunnerSpec>,
+    /// Clean-up, if managed.
+    pub cleanup: Option<CleanupSpec>,
+    /// Firewall, if managed.
+    pub firewall: Option<FirewallSpec>,
+    /// Where the host stands.
+    pub origin: Span,
+}
+
+/// How a host is reached.
+#[derive(Debug, Clone)]
+pub enum Connection {
+    /// `connection: local`: this machine. Privileges as with SSH: root, or `become: sudo` without a password.
+    Local {
+        /// `become: sudo`.
+        sudo: bool,
+    },
+    /// SSH.
+    Ssh(SshSpec),
+}
+
+/// `ssh:`
+#[derive(Debug, Clone)]
+pub struct SshSpec {
+    /// Host name or address to connect to; the host's name by default.
+    pub address: String,
+    /// Port, 22 by default.
+    pub port: u16,
+    /// User; the local user's name by default (`None`).
+    pub user: Option<String>,
+    /// `become: sudo`.
+    pub sudo: bool,
+    /// Private key files (controller paths, `~` and relative-to-inventory already resolved). Empty: agent, then the usual ones.
+    pub identity_files: Vec<std::path::PathBuf>,
+    /// known_hosts files. Empty: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
+    pub known_hosts: Vec<std::path::PathBuf>,
+    /// Seconds until a connection attempt is given up; 10 by default.
+    pub connect_timeout: u64,
+    /// Where `ssh:` (or the host) stands.
+    pub origin: Span,
+}
+
+/// One of `packages`.
+#[derive(Debug, Clone)]
+pub struct PackageSpec {
+    /// The package's name.
+    pub name: String,
+    /// Exact version, if pinned.
+    pub version: Option<String>,
+    /// `state: absent`.
+    pub absent: bool,
+    /// Where the entry stands.
+    pub origin: Span,
+}
+
+/// One of `directories`.
+#[derive(Debug, Clone)]
+pub struct DirectorySpec {
+    /// Its path.
+    pub path: RemotePath,
+    /// Permission bits, 0o755 by default.
+    pub mode: u32,
+    /// `user` or `user:group`; `root:root` by default.
+    pub owner: Owner,
+    /// Where the entry stands.
+    pub origin: Span,
+}
+
+/// User and group names that own a file.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Owner {
+    /// User name.
+    pub user: String,
+    /// Group name.
+    pub group: String,
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self { user: "root".to_owned(), group: "root".to_owned() }
+    }
+}
+
+/// One of `files`.
+#[derive(Debug, Clone)]
+pub struct FileSpec {
+    /// Its path on the host.
+    pub path: RemotePath,
+    /// Its content, rendered; `None`: `state: absent`.
+    pub content: Option<Text>,
+    /// Permission bits; 0o644 by default, 0o600 if the content holds a secret.
+    pub mode: u32,
+    /// Owner.
+    pub owner: Owner,
+    /// Where the entry stands.
+    pub origin: Span,
+}
+
+/// `docker:`
+#[derive(Debug, Clone)]
+pub struct DockerSpec {
+    /// Where the engine comes from.
+    pub source: DockerSource,
+    /// daemon.json, if the inventory gives one.
+    pub daemon: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Images to be pulled in advance.
+    pub images: Vec<(String, Span)>,
+    /// Where `docker:` stands.
+    pub origin: Span,
+    /// Where `docker.daemon` stands.
+    pub daemon_origin: Span,
+}
+
+/// `docker.source`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DockerSource {
+    /// The distribution's package (`docker.io` on Debian).
+    Distro,
+}
+
+/// `manager:`
+#[derive(Debug, Clone)]
+pub struct ManagerSpec {
+    /// The container that runs gitlab-runner.
+    pub container: ContainerSpec,
+    /// config.toml's global section, in its own keys.
+    pub config: ConfigTable,
+    /// What happens to `[[runners]]` tables that nobody declared: reported and kept, or removed.
+    pub unmanaged_runners: Unmanaged,
+    /// Where `manager:` stands.
+    pub origin: Span,
+    /// Where `manager.config` stands.
+    pub config_origin: Span,
+}
+
+/// `manager.unmanaged_runners`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmanaged {
+    /// Reported, kept. The default.
+    Keep,
+    /// Taken out of config.toml (never out of GitLab).
+    Remove,
+}
+
+/// `manager.container`
+#[derive(Debug, Clone)]
+pub struct ContainerSpec {
+    /// Container name, `gitlab-runner` by default.
+    pub name: String,
+    /// Image reference.
+    pub image: String,
+    /// Host directory mounted at /etc/gitlab-runner.
+    pub config_dir: RemotePath,
+    /// Further mounts as Docker's `-v` takes them, in order, config_dir not among them.
+    pub mounts: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Labels of the user's.
+    pub labels: BTreeMap<String, String>,
+    /// `network`: `bridge` by default.
+    pub network: String,
+    /// Published ports as Docker's `-p` takes them.
+    pub ports: Vec<String>,
+    /// `host:ip` lines.
+    pub extra_hosts: Vec<String>,
+    /// `no`, `always`, `unless-stopped`, `on-failure[:n]`; `always` by default.
+    pub restart: String,
+    /// Seconds that jobs may take to end when the container is stopped; 7200 by default.
+    pub stop_timeout: u64,
+    /// Where `manager.container` stands.
+    pub origin: Span,
+    /// Where `manager.container.image` stands.
+    pub image_origin: Span,
+}
+
+/// A table of config.toml: keys as GitLab Runner spells them, in the order of the inventory.
+pub type ConfigTable = Vec<(String, ConfigEntry)>;
+
+/// A value of config.toml with the place it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigEntry {
+    /// The value.
+    pub value: ConfigValue,
+    /// Where the inventory gives it.
+    pub origin: Span,
+}
+
+/// A value of config.toml.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConfigValue {
+    /// String; may hold secrets.
+    String(Text),
+    /// Integer.
+    Integer(i64),
+    /// Float.
+    Float(f64),
+    /// Boolean.
+    Boolean(bool),
+    /// Array of values, also of tables.
+    Array(Vec<ConfigValue>),
+    /// Table.
+    Table(ConfigTable),
+}
+
+/// One runner of a host: its runner spec with the host's own values on top.
+#[derive(Debug, Clone)]
+pub struct RunnerSpec {
+    /// Name of the spec under `runners:`.
+    pub name: String,
+    /// What it belongs to.
+    pub scope: Scope,
+    /// Description in GitLab, rendered. The default is `HOST NAME`.
+    pub description: String,
+    /// Tags, in the inventory's order (GitLab keeps none).
+    pub tags: Vec<String>,
+    /// Takes jobs without tags.
+    pub run_untagged: bool,
+    /// Only protected refs.
+    pub protected: bool,
+    /// Not assignable to other projects.
+    pub locked: bool,
+    /// Takes no jobs.
+    pub paused: bool,
+    /// Seconds, at least 600; `None`: no limit of its own.
+    pub maximum_timeout: Option<u64>,
+    /// The user's own maintenance note, without rprov's marker.
+    pub note: String,
+    /// One `[[runners]]` table, without the keys that GitLab and the runner own (`id`, `token`, …). `name` and `url`
+    /// are there only if the inventory gives them.
+    pub config: ConfigTable,
+    /// `state: absent`.
+    pub absent: bool,
+    /// Where the spec stands under `runners:`.
+    pub origin: Span,
+    /// The place of single values, by key as in the inventory (`tags`, `description`, …).
+    pub origins: BTreeMap<String, Span>,
+}
+
+/// `cleanup:`
+#[derive(Debug, Clone)]
+pub struct CleanupSpec {
+    /// Five-field cron expression.
+    pub schedule: String,
+    /// Where job directories lie; `/builds` by default.
+    pub builds_dirs: Vec<RemotePath>,
+    /// Shell pattern of job directory names; `gitlab-job-*` by default.
+    pub job_dir_pattern: String,
+    /// Minutes.
+    pub builds_older_than: u64,
+    /// Remove unused volumes.
+    pub prune_volumes: bool,
+    /// Remove leftover compose stacks; true by default.
+    pub prune_compose: bool,
+    /// URL to be pinged.
+    pub healthcheck: Option<SecretId>,
+    /// The cleaner script, rendered (from the built-in template or the user's own of the same name).
+    pub script: Text,
+    /// The cron entry, rendered.
+    pub cron: Text,
+    /// Where `cleanup:` stands.
+    pub origin: Span,
+}
+
+/// `firewall:`
+#[derive(Debug, Clone)]
+pub struct FirewallSpec {
+    /// Who may reach sshd. Empty: everyone.
+    pub ssh_from: Vec<IpNet>,
+    /// sshd's port.
+    pub ssh_port: u16,
+    /// Further ports.
+    pub allow: Vec<AllowSpec>,
+    /// Where `firewall:` stands.
+    pub origin: Span,
+}
+
+/// One of `firewall.allow`.
+#[derive(Debug, Clone)]
+pub struct AllowSpec {
+    /// First port.
+    pub from_port: u16,
+    /// Last port; equal to the first for a single one.
+    pub to_port: u16,
+    /// `udp` instead of `tcp`.
+    pub udp: bool,
+    /// Who. Empty: everyone.
+    pub from: Vec<IpNet>,
+    /// Where the entry stands.
+    pub origin: Span,
+}

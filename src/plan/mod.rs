@@ -1,0 +1,257 @@
+//! The plan as data: what differs, why, what it does to running jobs, and the steps that mend it. Made by `desired`,
+//! shown by `ui`, run by `apply`. Serialisable, and without secrets by construction. No I/O.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Span;
+use crate::step::Step;
+
+pub mod json;
+
+/// What happens to a managed thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `+`
+    Add,
+    /// `~`
+    Change,
+    /// `-/+`: removed, then made anew.
+    Replace,
+    /// `-`
+    Remove,
+}
+
+impl Action {
+    /// The sign in the margin.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Change => "~",
+            Self::Replace => "-/+",
+            Self::Remove => "-",
+        }
+    }
+}
+
+/// What a change does to jobs. Ordered from harmless to harmful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing.
+    None,
+    /// The runner reads its configuration again within seconds; jobs go on.
+    RunnerReload,
+    /// A service reads its configuration again; jobs go on.
+    ServiceReload,
+    /// New jobs are not taken (paused, fewer tags …); running ones go on.
+    FewerJobs,
+    /// The runner's process is stopped gracefully: it waits for its jobs to end, takes no new ones meanwhile.
+    RunnerDrain,
+    /// A service that jobs depend on restarts: running jobs fail.
+    KillsJobs,
+}
+
+/// One attribute that differs. Values are ready to be shown: secrets are already masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attr {
+    /// Path within the thing, e.g. `default-address-pools[0].base`.
+    pub path: String,
+    /// What is there now; `None`: nothing.
+    pub old: Option<String>,
+    /// What will be; `None`: nothing.
+    pub new: Option<String>,
+}
+
+impl Attr {
+    /// An attribute's change.
+    #[must_use]
+    pub fn new(path: impl Into<String>, old: Option<String>, new: Option<String>) -> Self {
+        Self { path: path.into(), old, new }
+    }
+}
+
+/// The two sides of a file, for a unified diff. Absent if either side holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextChange {
+    /// What is there now.
+    pub old: String,
+    /// What will be.
+    pub new: String,
+}
+
+/// One difference and how it is mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The kind of thing in the user's words: `package`, `docker daemon`, `runner config`, …
+    pub kind: String,
+    /// Which one: a path, a name, `#42 docker`.
+    pub name: String,
+    /// What happens.
+    pub action: Action,
+    /// Why, where the attributes do not say it by themselves: `docker was not restarted since daemon.json changed`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// What differs.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attrs: Vec<Attr>,
+    /// The file's text before and after.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<TextChange>,
+    /// What it does to jobs.
+    pub effect: Effect,
+    /// Which unit or container restarts or reloads, for the effect's words: `docker`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service: Option<String>,
+    /// The place in the inventory that asks for it.
+    #[serde(skip_serializing_if = "Option::is_none", default, with = "origin")]
+    pub origin: Option<Span>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Something to know that is no change: a hand-made runner, a value that cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about: a kind and a name.
+    pub about: String,
+    /// One line.
+    pub message: String,
+}
+
+/// The plan of one host, or of GitLab itself (CI/CD variables).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// Host name as in the inventory; GitLab's base URL for the fleet's own part.
+    pub name: String,
+    /// `debian 12 · docker 20.10.24 · runner 17.9.0`, as far as known.
+    pub summary: Vec<String>,
+    /// Jobs running when the host was read; `None`: unknown.
+    pub jobs: Option<usize>,
+    /// In the order in which they are carried out.
+    pub changes: Vec<Change>,
+    /// Things to know.
+    pub notes: Vec<Note>,
+    /// What could not be read. A host with problems is never applied.
+    pub problems: Vec<Problem>,
+}
+
+/// What stops a host from being planned or applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What is wrong, one line.
+    pub message: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub help: Option<String>,
+    /// As a user without privileges reads a host, some things are unknown: shown, but no failure of the run.
+    pub unknown_only: bool,
+}
+
+/// The whole plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Hosts in the order of the inventory; GitLab's own part first, if there is one.
+    pub hosts: Vec<HostPlan>,
+}
+
+/// Counts for the last line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// `+`
+    pub add: usize,
+    /// `~`
+    pub change: usize,
+    /// `-/+`
+    pub replace: usize,
+    /// `-`
+    pub remove: usize,
+    /// Hosts with changes.
+    pub hosts_changed: usize,
+    /// Hosts looked at.
+    pub hosts: usize,
+    /// Hosts with problems.
+    pub hosts_failed: usize,
+    /// Restarts that end or drain jobs.
+    pub restarts: usize,
+    /// Jobs running now on hosts where the plan ends them.
+    pub jobs_affected: usize,
+}
+
+impl Plan {
+    /// Whether anything would change.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.hosts.iter().any(|host| !host.changes.is_empty())
+    }
+
+    /// Whether any host has a real problem.
+    #[must_use]
+    pub fn has_problems(&self) -> bool {
+        self.hosts.iter().any(HostPlan::failed)
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { hosts: self.hosts.len(), ..Totals::default() };
+        for host in &self.hosts {
+            totals.hosts_changed += usize::from(!host.changes.is_empty());
+            totals.hosts_failed += usize::from(host.failed());
+            let mut kills = false;
+            let mut restarted = std::collections::BTreeSet::new();
+            for change in &host.changes {
+                match change.action {
+                    Action::Add => totals.add += 1,
+                    Action::Change => totals.change += 1,
+                    Action::Replace => totals.replace += 1,
+                    Action::Remove => totals.remove += 1,
+                }
+                if change.effect >= Effect::RunnerDrain {
+                    restarted.insert(change.service.clone());
+                    kills |= change.effect == Effect::KillsJobs;
+                }
+            }
+            totals.restarts += restarted.len();
+            if kills {
+                totals.jobs_affected += host.jobs.unwrap_or(0);
+            }
+        }
+        totals
+    }
+}
+
+impl HostPlan {
+    /// Whether something stops this host (an unknown because of missing privileges is no failure of a plan).
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.problems.iter().any(|problem| !problem.unknown_only)
+    }
+}
+
+/// An origin as `file:line:column`.
+mod origin {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::diagnostic::Span;
+
+    #[expect(clippy::ref_option, reason = "serde's `with` passes a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(span: &Option<Span>, to: S) -> Result<S::Ok, S::Error> {
+        match span {
+            Some(span) => to.serialize_str(&span.to_string()),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Span>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        let mut parts = text.rsplitn(3, ':');
+        let mut number = || parts.next().and_then(|part| part.parse().ok());
+        let (column, line) = (number(), number());
+        match (parts.next(), line, column) {
+            (Some(file), Some(line), Some(column)) => Ok(Some(Span { file: file.into(), line, column })),
+            _ => Err(serde::de::Error::custom("an origin must be FILE:LINE:COLUMN")),
+        }
+    }
+}

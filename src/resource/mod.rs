@@ -1,0 +1,65 @@
+//! Managed things, one kind per file. A resource says what must be read of a host and, given what was read, what differs
+//! and how to mend it. Pure: no I/O, no clock, no async.
+//!
+//! To add a kind: write `resource/KIND.rs` with a type that implements [`Resource`], name it in the list of modules below,
+//! and let `desired` make one where the inventory asks for it.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{CannotTell, Facts, ProbeSpec};
+use crate::plan::{Change, Note};
+use crate::secret::SecretBook;
+
+/// What a diff may look at.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What was seen of the host.
+    pub facts: &'a Facts,
+    /// Values of secrets, to compare with what the host has. Never to be printed.
+    pub book: &'a SecretBook,
+    /// What changes planned before this one will do.
+    pub earlier: &'a Earlier,
+}
+
+/// What earlier changes of the same plan will have done, for the diffs after them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Units that must restart, each with the reason in the user's words.
+    pub restart: Vec<(String, String)>,
+    /// Units that must reload, likewise.
+    pub reload: Vec<(String, String)>,
+    /// Packages that will be installed.
+    pub installed: BTreeSet<String>,
+    /// Images (by reference) that will be pulled.
+    pub pulled: BTreeSet<String>,
+    /// Containers that will be stopped and not started again by what stopped them.
+    pub restart_containers: Vec<(String, String)>,
+    /// systemd must read its unit files again.
+    pub daemon_reload: bool,
+}
+
+/// The outcome of a diff.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// What differs; empty: nothing.
+    pub changes: Vec<Change>,
+    /// Things to know.
+    pub notes: Vec<Note>,
+    /// What later diffs of the host must know.
+    pub earlier: Earlier,
+}
+
+/// One managed thing of one host.
+pub trait Resource: std::fmt::Debug + Send + Sync {
+    /// What it is, for messages: kind and name.
+    fn about(&self) -> String;
+
+    /// Adds what must be read. Asking twice costs nothing.
+    fn ask(&self, probe: &mut ProbeSpec);
+
+    /// Compares.
+    ///
+    /// # Errors
+    /// When something it must know could not be read: that is never "nothing to do".
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell>;
+}

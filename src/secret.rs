@@ -1,0 +1,128 @@
+//! Secrets as a type of their own. A [`Secret`] has no `Display`, no `Serialize`, and a `Debug` that shows nothing; the
+//! one way to its bytes is [`Secret::expose`], whose callers are few and checked by `tests/layering.rs`. No I/O.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A secret value. Zeroed when dropped.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes a value into the type.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(SecretString::from(value))
+    }
+
+    /// The bytes, for the one place that needs them: a file's content on its way to a host, or a request header.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether both hold the same value.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+
+    /// The first 12 hex digits of the SHA-256. Only for values with as much entropy as a GitLab token: of a weak
+    /// password a digest is a hint.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let digest = Sha256::digest(self.expose().as_bytes());
+        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// Which secret is meant, without its value: what plans, JSON and logs hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretId(String);
+
+impl SecretId {
+    /// An identity such as `env:GITLAB_TOKEN`, `file:certs/key.pem`, `command:pass show x` or `token:HOST/RUNNER`.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+
+    /// The authentication token of a runner spec on a host: known only once GitLab or the host's file has told it.
+    #[must_use]
+    pub fn runner_token(host: &str, runner: &str) -> Self {
+        Self(format!("token:{host}/{runner}"))
+    }
+
+    /// The identity as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(secret {})", self.0)
+    }
+}
+
+/// The values of secrets, by identity.
+#[derive(Debug, Clone, Default)]
+pub struct SecretBook(BTreeMap<SecretId, Secret>);
+
+impl SecretBook {
+    /// Adds or replaces a value.
+    pub fn bind(&mut self, id: SecretId, value: Secret) {
+        self.0.insert(id, value);
+    }
+
+    /// The value, if it is known.
+    #[must_use]
+    pub fn get(&self, id: &SecretId) -> Option<&Secret> {
+        self.0.get(id)
+    }
+
+    /// Every value known, so that a text from elsewhere (a command's output) can be cleared of them.
+    pub fn values(&self) -> impl Iterator<Item = &Secret> {
+        self.0.values()
+    }
+
+    /// The text with every known secret of at least six characters replaced by `(secret)`.
+    #[must_use]
+    pub fn scrub(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for secret in self.values() {
+            // Shorter values would turn ordinary words into riddles.
+            if secret.expose().len() >= 6 && clean.contains(secret.expose()) {
+                clean = clean.replace(secret.expose(), "(secret)");
+            }
+        }
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        let secret = Secret::new("hunter2-hunter2".to_owned());
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        let mut book = SecretBook::default();
+        book.bind(SecretId::new("env:X"), secret);
+        assert!(!format!("{book:?}").contains("hunter2"));
+        assert_eq!(book.scrub("curl: hunter2-hunter2 failed"), "curl: (secret) failed");
+    }
+}

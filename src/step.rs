@@ -1,0 +1,236 @@
+//! What can be done to a host or to GitLab: a closed set of typed steps. What a plan prints, what a saved plan holds and
+//! what apply runs are these values. Secrets are in them by name only. No I/O.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::secret::SecretId;
+use crate::text::Text;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Install, upgrade or downgrade packages, `NAME` or `NAME=VERSION`, in one transaction.
+    InstallPackages(Vec<String>),
+    /// Remove packages in one transaction.
+    RemovePackages(Vec<String>),
+    /// Make a directory with its parents, or mend its mode and owner.
+    Directory {
+        /// Where.
+        path: RemotePath,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        owner: Owner,
+    },
+    /// Write a file in one instant: temporary file in the same directory, mode before content, fsync, rename.
+    WriteFile(WriteFile),
+    /// Set mode and owner of a file whose content is right.
+    Attributes {
+        /// Where.
+        path: RemotePath,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        owner: Owner,
+    },
+    /// Remove a file.
+    RemoveFile(RemotePath),
+    /// Do something to a systemd unit.
+    Unit {
+        /// Unit name with its suffix.
+        unit: String,
+        /// What.
+        action: UnitAction,
+    },
+    /// Pull an image.
+    PullImage(String),
+    /// Create a container and start it.
+    CreateContainer(Box<CreateContainer>),
+    /// Start a container that is there.
+    StartContainer(String),
+    /// Stop a container with SIGQUIT, wait for its jobs, and remove it.
+    RemoveContainer {
+        /// Name.
+        name: String,
+        /// Seconds to wait.
+        stop_timeout: u64,
+    },
+    /// Restart a container gracefully.
+    RestartContainer {
+        /// Name.
+        name: String,
+        /// Seconds to wait.
+        stop_timeout: u64,
+    },
+    /// Load a ruleset file into the kernel, checked first, in one transaction.
+    LoadRuleset(RemotePath),
+    /// A call to GitLab.
+    Gitlab(GitlabStep),
+}
+
+/// See [`Step::WriteFile`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteFile {
+    /// Where.
+    pub path: RemotePath,
+    /// Content.
+    pub content: Text,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub owner: Owner,
+    /// What must accept the new content before it replaces the old.
+    pub check: Option<Check>,
+    /// SHA-256 (hex) of the content that this step replaces; `None`: nothing is there. Another content stops the step.
+    pub replaces: Option<String>,
+}
+
+/// A program on the host that must accept a file before it goes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// `dockerd --validate --config-file FILE`
+    Dockerd,
+    /// `nft -c -f FILE`
+    Nft,
+    /// `sh -n FILE`
+    Shell,
+}
+
+/// What to do to a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitAction {
+    /// `systemctl daemon-reload` (of the manager, not of the unit)
+    DaemonReload,
+    /// `systemctl enable`
+    Enable,
+    /// `systemctl start`
+    Start,
+    /// `systemctl reload`
+    Reload,
+    /// `systemctl restart`
+    Restart,
+}
+
+/// What `docker create` is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateContainer {
+    /// Name.
+    pub name: String,
+    /// Image reference.
+    pub image: String,
+    /// `-v` values.
+    pub mounts: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Network.
+    pub network: String,
+    /// `-p` values.
+    pub ports: Vec<String>,
+    /// `--add-host` values.
+    pub extra_hosts: Vec<String>,
+    /// `--restart` value.
+    pub restart: String,
+    /// Seconds.
+    pub stop_timeout: u64,
+}
+
+/// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its
+/// [`SecretId`] and appears nowhere else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GitlabStep {
+    /// `POST /user/runners`, unless a record with this marker turns up first (then: adopt it and reset its token).
+    CreateRunner {
+        /// Binds the token.
+        token: SecretId,
+        /// `instance_type`, `group_type` or `project_type`.
+        runner_type: String,
+        /// Full path of the group or project.
+        namespace: Option<String>,
+        /// Attributes, as the API names them.
+        attributes: RunnerAttributes,
+    },
+    /// `POST /runners/:id/reset_authentication_token`
+    ResetToken {
+        /// Runner id.
+        id: u64,
+        /// Binds the new token.
+        token: SecretId,
+    },
+    /// `PUT /runners/:id`
+    UpdateRunner {
+        /// Runner id; `None`: the one that [`GitlabStep::CreateRunner`] made for this token.
+        id: Option<u64>,
+        /// Whose token it is, and the key to the id where that is not known yet.
+        token: SecretId,
+        /// Only what changes, as the API names it.
+        attributes: RunnerAttributes,
+        /// Writes the fingerprint of the token into the marker of the note.
+        stamp_token: bool,
+    },
+    /// `DELETE /runners/:id`
+    DeleteRunner {
+        /// Runner id.
+        id: u64,
+    },
+    /// Create or update a CI/CD variable.
+    SetVariable {
+        /// `None`: instance; else `("groups" | "projects", full path)`.
+        namespace: Option<(String, String)>,
+        /// `true`: it is there and is changed.
+        exists: bool,
+        /// Key.
+        key: String,
+        /// Value.
+        value: Text,
+        /// Further attributes as the API names them.
+        attributes: BTreeMap<String, serde_json::Value>,
+    },
+    /// Delete a CI/CD variable.
+    DeleteVariable {
+        /// As in [`GitlabStep::SetVariable`].
+        namespace: Option<(String, String)>,
+        /// Key.
+        key: String,
+        /// Environment scope, for groups and projects.
+        environment_scope: Option<String>,
+    },
+}
+
+/// Attributes of a runner record, as GitLab's API names them; `None` is "not said".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerAttributes {
+    /// Description.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub description: Option<String>,
+    /// Tags.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tag_list: Option<Vec<String>>,
+    /// Takes untagged jobs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run_untagged: Option<bool>,
+    /// Locked to its projects.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub locked: Option<bool>,
+    /// `ref_protected` or `not_protected`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub access_level: Option<String>,
+    /// Takes no jobs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub paused: Option<bool>,
+    /// Seconds; `Some(None)` takes the limit away.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub maximum_timeout: Option<Option<u64>>,
+    /// The user's note and rprov's marker.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub maintenance_note: Option<String>,
+}

@@ -1,0 +1,155 @@
+//! Text that may hold secrets, as segments: the plain parts can be shown, the secret parts only named. No I/O.
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::{SecretBook, SecretId};
+
+/// One part of a [`Text`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Segment {
+    /// May be shown.
+    Plain(String),
+    /// Stands for a secret value.
+    Secret(SecretId),
+}
+
+/// A text that may hold secrets. Serialised and printed it names them; only [`Text::reveal`] has their values.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(Vec<Segment>);
+
+/// A secret whose value is not known (yet).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the value of {0} is not known")]
+pub struct Unbound(pub SecretId);
+
+/// Opens and closes a secret's place in a rendered template: private-use characters that no inventory may hold.
+pub const MARK_OPEN: char = '\u{f8f0}';
+/// See [`MARK_OPEN`].
+pub const MARK_CLOSE: char = '\u{f8f1}';
+
+impl Text {
+    /// A text without secrets.
+    #[must_use]
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self(vec![Segment::Plain(text.into())])
+    }
+
+    /// A text that is one secret.
+    #[must_use]
+    pub fn secret(id: SecretId) -> Self {
+        Self(vec![Segment::Secret(id)])
+    }
+
+    /// Adds plain text at the end.
+    pub fn push(&mut self, text: &str) {
+        if let Some(Segment::Plain(last)) = self.0.last_mut() {
+            last.push_str(text);
+        } else {
+            self.0.push(Segment::Plain(text.to_owned()));
+        }
+    }
+
+    /// Adds a secret at the end.
+    pub fn push_secret(&mut self, id: SecretId) {
+        self.0.push(Segment::Secret(id));
+    }
+
+    /// The marker that stands for a secret while a template is rendered.
+    #[must_use]
+    pub fn marker(id: &SecretId) -> String {
+        format!("{MARK_OPEN}{}{MARK_CLOSE}", id.as_str())
+    }
+
+    /// Splits rendered text at the markers.
+    ///
+    /// # Errors
+    /// When a marker is broken (a filter changed it): the message says so.
+    pub fn from_marked(rendered: &str) -> Result<Self, String> {
+        let mut text = Self::default();
+        let mut rest = rendered;
+        while let Some(open) = rest.find(MARK_OPEN) {
+            text.push(&rest[..open]);
+            let after = &rest[open + MARK_OPEN.len_utf8()..];
+            let close = after.find(MARK_CLOSE).ok_or_else(broken)?;
+            if after[..close].contains(MARK_OPEN) {
+                return Err(broken());
+            }
+            text.push_secret(SecretId::new(&after[..close]));
+            rest = &after[close + MARK_CLOSE.len_utf8()..];
+        }
+        if rest.contains(MARK_CLOSE) {
+            return Err(broken());
+        }
+        text.push(rest);
+        Ok(text)
+    }
+
+    /// The segments in order.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// Whether any part is secret.
+    #[must_use]
+    pub fn is_tainted(&self) -> bool {
+        self.0.iter().any(|segment| matches!(segment, Segment::Secret(_)))
+    }
+
+    /// The text to show: every secret by its name.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        self.0
+            .iter()
+            .map(|segment| match segment {
+                Segment::Plain(text) => text.clone(),
+                Segment::Secret(id) => id.to_string(),
+            })
+            .collect()
+    }
+
+    /// The text with the values in it.
+    ///
+    /// # Errors
+    /// When the book does not know one of the secrets.
+    pub fn reveal(&self, book: &SecretBook) -> Result<String, Unbound> {
+        let mut out = String::new();
+        for segment in &self.0 {
+            match segment {
+                Segment::Plain(text) => out.push_str(text),
+                Segment::Secret(id) => out.push_str(book.get(id).ok_or_else(|| Unbound(id.clone()))?.expose()),
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn broken() -> String {
+    "a filter changed a secret: secrets can be inserted, not transformed".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn markers_become_segments() {
+        let id = SecretId::new("env:URL");
+        let text = Text::from_marked(&format!("a={} b", Text::marker(&id))).unwrap();
+        assert!(text.is_tainted());
+        assert_eq!(text.redacted(), "a=(secret env:URL) b");
+        let mut book = SecretBook::default();
+        assert_eq!(text.reveal(&book), Err(Unbound(id.clone())));
+        book.bind(id, Secret::new("x'y".to_owned()));
+        assert_eq!(text.reveal(&book).unwrap(), "a=x'y b");
+    }
+
+    #[test]
+    fn broken_markers_are_refused() {
+        assert!(Text::from_marked(&format!("{MARK_OPEN}env:X")).is_err());
+        assert!(Text::from_marked(&format!("x{MARK_CLOSE}")).is_err());
+    }
+}

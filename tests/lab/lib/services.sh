@@ -58,7 +58,7 @@ registry_up() {
     mkdir -p "$state/registry"
     cat >"$state/registry.yml" <<YAML
 version: 0.1
-log: { level: fatal, accesslog: { disabled: true } }
+log: { level: error, accesslog: { disabled: true } }
 storage:
   filesystem: { rootdirectory: $state/registry }
   delete: { enabled: true }

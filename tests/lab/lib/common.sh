@@ -13,7 +13,7 @@ cache=${RPROV_LAB_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/rprov-lab}
 run=/run/rprov-lab
 
 bridge=rprov0
-net=10.231.77
+net=${RPROV_LAB_NET:-10.231.77}
 gateway=$net.1
 registry=$gateway:5000
 gitlab=$gateway:8080
@@ -26,13 +26,30 @@ die() {
 
 need_root() { [ "$(id -u)" = 0 ] || die "the lab boots hosts, so it needs root: run it by sudo"; }
 
-# One command at a time changes the lab. The lock is on descriptor 9, which no daemon inherits.
-lock() {
+# `up` and `down` have the lab for themselves; commands for one host share it and have that host for
+# themselves. The locks are on descriptors 8 and 9, which no daemon inherits.
+take() {
+    flock -w "${RPROV_LAB_LOCK_TIMEOUT:-180}" "$@" ||
+        die "another lab command has been running for too long; see who it is: fuser -v $run/*lock"
+}
+
+lock_lab() {
     need_root
     mkdir -p "$run" "$state" "$cache"
     exec 9>"$run/lock"
-    flock -w "${RPROV_LAB_LOCK_TIMEOUT:-180}" 9 ||
-        die "another lab command has been running for too long; see who holds it: fuser -v $run/lock"
+    take --exclusive 9
+}
+
+lock_host() {
+    exec 8>"$run/$1.lock"
+    take --exclusive 8
+}
+
+share_lab() {
+    need_root
+    mkdir -p "$run"
+    exec 9>"$run/lock"
+    take --shared 9
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -72,7 +89,7 @@ daemon() {
     local name=$1
     shift
     mkdir -p "$state/log"
-    setsid "$@" </dev/null >>"$state/log/$name.log" 2>&1 9>&- &
+    setsid "$@" </dev/null >>"$state/log/$name.log" 2>&1 8>&- 9>&- &
     record_pid "$name" $!
 }
 

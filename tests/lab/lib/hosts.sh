@@ -40,7 +40,15 @@ in_host() {
         SHELL=/bin/bash LANG=C.UTF-8 TERM="${TERM:-dumb}" nsenter --target "$pid" --all -- "$@"
 }
 
-# h7 has address 10+7; another name takes the first free one from 100 on.
+# add_host NAME: h7 has address 10+7; another name takes the first free one from 100 on.
+add_host() {
+    local address
+    if host_exists "$1"; then return; fi
+    mkdir -p "$(host_state "$1")"
+    address=$(choose_address "$1")
+    echo "$address" >"$(host_state "$1")/address"
+}
+
 choose_address() {
     local number=${1#h} host
     if [[ $number =~ ^[1-9][0-9]?$ ]] && [ "$number" -lt 90 ]; then
@@ -56,21 +64,22 @@ choose_address() {
     die "no address left for $1"
 }
 
-# What a host keeps when it is reset: its address, its machine-id and its ssh keys.
+# What a host keeps when it is reset: its address (given already), its machine-id and its ssh keys.
 make_identity() {
     local dir type
     dir=$(host_state "$1")
-    mkdir -p "$dir"
+    if [ -e "$dir/machine-id" ]; then return; fi
+    rm -f "$dir"/ssh_host_*
     for type in rsa ecdsa ed25519; do
         ssh-keygen -q -t "$type" -N '' -C "root@$1" -f "$dir/ssh_host_${type}_key"
     done
     tr -d - </proc/sys/kernel/random/uuid >"$dir/machine-id"
-    choose_address "$1" >"$dir/address"
 }
 
 # make_disk NAME GOLDEN: a bare host's disk, mounted.
 make_disk() {
     local name=$1 disk=$cache/hosts/$1 root from user home
+    umask 022
     root=$disk/root
     from=$(host_state "$name")
     mkdir -p "$disk"/{upper,work,root,docker,containerd}
@@ -78,11 +87,11 @@ make_disk() {
     install -m 0600 "$from"/ssh_host_*_key "$root/etc/ssh/"
     install -m 0644 "$from"/ssh_host_*_key.pub "$root/etc/ssh/"
     install -m 0444 "$from/machine-id" "$root/etc/machine-id"
+    rm -f "$root"/etc/{hostname,hosts,resolv.conf}
     echo "$name.lab.test" >"$root/etc/hostname"
     printf '127.0.0.1 localhost\n127.0.1.1 %s %s\n' "$name.lab.test" "$name" >"$root/etc/hosts"
     echo "$(address_of "$name")/24 $gateway" >"$root/usr/lib/rprov-lab/address"
     # systemd-resolved's stub address means nothing inside a host.
-    rm -f "$root/etc/resolv.conf"
     if [ -e /run/systemd/resolve/resolv.conf ]; then
         cat /run/systemd/resolve/resolv.conf
     else
@@ -145,13 +154,14 @@ failed_in_cgroup() {
 }
 
 up_and_answering() { booted "$1" && answers_ssh "$1"; }
+settled() { gone "$1" || up_and_answering "$1"; }
 
 # await_host NAME: until it runs and its sshd answers; one boot that fails is tried again.
 await_host() {
     local try
     for try in 1 2; do
         power_on "$1"
-        if wait_for 45 up_and_answering "$1" && ! failed_in_cgroup "$1"; then return; fi
+        if wait_for 45 settled "$1" && ! gone "$1" && ! failed_in_cgroup "$1"; then return; fi
         [ "$try" = 2 ] || say "$1 did not boot well, once more"
         power_off "$1"
     done
@@ -180,6 +190,11 @@ write_files() {
             printf '%s %s\n' "$(address_of "$host")" "$(cut -d' ' -f1,2 "$key")"
         done
     done >"$state/known_hosts"
+    for host in $all; do
+        printf 'Host %s\n  HostName %s\n' "$host" "$(address_of "$host")"
+    done >"$state/ssh_config"
+    printf '%s\n' "Host *" "  User deploy" "  IdentityFile $state/id_ed25519" "  IdentitiesOnly yes" \
+        "  UserKnownHostsFile $state/known_hosts" "  StrictHostKeyChecking yes" >>"$state/ssh_config"
     {
         echo "# Where the lab is; for a shell to source."
         echo "LAB_STATE='$state'"
@@ -187,6 +202,7 @@ write_files() {
         for host in $all; do echo "LAB_ADDRESS_$host=$(address_of "$host")"; done
         echo "LAB_SSH_KEY='$state/id_ed25519'"
         echo "LAB_KNOWN_HOSTS='$state/known_hosts'"
+        echo "LAB_SSH_CONFIG='$state/ssh_config'"
         echo "LAB_NETWORK=$net.0/24"
         echo "LAB_GATEWAY=$gateway"
         echo "LAB_REGISTRY=$registry"
@@ -198,12 +214,11 @@ write_files() {
 
 print_table() {
     local host power
-    printf '%-12s %-16s %-6s %s\n' host address power ssh
+    printf '%-12s %-16s %-6s %s\n' host address power "(ssh -F $state/ssh_config HOST)"
     for host in $(all_hosts); do
         power=off
         if leader "$host" >/dev/null; then power=on; fi
-        printf '%-12s %-16s %-6s %s\n' "$host" "$(address_of "$host")" "$power" \
-            "ssh -i $state/id_ed25519 -o UserKnownHostsFile=$state/known_hosts deploy@$(address_of "$host")"
+        printf '%-12s %-16s %s\n' "$host" "$(address_of "$host")" "$power"
     done
     printf '%-12s %s\n' registry "$registry"
     printf '%-12s %s\n' gitlab "http://$gitlab$(gone gitlab && echo ' (not running)')"

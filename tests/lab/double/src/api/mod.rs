@@ -1,0 +1,71 @@
+//! The REST API: which path and method goes to which endpoint. Authentication is each endpoint's own first step.
+
+mod jobs;
+mod lists;
+mod managing;
+mod meta;
+mod runner_tokens;
+mod runners;
+mod variables;
+
+use crate::reply::{Outcome, Reply};
+use crate::request::Request;
+use crate::state::State;
+
+pub(crate) use jobs::queue as queue_job;
+pub(crate) use runners::{by_hand as blank_runner, insert as insert_runner};
+
+/// Carries a request out. `version` is what `/version` says.
+pub(crate) fn handle(state: &mut State, request: &Request, version: &str) -> Reply {
+    route(state, request, version).unwrap_or_else(|early| early)
+}
+
+/// The route table.
+fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
+    let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    let ["api", "v4", path @ ..] = path.as_slice() else { return Err(Reply::no_route()) };
+    match (request.method.as_str(), path) {
+        ("GET", ["version" | "metadata"]) => meta::version(state, request, version),
+        ("GET", ["user"]) => meta::user(state, request),
+        ("GET", ["personal_access_tokens", "self"]) => meta::own_token(state, request),
+        ("GET", ["groups", id]) => meta::group(state, request, id),
+        ("GET", ["projects", id]) => meta::project(state, request, id),
+
+        ("POST", ["user", "runners"]) => runners::create(state, request),
+        ("POST", ["runners"]) => runner_tokens::register(request),
+        ("DELETE", ["runners"]) => runner_tokens::delete(state, request),
+        ("DELETE", ["runners", "managers"]) => runner_tokens::delete_manager(state, request),
+        ("POST", ["runners", "verify"]) => runner_tokens::verify(state, request),
+        ("POST", ["runners", "reset_authentication_token"]) => runner_tokens::reset(state, request),
+        ("GET", ["runners", "router", "discovery"]) => runner_tokens::router(state, request),
+
+        ("GET", ["runners"]) => lists::available(state, request),
+        ("GET", ["runners", "all"]) => lists::all(state, request),
+        ("GET", ["projects", id, "runners"]) => lists::of_project(state, request, id),
+        ("GET", ["groups", id, "runners"]) => lists::of_group(state, request, id),
+        ("POST", ["projects", id, "runners"]) => managing::assign(state, request, id),
+        ("DELETE", ["projects", id, "runners", runner]) => managing::unassign(state, request, id, runner),
+
+        ("GET", ["runners", id]) => managing::show(state, request, id),
+        ("GET", ["runners", id, "managers"]) => managing::managers(state, request, id),
+        ("GET", ["runners", id, "projects"]) => managing::projects(state, request, id),
+        ("GET", ["runners", id, "jobs"]) => jobs::of_runner(state, request, id),
+        ("PUT", ["runners", id]) => managing::update(state, request, id),
+        ("DELETE", ["runners", id]) => managing::delete(state, request, id),
+        ("POST", ["runners", id, "reset_authentication_token"]) => managing::reset(state, request, id),
+
+        (_, ["admin", "ci", "variables", rest @ ..]) => variables::instance(state, request, rest),
+        (_, ["groups", id, "variables", rest @ ..]) => variables::group(state, request, id, rest, version),
+        (_, ["projects", id, "variables", rest @ ..]) => variables::project(state, request, id, rest),
+
+        ("POST", ["jobs", "request"]) => jobs::request(state, request),
+        ("PUT", ["jobs", id]) => jobs::update(state, request, id),
+        ("PATCH", ["jobs", id, "trace"]) => jobs::trace(state, request, id),
+        _ => Err(Reply::no_route()),
+    }
+}
+
+/// An integer out of the path, or Grape's complaint.
+fn path_id(name: &str, text: &str) -> Result<u64, Reply> {
+    text.parse().map_err(|_| Reply::error(400, format!("{name} is invalid")))
+}

@@ -1,0 +1,219 @@
+//! Records as GitLab shows them. What is not here is not shown: no list says a runner's tags, nothing says its token.
+
+use crate::auth::Caller;
+use crate::clock;
+use crate::state::{Group, Manager, Project, Runner, State, User, Variable};
+use serde_json::{Value, json};
+
+/// Seconds since a moment in the past.
+fn age(moment: &str) -> i64 {
+    clock::parse(moment).map_or(i64::MAX, |then| clock::seconds() - then)
+}
+
+/// Whether the last contact is recent; null if there never was one.
+fn online(contacted: Option<&str>) -> Option<bool> {
+    contacted.map(|at| age(at) < clock::ONLINE)
+}
+
+/// Made long ago and silent since.
+pub(crate) fn stale(created: &str, contacted: Option<&str>) -> bool {
+    age(created) >= clock::STALE && contacted.is_none_or(|at| age(at) >= clock::STALE)
+}
+
+/// The connection alone: `stale`, `never_contacted`, `online`, `offline`.
+fn connection(created: &str, contacted: Option<&str>) -> &'static str {
+    match online(contacted) {
+        _ if stale(created, contacted) => "stale",
+        None => "never_contacted",
+        Some(true) => "online",
+        Some(false) => "offline",
+    }
+}
+
+/// Whether a runner passes a `status` filter.
+pub(crate) fn has_status(runner: &Runner, status: &str) -> bool {
+    let contacted = runner.contacted_at.as_deref();
+    match status {
+        "active" => !runner.paused,
+        "paused" => runner.paused,
+        "online" => online(contacted) == Some(true),
+        "offline" => online(contacted) == Some(false),
+        "never_contacted" => contacted.is_none(),
+        "stale" => stale(&runner.created_at, contacted),
+        _ => false,
+    }
+}
+
+/// `active` while a job of this runner (or of one of its managers) runs.
+fn execution(state: &State, runner: u64, system_id: Option<&str>) -> &'static str {
+    let running = state.jobs.values().any(|j| {
+        j.runner_id == Some(runner)
+            && matches!(j.status.as_str(), "running" | "canceling")
+            && system_id.is_none_or(|id| j.system_id.as_deref() == Some(id))
+    });
+    if running { "active" } else { "idle" }
+}
+
+/// An account in short.
+fn author(origin: &str, user: &User) -> Value {
+    json!({
+        "id": user.id, "username": user.username, "name": user.username, "state": "active", "locked": false,
+        "avatar_url": null, "web_url": format!("{origin}/{}", user.username),
+    })
+}
+
+/// The signed-in account.
+pub(crate) fn user(origin: &str, user: &User) -> Value {
+    let mut value = author(origin, user);
+    value["email"] = json!(format!("{}@example.com", user.username));
+    if user.admin {
+        value["is_admin"] = json!(true);
+    }
+    value
+}
+
+/// A runner as lists show it.
+pub(crate) fn runner(state: &State, origin: &str, runner: &Runner) -> Value {
+    let contacted = runner.contacted_at.as_deref();
+    let status = match connection(&runner.created_at, contacted) {
+        "online" | "offline" if runner.paused => "paused",
+        other => other,
+    };
+    let creator = state.users.iter().find(|u| Some(u.id) == runner.creator_id);
+    json!({
+        "id": runner.id,
+        "description": runner.description,
+        "ip_address": null,
+        "active": !runner.paused,
+        "paused": runner.paused,
+        "is_shared": runner.runner_type == "instance_type",
+        "runner_type": runner.runner_type,
+        "name": null,
+        "online": online(contacted),
+        "created_by": creator.map(|u| author(origin, u)),
+        "created_at": runner.created_at,
+        "status": status,
+        "job_execution_status": execution(state, runner.id, None),
+    })
+}
+
+/// A runner alone. The note is for those who may change the runner.
+pub(crate) fn runner_details(
+    state: &State,
+    origin: &str,
+    found: &Runner,
+    caller: &Caller,
+    with_projects: bool,
+) -> Value {
+    let mut value = runner(state, origin, found);
+    let latest = found.managers.iter().max_by_key(|m| m.contacted_at.clone());
+    let groups = state.groups.iter().filter(|g| Some(g.id) == found.group_id);
+    let visible = |g: &&Group| caller.group_level(state, g.id) > 0;
+    value["tag_list"] = json!(found.tag_list);
+    value["run_untagged"] = json!(found.run_untagged);
+    value["locked"] = json!(found.locked);
+    value["maximum_timeout"] = json!(found.maximum_timeout);
+    value["access_level"] = json!(found.access_level);
+    value["version"] = json!(latest.and_then(|m| m.version.clone()));
+    value["revision"] = json!(latest.and_then(|m| m.revision.clone()));
+    value["platform"] = json!(latest.and_then(|m| m.platform.clone()));
+    value["architecture"] = json!(latest.and_then(|m| m.architecture.clone()));
+    value["contacted_at"] = json!(found.contacted_at);
+    let note = found.maintenance_note.as_ref().filter(|_| caller.may_update(state, found));
+    value["maintenance_note"] = json!(note);
+    if with_projects {
+        value["projects"] = projects(state, origin, found, caller);
+    }
+    let short =
+        |g: &Group| json!({"id": g.id, "web_url": format!("{origin}/groups/{}", g.path), "name": last(&g.path)});
+    value["groups"] = groups.filter(visible).map(short).collect();
+    value
+}
+
+/// The projects of a runner that the caller can see, in short.
+pub(crate) fn projects(state: &State, origin: &str, runner: &Runner, caller: &Caller) -> Value {
+    let listed = runner.project_ids.iter().filter_map(|id| state.projects.iter().find(|p| p.id == *id));
+    listed.filter(|p| caller.project_level(state, p.id) > 0).map(|p| basic_project(origin, p)).collect()
+}
+
+/// A runner manager.
+pub(crate) fn manager(state: &State, runner: u64, manager: &Manager) -> Value {
+    json!({
+        "id": manager.id,
+        "system_id": manager.system_id,
+        "version": manager.version,
+        "revision": manager.revision,
+        "platform": manager.platform,
+        "architecture": manager.architecture,
+        "created_at": manager.created_at,
+        "contacted_at": manager.contacted_at,
+        "ip_address": "127.0.0.1",
+        "status": connection(&manager.created_at, manager.contacted_at.as_deref()),
+        "job_execution_status": execution(state, runner, Some(&manager.system_id)),
+    })
+}
+
+/// The last part of a path.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A group.
+pub(crate) fn group(origin: &str, group: &Group) -> Value {
+    json!({
+        "id": group.id,
+        "web_url": format!("{origin}/groups/{}", group.path),
+        "name": last(&group.path),
+        "path": last(&group.path),
+        "description": "",
+        "visibility": "private",
+        "full_name": group.path.replace('/', " / "),
+        "full_path": group.path,
+        "parent_id": group.parent_id,
+    })
+}
+
+/// A project in short.
+fn basic_project(origin: &str, project: &Project) -> Value {
+    json!({
+        "id": project.id,
+        "description": null,
+        "name": last(&project.path),
+        "name_with_namespace": project.path.replace('/', " / "),
+        "path": last(&project.path),
+        "path_with_namespace": project.path,
+        "web_url": format!("{origin}/{}", project.path),
+    })
+}
+
+/// A project.
+pub(crate) fn project(origin: &str, project: &Project, group: Option<&Group>) -> Value {
+    let mut value = basic_project(origin, project);
+    value["default_branch"] = json!("main");
+    value["visibility"] = json!("private");
+    value["archived"] = json!(false);
+    value["shared_runners_enabled"] = json!(true);
+    value["namespace"] = json!(group.map(|g| {
+        json!({"id": g.id, "name": last(&g.path), "path": last(&g.path), "kind": "group", "full_path": g.path,
+            "parent_id": g.parent_id})
+    }));
+    value
+}
+
+/// A variable. Instance variables have neither `hidden` nor an environment scope.
+pub(crate) fn variable(variable: &Variable, instance: bool) -> Value {
+    let mut value = json!({
+        "variable_type": variable.variable_type,
+        "key": variable.key,
+        "value": (!variable.hidden).then_some(&variable.value),
+        "protected": variable.protected,
+        "masked": variable.masked,
+        "raw": variable.raw,
+        "description": variable.description,
+    });
+    if !instance {
+        value["hidden"] = json!(variable.hidden);
+        value["environment_scope"] = json!(variable.environment_scope);
+    }
+    value
+}

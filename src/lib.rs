@@ -2,7 +2,7 @@
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
-//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`] | values |
+//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`] | values |
 //! | 1 | [`inventory`], [`runner_config`], [`facts`], [`step`], [`event`] | what the user wrote, what was seen, what can be done |
 //! | 2 | [`template`], [`script`], [`plan`] | text from values, values from text; the plan as data |
 //! | 3 | [`resource`] | one kind per file: compares desired with facts |
@@ -24,6 +24,7 @@ pub mod facts;
 pub mod gitlab;
 pub mod host;
 pub mod inventory;
+pub mod marker;
 pub mod name;
 pub mod plan;
 pub mod resource;

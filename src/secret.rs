@@ -64,10 +64,44 @@ impl SecretId {
         Self(format!("token:{host}/{runner}"))
     }
 
+    /// A further value of a runner that is known no earlier than its token.
+    #[must_use]
+    pub fn late(kind: Late, host: &str, runner: &str) -> Self {
+        Self(format!("{}:{host}/{runner}", kind.prefix()))
+    }
+
+    /// The value beside this token (see [`SecretId::runner_token`]); `None` if this is no runner's token.
+    #[must_use]
+    pub fn late_beside(&self, kind: Late) -> Option<Self> {
+        Some(Self(format!("{}:{}", kind.prefix(), self.0.strip_prefix("token:")?)))
+    }
+
     /// The identity as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What config.toml holds of a runner beside its token and only GitLab can tell. No secrets, but unknown while a plan is
+/// made in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// `id`, in decimal digits.
+    RunnerId,
+    /// `token_obtained_at`, RFC 3339 in UTC.
+    TokenObtainedAt,
+    /// `token_expires_at`, RFC 3339 in UTC; `0001-01-01T00:00:00Z` for never.
+    TokenExpiresAt,
+}
+
+impl Late {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::RunnerId => "runner-id",
+            Self::TokenObtainedAt => "token-obtained-at",
+            Self::TokenExpiresAt => "token-expires-at",
+        }
     }
 }
 
@@ -115,6 +149,15 @@ impl SecretBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn late_values_belong_to_a_token() {
+        let token = SecretId::runner_token("ci.example.com", "docker");
+        let id = SecretId::late(Late::RunnerId, "ci.example.com", "docker");
+        assert_eq!(id.as_str(), "runner-id:ci.example.com/docker");
+        assert_eq!(token.late_beside(Late::RunnerId), Some(id.clone()));
+        assert_eq!(id.late_beside(Late::TokenObtainedAt), None);
+    }
 
     #[test]
     fn debug_shows_nothing() {

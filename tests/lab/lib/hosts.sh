@@ -104,6 +104,19 @@ make_disk() {
         install -m 0600 "$state/id_ed25519.pub" "$root$home/.ssh/authorized_keys"
         chroot "$root" chown "$user:$user" "$home/.ssh/authorized_keys"
     done
+    echo "$2" >"$disk/made-from"
+}
+
+# ensure_disk NAME GOLDEN: keeps a disk that is complete, makes one otherwise.
+ensure_disk() {
+    local golden
+    if golden=$(cat "$cache/hosts/$1/made-from" 2>/dev/null) && [ -d "$golden" ]; then
+        mount_disk "$1" "$golden"
+    else
+        power_off "$1"
+        remove_disk "$1"
+        make_disk "$1" "$2"
+    fi
 }
 
 # Nothing of a lab needs to survive the machine's own crash, so the disks skip every sync.
@@ -114,7 +127,8 @@ mount_disk() {
     mkdir "$disk/work"
     dirs=lowerdir=$2,upperdir=$disk/upper,workdir=$disk/work
     mount -t overlay "rprov-$1" -o "$dirs,volatile" "$disk/root" 2>/dev/null ||
-        mount -t overlay "rprov-$1" -o "$dirs" "$disk/root"
+        mount -t overlay "rprov-$1" -o "$dirs" "$disk/root" 2>/dev/null ||
+        die "no overlay is possible in $cache; set RPROV_LAB_CACHE to a directory on ext4 or xfs"
 }
 
 remove_disk() {
@@ -174,7 +188,10 @@ for_each() {
     local command=$1 host jobs=() job failed=0
     shift
     for host; do
-        "$command" "$host" &
+        (
+            set -e
+            "$command" "$host"
+        ) &
         jobs+=($!)
     done
     for job in "${jobs[@]}"; do wait "$job" || failed=1; done

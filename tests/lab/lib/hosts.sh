@@ -225,7 +225,7 @@ write_files() {
         echo "LAB_REGISTRY=$registry"
         echo "LAB_GITLAB_URL=http://$gitlab"
         echo "LAB_GITLAB_STATE='$state/gitlab.json'"
-        echo "LAB_GITLAB_LOG='$state/log/gitlab-requests.log'"
+        echo "LAB_GITLAB_LOG='$state/log/gitlab-requests.jsonl'"
     } >"$state/env"
 }
 

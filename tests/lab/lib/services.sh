@@ -97,6 +97,6 @@ double_up() {
         say "no gitlab-double yet: build it by \`cargo build -p gitlab-double\`, then run up again"
         return
     fi
-    daemon gitlab "$file" --listen "$gitlab" --state "$state/gitlab.json" --log "$state/log/gitlab-requests.log"
+    daemon gitlab "$file" --listen "$gitlab" --state "$state/gitlab.json" --log "$state/log/gitlab-requests.jsonl"
     wait_for 10 answers "$gitlab" || say "the GitLab double does not answer; see $state/log/gitlab.log"
 }

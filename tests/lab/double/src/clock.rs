@@ -7,6 +7,9 @@ pub(crate) const ONLINE: i64 = 2 * 3600;
 /// Seconds after which a silent runner counts as stale.
 pub(crate) const STALE: i64 = 7 * 24 * 3600;
 
+/// Seconds for which a contact is not written down again.
+pub(crate) const CONTACT: i64 = 40 * 60;
+
 /// Milliseconds since the epoch.
 fn millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))

@@ -6,7 +6,7 @@ use crate::state::{Group, Manager, Project, Runner, State, User, Variable};
 use serde_json::{Value, json};
 
 /// Seconds since a moment in the past.
-fn age(moment: &str) -> i64 {
+pub(crate) fn age(moment: &str) -> i64 {
     clock::parse(moment).map_or(i64::MAX, |then| clock::seconds() - then)
 }
 

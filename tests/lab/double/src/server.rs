@@ -97,17 +97,20 @@ async fn process(core: Shared, request: Request) -> io::Result<Reply> {
     Ok(reply)
 }
 
-/// The answer that a fault asks for.
+/// The answer that a fault asks for. Without a body of its own it is what GitLab's throttle or the proxy before
+/// GitLab would say, and that is not JSON.
 fn faulty(status: u16, action: &Action) -> Reply {
-    let default = || match status {
-        429 => Reply::message(429, "429 Too Many Requests").body,
-        _ => Reply::message(status, format!("{status} gitlab-double: fault on order")).body,
-    };
-    Reply {
-        status,
-        headers: action.headers.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-        body: action.body.clone().or_else(default),
-    }
+    let mut headers: Vec<(String, String)> = action.headers.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let body = action.body.clone().unwrap_or_else(|| {
+        let text = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error");
+        let (kind, body) = match status {
+            429 => ("text/plain", "Retry later\n".to_owned()),
+            _ => ("text/html", format!("<html><head><title>{status} {text}</title></head></html>\n")),
+        };
+        headers.push(("content-type".to_owned(), kind.to_owned()));
+        Value::String(body)
+    });
+    Reply { status, headers, body: Some(body) }
 }
 
 /// Turns a reply into HTTP. A body that is a bare string goes out as it is.

@@ -2,6 +2,7 @@
 
 use super::managing::renew;
 use crate::clock;
+use crate::entity;
 use crate::params::Check;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
@@ -27,6 +28,7 @@ fn by_token(state: &State, token: &str) -> Option<u64> {
 }
 
 /// Notes the contact: on the runner, and on its manager, made on first sight. Returns the system id.
+/// Like GitLab's database, the state sees a contact only now and then, so that idle runners do not change it.
 pub(super) fn heartbeat(state: &mut State, request: &Request, id: u64) -> String {
     let system_id = request.text("system_id").unwrap_or("<legacy>").to_owned();
     let now = clock::now();
@@ -35,7 +37,10 @@ pub(super) fn heartbeat(state: &mut State, request: &Request, id: u64) -> String
         value.map(str::to_owned)
     };
     let Some(runner) = state.runners.get_mut(&id) else { return system_id };
-    runner.contacted_at = Some(now.clone());
+    let fresh = |at: &Option<String>| at.as_deref().is_some_and(|at| entity::age(at) < clock::CONTACT);
+    if !fresh(&runner.contacted_at) {
+        runner.contacted_at = Some(now.clone());
+    }
     if !runner.managers.iter().any(|m| m.system_id == system_id) {
         state.next.manager += 1;
         runner.managers.push(Manager {
@@ -50,7 +55,9 @@ pub(super) fn heartbeat(state: &mut State, request: &Request, id: u64) -> String
         });
     }
     if let Some(manager) = runner.managers.iter_mut().find(|m| m.system_id == system_id) {
-        manager.contacted_at = Some(now);
+        if !fresh(&manager.contacted_at) {
+            manager.contacted_at = Some(now);
+        }
         manager.version = info("version").or(manager.version.take());
         manager.revision = info("revision").or(manager.revision.take());
         manager.platform = info("platform").or(manager.platform.take());

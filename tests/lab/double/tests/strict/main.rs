@@ -1,0 +1,11 @@
+//! The double, asked over real HTTP: where it must be as strict as GitLab, and where it must fail on order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod faults;
+mod http;
+mod jobs;
+mod lists;
+mod process;
+mod runners;
+mod scopes;
+mod variables;

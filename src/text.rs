@@ -12,6 +12,8 @@ pub enum Segment {
     Plain(String),
     /// Stands for a secret value.
     Secret(SecretId),
+    /// Stands for a secret value that is [escaped](escape) to stand between double quotes in TOML or JSON.
+    Escaped(SecretId),
 }
 
 /// A text that may hold secrets. Serialised and printed it names them; only [`Text::reveal`] has their values.
@@ -56,6 +58,11 @@ impl Text {
         self.0.push(Segment::Secret(id));
     }
 
+    /// Adds a secret at the end that stands between double quotes of a TOML or JSON text.
+    pub fn push_escaped(&mut self, id: SecretId) {
+        self.0.push(Segment::Escaped(id));
+    }
+
     /// The marker that stands for a secret while a template is rendered.
     #[must_use]
     pub fn marker(id: &SecretId) -> String {
@@ -95,7 +102,7 @@ impl Text {
     /// Whether any part is secret.
     #[must_use]
     pub fn is_tainted(&self) -> bool {
-        self.0.iter().any(|segment| matches!(segment, Segment::Secret(_)))
+        self.0.iter().any(|segment| !matches!(segment, Segment::Plain(_)))
     }
 
     /// The text to show: every secret by its name.
@@ -105,7 +112,7 @@ impl Text {
             .iter()
             .map(|segment| match segment {
                 Segment::Plain(text) => text.clone(),
-                Segment::Secret(id) => id.to_string(),
+                Segment::Secret(id) | Segment::Escaped(id) => id.to_string(),
             })
             .collect()
     }
@@ -115,15 +122,39 @@ impl Text {
     /// # Errors
     /// When the book does not know one of the secrets.
     pub fn reveal(&self, book: &SecretBook) -> Result<String, Unbound> {
+        let value = |id: &SecretId| book.get(id).ok_or_else(|| Unbound(id.clone()));
         let mut out = String::new();
         for segment in &self.0 {
             match segment {
                 Segment::Plain(text) => out.push_str(text),
-                Segment::Secret(id) => out.push_str(book.get(id).ok_or_else(|| Unbound(id.clone()))?.expose()),
+                Segment::Secret(id) => out.push_str(value(id)?.expose()),
+                Segment::Escaped(id) => out.push_str(&escape(value(id)?.expose())),
             }
         }
         Ok(out)
     }
+}
+
+/// The text as it stands between double quotes, in TOML as well as in JSON: quotes, backslashes and control characters
+/// become escapes that both languages read alike.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // A String takes every write.
+            c if c.is_control() => drop(write!(out, "\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn broken() -> String {
@@ -145,6 +176,24 @@ mod tests {
         assert_eq!(text.reveal(&book), Err(Unbound(id.clone())));
         book.bind(id, Secret::new("x'y".to_owned()));
         assert_eq!(text.reveal(&book).unwrap(), "a=x'y b");
+    }
+
+    #[test]
+    fn an_escaped_secret_cannot_leave_its_quotes() {
+        let id = SecretId::new("env:KEY");
+        let mut text = Text::plain("key = \"");
+        text.push_escaped(id.clone());
+        text.push("\"");
+        assert!(text.is_tainted());
+        assert_eq!(text.redacted(), "key = \"(secret env:KEY)\"");
+        let value = "a\"\\\n\r\t\0\u{7f}\u{85}\nb = 'c' ä";
+        let mut book = SecretBook::default();
+        book.bind(id, Secret::new(value.to_owned()));
+        let toml = text.reveal(&book).unwrap().parse::<toml_edit::DocumentMut>().unwrap();
+        assert_eq!(toml["key"].as_str(), Some(value));
+        assert_eq!(toml.len(), 1);
+        let json: String = serde_json::from_str(&format!("\"{}\"", escape(value))).unwrap();
+        assert_eq!(json, value);
     }
 
     #[test]

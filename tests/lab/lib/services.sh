@@ -80,14 +80,11 @@ images_up() {
 
 # The double is a crate of this workspace; a lab without it still boots hosts.
 find_double() {
-    local file target=${CARGO_TARGET_DIR:-$lab/../../target}
-    for file in ${RPROV_GITLAB_DOUBLE:-} "$target/release/gitlab-double" "$target/debug/gitlab-double"; do
-        if [ -x "$file" ]; then
-            realpath "$file"
-            return
-        fi
-    done
-    command -v gitlab-double
+    local target=${CARGO_TARGET_DIR:-$lab/../../target}
+    local file=$target/debug/gitlab-double release=$target/release/gitlab-double
+    [ "$release" -nt "$file" ] && file=$release
+    [ -z "${RPROV_GITLAB_DOUBLE:-}" ] || file=$RPROV_GITLAB_DOUBLE
+    if [ -x "$file" ]; then realpath "$file"; else command -v gitlab-double; fi
 }
 
 double_up() {

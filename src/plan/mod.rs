@@ -167,11 +167,13 @@ pub struct Totals {
     pub replace: usize,
     /// `-`
     pub remove: usize,
-    /// Hosts with changes.
+    /// Hosts with changes; GitLab's own part is none.
     pub hosts_changed: usize,
-    /// Hosts looked at.
+    /// Whether GitLab's own part has changes.
+    pub gitlab_changed: bool,
+    /// Hosts looked at; GitLab's own part is none.
     pub hosts: usize,
-    /// Hosts with problems.
+    /// Hosts with problems; GitLab's own part is none.
     pub hosts_failed: usize,
     /// Restarts that end or drain jobs.
     pub restarts: usize,
@@ -195,10 +197,15 @@ impl Plan {
     /// The counts.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { hosts: self.hosts.len(), ..Totals::default() };
+        let mut totals = Totals::default();
         for host in &self.hosts {
-            totals.hosts_changed += usize::from(!host.changes.is_empty());
-            totals.hosts_failed += usize::from(host.failed());
+            if host.is_gitlab() {
+                totals.gitlab_changed |= !host.changes.is_empty();
+            } else {
+                totals.hosts += 1;
+                totals.hosts_changed += usize::from(!host.changes.is_empty());
+                totals.hosts_failed += usize::from(host.failed());
+            }
             let mut kills = false;
             let mut restarted = std::collections::BTreeSet::new();
             for change in &host.changes {
@@ -223,6 +230,12 @@ impl Plan {
 }
 
 impl HostPlan {
+    /// Whether this is GitLab's own part: its name is a URL, which no host's can be.
+    #[must_use]
+    pub fn is_gitlab(&self) -> bool {
+        self.name.contains("://")
+    }
+
     /// Whether something stops this host (an unknown because of missing privileges is no failure of a plan).
     #[must_use]
     pub fn failed(&self) -> bool {

@@ -1,1 +1,5 @@
-//! To come.
+//! Shows diagnostics, plans and progress. Text only: what is shown was decided elsewhere, and nothing here talks to a
+//! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
+
+pub mod plan_human;
+pub mod style;

@@ -1,0 +1,245 @@
+//! A plan as text for people: problems first, then hosts with changes, one counted line for the rest, a legend of the
+//! symbols used, and the verdict last. Pure; decides nothing that the plan has not decided.
+
+use std::collections::BTreeSet;
+
+use crate::plan::{Action, Effect, HostPlan, Plan, Totals};
+use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
+
+mod attrs;
+mod change;
+mod diff;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use change::Table;
+
+/// Between columns.
+const GAP: usize = 3;
+
+/// The whole text, with a line break at its end.
+#[must_use]
+pub fn render(plan: &Plan, look: Look) -> String {
+    let mut blocks = Vec::new();
+    let problems: String = plan.hosts.iter().map(|host| problems(host, look)).collect();
+    if !problems.is_empty() {
+        blocks.push(problems);
+    }
+    let table = Table::new(&plan.hosts, look);
+    blocks.extend(plan.hosts.iter().filter(|host| has_block(host)).map(|host| block(host, &table, look)));
+    if plan.has_changes() {
+        let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
+        if quiet > 0 {
+            blocks.push(format!("{} without changes\n", count(quiet, "host")));
+        }
+    }
+    blocks.extend(legend(plan, look));
+    blocks.push(look.paint(verdict_role(plan), &verdict(plan)) + "\n");
+    blocks.join("\n")
+}
+
+/// One host's part of a plan: its changes and notes, with its name as the heading.
+#[must_use]
+pub fn render_host(host: &HostPlan, look: Look) -> String {
+    problems(host, look) + &block(host, &Table::new(std::slice::from_ref(host), look), look)
+}
+
+/// The verdict alone, one line: how much would change, where, and at what cost.
+#[must_use]
+pub fn verdict(plan: &Plan) -> String {
+    let totals = plan.totals();
+    let unknown = plan.hosts.iter().filter(|host| !host.failed() && !host.problems.is_empty()).count();
+    let mut ending = String::new();
+    if totals.hosts_failed > 0 {
+        ending = format!("; {} could not be planned", count(totals.hosts_failed, "host"));
+    }
+    if plan.hosts.iter().any(|host| host.is_gitlab() && host.failed()) {
+        ending += "; GitLab could not be planned";
+    }
+    if unknown > 0 {
+        ending = format!("{ending}; {} known only in part", count(unknown, "host"));
+    }
+    if plan.has_changes() {
+        return format!("Plan: {} {}; {}{ending}.", actions(&totals), places(&totals), cost(plan, &totals));
+    }
+    let gitlab = plan.hosts.iter().any(|host| host.is_gitlab() && host.problems.is_empty());
+    let quiet = totals.hosts - totals.hosts_failed - unknown;
+    match (ending.strip_prefix("; "), quiet, gitlab) {
+        (Some(ending), 0, _) => format!("No plan: {ending}."),
+        (Some(_), quiet, _) => format!("No changes on {quiet} of {}{ending}.", count(totals.hosts, "host")),
+        (None, 0, true) => "No changes. GitLab matches the inventory.".to_owned(),
+        (None, 1, false) => "No changes. 1 host matches the inventory.".to_owned(),
+        (None, quiet, false) => format!("No changes. {} match the inventory.", count(quiet, "host")),
+        (None, quiet, true) => format!("No changes. {} and GitLab match the inventory.", count(quiet, "host")),
+    }
+}
+
+fn verdict_role(plan: &Plan) -> Role {
+    match (plan.has_problems(), plan.has_changes()) {
+        (true, _) => Role::Error,
+        (false, true) => Role::Bold,
+        (false, false) => Role::Add,
+    }
+}
+
+fn actions(totals: &Totals) -> String {
+    let replace = if totals.replace > 0 { format!("{} to replace, ", totals.replace) } else { String::new() };
+    format!("{} to add, {} to change, {replace}{} to remove", totals.add, totals.change, totals.remove)
+}
+
+fn places(totals: &Totals) -> String {
+    match (totals.hosts_changed, totals.gitlab_changed) {
+        (0, true) => "in GitLab".to_owned(),
+        (changed, true) => format!("on {changed} of {} and in GitLab", count(totals.hosts, "host")),
+        (changed, false) => format!("on {changed} of {}", count(totals.hosts, "host")),
+    }
+}
+
+fn cost(plan: &Plan, totals: &Totals) -> String {
+    if totals.restarts == 0 {
+        return "no restarts".to_owned();
+    }
+    let kills = |host: &HostPlan| host.changes.iter().any(|change| change.effect == Effect::KillsJobs);
+    let unknown = plan.hosts.iter().any(|host| kills(host) && host.jobs.is_none());
+    let jobs = match (totals.jobs_affected, unknown) {
+        (0, false) => "no running jobs affected".to_owned(),
+        (0, true) => "running jobs not known".to_owned(),
+        (jobs, false) => format!("{} affected", count(jobs, "running job")),
+        (jobs, true) => format!("at least {} affected", count(jobs, "running job")),
+    };
+    format!("{}, {jobs}", count(totals.restarts, "restart"))
+}
+
+fn has_block(host: &HostPlan) -> bool {
+    !host.changes.is_empty() || !host.notes.is_empty() || host.problems.iter().any(|problem| problem.unknown_only)
+}
+
+fn is_quiet(host: &HostPlan) -> bool {
+    host.changes.is_empty() && host.problems.is_empty()
+}
+
+/// What stops a host, one paragraph each; empty if nothing does.
+fn problems(host: &HostPlan, look: Look) -> String {
+    let mut out = String::new();
+    for problem in host.problems.iter().filter(|problem| !problem.unknown_only) {
+        let name = sanitize(&host.name);
+        let lead = format!("{} {}   ", look.paint(Role::Error, "!"), look.paint(Role::Bold, &name));
+        out += &paragraph(&lead, columns(&name) + 5, 4, &sanitize(&problem.message), look);
+        if let Some(help) = &problem.help {
+            out += &paragraph("    help: ", 10, 10, &sanitize(help), look);
+        }
+    }
+    out
+}
+
+/// Text behind a lead of so many columns, broken at the width, further lines indented.
+fn paragraph(lead: &str, lead_columns: usize, indent: usize, text: &str, look: Look) -> String {
+    let mut room = look.width.saturating_sub(lead_columns).max(20);
+    let mut out = lead.to_owned();
+    let mut rest = text.to_owned();
+    loop {
+        let lines = wrap(&rest, room);
+        let Some(line) = lines.first() else { break };
+        out.push_str(line);
+        out.push('\n');
+        if lines.len() < 2 {
+            return out;
+        }
+        rest = lines[1..].join(" ");
+        out.push_str(&" ".repeat(indent));
+        room = look.width.saturating_sub(indent).max(20);
+    }
+    out.truncate(out.trim_end_matches(' ').len());
+    out.push('\n');
+    out
+}
+
+/// A host's heading, its changes, its notes and what is not known of it.
+fn block(host: &HostPlan, table: &Table, look: Look) -> String {
+    let mut out = heading(host, look);
+    if host.failed() && !host.changes.is_empty() {
+        out += &format!("  {} will not be applied before its problem is mended\n", look.paint(Role::Error, "!"));
+    }
+    for change in &host.changes {
+        out += &table.row(change, host.jobs, look);
+    }
+    for note in &host.notes {
+        let lead = format!("  {} ", look.paint(Role::Warn, "·"));
+        out += &paragraph(&lead, 4, 6, &sanitize(&format!("{}: {}", note.about, note.message)), look);
+    }
+    for problem in host.problems.iter().filter(|problem| problem.unknown_only) {
+        out += &paragraph(&format!("  {} ", look.paint(Role::Warn, "?")), 4, 6, &sanitize(&problem.message), look);
+        if let Some(help) = &problem.help {
+            out += &paragraph("      help: ", 12, 12, &sanitize(help), look);
+        }
+    }
+    out
+}
+
+fn heading(host: &HostPlan, look: Look) -> String {
+    let name = sanitize(&host.name);
+    let mut about: Vec<String> = host.summary.iter().map(|part| sanitize(part).into_owned()).collect();
+    match host.jobs {
+        Some(0) => about.push("no jobs running".to_owned()),
+        Some(jobs) => about.push(format!("{} running", count(jobs, "job"))),
+        None => {}
+    }
+    let about = about.join(" · ");
+    let heading = look.paint(Role::Bold, &name);
+    if about.is_empty() {
+        format!("{heading}\n")
+    } else if columns(&name) + 4 + columns(&about) <= look.width {
+        format!("{heading}    {}\n", look.paint(Role::Dim, &about))
+    } else {
+        let lines = wrap(&about, look.width - 4);
+        lines.iter().fold(format!("{heading}\n"), |out, line| out + "    " + &look.paint(Role::Dim, line) + "\n")
+    }
+}
+
+/// What the symbols mean, those that occur only.
+fn legend(plan: &Plan, look: Look) -> Option<String> {
+    let used: BTreeSet<Action> =
+        plan.hosts.iter().flat_map(|host| host.changes.iter().map(|change| change.action)).collect();
+    let part = |symbol: &str, role, meaning: &str| {
+        (columns(symbol) + 1 + columns(meaning), format!("{} {meaning}", look.paint(role, symbol)))
+    };
+    let mut parts: Vec<(usize, String)> = used
+        .into_iter()
+        .map(|action| {
+            let meaning = match action {
+                Action::Add => "add",
+                Action::Change => "change",
+                Action::Replace => "remove and make anew",
+                Action::Remove => "remove",
+            };
+            part(action.symbol(), change::role(action), meaning)
+        })
+        .collect();
+    let mut mark = |symbol: &str, role, used: bool, meaning: &str| {
+        if used {
+            parts.push(part(symbol, role, meaning));
+        }
+    };
+    mark("!", Role::Error, plan.has_problems(), "problem");
+    let notes = plan.hosts.iter().any(|host| !host.notes.is_empty());
+    mark("·", Role::Warn, notes, "to know");
+    let unknown = plan.hosts.iter().any(|host| host.problems.iter().any(|problem| problem.unknown_only));
+    mark("?", Role::Warn, unknown, "not known");
+    if parts.is_empty() {
+        return None;
+    }
+    let mut out = "Legend:".to_owned();
+    let mut used = columns(&out);
+    for (wide, part) in parts {
+        if used + GAP + wide > look.width {
+            out += "\n       ";
+            used = columns("Legend:");
+        }
+        out += &" ".repeat(if used == columns("Legend:") { 1 } else { GAP });
+        out += &part;
+        used += GAP + wide;
+    }
+    Some(out + "\n")
+}

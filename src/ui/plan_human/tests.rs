@@ -1,0 +1,222 @@
+use super::*;
+use crate::diagnostic::Span;
+use crate::name::RemotePath;
+use crate::plan::{Attr, Change, Note, Problem, TextChange};
+use crate::step::{Step, UnitAction};
+
+fn span(line: usize) -> Span {
+    Span { file: "inventories/prod.yml".into(), line, column: 5 }
+}
+
+fn change(action: Action, kind: &str, name: &str, effect: Effect, line: usize) -> Change {
+    Change {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        action,
+        reason: None,
+        attrs: Vec::new(),
+        text: None,
+        effect,
+        service: None,
+        origin: Some(span(line)),
+        steps: Vec::new(),
+    }
+}
+
+fn attr(path: &str, old: Option<&str>, new: Option<&str>) -> Attr {
+    Attr::new(path, old.map(str::to_owned), new.map(str::to_owned))
+}
+
+fn quiet(name: &str) -> HostPlan {
+    HostPlan { name: name.to_owned(), summary: vec!["debian 12".to_owned()], jobs: Some(0), ..HostPlan::default() }
+}
+
+/// A plan with everything in it.
+fn sample() -> Plan {
+    let mut daemon = change(Action::Change, "docker daemon", "/etc/docker/daemon.json", Effect::KillsJobs, 31);
+    daemon.service = Some("docker".to_owned());
+    daemon.attrs = vec![attr("default-address-pools[0].base", Some("\"172.17.0.0/16\""), Some("\"10.201.0.0/16\""))];
+    daemon.steps = vec![Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart }];
+    let mut config =
+        change(Action::Change, "runner config", "/srv/gitlab-runner/config.toml", Effect::RunnerReload, 12);
+    config.attrs = vec![
+        attr("concurrent", Some("10"), Some("100")),
+        attr("runners.docker.docker.pull_policy", None, Some("\"if-not-present\"")),
+        attr("runners.docker.post_build_script", Some("\"rm -rf \\\"$CI_BUILDS_DIR\\\"\""), None),
+    ];
+    let mut record = change(Action::Change, "runner record", "#42 docker", Effect::None, 8);
+    record.attrs = vec![attr("tags", Some("[docker]"), Some("[docker, production]"))];
+    let mut container = change(Action::Replace, "container", "gitlab-runner", Effect::RunnerDrain, 25);
+    container.reason = Some("the image that it runs was replaced by a newer one under the same name".to_owned());
+    container.attrs = vec![attr(
+        "image",
+        Some("registry.example.com/mirror/gitlab/gitlab-runner:v17.8.0@sha256:0123456789abcdef0123456789abcdef"),
+        Some("registry.example.com/mirror/gitlab/gitlab-runner:v17.9.0@sha256:fedcba9876543210fedcba9876543210"),
+    )];
+    let mut cron = change(Action::Change, "file", "/etc/cron.d/rprov-cleanup", Effect::None, 40);
+    cron.text = Some(TextChange {
+        old: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 3 * * * root /usr/local/sbin/clean\n".to_owned(),
+        new: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 4 * * * root /usr/local/sbin/clean\n".to_owned(),
+    });
+    let mut script = change(Action::Add, "file", "/usr/local/sbin/rprov-cleanup", Effect::None, 40);
+    script.text = Some(TextChange { old: String::new(), new: "#!/bin/sh\nset -eu\nexit 0\n".to_owned() });
+    let ci = HostPlan {
+        name: "ci.example.com".to_owned(),
+        summary: ["debian 12", "docker 20.10.24", "runner 17.9.0"].map(str::to_owned).to_vec(),
+        jobs: Some(3),
+        changes: vec![daemon, config, record, container, cron, script],
+        notes: vec![Note {
+            about: "runner \"old builder\"".to_owned(),
+            message: "is in config.toml but not in the inventory; kept (`unmanaged_runners: remove` takes it out)"
+                .to_owned(),
+        }],
+        problems: Vec::new(),
+    };
+    let mut variable = change(Action::Add, "variable", "GIT_CLONE_PATH (instance)", Effect::None, 6);
+    variable.attrs = vec![attr("value", None, Some("$CI_BUILDS_DIR/gitlab-job-$CI_JOB_ID"))];
+    let gitlab =
+        HostPlan { name: "https://gitlab.example.com".to_owned(), changes: vec![variable], ..HostPlan::default() };
+    let mut unreachable = quiet("gpu-1.example.com");
+    unreachable.summary.clear();
+    unreachable.jobs = None;
+    unreachable.problems = vec![Problem {
+        message: "cannot connect to 10.0.0.7:2222: connection refused".to_owned(),
+        help: Some("check that 10.0.0.7:2222 is up and that this machine may reach it; `ssh.address` and `ssh.port` set where rprov connects".to_owned()),
+        unknown_only: false,
+    }];
+    let mut partly = quiet("ci-5.example.com");
+    partly.problems = vec![Problem {
+        message: "cannot read /etc/docker/daemon.json: permission denied".to_owned(),
+        help: Some("set `ssh.become: sudo`".to_owned()),
+        unknown_only: true,
+    }];
+    let mut removal = quiet("ci-2.example.com");
+    removal.changes = vec![change(Action::Remove, "package", "gitlab-ci-multi-runner", Effect::None, 51)];
+    Plan { hosts: vec![gitlab, ci, removal, quiet("ci-3.example.com"), quiet("ci-4.example.com"), partly, unreachable] }
+}
+
+#[test]
+fn at_200_columns() {
+    insta::assert_snapshot!(render(&sample(), Look::plain(200)));
+}
+
+#[test]
+fn at_120_columns() {
+    insta::assert_snapshot!(render(&sample(), Look::plain(120)));
+}
+
+#[test]
+fn at_80_columns() {
+    let text = render(&sample(), Look::plain(80));
+    // The verdict is one line whatever the width, so that it can be searched for.
+    let widest = text.lines().filter(|line| !line.starts_with("Plan: ")).map(columns).max().unwrap();
+    assert!(widest <= 80, "{widest} columns");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn in_full() {
+    insta::assert_snapshot!(render(&sample(), Look::plain(80).verbose(true)));
+}
+
+#[test]
+fn in_colour() {
+    let text = render(&sample(), Look { colour: true, ..Look::plain(120) });
+    insta::assert_snapshot!(text.replace('\x1b', "ESC"));
+}
+
+#[test]
+fn colour_carries_nothing_alone() {
+    let plain = render(&sample(), Look::plain(120));
+    let colour = render(&sample(), Look { colour: true, ..Look::plain(120) });
+    let mut stripped = String::new();
+    let mut rest = colour.as_str();
+    while let Some((before, after)) = rest.split_once('\x1b') {
+        stripped += before;
+        rest = after.split_once('m').unwrap().1;
+    }
+    assert_eq!(stripped + rest, plain);
+}
+
+#[test]
+fn verdicts() {
+    let of = |hosts: Vec<HostPlan>| verdict(&Plan { hosts });
+    let all = sample().hosts;
+    let (gitlab, ci, partly, failed) = (&all[0], &all[1], &all[5], &all[6]);
+    let mut failed_gitlab = gitlab.clone();
+    failed_gitlab.changes.clear();
+    failed_gitlab.problems.clone_from(&failed.problems);
+    let mut quiet_gitlab = gitlab.clone();
+    quiet_gitlab.changes.clear();
+    assert_eq!(of(vec![quiet("a"), quiet("b")]), "No changes. 2 hosts match the inventory.");
+    assert_eq!(of(vec![quiet("a")]), "No changes. 1 host matches the inventory.");
+    assert_eq!(of(vec![quiet_gitlab.clone(), quiet("a")]), "No changes. 1 host and GitLab match the inventory.");
+    assert_eq!(of(vec![quiet_gitlab]), "No changes. GitLab matches the inventory.");
+    assert_eq!(of(vec![quiet("a"), failed.clone()]), "No changes on 1 of 2 hosts; 1 host could not be planned.");
+    assert_eq!(of(vec![failed.clone()]), "No plan: 1 host could not be planned.");
+    assert_eq!(of(vec![quiet("a"), partly.clone()]), "No changes on 1 of 2 hosts; 1 host known only in part.");
+    assert_eq!(of(vec![failed_gitlab, quiet("a")]), "No changes on 1 of 1 host; GitLab could not be planned.");
+    assert_eq!(
+        of(vec![gitlab.clone(), quiet("a")]),
+        "Plan: 1 to add, 0 to change, 0 to remove in GitLab; no restarts."
+    );
+    assert_eq!(
+        of(vec![ci.clone(), quiet("a")]),
+        "Plan: 1 to add, 4 to change, 1 to replace, 0 to remove on 1 of 2 hosts; 2 restarts, 3 running jobs affected."
+    );
+    let mut blind = ci.clone();
+    blind.jobs = None;
+    assert!(of(vec![blind]).ends_with("2 restarts, running jobs not known."));
+}
+
+#[test]
+fn hostile_text_steers_nothing() {
+    const EVIL: &str = "\x1b[2J\x1b]0;owned\x07\r\u{202e}\u{9b}31m\nfake: ok";
+    let mut bad = change(Action::Change, EVIL, EVIL, Effect::KillsJobs, 1);
+    bad.reason = Some(EVIL.to_owned());
+    bad.service = Some(EVIL.to_owned());
+    bad.attrs = vec![attr(EVIL, Some(EVIL), Some(EVIL))];
+    bad.text = Some(TextChange { old: EVIL.to_owned(), new: EVIL.repeat(2) });
+    bad.origin = Some(Span { file: EVIL.into(), line: 1, column: 1 });
+    bad.steps = vec![Step::PullImage(EVIL.to_owned()), Step::RemoveFile(RemotePath::new("/a\x1b[1m").unwrap())];
+    let problem = |unknown_only| Problem { message: EVIL.to_owned(), help: Some(EVIL.to_owned()), unknown_only };
+    let host = HostPlan {
+        name: EVIL.to_owned(),
+        summary: vec![EVIL.to_owned()],
+        jobs: Some(1),
+        changes: vec![bad],
+        notes: vec![Note { about: EVIL.to_owned(), message: EVIL.to_owned() }],
+        problems: vec![problem(true), problem(false)],
+    };
+    for verbose in [false, true] {
+        let text = render(&Plan { hosts: vec![host.clone()] }, Look::plain(80).verbose(verbose));
+        let found = text.chars().find(|c| *c != '\n' && crate::ui::style::is_harmful(*c));
+        assert_eq!(found, None);
+        // The only place where a line of theirs starts a line of ours is a file's diff, behind its sign.
+        assert!(!text.lines().any(|line| line.starts_with("fake")), "{text}");
+    }
+}
+
+#[test]
+fn long_diffs_are_folded() {
+    let old: String = (0..200).map(|n| format!("line {n}\n")).collect();
+    let mut big = change(Action::Change, "file", "/etc/big", Effect::None, 1);
+    big.text = Some(TextChange { new: old.replace("line", "row"), old });
+    let mut host = quiet("a");
+    host.changes = vec![big];
+    let plan = Plan { hosts: vec![host] };
+    let text = render(&plan, Look::plain(80));
+    assert!(text.contains("… 361 more lines (-v shows all)"), "{text}");
+    assert!(render(&plan, Look::plain(80).verbose(true)).contains("+row 199\n"));
+}
+
+#[test]
+fn many_attributes_of_a_new_thing_are_folded() {
+    let mut new = change(Action::Add, "runner config", "/srv/config.toml", Effect::None, 1);
+    new.attrs = (0..30).map(|n| attr(&format!("key{n}"), None, Some("1"))).collect();
+    let mut host = quiet("a");
+    host.changes = vec![new];
+    let text = render(&Plan { hosts: vec![host] }, Look::plain(80));
+    assert!(text.contains("… 14 more attributes (-v shows all)"), "{text}");
+    assert!(!text.contains("(unset)"));
+}

@@ -1,0 +1,52 @@
+//! What a change does to running jobs, in words. Pure.
+
+use crate::plan::Effect;
+use crate::ui::style::{Role, count, sanitize};
+
+/// The shortest and most frequent of the effects, whose width narrow tables are laid out for.
+pub(super) const NO_EFFECT: &str = "no effect on jobs";
+
+/// The effect in words, and how loud they are.
+pub(super) fn effect(effect: Effect, service: Option<&str>, jobs: Option<usize>) -> (String, Role) {
+    let service = service.map(|name| sanitize(name.strip_suffix(".service").unwrap_or(name)));
+    let with_service = |verb: &str, otherwise: &str| match &service {
+        Some(service) => format!("{verb} {service}"),
+        None => otherwise.to_owned(),
+    };
+    match (effect, jobs) {
+        (Effect::None, _) => (NO_EFFECT.to_owned(), Role::Dim),
+        (Effect::RunnerReload, _) => ("reloaded by the runner, jobs go on".to_owned(), Role::Dim),
+        (Effect::ServiceReload, _) => match service {
+            Some(service) => (format!("{service} reloads, jobs go on"), Role::Dim),
+            None => ("reloads, jobs go on".to_owned(), Role::Dim),
+        },
+        (Effect::FewerJobs, _) => ("takes fewer new jobs, running ones go on".to_owned(), Role::Warn),
+        (Effect::RunnerDrain, Some(0)) => ("runner restarts: no jobs running".to_owned(), Role::Warn),
+        (Effect::RunnerDrain, Some(jobs)) => {
+            (format!("runner restarts after its jobs ended ({jobs} running)"), Role::Warn)
+        }
+        (Effect::RunnerDrain, None) => ("runner restarts after its jobs ended".to_owned(), Role::Warn),
+        (Effect::KillsJobs, Some(0)) => (with_service("restarts", "restarts") + ": no jobs running", Role::Warn),
+        (Effect::KillsJobs, Some(jobs)) => {
+            (format!("{}: {} running now", with_service("restarts", "restarts"), count(jobs, "job")), Role::Error)
+        }
+        (Effect::KillsJobs, None) => (with_service("restarts", "restarts") + ": running jobs fail", Role::Error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_name_the_service_and_the_jobs() {
+        let words = |kind, service, jobs| effect(kind, service, jobs).0;
+        assert_eq!(words(Effect::KillsJobs, Some("docker"), Some(3)), "restarts docker: 3 jobs running now");
+        assert_eq!(words(Effect::KillsJobs, Some("docker.service"), Some(1)), "restarts docker: 1 job running now");
+        assert_eq!(words(Effect::KillsJobs, Some("docker"), Some(0)), "restarts docker: no jobs running");
+        assert_eq!(words(Effect::KillsJobs, None, None), "restarts: running jobs fail");
+        assert_eq!(words(Effect::ServiceReload, Some("docker"), Some(3)), "docker reloads, jobs go on");
+        assert_eq!(words(Effect::RunnerDrain, None, Some(3)), "runner restarts after its jobs ended (3 running)");
+        assert_eq!(words(Effect::None, Some("docker"), Some(3)), NO_EFFECT);
+    }
+}

@@ -1,0 +1,294 @@
+//! Colours by role, the terminal's width, and text made harmless. Reads environment variables and asks the terminal (in
+//! [`Look::detect`] only); everything else is pure.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+
+use anstyle::{AnsiColor, Effects, Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// `--color`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// Colours on a terminal that has them, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What a piece of text is, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Something is added; also: success.
+    Add,
+    /// Something changes.
+    Change,
+    /// Something is removed.
+    Remove,
+    /// Something is removed and made anew.
+    Replace,
+    /// A risk.
+    Warn,
+    /// A failure, or something that ends jobs.
+    Error,
+    /// Less important.
+    Dim,
+    /// A heading.
+    Bold,
+    /// Where a part of a diff begins.
+    Hunk,
+}
+
+impl Role {
+    fn style(self) -> Style {
+        match self {
+            Self::Add => AnsiColor::Green.on_default(),
+            Self::Change | Self::Warn => AnsiColor::Yellow.on_default(),
+            Self::Remove => AnsiColor::Red.on_default(),
+            Self::Replace => AnsiColor::Magenta.on_default(),
+            Self::Error => AnsiColor::Red.on_default().effects(Effects::BOLD),
+            Self::Dim => Style::new().effects(Effects::DIMMED),
+            Self::Bold => Style::new().effects(Effects::BOLD),
+            Self::Hunk => AnsiColor::Cyan.on_default(),
+        }
+    }
+}
+
+/// How output may look: one value per stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Whether escape sequences for colours are written.
+    pub colour: bool,
+    /// Columns.
+    pub width: usize,
+    /// `-v`: nothing is folded or cut.
+    pub verbose: bool,
+}
+
+/// Columns where the output is no terminal.
+pub const PIPED_WIDTH: usize = 80;
+/// Fewer columns than these are treated as if there were so many.
+pub const MIN_WIDTH: usize = 60;
+
+impl Look {
+    /// No colours, so many columns.
+    #[must_use]
+    pub fn plain(width: usize) -> Self {
+        Self { colour: false, width: width.max(MIN_WIDTH), verbose: false }
+    }
+
+    /// With `-v`.
+    #[must_use]
+    pub fn verbose(self, verbose: bool) -> Self {
+        Self { verbose, ..self }
+    }
+
+    /// What suits a stream of this process: its width if it is a terminal, colours as [`wants_colour`] has it.
+    #[must_use]
+    pub fn detect(choice: ColorChoice, stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Self {
+        let env = |name: &str| std::env::var(name).ok();
+        let terminal = stream.is_terminal();
+        let width = terminal
+            .then(|| terminal_size::terminal_size_of(stream))
+            .flatten()
+            .map(|(width, _)| usize::from(width.0))
+            // Some CI systems tell their log's width this way.
+            .or_else(|| env("COLUMNS")?.parse().ok())
+            .unwrap_or(PIPED_WIDTH);
+        Self { colour: wants_colour(choice, terminal, env), width: width.max(MIN_WIDTH), verbose: false }
+    }
+
+    /// The text in the role's colour. The text must be harmless already.
+    #[must_use]
+    pub fn paint(&self, role: Role, text: &str) -> String {
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
+        }
+        let style = role.style();
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// Whether to colour: `--color`, then `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, then whether it is a terminal that can.
+pub fn wants_colour(choice: ColorChoice, terminal: bool, env: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    let zero = |name: &str| env(name).is_some_and(|value| value == "0");
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto if set("NO_COLOR") => false,
+        ColorChoice::Auto if set("CLICOLOR_FORCE") && !zero("CLICOLOR_FORCE") => true,
+        ColorChoice::Auto if zero("CLICOLOR") => false,
+        ColorChoice::Auto => terminal && env("TERM").is_some_and(|term| !term.is_empty() && term != "dumb"),
+    }
+}
+
+/// Makes text from elsewhere safe to print on one line: control characters, escape sequences and characters that
+/// reorder or hide text are shown as `\x1b`, `\n`, `\u{202e}`.
+#[must_use]
+pub fn sanitize(text: &str) -> Cow<'_, str> {
+    clean(text, false)
+}
+
+/// As [`sanitize`], for one line of a file: tabs stay.
+#[must_use]
+pub fn sanitize_line(text: &str) -> Cow<'_, str> {
+    clean(text, true)
+}
+
+fn clean(text: &str, keep_tabs: bool) -> Cow<'_, str> {
+    let bad = |c: char| is_harmful(c) && !(keep_tabs && c == '\t');
+    if !text.contains(bad) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if bad(c) { push_escaped(&mut out, c) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// Appends a harmful character in its visible form.
+pub(crate) fn push_escaped(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        // Writing to a String cannot fail.
+        c if u32::from(c) < 0x100 => drop(write!(out, "\\x{:02x}", u32::from(c))),
+        c => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
+    }
+}
+
+/// Characters that steer a terminal, or make text look like other text.
+pub(crate) fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Columns that a harmless text takes.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Pads with blanks to at least so many columns.
+#[must_use]
+pub fn pad(text: &str, to: usize) -> String {
+    let mut out = text.to_owned();
+    out.extend(std::iter::repeat_n(' ', to.saturating_sub(columns(text))));
+    out
+}
+
+/// Cuts at the end to at most so many columns, with `…` where something went.
+#[must_use]
+pub fn cut_end(text: &str, to: usize) -> String {
+    if columns(text) <= to {
+        return text.to_owned();
+    }
+    let mut out = take(text.chars(), to.saturating_sub(1));
+    out.push('…');
+    out
+}
+
+/// Cuts in the middle to at most so many columns: both ends of a path or an image reference tell more than its middle.
+#[must_use]
+pub fn cut_middle(text: &str, to: usize) -> String {
+    if columns(text) <= to {
+        return text.to_owned();
+    }
+    let room = to.saturating_sub(1);
+    let head = take(text.chars(), room.div_ceil(2));
+    let tail: String = take(text.chars().rev(), room / 2).chars().rev().collect();
+    format!("{head}…{tail}")
+}
+
+fn take(chars: impl Iterator<Item = char>, room: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= room
+        })
+        .collect()
+}
+
+/// Breaks a harmless text at blanks into lines of at most so many columns; a longer word stands alone.
+#[must_use]
+pub fn wrap(text: &str, to: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        match lines.last_mut() {
+            Some(line) if columns(line) + 1 + columns(word) <= to => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// `1 host`, `2 hosts`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colour(choice: ColorChoice, terminal: bool, env: &[(&str, &str)]) -> bool {
+        wants_colour(choice, terminal, |name| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_environment_decides_about_colour() {
+        let xterm = ("TERM", "xterm");
+        assert!(colour(ColorChoice::Auto, true, &[xterm]));
+        assert!(!colour(ColorChoice::Auto, false, &[xterm]));
+        assert!(!colour(ColorChoice::Auto, true, &[("TERM", "dumb")]));
+        assert!(!colour(ColorChoice::Auto, true, &[]));
+        assert!(!colour(ColorChoice::Auto, true, &[xterm, ("NO_COLOR", "1")]));
+        assert!(colour(ColorChoice::Auto, true, &[xterm, ("NO_COLOR", "")]), "empty means not set");
+        assert!(!colour(ColorChoice::Auto, true, &[xterm, ("CLICOLOR", "0")]));
+        assert!(colour(ColorChoice::Auto, false, &[("CLICOLOR_FORCE", "1")]));
+        assert!(!colour(ColorChoice::Auto, false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!colour(ColorChoice::Auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(colour(ColorChoice::Always, false, &[("NO_COLOR", "1")]), "what was typed wins");
+        assert!(!colour(ColorChoice::Never, true, &[("CLICOLOR_FORCE", "1")]));
+    }
+
+    #[test]
+    fn hostile_text_is_harmless() {
+        assert_eq!(sanitize("plain ä 漢 👍"), "plain ä 漢 👍");
+        assert_eq!(sanitize("\x1b]0;title\x07\x1b[2Jx"), "\\x1b]0;title\\x07\\x1b[2Jx");
+        assert_eq!(sanitize("a\r\n\tb\u{9b}31m\u{7f}"), "a\\r\\n\\tb\\x9b31m\\x7f");
+        assert_eq!(sanitize("user\u{202e}gpj.exe\u{2066}"), "user\\u{202e}gpj.exe\\u{2066}");
+        assert_eq!(sanitize_line("\ta\x1b"), "\ta\\x1b");
+    }
+
+    #[test]
+    fn cuts_by_columns_not_by_bytes() {
+        assert_eq!(cut_end("abcdef", 4), "abc…");
+        assert_eq!(cut_end("漢漢漢", 4), "漢…");
+        assert_eq!(cut_middle("registry/group/app:v1.2.3", 11), "regis…1.2.3");
+        assert_eq!(cut_middle("abc", 3), "abc");
+        assert_eq!(pad("漢", 4), "漢  ");
+    }
+
+    #[test]
+    fn wraps_at_blanks() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("incomprehensibilities a", 5), ["incomprehensibilities", "a"]);
+    }
+}

@@ -19,7 +19,7 @@ pub enum Known<T> {
 
 /// Why a diff cannot be made: a read that failed, or was never asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read {what}: {why}")]
+#[error("{what}: {why}")]
 pub struct CannotTell {
     /// The thing.
     pub what: String,
@@ -266,6 +266,22 @@ pub struct ImageFact {
     pub id: String,
     /// `NAME@sha256:…` digests under which it was pulled.
     pub repo_digests: Vec<String>,
+    /// Environment that the image gives to its containers, as `KEY=VALUE`.
+    pub env: Vec<String>,
+    /// Labels that the image gives to its containers.
+    pub labels: BTreeMap<String, String>,
     /// The digest that the registry has under this reference now, if it was asked for and answered.
     pub registry: Option<Known<String>>,
+}
+
+/// Why containers and images are unread while Docker is installed and not running. Asking would start it (socket
+/// activation), so it is not asked.
+pub const DOCKER_STOPPED: &str = "Docker is not running";
+
+impl Facts {
+    /// Whether Docker is installed and not running.
+    #[must_use]
+    pub fn docker_stopped(&self) -> bool {
+        matches!(&self.docker, Some(Known::Unread(why)) if why == DOCKER_STOPPED)
+    }
 }

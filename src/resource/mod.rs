@@ -6,6 +6,16 @@
 
 use std::collections::BTreeSet;
 
+pub mod container;
+pub mod directory;
+pub mod docker_daemon;
+pub mod file;
+pub mod firewall;
+pub mod image;
+pub mod package;
+pub mod service;
+pub mod variable;
+
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::plan::{Change, Note};
 use crate::secret::SecretBook;
@@ -32,10 +42,25 @@ pub struct Earlier {
     pub installed: BTreeSet<String>,
     /// Images (by reference) that will be pulled.
     pub pulled: BTreeSet<String>,
+    /// Units that an earlier change restarts (and so starts) itself.
+    pub restarted: BTreeSet<String>,
     /// Containers that will be stopped and not started again by what stopped them.
     pub restart_containers: Vec<(String, String)>,
     /// systemd must read its unit files again.
     pub daemon_reload: bool,
+}
+
+impl Earlier {
+    /// Adds what one more diff will have done.
+    pub fn add(&mut self, other: Self) {
+        self.restart.extend(other.restart);
+        self.reload.extend(other.reload);
+        self.restarted.extend(other.restarted);
+        self.installed.extend(other.installed);
+        self.pulled.extend(other.pulled);
+        self.restart_containers.extend(other.restart_containers);
+        self.daemon_reload |= other.daemon_reload;
+    }
 }
 
 /// The outcome of a diff.

@@ -1,1 +1,93 @@
-//! To come.
+//! The only shell text in the program: questions and steps as POSIX sh, and answers back as values. Pure: no I/O.
+//!
+//! Every script is one function that runs with its standard input closed, so that no command in it can swallow the rest
+//! of the script, and so that a script cut short is a syntax error which does nothing. Values enter only through
+//! [`quote`], file contents as base64 (never in an argument: `printf` is a built-in of the shell).
+
+pub mod lock;
+pub mod probe;
+pub mod reply;
+pub mod step;
+
+use crate::host::Script;
+
+/// One shell word that means exactly `text`, whatever it holds. A NUL cannot pass through a shell at all and becomes
+/// U+FFFD, so that it is seen rather than cut off.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("'\\''"),
+            '\0' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// What every script starts with: a fixed locale, clock zone and search path, and files that only their owner may read.
+const PRELUDE: &str = "\
+LC_ALL=C TZ=UTC PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL TZ PATH
+unset CDPATH ENV BASH_ENV POSIXLY_CORRECT 2>/dev/null
+umask 077
+set -u
+";
+
+/// A whole script around a body. `nonce` opens the answer, so that what a login shell prints before it is told apart.
+#[must_use]
+pub fn wrap(body: &str, nonce: &str) -> Script {
+    Script::new(format!(
+        "rprov_main() {{\n{PRELUDE}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
+        nonce = quote(nonce)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The shells that are here, of those that hosts have.
+    pub(super) fn shells() -> Vec<Vec<&'static str>> {
+        let all: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
+        let found: Vec<_> = all
+            .into_iter()
+            .filter(|shell| {
+                Command::new(shell[0]).arg(if shell[0] == "busybox" { "true" } else { "-c" }).arg(":").output().is_ok()
+            })
+            .map(<[&str]>::to_vec)
+            .collect();
+        assert!(!found.is_empty(), "no shell to test with");
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn any_text_survives_the_shell(text in "[^\0]{0,40}") {
+            for shell in shells() {
+                let out = Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(format!("printf %s {}", quote(&text))).output().unwrap();
+                prop_assert_eq!(String::from_utf8(out.stdout).unwrap(), text.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_cut_short_does_nothing() {
+        let script = wrap("echo did-something", "n");
+        let text = script.expose();
+        for shell in shells() {
+            for cut in (1..text.len() - 20).step_by(7) {
+                let out = Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(&text[..cut]).output().unwrap();
+                assert!(!String::from_utf8_lossy(&out.stdout).contains("did-something"), "cut at {cut}");
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A directory: mode and owner. Pure.
+
+use crate::facts::{CannotTell, PathKind, ProbeSpec};
+use crate::inventory::model::DirectorySpec;
+use crate::plan::{Action, Change, Effect};
+use crate::step::Step;
+
+use super::file::attributes;
+use super::{Context, Diff, Resource};
+
+/// A directory to be there.
+#[derive(Debug, Clone)]
+pub struct Directory(pub DirectorySpec);
+
+impl Resource for Directory {
+    fn about(&self) -> String {
+        format!("directory {}", self.0.path)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.stat(&self.0.path);
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let spec = &self.0;
+        let cannot = |why: &str| CannotTell { what: spec.path.to_string(), why: why.to_owned() };
+        let known = context.facts.paths.get(&spec.path).ok_or_else(|| cannot("it was not asked for"))?;
+        let (action, attrs) = match known.read(spec.path.as_str())? {
+            None => (Action::Add, Vec::new()),
+            Some(fact) if fact.kind != PathKind::Directory => {
+                return Err(cannot("something else than a directory is there"));
+            }
+            Some(fact) => {
+                let attrs = attributes(fact, spec.mode, &spec.owner);
+                if attrs.is_empty() {
+                    return Ok(Diff::default());
+                }
+                (Action::Change, attrs)
+            }
+        };
+        let step = Step::Directory { path: spec.path.clone(), mode: spec.mode, owner: spec.owner.clone() };
+        let change = Change {
+            kind: "directory".to_owned(),
+            name: spec.path.to_string(),
+            action,
+            reason: None,
+            attrs,
+            text: None,
+            effect: Effect::None,
+            service: None,
+            origin: Some(spec.origin.clone()),
+            steps: vec![step],
+        };
+        Ok(Diff { changes: vec![change], ..Diff::default() })
+    }
+}

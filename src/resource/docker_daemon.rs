@@ -1,0 +1,255 @@
+//! Docker's daemon.json: compared as JSON, checked by `dockerd --validate` before it goes live, then a reload where a
+//! reload suffices and a restart only where it must. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, ProbeSpec};
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::plan::{Action, Attr, Change, Effect};
+use crate::step::{Check, Step, UnitAction, WriteFile};
+use crate::text::Text;
+
+use super::file::{attributes, look, sha256};
+use super::{Context, Diff, Resource};
+
+/// The unit that restarts.
+pub const UNIT: &str = "docker.service";
+
+/// Keys that dockerd takes over on SIGHUP; every other one needs a restart. Source: dockerd's reference,
+/// "Configuration reload behavior".
+const RELOADABLE: [&str; 13] = [
+    "debug",
+    "labels",
+    "live-restore",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "default-runtime",
+    "runtimes",
+    "authorization-plugin",
+    "insecure-registries",
+    "registry-mirrors",
+    "shutdown-timeout",
+    "features",
+];
+
+/// daemon.json as it is to be, whole.
+#[derive(Debug, Clone)]
+pub struct DockerDaemon {
+    /// The file.
+    pub path: RemotePath,
+    /// Its content.
+    pub config: Map<String, Value>,
+    /// The place in the inventory.
+    pub origin: Span,
+}
+
+impl DockerDaemon {
+    /// The file's text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // A map of JSON values always serialises.
+        let mut text = serde_json::to_string_pretty(&Value::Object(self.config.clone())).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+impl Resource for DockerDaemon {
+    fn about(&self) -> String {
+        format!("docker daemon {}", self.path)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.content(&self.path);
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let found = look(context, &self.path)?;
+        let old: Option<Value> = match &found {
+            None => None,
+            Some(found) => {
+                let cannot = |why: String| CannotTell { what: self.path.to_string(), why };
+                let text = found.text.ok_or_else(|| cannot("it is no UTF-8 text".to_owned()))?;
+                // dockerd takes an empty file for an empty configuration.
+                let text = if text.trim().is_empty() { "{}" } else { text };
+                match serde_json::from_str(text) {
+                    Ok(value @ Value::Object(_)) => Some(value),
+                    Ok(_) => return Err(cannot("it is no JSON object; mend it or move it away by hand".to_owned())),
+                    Err(error) => {
+                        return Err(cannot(format!("it is no JSON ({error}); mend it or move it away by hand")));
+                    }
+                }
+            }
+        };
+        let new = Value::Object(self.config.clone());
+        let mut attrs = Vec::new();
+        compare("", Some(old.as_ref().unwrap_or(&Value::Object(Map::new()))), Some(&new), &mut attrs);
+        let owner = Owner::default();
+        let file_attrs = found.as_ref().map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
+        let content_differs = !attrs.is_empty() || old.is_none();
+        if !content_differs && file_attrs.is_empty() {
+            return Ok(Diff::default());
+        }
+        let mut change = Change {
+            kind: "docker daemon".to_owned(),
+            name: self.path.to_string(),
+            action: if found.is_some() { Action::Change } else { Action::Add },
+            reason: None,
+            attrs: file_attrs.into_iter().chain(attrs).collect(),
+            text: None,
+            effect: Effect::None,
+            service: None,
+            origin: Some(self.origin.clone()),
+            steps: Vec::new(),
+        };
+        let mut diff = Diff::default();
+        if !content_differs {
+            change.steps.push(Step::Attributes { path: self.path.clone(), mode: 0o644, owner });
+            diff.changes.push(change);
+            return Ok(diff);
+        }
+        change.steps.push(Step::WriteFile(WriteFile {
+            path: self.path.clone(),
+            content: Text::plain(self.text()),
+            mode: 0o644,
+            owner,
+            check: Some(Check::Dockerd),
+            replaces: found.as_ref().and_then(|found| found.text).map(sha256),
+        }));
+        self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
+        diff.changes.push(change);
+        Ok(diff)
+    }
+}
+
+impl DockerDaemon {
+    /// What makes Docker take the new file over.
+    fn take_over(&self, context: &Context<'_>, old: Option<&Value>, new: &Value, change: &mut Change, diff: &mut Diff) {
+        let installs = context.earlier.installed.iter().any(|package| package == "docker.io");
+        let runs = matches!(&context.facts.docker, Some(known) if !matches!(known, crate::facts::Known::Absent))
+            && !context.facts.docker_stopped();
+        if !installs && !runs {
+            // It reads the file when it starts, and the service's own line says that it does.
+            return;
+        }
+        let step = |action| Step::Unit { unit: UNIT.to_owned(), action };
+        let keys = differing_keys(old, new);
+        if !installs
+            && !keys.is_empty()
+            && keys.iter().all(|key| RELOADABLE.contains(&key.as_str()))
+            && !self.stale(context)
+        {
+            change.steps.push(step(UnitAction::Reload));
+            change.effect = Effect::ServiceReload;
+            change.service = Some("docker".to_owned());
+            return;
+        }
+        change.steps.push(step(UnitAction::Restart));
+        diff.earlier.restarted.insert(UNIT.to_owned());
+        if runs {
+            change.effect = Effect::KillsJobs;
+            change.service = Some("docker".to_owned());
+        }
+    }
+
+    /// Whether Docker runs with something older than the file that is there now: then a reload may not suffice.
+    fn stale(&self, context: &Context<'_>) -> bool {
+        use crate::facts::Known::Present;
+        let (Some(Present(unit)), Some(Present(file))) =
+            (context.facts.units.get(UNIT), context.facts.paths.get(&self.path))
+        else {
+            return false;
+        };
+        let last = unit.active_since_ns.max(unit.changed_ns);
+        last.is_some_and(|last| file.mtime_ns > last)
+    }
+}
+
+/// Top-level keys whose values differ.
+fn differing_keys(old: Option<&Value>, new: &Value) -> BTreeSet<String> {
+    let empty = Map::new();
+    let old = old.and_then(Value::as_object).unwrap_or(&empty);
+    let new = new.as_object().unwrap_or(&empty);
+    old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
+}
+
+/// Walks both values and notes what differs, as `a.b[0].c`.
+pub fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, attrs: &mut Vec<Attr>) {
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let keys: Vec<&String> = new.keys().chain(old.keys().filter(|key| !new.contains_key(*key))).collect();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(&path, old.get(key), new.get(key), attrs);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new)))
+            if old.iter().chain(new).any(|item| item.is_object() || item.is_array()) =>
+        {
+            for at in 0..old.len().max(new.len()) {
+                compare(&format!("{path}[{at}]"), old.get(at), new.get(at), attrs);
+            }
+        }
+        (old, new) if old == new => {}
+        (None, Some(Value::Object(new))) if !new.is_empty() => {
+            compare(path, Some(&Value::Object(Map::new())), Some(&Value::Object(new.clone())), attrs)
+        }
+        (None, Some(Value::Array(new))) if new.iter().any(Value::is_object) => {
+            compare(path, Some(&Value::Array(Vec::new())), Some(&Value::Array(new.clone())), attrs);
+        }
+        (old, new) => attrs.push(Attr::new(path, old.map(shown), new.map(shown))),
+    }
+}
+
+/// A value to be shown; a password in a URL (a proxy's) is not.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    let Some(scheme) = text.find("://") else { return text };
+    match text[scheme + 3..].find('@') {
+        Some(at) if !text[scheme + 3..scheme + 3 + at].contains(['/', '"']) => {
+            format!("{}(secret){}", &text[..scheme + 3], &text[scheme + 3 + at..])
+        }
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn attrs(old: &Value, new: &Value) -> Vec<String> {
+        let mut attrs = Vec::new();
+        compare("", Some(old), Some(new), &mut attrs);
+        let side = |side: Option<String>| side.unwrap_or_else(|| "-".to_owned());
+        attrs.into_iter().map(|attr| format!("{} {} {}", attr.path, side(attr.old), side(attr.new))).collect()
+    }
+
+    #[test]
+    fn names_what_differs() {
+        assert_eq!(
+            attrs(
+                &json!({"default-address-pools": [{"base": "172.17.0.0/16", "size": 24}], "debug": true}),
+                &json!({"default-address-pools": [{"base": "10.201.0.0/16", "size": 24}], "insecure-registries": ["a:1"]})
+            ),
+            [
+                "default-address-pools[0].base \"172.17.0.0/16\" \"10.201.0.0/16\"",
+                "insecure-registries - [\"a:1\"]",
+                "debug true -"
+            ]
+        );
+        assert!(attrs(&json!({"a": 1, "b": 2}), &json!({"b": 2, "a": 1})).is_empty());
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        let old = json!({"proxies": {"http-proxy": "http://me:hunter2@proxy:3128/"}});
+        assert_eq!(attrs(&old, &json!({})), ["proxies {\"http-proxy\":\"http://(secret)@proxy:3128/\"} -"]);
+    }
+}

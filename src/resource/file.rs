@@ -1,0 +1,202 @@
+//! A file: content, mode, owner. Other kinds (cleaner, cron entry, unit file) are files with a name of their own. Pure.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec};
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::plan::{Action, Attr, Change, Effect, TextChange};
+use crate::secret::SecretBook;
+use crate::step::{Check, Step, WriteFile};
+use crate::text::Text;
+
+use super::{Context, Diff, Resource};
+
+/// A file to be there with a content, or not to be there.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// What the user calls it: `file`, `cleanup`, …
+    pub kind: &'static str,
+    /// Where.
+    pub path: RemotePath,
+    /// Its content; `None`: it must not be there.
+    pub content: Option<Text>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub owner: Owner,
+    /// What must accept it first.
+    pub check: Option<Check>,
+    /// systemd must read its unit files again after it changes.
+    pub unit_file: bool,
+    /// The place in the inventory.
+    pub origin: Span,
+}
+
+/// The SHA-256 of a text, in hex.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is at a path, for a file that is to be there.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Its facts.
+    pub fact: &'a PathFact,
+    /// Its text; `None`: not UTF-8.
+    pub text: Option<&'a str>,
+}
+
+/// Looks at a regular file and its text.
+///
+/// # Errors
+/// When it could not be read, or something else is in its place.
+pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found<'a>>, CannotTell> {
+    let unasked = |why: &str| CannotTell { what: path.to_string(), why: why.to_owned() };
+    let Some(fact) =
+        context.facts.paths.get(path).ok_or_else(|| unasked("it was not asked for"))?.read(path.as_str())?
+    else {
+        return Ok(None);
+    };
+    match fact.kind {
+        PathKind::File => {}
+        PathKind::Directory => return Err(unasked("it is a directory: remove it by hand if a file shall be there")),
+        PathKind::Link | PathKind::Other => return Err(unasked("it is no regular file")),
+    }
+    let text = match &fact.content {
+        Some(Known::Present(Content::Text(text))) => Some(text.expose()),
+        Some(Known::Present(Content::Binary)) => None,
+        Some(Known::Unread(why)) => return Err(unasked(why)),
+        Some(Known::Absent) | None => return Err(unasked("its content was not read")),
+    };
+    Ok(Some(Found { fact, text }))
+}
+
+/// What differs in mode and owner.
+#[must_use]
+pub fn attributes(fact: &PathFact, mode: u32, owner: &Owner) -> Vec<Attr> {
+    let mut attrs = Vec::new();
+    if fact.mode != mode {
+        attrs.push(Attr::new("mode", Some(format!("{:04o}", fact.mode)), Some(format!("{mode:04o}"))));
+    }
+    if fact.user != owner.user || fact.group != owner.group {
+        attrs.push(Attr::new(
+            "owner",
+            Some(format!("{}:{}", fact.user, fact.group)),
+            Some(format!("{}:{}", owner.user, owner.group)),
+        ));
+    }
+    attrs
+}
+
+/// The value of a text for a comparison.
+///
+/// # Errors
+/// When a secret in it has no value.
+pub fn reveal(text: &Text, book: &SecretBook, what: &str) -> Result<String, CannotTell> {
+    text.reveal(book).map_err(|unbound| CannotTell { what: what.to_owned(), why: unbound.to_string() })
+}
+
+impl Resource for File {
+    fn about(&self) -> String {
+        format!("{} {}", self.kind, self.path)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        if self.content.is_some() {
+            probe.content(&self.path);
+        } else {
+            probe.stat(&self.path);
+        }
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let mut diff = Diff::default();
+        let Some(content) = &self.content else {
+            let known = context.facts.paths.get(&self.path);
+            let there = known.map(|known| known.read(self.path.as_str())).transpose()?.flatten();
+            if there.is_some_and(|fact| fact.kind == PathKind::Directory) {
+                return Err(CannotTell {
+                    what: self.path.to_string(),
+                    why: "it is a directory: only files are removed".to_owned(),
+                });
+            }
+            if there.is_some() {
+                diff.changes.push(self.change(
+                    Action::Remove,
+                    Vec::new(),
+                    None,
+                    vec![Step::RemoveFile(self.path.clone())],
+                ));
+            }
+            return Ok(diff);
+        };
+        let wanted = reveal(content, context.book, self.path.as_str())?;
+        let found = look(context, &self.path)?;
+        let replaces = match &found {
+            None => None,
+            Some(Found { text: Some(text), .. }) => Some(sha256(text)),
+            Some(Found { text: None, .. }) => {
+                return Err(CannotTell {
+                    what: self.path.to_string(),
+                    why: "it is no UTF-8 text; move it away first".to_owned(),
+                });
+            }
+        };
+        let same = found.as_ref().and_then(|found| found.text) == Some(wanted.as_str());
+        let mut attrs = found.as_ref().map(|found| attributes(found.fact, self.mode, &self.owner)).unwrap_or_default();
+        if same && attrs.is_empty() {
+            return Ok(diff);
+        }
+        let action = if found.is_some() { Action::Change } else { Action::Add };
+        if same {
+            let step = Step::Attributes { path: self.path.clone(), mode: self.mode, owner: self.owner.clone() };
+            diff.changes.push(self.change(action, attrs, None, vec![step]));
+            return Ok(diff);
+        }
+        let old = found.and_then(|found| found.text).unwrap_or("").to_owned();
+        let text = if content.is_tainted() {
+            attrs.push(Attr::new(
+                "content",
+                (!old.is_empty()).then(|| "(secret)".to_owned()),
+                Some(content.redacted()),
+            ));
+            None
+        } else {
+            Some(TextChange { old, new: wanted })
+        };
+        let mut steps = vec![Step::WriteFile(WriteFile {
+            path: self.path.clone(),
+            content: content.clone(),
+            mode: self.mode,
+            owner: self.owner.clone(),
+            check: self.check,
+            replaces,
+        })];
+        if self.unit_file {
+            steps.push(Step::Unit { unit: String::new(), action: crate::step::UnitAction::DaemonReload });
+            diff.earlier.daemon_reload = true;
+        }
+        diff.changes.push(self.change(action, attrs, text, steps));
+        Ok(diff)
+    }
+}
+
+impl File {
+    fn change(&self, action: Action, attrs: Vec<Attr>, text: Option<TextChange>, steps: Vec<Step>) -> Change {
+        Change {
+            kind: self.kind.to_owned(),
+            name: self.path.to_string(),
+            action,
+            reason: None,
+            attrs,
+            text,
+            effect: Effect::None,
+            service: None,
+            origin: Some(self.origin.clone()),
+            steps,
+        }
+    }
+}

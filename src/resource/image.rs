@@ -1,0 +1,93 @@
+//! An image on a host: there, and the one that the registry has under its reference now. Pure.
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::plan::{Action, Attr, Change, Effect, Note};
+use crate::step::Step;
+
+use super::{Context, Diff, Resource};
+
+/// An image to be there.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its reference.
+    pub reference: String,
+    /// The place in the inventory.
+    pub origin: Span,
+}
+
+impl Image {
+    /// A reference by digest cannot move.
+    fn by_digest(&self) -> bool {
+        self.reference.contains('@')
+    }
+}
+
+/// The first 12 digits of a digest, as Docker shows them.
+fn short(digest: &str) -> String {
+    let digest = digest.rsplit_once('@').map_or(digest, |(_, digest)| digest);
+    digest.strip_prefix("sha256:").unwrap_or(digest).chars().take(12).collect()
+}
+
+impl Resource for Image {
+    fn about(&self) -> String {
+        format!("image {}", self.reference)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.docker = true;
+        let by_tag = !self.by_digest();
+        let asked = probe.images.entry(self.reference.clone()).or_insert(by_tag);
+        *asked |= by_tag;
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let mut diff = Diff::default();
+        if context.facts.docker_stopped() {
+            return Ok(diff);
+        }
+        let what = self.about();
+        let known = context.facts.images.get(&self.reference);
+        let found = known
+            .ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?
+            .read(what)?;
+        let (action, attrs, reason) = match found {
+            None => (Action::Add, Vec::new(), None),
+            Some(image) => match &image.registry {
+                Some(Known::Present(digest))
+                    if !image.repo_digests.iter().any(|known| known.ends_with(digest.as_str())) =>
+                {
+                    (
+                        Action::Change,
+                        vec![Attr::new(
+                            "digest",
+                            Some(image.repo_digests.first().map_or_else(|| short(&image.id), |digest| short(digest))),
+                            Some(short(digest)),
+                        )],
+                        Some("the registry has another image under this tag now".to_owned()),
+                    )
+                }
+                Some(Known::Unread(why)) => {
+                    let message = format!("the image on the host is kept; whether its tag has moved is unknown: {why}");
+                    diff.notes.push(Note { about: self.about(), message });
+                    return Ok(diff);
+                }
+                Some(Known::Present(_) | Known::Absent) | None => return Ok(diff),
+            },
+        };
+        diff.earlier.pulled.insert(self.reference.clone());
+        diff.changes.push(Change {
+            kind: "image".to_owned(),
+            name: self.reference.clone(),
+            action,
+            reason,
+            attrs,
+            text: None,
+            effect: Effect::None,
+            service: None,
+            origin: Some(self.origin.clone()),
+            steps: vec![Step::PullImage(self.reference.clone())],
+        });
+        Ok(diff)
+    }
+}

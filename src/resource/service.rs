@@ -1,0 +1,147 @@
+//! A systemd service: enabled, running, and not older than its configuration. A restart that an earlier run lost is
+//! found by comparing the service's start with the time of the files it reads. Pure.
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::name::RemotePath;
+use crate::plan::{Action, Attr, Change, Effect};
+use crate::step::{Step, UnitAction};
+
+use super::{Context, Diff, Resource};
+
+/// A service to be enabled and running.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Unit name with its suffix, `docker.service`.
+    pub unit: String,
+    /// What the user calls it, `docker`.
+    pub name: &'static str,
+    /// The package that brings the unit.
+    pub package: Option<&'static str>,
+    /// Files that the service reads only when it starts or reloads.
+    pub reads: Vec<RemotePath>,
+    /// Jobs end when it restarts.
+    pub runs_jobs: bool,
+    /// The place in the inventory.
+    pub origin: Span,
+}
+
+impl Resource for Service {
+    fn about(&self) -> String {
+        format!("service {}", self.name)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.units.insert(self.unit.clone());
+        for path in &self.reads {
+            // Somebody else may ask for its content; its time comes with both.
+            probe.stat(path);
+        }
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let what = format!("service {}", self.name);
+        let known = context.facts.units.get(&self.unit);
+        let known = known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?;
+        let arrives = self.package.is_some_and(|package| context.earlier.installed.contains(package))
+            || context.earlier.daemon_reload;
+        let fact = match known {
+            // systemd is not running where its package is about to be installed only on odd hosts; a read error stays one.
+            Known::Absent if arrives => None,
+            Known::Absent => {
+                return Err(CannotTell {
+                    what,
+                    why: match self.package {
+                        Some(package) => {
+                            format!("systemd knows no unit {}, though the package {package} is there", self.unit)
+                        }
+                        None => format!("systemd knows no unit {}", self.unit),
+                    },
+                });
+            }
+            known => known.read(what)?,
+        };
+        let mut attrs = Vec::new();
+        let mut steps = Vec::new();
+        let step = |action| Step::Unit { unit: self.unit.clone(), action };
+        let enabled = fact.map_or("", |fact| fact.enabled.as_str());
+        let active = fact.map_or("inactive", |fact| fact.active.as_str());
+        // `static` and `indirect` units cannot be enabled and need not be.
+        if !["enabled", "enabled-runtime", "static", "indirect", "alias", "generated"].contains(&enabled) {
+            if enabled.starts_with("masked") {
+                return Err(CannotTell {
+                    what: self.about(),
+                    why: format!("{} is masked; unmask it by hand: systemctl unmask {0}", self.unit),
+                });
+            }
+            attrs.push(Attr::new("enabled", fact.map(|fact| fact.enabled.clone()), Some("enabled".to_owned())));
+            steps.push(step(UnitAction::Enable));
+        }
+        let find =
+            |list: &[(String, String)]| list.iter().find(|(unit, _)| *unit == self.unit).map(|(_, why)| why.clone());
+        let mut restart = find(&context.earlier.restart);
+        let reload = find(&context.earlier.reload);
+        if restart.is_none() && active == "active" && !context.earlier.restarted.contains(&self.unit) {
+            restart = self.lost_restart(context)?;
+        }
+        let restarted = context.earlier.restarted.contains(&self.unit);
+        let running = restarted || ["active", "reloading"].contains(&active);
+        if restarted {
+            restart = None;
+        }
+        let mut effect = Effect::None;
+        let mut reason = None;
+        if !running && fact.is_none() {
+            attrs.push(Attr::new("state", None, Some("running".to_owned())));
+            steps.push(step(UnitAction::Start));
+        } else if !running {
+            attrs.push(Attr::new("state", Some(active.to_owned()), Some("running".to_owned())));
+            steps.push(step(UnitAction::Start));
+        } else if let Some(why) = restart {
+            attrs.push(Attr::new("state", Some("running".to_owned()), Some("restarted".to_owned())));
+            steps.push(step(UnitAction::Restart));
+            effect = if self.runs_jobs { Effect::KillsJobs } else { Effect::None };
+            reason = Some(why);
+        } else if let Some(why) = reload {
+            attrs.push(Attr::new("state", Some("running".to_owned()), Some("reloaded".to_owned())));
+            steps.push(step(UnitAction::Reload));
+            effect = Effect::ServiceReload;
+            reason = Some(why);
+        }
+        if steps.is_empty() {
+            return Ok(Diff::default());
+        }
+        let change = Change {
+            kind: "service".to_owned(),
+            name: self.name.to_owned(),
+            action: if fact.is_some() { Action::Change } else { Action::Add },
+            reason,
+            attrs,
+            text: None,
+            effect,
+            service: Some(self.name.to_owned()),
+            origin: Some(self.origin.clone()),
+            steps,
+        };
+        Ok(Diff { changes: vec![change], ..Diff::default() })
+    }
+}
+
+impl Service {
+    /// Why a running service must restart although nothing is about to change: it started before its configuration was
+    /// written and was not even reloaded since.
+    fn lost_restart(&self, context: &Context<'_>) -> Result<Option<String>, CannotTell> {
+        let Some(Known::Present(unit)) = context.facts.units.get(&self.unit) else { return Ok(None) };
+        let (Some(since), Some(changed)) = (unit.active_since_ns, unit.changed_ns) else { return Ok(None) };
+        let last = since.max(changed);
+        for path in &self.reads {
+            let Some(known) = context.facts.paths.get(path) else { continue };
+            if let Some(fact) = known.read(path.as_str())?
+                && fact.mtime_ns > last
+            {
+                return Ok(Some(format!("{} changed after {} had started", path, self.name)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,224 @@
+//! The probe: one script that answers everything a plan must know of a host, with few processes and no writes, and its
+//! answer as [`Facts`]. Pure: no I/O.
+
+use crate::facts::ProbeSpec;
+use crate::host::Script;
+
+use super::{quote, wrap};
+
+mod parse;
+
+pub use parse::parse;
+
+/// What [`ProbeSpec::docker`] and its kind are asked with: a local curl is one process for all; without it, the client.
+const DOCKER_SOCKET: &str = "/var/run/docker.sock";
+
+/// The label by which GitLab Runner marks its containers.
+const JOB_FILTER: &str = "%7B%22label%22%3A%5B%22com.gitlab.gitlab-runner.managed%3Dtrue%22%5D%7D";
+
+/// The script for a probe.
+#[must_use]
+pub fn script(spec: &ProbeSpec, nonce: &str) -> Script {
+    wrap(&body(spec), nonce)
+}
+
+fn body(spec: &ProbeSpec) -> String {
+    let mut out = String::from(SYSTEM);
+    out.push_str(&paths(spec));
+    out.push_str(&packages(spec));
+    out.push_str(&units(spec));
+    out.push_str(&docker(spec));
+    out.push_str(&nft(spec));
+    out
+}
+
+const SYSTEM: &str = r#"uid=
+while read -r key _ effective _; do [ "$key" = Uid: ] && { uid=$effective; break; }; done </proc/self/status
+printf 'uid %s\n' "$uid"
+if [ -r /etc/os-release ]; then
+  while IFS= read -r line; do case $line in ID=*|VERSION_ID=*) printf 'os %s\n' "$line";; esac; done </etc/os-release
+fi
+[ -d /run/systemd/system ] && echo systemd
+command -v apt-get >/dev/null && echo apt
+uptime=
+[ -r /proc/uptime ] && read -r uptime _ </proc/uptime
+printf 'clock %s %s\n' "$(date +%s.%N)" "$uptime"
+printf 'peer %s\n' "${SSH_CONNECTION:-${1:-}}"
+"#;
+
+/// `seek` tells "not there" from "may not look": it climbs to the nearest directory that exists.
+fn paths(spec: &ProbeSpec) -> String {
+    if spec.paths.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = spec.paths.keys().map(|path| quote(path.as_str())).collect();
+    let mut out = format!(
+        r#"seek() {{
+  [ -e "$1" ] && return 0
+  up=$1
+  while [ "$up" != / ]; do
+    up=${{up%/*}}; [ -n "$up" ] || up=/
+    if [ -d "$up" ]; then [ -x "$up" ] && return 44; return 13; fi
+    [ -e "$up" ] && return 44
+  done
+  return 44
+}}
+found=
+set --
+for path in {all}; do
+  seek "$path"; code=$?
+  found="$found $code"
+  [ "$code" -eq 0 ] && set -- "$@" "$path"
+done
+printf 'paths%s\n' "$found"
+if [ $# -gt 0 ]; then
+  stat -L -c 'stat %f %s %U %G %y' -- "$@"
+  printf 'stat-status %s\n' "$?"
+fi
+"#,
+        all = all.join(" ")
+    );
+    let contents: Vec<String> =
+        spec.paths.iter().filter(|(_, content)| **content).map(|(path, _)| quote(path.as_str())).collect();
+    if !contents.is_empty() {
+        out.push_str(&format!(
+            r#"for path in {all}; do
+  [ -f "$path" ] || {{ echo 'content none'; continue; }}
+  [ -r "$path" ] || {{ echo 'content denied'; continue; }}
+  echo 'content base64'
+  base64 <"$path"
+  printf 'content-status %s\n' "$?"
+done
+"#,
+            all = contents.join(" ")
+        ));
+    }
+    out
+}
+
+fn packages(spec: &ProbeSpec) -> String {
+    if spec.packages.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = spec.packages.iter().map(|name| quote(name)).collect();
+    format!(
+        "if command -v dpkg-query >/dev/null; then
+  dpkg-query -W -f='package ${{Package}} ${{Version}} ${{Status}}\\n' -- {} 2>/dev/null
+  printf 'packages-status %s\\n' \"$?\"
+else
+  echo 'packages-status none'
+fi
+",
+        names.join(" ")
+    )
+}
+
+fn units(spec: &ProbeSpec) -> String {
+    if spec.units.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = spec.units.iter().map(|name| quote(name)).collect();
+    format!(
+        "if [ -d /run/systemd/system ]; then
+  echo units
+  systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p ActiveEnterTimestampMonotonic -p StateChangeTimestampMonotonic -p NeedDaemonReload -- {}
+  printf 'units-status %s\\n' \"$?\"
+else
+  echo 'units-status none'
+fi
+",
+        names.join(" ")
+    )
+}
+
+/// Docker is asked only while its process runs: on a host with socket activation, asking would start it.
+fn docker(spec: &ProbeSpec) -> String {
+    if !spec.docker {
+        return String::new();
+    }
+    let mut urls = vec!["/version".to_owned(), format!("/containers/json?filters={JOB_FILTER}")];
+    urls.extend(spec.containers.iter().map(|name| format!("/containers/{}/json", path_part(name))));
+    urls.extend(spec.images.keys().map(|name| format!("/images/{}/json", path_part(name))));
+    let mut curl = String::new();
+    for url in &urls {
+        curl.push_str(&format!(" {}", quote(&format!("http://docker{url}"))));
+    }
+    let asked: Vec<_> = spec.images.iter().filter(|(_, registry)| **registry).map(|(name, _)| name).collect();
+    let mut registry = String::new();
+    if !asked.is_empty() {
+        let urls: Vec<String> =
+            asked.iter().map(|name| quote(&format!("http://docker/distribution/{}/json", path_part(name)))).collect();
+        registry = format!(
+            "    curl -sg --max-time 8 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n' {}\n    printf 'registry-status %s\\n' \"$?\"\n",
+            urls.join(" ")
+        );
+    }
+    let mut client = String::from(
+        "    docker version --format '{{json .Server}}'; printf '@status %s\\n' \"$?\"
+    docker ps --no-trunc --filter label=com.gitlab.gitlab-runner.managed=true --format '{{.Label \"com.gitlab.gitlab-runner.job.id\"}}'; printf '@status %s\\n' \"$?\"\n",
+    );
+    for name in &spec.containers {
+        client.push_str(&format!(
+            "    docker container inspect -- {} 2>/dev/null; printf '@status %s\\n' \"$?\"\n",
+            quote(name)
+        ));
+    }
+    for name in spec.images.keys() {
+        client.push_str(&format!(
+            "    docker image inspect -- {} 2>/dev/null; printf '@status %s\\n' \"$?\"\n",
+            quote(name)
+        ));
+    }
+    format!(
+        "pid=
+[ -r /run/docker.pid ] && read -r pid </run/docker.pid
+if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
+  if [ ! -w {DOCKER_SOCKET} ]; then
+    echo 'docker denied'
+  elif command -v curl >/dev/null; then
+    echo 'docker curl'
+    curl -sg --max-time 30 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n'{curl}
+    printf 'docker-status %s\\n' \"$?\"
+{registry}  elif command -v docker >/dev/null; then
+    echo 'docker client'
+{client}    echo 'docker-status 0'
+  else
+    echo 'docker denied'
+  fi
+elif command -v dockerd >/dev/null; then
+  echo 'docker stopped'
+else
+  echo 'docker none'
+fi
+"
+    )
+}
+
+fn nft(spec: &ProbeSpec) -> String {
+    let mut out = String::new();
+    if spec.nft_tables.is_empty() {
+        return out;
+    }
+    out.push_str("if ! command -v nft >/dev/null; then echo 'nft none'; elif [ \"$uid\" != 0 ]; then echo 'nft denied'; elif tables=$(nft list tables); then echo 'nft tables'\n");
+    for table in &spec.nft_tables {
+        // Family and name are this program's own.
+        out.push_str(&format!(
+            "case \"\n$tables\n\" in *\"\ntable {table}\n\"*) echo 'nft-table'; nft -s list table {table}; printf 'nft-status %s\\n' \"$?\";; *) echo 'nft-absent';; esac\n"
+        ));
+    }
+    out.push_str("else echo 'nft failed'; fi\n");
+    out
+}
+
+/// A name as part of a URL's path: slashes and colons stay, whatever else could end or change the path does not.
+fn path_part(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/:._-@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,489 @@
+//! The probe's answer as [`Facts`]. Whatever a host says is checked: an answer that does not fit is an error or "unread",
+//! never "absent". Pure: no I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::{
+    Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts, UnitFact,
+};
+use crate::name::RemotePath;
+use crate::script::reply::{self, BadReply};
+use crate::secret::Secret;
+
+/// Why something is unread for a user without privileges.
+const NOT_ROOT: &str = "only root may read it";
+/// Files larger than this are not what rprov manages.
+const LARGEST: u64 = 1 << 20;
+
+/// Reads the lines of one answer.
+struct Lines<'a>(std::iter::Peekable<std::str::Lines<'a>>);
+
+impl<'a> Lines<'a> {
+    fn next(&mut self, expected: &str) -> Result<&'a str, BadReply> {
+        self.0.next().ok_or_else(|| BadReply::Garbled(format!("it ends where {expected} should stand")))
+    }
+
+    /// The rest of the next line if it starts with `prefix` and a blank, or is `prefix`.
+    fn tagged(&mut self, prefix: &str) -> Option<&'a str> {
+        let line = self.0.peek()?;
+        let rest = line.strip_prefix(prefix)?;
+        let rest = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
+        self.0.next();
+        Some(rest)
+    }
+
+    fn expect(&mut self, prefix: &str) -> Result<&'a str, BadReply> {
+        let found = self.0.peek().copied().unwrap_or("").to_owned();
+        self.tagged(prefix).ok_or_else(|| {
+            BadReply::Garbled(format!("`{prefix}` expected, `{}` found", found.chars().take(80).collect::<String>()))
+        })
+    }
+}
+
+/// Parses the standard output of [`super::script`] with the same spec and nonce.
+///
+/// # Errors
+/// When the script did not run to its end or its answer makes no sense.
+pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadReply> {
+    let text = String::from_utf8_lossy(stdout);
+    let body = reply::body(&text, nonce)?;
+    let mut lines = Lines(body.lines().peekable());
+    let mut facts = Facts::default();
+    let boot_ns = system(&mut lines, &mut facts.system)?;
+    paths(spec, &mut lines, &mut facts)?;
+    packages(spec, &mut lines, &mut facts)?;
+    units(spec, &mut lines, &mut facts, boot_ns)?;
+    docker(spec, &mut lines, &mut facts)?;
+    nft(spec, &mut lines, &mut facts)?;
+    match lines.0.next() {
+        None => Ok(facts),
+        Some(line) => {
+            Err(BadReply::Garbled(format!("`{}` was not asked for", line.chars().take(80).collect::<String>())))
+        }
+    }
+}
+
+/// Fills in the system; returns when it booted, in nanoseconds since 1970, if the host says.
+fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128>, BadReply> {
+    system.root = lines.expect("uid")?.trim() == "0";
+    while let Some(line) = lines.tagged("os") {
+        if let Some((key, value)) = line.split_once('=') {
+            let value = value.trim().trim_matches(['"', '\'']).to_owned();
+            match key {
+                "ID" => system.os = value,
+                "VERSION_ID" => system.os_version = value,
+                _ => {}
+            }
+        }
+    }
+    system.systemd = lines.tagged("systemd").is_some();
+    system.apt = lines.tagged("apt").is_some();
+    let clock = lines.expect("clock")?;
+    let (now, uptime) = clock.split_once(' ').unwrap_or((clock, ""));
+    // busybox's date leaves `%N` as it is.
+    let now_ns = decimal_ns(now.trim_end_matches(".%N").trim_end_matches('.'))
+        .ok_or_else(|| BadReply::Garbled(format!("the clock says `{now}`")))?;
+    system.now = i64::try_from(now_ns / 1_000_000_000).unwrap_or(0);
+    let peer = lines.expect("peer")?;
+    system.peer = peer.split(' ').next().filter(|peer| !peer.is_empty()).map(str::to_owned);
+    Ok(decimal_ns(uptime).map(|uptime| now_ns - uptime))
+}
+
+/// `12.34` as nanoseconds.
+fn decimal_ns(text: &str) -> Option<i128> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
+    Some(whole.parse::<i128>().ok()? * 1_000_000_000 + digits.parse::<i128>().ok()?)
+}
+
+/// `2026-11-20 18:43:59.123456789 +0000` (GNU) or without fraction (busybox), in UTC.
+fn timestamp_ns(text: &str) -> Option<i128> {
+    let text = text.trim().trim_end_matches(" +0000");
+    let when: jiff::civil::DateTime = text.replacen(' ', "T", 1).parse().ok()?;
+    Some(when.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_nanosecond())
+}
+
+fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.paths.is_empty() {
+        return Ok(());
+    }
+    let codes: Vec<&str> = lines.expect("paths")?.split(' ').filter(|code| !code.is_empty()).collect();
+    if codes.len() != spec.paths.len() {
+        return Err(BadReply::Garbled(format!("{} paths asked for, {} answered", spec.paths.len(), codes.len())));
+    }
+    let there: Vec<&RemotePath> =
+        spec.paths.keys().zip(&codes).filter(|(_, code)| **code == "0").map(|(path, _)| path).collect();
+    let mut stats = Vec::new();
+    if !there.is_empty() {
+        while let Some(line) = lines.tagged("stat") {
+            stats.push(line);
+        }
+        lines.expect("stat-status")?;
+    }
+    let complete = stats.len() == there.len();
+    for (path, code) in spec.paths.keys().zip(&codes) {
+        let known = match *code {
+            "0" if !complete => Known::Unread("stat failed: it changed while it was being read".to_owned()),
+            "0" => {
+                let at = there.iter().position(|there| *there == path).unwrap_or(usize::MAX);
+                stat(stats.get(at).copied().unwrap_or(""))
+                    .map_or_else(|| Known::Unread("stat gave an answer that makes no sense".to_owned()), Known::Present)
+            }
+            "13" => Known::Unread(NOT_ROOT.to_owned()),
+            "44" => Known::Absent,
+            other => Known::Unread(format!("code {other}")),
+        };
+        facts.paths.insert(path.clone(), known);
+    }
+    for path in spec.paths.iter().filter(|(_, content)| **content).map(|(path, _)| path) {
+        let content = content(lines)?;
+        if let (Some(Known::Present(fact)), Some(content)) = (facts.paths.get_mut(path), content) {
+            fact.content = Some(content);
+        }
+    }
+    Ok(())
+}
+
+fn stat(line: &str) -> Option<PathFact> {
+    let mut fields = line.splitn(5, ' ');
+    let mode = u32::from_str_radix(fields.next()?, 16).ok()?;
+    let _size: u64 = fields.next()?.parse().ok()?;
+    let user = fields.next()?.to_owned();
+    let group = fields.next()?.to_owned();
+    let mtime_ns = timestamp_ns(fields.next()?)?;
+    let kind = match mode & 0o170_000 {
+        0o100_000 => PathKind::File,
+        0o040_000 => PathKind::Directory,
+        0o120_000 => PathKind::Link,
+        _ => PathKind::Other,
+    };
+    Some(PathFact { kind, mode: mode & 0o7777, user, group, mtime_ns, content: None })
+}
+
+fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {
+    match lines.expect("content")? {
+        "none" => Ok(None),
+        "denied" => Ok(Some(Known::Unread(NOT_ROOT.to_owned()))),
+        "base64" => {
+            let mut encoded = String::new();
+            loop {
+                if let Some(status) = lines.tagged("content-status") {
+                    if status != "0" {
+                        return Ok(Some(Known::Unread(format!("reading it failed with status {status}"))));
+                    }
+                    break;
+                }
+                encoded.push_str(lines.next("the end of a file")?);
+            }
+            let bytes = reply::base64(&encoded)?;
+            if bytes.len() as u64 > LARGEST {
+                return Ok(Some(Known::Unread(format!("it is {} bytes long", bytes.len()))));
+            }
+            Ok(Some(Known::Present(
+                String::from_utf8(bytes).map_or(Content::Binary, |text| Content::Text(Secret::new(text))),
+            )))
+        }
+        other => Err(BadReply::Garbled(format!("`content {other}`"))),
+    }
+}
+
+fn packages(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.packages.is_empty() {
+        return Ok(());
+    }
+    let mut seen = BTreeMap::new();
+    while let Some(line) = lines.tagged("package") {
+        let mut fields = line.splitn(3, ' ');
+        if let (Some(name), Some(version), Some(status)) = (fields.next(), fields.next(), fields.next()) {
+            let fact = PackageFact {
+                version: version.to_owned(),
+                installed: status == "install ok installed" || status == "hold ok installed",
+                status: status.to_owned(),
+            };
+            seen.insert(name.to_owned(), fact);
+        }
+    }
+    let status = lines.expect("packages-status")?;
+    for name in &spec.packages {
+        let known = match (status, seen.remove(name)) {
+            // dpkg-query: 1 says that some of the names matched nothing.
+            ("0" | "1", Some(fact))
+                if fact.status.ends_with(" config-files") || fact.status.ends_with(" not-installed") =>
+            {
+                Known::Absent
+            }
+            ("0" | "1", Some(fact)) => Known::Present(fact),
+            ("0" | "1", None) => Known::Absent,
+            ("none", _) => Known::Unread("this host has no dpkg: only Debian and Ubuntu are supported".to_owned()),
+            (other, _) => Known::Unread(format!("dpkg-query failed with status {other}")),
+        };
+        facts.packages.insert(name.clone(), known);
+    }
+    Ok(())
+}
+
+fn units(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts, boot_ns: Option<i128>) -> Result<(), BadReply> {
+    if spec.units.is_empty() {
+        return Ok(());
+    }
+    let mut blocks: Vec<BTreeMap<&str, &str>> = Vec::new();
+    let mut unread = None;
+    if lines.tagged("units").is_some() {
+        let mut block = BTreeMap::new();
+        let status = loop {
+            if let Some(status) = lines.tagged("units-status") {
+                break status;
+            }
+            let line = lines.next("the end of the units")?;
+            match line.split_once('=') {
+                Some((key, value)) => {
+                    block.insert(key, value);
+                }
+                None if !block.is_empty() => blocks.push(std::mem::take(&mut block)),
+                None => {}
+            }
+        };
+        if !block.is_empty() {
+            blocks.push(block);
+        }
+        if status != "0" || blocks.len() != spec.units.len() {
+            unread = Some(format!("systemctl failed with status {status}"));
+        }
+    } else {
+        lines.expect("units-status")?;
+        unread = Some("this host does not run systemd".to_owned());
+    }
+    for (at, unit) in spec.units.iter().enumerate() {
+        let known = match (&unread, blocks.get(at)) {
+            (Some(why), _) => Known::Unread(why.clone()),
+            (None, Some(block)) => unit_fact(block, boot_ns),
+            (None, None) => Known::Unread("systemctl did not mention it".to_owned()),
+        };
+        facts.units.insert(unit.clone(), known);
+    }
+    Ok(())
+}
+
+fn unit_fact(block: &BTreeMap<&str, &str>, boot_ns: Option<i128>) -> Known<UnitFact> {
+    let field = |key: &str| (*block.get(key).unwrap_or(&"")).to_owned();
+    if field("LoadState") == "not-found" {
+        return Known::Absent;
+    }
+    let moment = |key: &str| {
+        let us: i128 = field(key).parse().ok()?;
+        if us == 0 { None } else { Some(boot_ns? + us * 1000) }
+    };
+    Known::Present(UnitFact {
+        enabled: field("UnitFileState"),
+        active: field("ActiveState"),
+        active_since_ns: moment("ActiveEnterTimestampMonotonic"),
+        changed_ns: moment("StateChangeTimestampMonotonic"),
+        needs_daemon_reload: field("NeedDaemonReload") == "yes",
+    })
+}
+
+/// One answer of Docker's: a body and whether it was there.
+struct Answer {
+    body: String,
+    /// HTTP status, or the client's exit status mapped to one.
+    code: u16,
+}
+
+fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if !spec.docker {
+        return Ok(());
+    }
+    let how = lines.expect("docker")?;
+    let all = |facts: &mut Facts, why: Option<&str>| {
+        for name in &spec.containers {
+            facts.containers.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+        }
+        for name in spec.images.keys() {
+            facts.images.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+        }
+        why.map_or(Known::Absent, |why| Known::Unread(why.to_owned()))
+    };
+    let engine = match how {
+        "none" => all(facts, None),
+        "stopped" => all(facts, Some(crate::facts::DOCKER_STOPPED)),
+        "denied" => all(facts, Some("only root and the group docker may ask Docker")),
+        "curl" | "client" => {
+            let (answers, status) = answers(lines, "docker-status")?;
+            let registry = if how == "curl" && spec.images.values().any(|asked| *asked) {
+                // A registry that does not answer ends curl early: what is missing stays unread.
+                Some(answers_lenient(lines, "registry-status")?)
+            } else {
+                None
+            };
+            if status != "0" || answers.len() != 2 + spec.containers.len() + spec.images.len() {
+                all(facts, Some(&format!("Docker did not answer (status {status}): see `journalctl -u docker`")))
+            } else {
+                docker_facts(spec, facts, &answers, registry.as_deref())
+            }
+        }
+        other => return Err(BadReply::Garbled(format!("`docker {other}`"))),
+    };
+    facts.docker = Some(engine);
+    Ok(())
+}
+
+fn answers(lines: &mut Lines<'_>, end: &str) -> Result<(Vec<Answer>, String), BadReply> {
+    let mut found = Vec::new();
+    let mut body = String::new();
+    loop {
+        if let Some(status) = lines.tagged(end) {
+            return Ok((found, status.to_owned()));
+        }
+        let line = lines.next("Docker's answer")?;
+        let code = if let Some(code) = line.strip_prefix("@http ") {
+            code.parse().ok()
+        } else if let Some(status) = line.strip_prefix("@status ") {
+            Some(if status == "0" { 200 } else { 404 })
+        } else {
+            None
+        };
+        match code {
+            Some(code) => found.push(Answer { body: std::mem::take(&mut body), code }),
+            None => {
+                body.push_str(line);
+                body.push('\n');
+            }
+        }
+    }
+}
+
+fn answers_lenient(lines: &mut Lines<'_>, end: &str) -> Result<Vec<Answer>, BadReply> {
+    answers(lines, end).map(|(answers, _)| answers)
+}
+
+fn docker_facts(
+    spec: &ProbeSpec,
+    facts: &mut Facts,
+    answers: &[Answer],
+    registry: Option<&[Answer]>,
+) -> Known<DockerFact> {
+    let mut rest = answers.iter();
+    let json = |answer: Option<&Answer>| -> Known<serde_json::Value> {
+        match answer {
+            Some(answer) if answer.code == 404 => Known::Absent,
+            Some(answer) if answer.code == 200 => match serde_json::from_str::<serde_json::Value>(&answer.body) {
+                // The client answers with a list of one.
+                Ok(serde_json::Value::Array(mut list)) if list.len() == 1 => Known::Present(list.remove(0)),
+                Ok(value) => Known::Present(value),
+                Err(error) => Known::Unread(format!("Docker's answer is no JSON: {error}")),
+            },
+            Some(answer) => Known::Unread(format!("Docker answers with HTTP status {}", answer.code)),
+            None => Known::Unread("Docker did not answer".to_owned()),
+        }
+    };
+    let text =
+        |value: &serde_json::Value, key: &str| value.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned();
+    let version = json(rest.next());
+    let jobs = rest.next().map(job_count);
+    for name in &spec.containers {
+        facts.containers.insert(name.clone(), json(rest.next()));
+    }
+    let asked: Vec<&String> = spec.images.iter().filter(|(_, asked)| **asked).map(|(name, _)| name).collect();
+    for name in spec.images.keys() {
+        let known = match json(rest.next()) {
+            Known::Present(image) => Known::Present(ImageFact {
+                id: text(&image, "Id"),
+                repo_digests: strings(image.get("RepoDigests")),
+                env: strings(image.pointer("/Config/Env")),
+                labels: image
+                    .pointer("/Config/Labels")
+                    .and_then(|map| serde_json::from_value(map.clone()).ok())
+                    .unwrap_or_default(),
+                registry: asked.iter().position(|asked| *asked == name).map(|at| registry_digest(registry, at)),
+            }),
+            Known::Absent => Known::Absent,
+            Known::Unread(why) => Known::Unread(why),
+        };
+        facts.images.insert(name.clone(), known);
+    }
+    match (version, jobs) {
+        (Known::Present(version), Some(Ok(jobs))) => {
+            Known::Present(DockerFact { version: text(&version, "Version"), jobs })
+        }
+        (Known::Unread(why), _) | (_, Some(Err(why))) => Known::Unread(why),
+        _ => Known::Unread("Docker did not answer".to_owned()),
+    }
+}
+
+/// A JSON list of strings; `null` is empty.
+fn strings(list: Option<&serde_json::Value>) -> Vec<String> {
+    let list = list.and_then(|list| list.as_array());
+    list.map(|list| list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()).unwrap_or_default()
+}
+
+fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
+    let Some(answers) = registry else {
+        return Known::Unread("the registry can be asked only where curl is installed on the host".to_owned());
+    };
+    let Some(answer) = answers.get(at) else {
+        return Known::Unread("the registry did not answer".to_owned());
+    };
+    let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    match value.pointer("/Descriptor/digest").and_then(|digest| digest.as_str()) {
+        Some(digest) if answer.code == 200 => Known::Present(digest.to_owned()),
+        _ => Known::Unread(
+            value
+                .get("message")
+                .and_then(|message| message.as_str())
+                .map_or_else(|| format!("the registry did not answer (status {})", answer.code), str::to_owned),
+        ),
+    }
+}
+
+/// Different job ids among running containers of GitLab Runner's.
+fn job_count(answer: &Answer) -> Result<usize, String> {
+    if answer.code != 200 {
+        return Err(format!("Docker answers with HTTP status {}", answer.code));
+    }
+    let body = answer.body.trim();
+    let ids: BTreeSet<String> = if body.starts_with('[') {
+        let list: Vec<serde_json::Value> =
+            serde_json::from_str(body).map_err(|error| format!("Docker's answer is no JSON: {error}"))?;
+        list.iter()
+            .filter_map(|container| container.pointer("/Labels/com.gitlab.gitlab-runner.job.id"))
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect()
+    } else {
+        body.lines().map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect()
+    };
+    Ok(ids.len())
+}
+
+fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.nft_tables.is_empty() {
+        return Ok(());
+    }
+    let how = lines.expect("nft")?;
+    for table in &spec.nft_tables {
+        let known = match how {
+            "none" => Known::Absent,
+            "denied" => Known::Unread(NOT_ROOT.to_owned()),
+            "failed" => Known::Unread("`nft list tables` failed".to_owned()),
+            "tables" if lines.tagged("nft-absent").is_some() => Known::Absent,
+            "tables" => {
+                lines.expect("nft-table")?;
+                let mut text = String::new();
+                let status = loop {
+                    if let Some(status) = lines.tagged("nft-status") {
+                        break status;
+                    }
+                    text.push_str(lines.next("the end of a table")?);
+                    text.push('\n');
+                };
+                if status == "0" {
+                    Known::Present(text)
+                } else {
+                    Known::Unread(format!("nft failed with status {status}"))
+                }
+            }
+            other => return Err(BadReply::Garbled(format!("`nft {other}`"))),
+        };
+        facts.nft_tables.insert(table.clone(), known);
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Steps as shell text. Exhaustive over [`Step`]: what cannot be said here cannot be done to a host. Pure: no I/O.
+
+use crate::host::Script;
+use crate::secret::SecretBook;
+use crate::step::{Check, CreateContainer, Step, UnitAction, WriteFile};
+use crate::text::Unbound;
+
+use super::reply::to_base64;
+use super::{lock, quote, wrap};
+
+/// Status of a script whose step found another content than the plan was made for.
+pub const MOVED: i32 = 75;
+
+/// Functions that steps call. Output of commands goes to standard error: standard output carries progress marks.
+const FUNCTIONS: &str = r#"install_packages() {
+  apt="apt-get -q -y --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
+  export DEBIAN_FRONTEND NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND
+  # Package lists are refreshed only if they cannot serve this request.
+  apt-get -s -q --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@" >/dev/null 2>&1 || {
+    dpkg --audit >/dev/null 2>&1; [ -z "$(dpkg --audit 2>/dev/null)" ] || dpkg --configure -a --force-confdef --force-confold
+    apt-get -q -o DPkg::Lock::Timeout=300 update || return
+  }
+  $apt install -- "$@" && return
+  # A list that names a package which the mirror no longer has fails only now.
+  apt-get -q -o DPkg::Lock::Timeout=300 update && $apt install -- "$@"
+}
+remove_packages() {
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+  export DEBIAN_FRONTEND NEEDRESTART_SUSPEND
+  apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove -- "$@"
+}
+# path mode owner check replaces content
+write_file() {
+  target=$1
+  [ -L "$target" ] && { target=$(readlink -f -- "$1") || return; }
+  parent=${target%/*}
+  [ -d "${parent:-/}" ] || (umask 022; mkdir -p -- "$parent") || return
+  if [ -e "$target" ]; then now=$(sha256sum <"$target") || return; now=${now%% *}; else now=-; fi
+  [ "$now" = "$5" ] || { printf '%s changed since it was read\n' "$1" >&2; return 75; }
+  rm -f -- "$parent"/.rprov.??????
+  temp=$(mktemp "$parent/.rprov.XXXXXX") || return
+  # Mode and owner are right before the first byte of content is there.
+  { chown -- "$3" "$temp" && chmod -- "$2" "$temp" && printf %s "$6" | base64 -d >"$temp" && check_file "$4" "$temp" && sync "$temp"; } || { code=$?; rm -f -- "$temp"; return "$code"; }
+  # Whoever watches the file's time must see it advance, also after the clock was set back.
+  if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -r "$target" -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp" || touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
+  mv -f -- "$temp" "$target" && sync "${parent:-/}"
+}
+check_file() {
+  case $1 in
+    dockerd) if command -v dockerd >/dev/null; then dockerd --validate --config-file "$2" >&2; fi;;
+    nft) nft -c -f "$2" >&2;;
+    shell) sh -n "$2" >&2;;
+  esac
+}
+make_directory() {
+  if [ -e "$1" ] && ! [ -d "$1" ]; then printf '%s is there and no directory\n' "$1" >&2; return 1; fi
+  [ -d "$1" ] || (umask 022; mkdir -p -- "$1") || return
+  chown -- "$3" "$1" && chmod -- "$2" "$1"
+}
+remove_container() {
+  # Without the signal's wait a job would be cut off; a container that is gone is what was asked for.
+  docker container inspect -f '{{.Id}}' -- "$1" >/dev/null 2>&1 || return 0
+  docker update --restart=no -- "$1" >/dev/null && stop_gracefully "$1" "$2" && docker rm -- "$1" >/dev/null
+}
+restart_container() {
+  stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null
+}
+stop_gracefully() {
+  [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ] || return 0
+  # SIGQUIT tells gitlab-runner to finish its jobs and take no new ones; docker stop would send the image's own signal.
+  docker kill -s QUIT -- "$1" >/dev/null || return
+  waited=0
+  while [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ]; do
+    if [ "$waited" -ge "$2" ]; then
+      printf '%s still runs jobs after %s s: stopping it\n' "$1" "$2" >&2
+      docker stop -t 30 -- "$1" >/dev/null
+      return
+    fi
+    [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+"#;
+
+/// A script that keeps the lock and then does steps in order, printing `step N` before each; it ends at the first that
+/// fails, with its status. Steps for GitLab are not for a host and do nothing here.
+///
+/// # Errors
+/// When a secret's value is not known.
+pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &str) -> Result<Script, Unbound> {
+    let seconds: u64 = steps.iter().map(|step| longest(step)).sum::<u64>() + 120;
+    let mut body = lock::keep(run, who, seconds);
+    body.push_str(FUNCTIONS);
+    for (number, step) in steps.iter().enumerate() {
+        body.push_str(&format!("printf 'step %s\\n' {number}\n"));
+        body.push_str(&format!("{{ {}; }} >&2 || exit\n", command(step, book)?));
+    }
+    Ok(wrap(&body, nonce))
+}
+
+/// How long a step may take at most, in seconds.
+#[must_use]
+pub fn longest(step: &Step) -> u64 {
+    match step {
+        Step::InstallPackages(_) | Step::RemovePackages(_) => 1800,
+        Step::PullImage(_) => 1800,
+        Step::RemoveContainer { stop_timeout, .. } | Step::RestartContainer { stop_timeout, .. } => stop_timeout + 120,
+        Step::Unit { .. } => 300,
+        Step::CreateContainer(_) | Step::StartContainer(_) => 300,
+        Step::Directory { .. }
+        | Step::WriteFile(_)
+        | Step::Attributes { .. }
+        | Step::RemoveFile(_)
+        | Step::LoadRuleset(_)
+        | Step::Gitlab(_) => 60,
+    }
+}
+
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
+    Ok(match step {
+        Step::InstallPackages(names) => format!("install_packages {}", words(names)),
+        Step::RemovePackages(names) => format!("remove_packages {}", words(names)),
+        Step::Directory { path, mode, owner } => {
+            format!(
+                "make_directory {} {mode:04o} {}",
+                quote(path.as_str()),
+                quote(&format!("{}:{}", owner.user, owner.group))
+            )
+        }
+        Step::WriteFile(file) => write_file(file, book)?,
+        Step::Attributes { path, mode, owner } => format!(
+            "chown -- {owner} {path} && chmod -- {mode:04o} {path}",
+            owner = quote(&format!("{}:{}", owner.user, owner.group)),
+            path = quote(path.as_str()),
+        ),
+        Step::RemoveFile(path) => format!("rm -f -- {}", quote(path.as_str())),
+        Step::Unit { unit, action } => match action {
+            UnitAction::DaemonReload => "systemctl daemon-reload".to_owned(),
+            UnitAction::Enable => format!("systemctl enable -- {}", quote(unit)),
+            UnitAction::Start => {
+                format!("systemctl reset-failed -- {unit} 2>/dev/null; systemctl start -- {unit}", unit = quote(unit))
+            }
+            UnitAction::Reload => format!("systemctl reload -- {}", quote(unit)),
+            UnitAction::Restart => {
+                format!("systemctl reset-failed -- {unit} 2>/dev/null; systemctl restart -- {unit}", unit = quote(unit))
+            }
+        },
+        Step::PullImage(image) => format!("docker pull -q -- {}", quote(image)),
+        Step::CreateContainer(container) => create_container(container),
+        Step::StartContainer(name) => format!("docker start -- {}", quote(name)),
+        Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
+        Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
+        Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
+        Step::Gitlab(_) => ":".to_owned(),
+    })
+}
+
+fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
+    let check = match file.check {
+        Some(Check::Dockerd) => "dockerd",
+        Some(Check::Nft) => "nft",
+        Some(Check::Shell) => "shell",
+        None => "none",
+    };
+    Ok(format!(
+        "write_file {path} {mode:04o} {owner} {check} {replaces} {content}",
+        path = quote(file.path.as_str()),
+        mode = file.mode,
+        owner = quote(&format!("{}:{}", file.owner.user, file.owner.group)),
+        replaces = quote(file.replaces.as_deref().unwrap_or("-")),
+        content = quote(&to_base64(file.content.reveal(book)?.as_bytes())),
+    ))
+}
+
+fn create_container(container: &CreateContainer) -> String {
+    let mut words = vec!["docker create".to_owned()];
+    let mut option = |name: &str, value: &str| words.push(format!("{name} {}", quote(value)));
+    option("--name", &container.name);
+    option("--restart", &container.restart);
+    option("--network", &container.network);
+    option("--stop-signal", "SIGQUIT");
+    option("--stop-timeout", &container.stop_timeout.to_string());
+    for mount in &container.mounts {
+        option("-v", mount);
+    }
+    for (key, value) in &container.env {
+        option("-e", &format!("{key}={value}"));
+    }
+    for (key, value) in &container.labels {
+        option("--label", &format!("{key}={value}"));
+    }
+    for port in &container.ports {
+        option("-p", port);
+    }
+    for host in &container.extra_hosts {
+        option("--add-host", host);
+    }
+    words.push(format!("-- {}", quote(&container.image)));
+    let name = quote(&container.name);
+    // A container that was created and never started, by a run that died in between, is in the way of its own name.
+    format!("{} >/dev/null && docker start -- {name}", words.join(" "))
+}
+
+/// What a step does, as a person would type it: for messages. Without content and secrets.
+#[must_use]
+pub fn shown(step: &Step) -> String {
+    match step {
+        Step::InstallPackages(names) => format!("apt-get install {}", names.join(" ")),
+        Step::RemovePackages(names) => format!("apt-get remove {}", names.join(" ")),
+        Step::Directory { path, .. } => format!("mkdir -p {path}"),
+        Step::WriteFile(file) => format!("write {}", file.path),
+        Step::Attributes { path, mode, owner } => {
+            format!("chmod {mode:04o} and chown {}:{} {path}", owner.user, owner.group)
+        }
+        Step::RemoveFile(path) => format!("rm {path}"),
+        Step::Unit { unit, action } => {
+            let verb = match action {
+                UnitAction::DaemonReload => return "systemctl daemon-reload".to_owned(),
+                UnitAction::Enable => "enable",
+                UnitAction::Start => "start",
+                UnitAction::Reload => "reload",
+                UnitAction::Restart => "restart",
+            };
+            format!("systemctl {verb} {unit}")
+        }
+        Step::PullImage(image) => format!("docker pull {image}"),
+        Step::CreateContainer(container) => format!("docker run -d --name {} … {}", container.name, container.image),
+        Step::StartContainer(name) => format!("docker start {name}"),
+        Step::RemoveContainer { name, .. } => {
+            format!("docker stop {name} (SIGQUIT, waits for its jobs), docker rm {name}")
+        }
+        Step::RestartContainer { name, .. } => format!("docker restart {name} (SIGQUIT, waits for its jobs)"),
+        Step::LoadRuleset(path) => format!("nft -f {path}"),
+        Step::Gitlab(step) => shown_gitlab(step),
+    }
+}
+
+fn shown_gitlab(step: &crate::step::GitlabStep) -> String {
+    use crate::step::GitlabStep as G;
+    let variable = |namespace: &Option<(String, String)>, key: &str| match namespace {
+        None => format!("/admin/ci/variables/{key}"),
+        Some((kind, path)) => format!("/{kind}/{path}/variables/{key}"),
+    };
+    match step {
+        G::CreateRunner { .. } => "POST /user/runners".to_owned(),
+        G::ResetToken { id, .. } => format!("POST /runners/{id}/reset_authentication_token"),
+        G::UpdateRunner { id: Some(id), .. } => format!("PUT /runners/{id}"),
+        G::UpdateRunner { id: None, .. } => "PUT /runners/:id".to_owned(),
+        G::DeleteRunner { id } => format!("DELETE /runners/{id}"),
+        G::SetVariable { namespace, key, exists, .. } => {
+            format!("{} {}", if *exists { "PUT" } else { "POST" }, variable(namespace, key))
+        }
+        G::DeleteVariable { namespace, key, .. } => format!("DELETE {}", variable(namespace, key)),
+    }
+}

@@ -1,5 +1,6 @@
 //! Shows diagnostics, plans and progress. Text only: what is shown was decided elsewhere, and nothing here talks to a
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
+pub mod diagnostics;
 pub mod plan_human;
 pub mod style;

@@ -1,0 +1,191 @@
+//! Problems in what the user wrote: drawn with their line as rustc draws them, or as JSON. Pure. Values under keys that
+//! look secret are masked, because a line of an inventory ends up in CI logs.
+
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
+use crate::ui::style::{Look, Role, count, sanitize};
+
+mod mask;
+#[cfg(test)]
+mod tests;
+
+/// The problems in the order given, and a line that counts them; empty without problems.
+#[must_use]
+pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> String {
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out += &draw(diagnostic, sources, look);
+        out.push_str("\n\n");
+    }
+    if let Some(counted) = counted(diagnostics) {
+        let role = if diagnostics.iter().any(is_error) { Role::Error } else { Role::Warn };
+        out += &look.paint(role, &counted);
+        out.push('\n');
+    }
+    out
+}
+
+/// `2 errors, 1 warning`; nothing if there are none.
+#[must_use]
+pub fn counted(diagnostics: &[Diagnostic]) -> Option<String> {
+    let errors = diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    let parts: Vec<String> = [(errors, "error"), (diagnostics.len() - errors, "warning")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number, noun))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn is_error(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Error
+}
+
+fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let message = readable(&diagnostic.message);
+    let mut group = Group::with_title(level.primary_title(&*message));
+    let place = diagnostic.span.as_ref().map(|span| place(span, sources));
+    if let Some(place) = &place {
+        group = match &place.line {
+            Some(line) => group.element(
+                Snippet::source(line.text.as_str())
+                    .path(&*place.file)
+                    .line_start(place.number)
+                    .annotation(AnnotationKind::Primary.span(line.start..line.end)),
+            ),
+            None => group.element(Origin::path(&*place.file).line(place.number)),
+        };
+    }
+    let help = diagnostic.help.as_deref().map(readable);
+    if let Some(help) = &help {
+        group = group.element(Level::HELP.message(&**help));
+    }
+    // Links to files would be escape sequences that a log cannot show.
+    let renderer = if look.colour { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
+    let drawn = renderer.term_width(look.width).render(&[group]);
+    match place {
+        Some(Place { file, number, column, line: Some(line) }) => {
+            // The column that was drawn is that of the line as shown; where something is hidden, the file's is another.
+            let shown = format!("{file}:{number}:{}", line.text[..line.start].chars().count() + 1);
+            drawn.replacen(&shown, &format!("{file}:{number}:{column}"), 1)
+        }
+        _ => drawn,
+    }
+}
+
+/// Harmless, and without tokens that a message quotes.
+fn readable(text: &str) -> String {
+    sanitize(&mask::tokens(text)).into_owned()
+}
+
+struct Place {
+    file: String,
+    number: usize,
+    column: usize,
+    line: Option<Line>,
+}
+
+/// A line as it is shown, and the bytes of it that are underlined.
+struct Line {
+    text: String,
+    start: usize,
+    end: usize,
+}
+
+fn place(span: &Span, sources: &Sources) -> Place {
+    let line = sources.line(&span.file, span.line).map(|text| {
+        let hidden = mask::hidden(text, |up| sources.line(&span.file, span.line.checked_sub(up)?));
+        shown(text, &hidden, span.column)
+    });
+    Place { file: sanitize(&span.file).into_owned(), number: span.line, column: span.column, line }
+}
+
+/// The line with what is hidden as `***` and what is harmful in its visible form; the word at the column underlined.
+fn shown(text: &str, hidden: &[std::ops::Range<usize>], column: usize) -> Line {
+    let word = word_at(text, column);
+    let (mut start, mut end) = (None, None);
+    let mut out = String::new();
+    for (at, c) in text.char_indices() {
+        let inside = hidden.iter().find(|range| range.contains(&at));
+        if start.is_none() && at >= word.start {
+            // Inside of something hidden, its mark is what can be pointed at.
+            start = Some(out.len() - if inside.is_some_and(|range| range.start < at) { 3 } else { 0 });
+        }
+        if end.is_none() && at >= word.end && inside.is_none_or(|range| range.start == at) {
+            end = Some(out.len());
+        }
+        match inside {
+            Some(range) if range.start == at => out.push_str("***"),
+            Some(_) => {}
+            None if c == '\t' => out.push_str("    "),
+            None if crate::ui::style::is_harmful(c) => crate::ui::style::push_escaped(&mut out, c),
+            None => out.push(c),
+        }
+    }
+    let start = start.unwrap_or(out.len());
+    let end = end.unwrap_or(out.len()).max(start);
+    Line { text: out, start, end }
+}
+
+/// The bytes of the word that begins at a column: up to a blank or a sign of YAML's, a quoted text whole.
+fn word_at(text: &str, column: usize) -> std::ops::Range<usize> {
+    let start = text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(at, _)| at);
+    let rest = &text[start..];
+    let length = match rest.chars().next() {
+        None => 0,
+        Some(quote @ ('"' | '\'')) => rest[1..].find(quote).map_or(rest.len(), |at| at + 2),
+        Some(first) => rest
+            .char_indices()
+            .skip(1)
+            .find(|(at, c)| c.is_whitespace() || ",[]{}".contains(*c) || (*c == ':' && ends_key(&rest[at + 1..])))
+            .map_or(rest.len(), |(at, _)| at)
+            .max(first.len_utf8()),
+    };
+    start..start + length
+}
+
+fn ends_key(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(char::is_whitespace)
+}
+
+/// The problems as a JSON document, `rprov-diagnostics/1`: `{ format, errors, warnings, diagnostics: [{ severity, message,
+/// file, line, column, help }] }`. Lines of files are not in it.
+#[must_use]
+pub fn json(diagnostics: &[Diagnostic]) -> serde_json::Value {
+    let errors = diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    let rows: Vec<JsonDiagnostic> = diagnostics
+        .iter()
+        .map(|diagnostic| JsonDiagnostic {
+            severity: diagnostic.severity,
+            message: mask::tokens(&diagnostic.message),
+            file: diagnostic.span.as_ref().map(|span| span.file.clone()),
+            line: diagnostic.span.as_ref().map(|span| span.line),
+            column: diagnostic.span.as_ref().map(|span| span.column),
+            help: diagnostic.help.as_deref().map(mask::tokens),
+        })
+        .collect();
+    serde_json::json!({
+        "format": "rprov-diagnostics/1",
+        "errors": errors,
+        "warnings": diagnostics.len() - errors,
+        "diagnostics": rows,
+    })
+}
+
+#[derive(Serialize)]
+struct JsonDiagnostic {
+    severity: Severity,
+    message: String,
+    file: Option<Arc<str>>,
+    line: Option<usize>,
+    column: Option<usize>,
+    help: Option<String>,
+}

@@ -1,0 +1,276 @@
+//! Finds what must not be shown of a line of YAML: values under keys that look secret, and anything that looks like a
+//! token of GitLab's. Pure. Rather too much than too little: the place is told anyway.
+
+use std::ops::Range;
+
+/// How GitLab's own tokens begin.
+const PREFIXES: [&str; 14] = [
+    "glpat-",
+    "glrt-",
+    "glrtr-",
+    "gldt-",
+    "glptt-",
+    "glcbt-",
+    "glft-",
+    "glagent-",
+    "glsoat-",
+    "gloas-",
+    "glimt-",
+    "glffct-",
+    "_gitlab_session=",
+    "GR1348941",
+];
+
+/// Words that make a key look secret.
+const SECRET_WORDS: [&str; 9] =
+    ["token", "password", "passwd", "secret", "key", "passphrase", "credential", "credentials", "pwd"];
+
+/// The text with tokens of GitLab's cut to their kind: `glpat-***`.
+pub(super) fn tokens(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in token_ranges(text) {
+        out.push_str(&text[at..range.start]);
+        out.push_str("***");
+        at = range.end;
+    }
+    out + &text[at..]
+}
+
+/// The parts of a line that must not be shown, in order, apart from each other. `above(n)` is the line n lines above.
+pub(super) fn hidden<'a>(line: &str, above: impl Fn(usize) -> Option<&'a str>) -> Vec<Range<usize>> {
+    let mut ranges = token_ranges(line);
+    if under_secret(line, above) {
+        ranges.push(indent(line)..line.len());
+    }
+    let keys: Vec<(&str, Range<usize>)> = pairs(line);
+    for (key, value) in keys {
+        if looks_secret(key) && !is_reference(key, &line[value.clone()]) {
+            ranges.push(value);
+        }
+    }
+    merge(ranges, line)
+}
+
+/// Joins what overlaps; drops what is empty, and values that only name where a secret is.
+fn merge(mut ranges: Vec<Range<usize>>, line: &str) -> Vec<Range<usize>> {
+    ranges.retain(|range| !line[range.clone()].trim().is_empty());
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+fn token_ranges(text: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    for prefix in PREFIXES {
+        for (at, _) in text.match_indices(prefix) {
+            let start = at + prefix.len();
+            let rest = &text[start..];
+            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());
+            ranges.push(start..start + end);
+        }
+    }
+    merge(ranges, text)
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// Whether the line continues the value of a key that looks secret: a block text, or a plain one over several lines.
+fn under_secret<'a>(line: &str, above: impl Fn(usize) -> Option<&'a str>) -> bool {
+    let mut inner = indent(line);
+    // A line with a key of its own is judged by that key, and only a secret's text is without one.
+    if pairs(line).iter().any(|(_, value)| !value.is_empty()) && !in_block(inner, &above) {
+        return false;
+    }
+    let mut up = 1;
+    while let Some(parent) = above(up).filter(|_| inner > 0) {
+        up += 1;
+        if parent.trim().is_empty() || indent(parent) >= inner {
+            continue;
+        }
+        inner = indent(parent);
+        if pairs(parent).iter().any(|(key, _)| looks_secret(key)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the nearest line with less indentation opens a block text (`|`, `>`): then what looks like keys is text.
+fn in_block<'a>(inner: usize, above: &impl Fn(usize) -> Option<&'a str>) -> bool {
+    let mut up = 1;
+    while let Some(parent) = above(up) {
+        up += 1;
+        if !parent.trim().is_empty() && indent(parent) < inner {
+            let end = parent.trim_end().trim_end_matches(|c: char| "+-123456789".contains(c));
+            return end.ends_with(['|', '>']);
+        }
+    }
+    false
+}
+
+fn looks_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    // The value of a CI/CD variable: its key may say nothing.
+    key == "value"
+        || key.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SECRET_WORDS.contains(&word))
+        || ["token", "password", "secret"].iter().any(|word| key.contains(word))
+}
+
+/// Whether the value only says where the secret is: `{ env: NAME }`, or the name of a variable under `key`.
+fn is_reference(key: &str, value: &str) -> bool {
+    let name = |text: &str| {
+        let text = text.trim();
+        text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    };
+    let inner = value.trim().strip_prefix('{').map(|text| text.trim_end_matches('}').trim());
+    let reference = inner.and_then(|inner| inner.split_once(':'));
+    match reference {
+        Some(("env", rest)) => name(rest),
+        Some(("file" | "command", _)) => true,
+        _ => key.eq_ignore_ascii_case("key") && name(value),
+    }
+}
+
+/// Every `key: value` and `key=value` of a line with the bytes of its value. Nested ones are there too.
+fn pairs(line: &str) -> Vec<(&str, Range<usize>)> {
+    let mut found = Vec::new();
+    let mut depth = 0usize;
+    for (at, c) in line.char_indices() {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ':' | '=' => {
+                let rest = &line[at + 1..];
+                if c == ':' && !(super::ends_key(rest) || line[..at].ends_with(['"', '\''])) {
+                    continue;
+                }
+                let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
+                let key = before.rfind(|c: char| !(c.is_alphanumeric() || "_-.".contains(c))).map_or(before, |cut| {
+                    let width = before[cut..].chars().next().map_or(1, char::len_utf8);
+                    &before[cut + width..]
+                });
+                if !key.is_empty() {
+                    let start = at + 1 + (rest.len() - rest.trim_start().len());
+                    found.push((key, start..start + value_length(&line[start..], depth)));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// How long a value is: a quoted one to its quote, one inside of brackets to their end or the next comma, else the rest.
+fn value_length(rest: &str, depth: usize) -> usize {
+    let first = rest.chars().next();
+    if let Some(quote @ ('"' | '\'')) = first {
+        let mut escaped = false;
+        for (at, c) in rest.char_indices().skip(1) {
+            if c == quote && !escaped {
+                return at + 1;
+            }
+            escaped = quote == '"' && c == '\\' && !escaped;
+        }
+        return rest.len();
+    }
+    if let Some('{' | '[') = first {
+        let mut open = 0usize;
+        for (at, c) in rest.char_indices() {
+            match c {
+                '{' | '[' => open += 1,
+                '}' | ']' => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                return at + 1;
+            }
+        }
+        return rest.len();
+    }
+    let end = if depth > 0 { rest.find([',', '}', ']']) } else { None };
+    rest[..end.unwrap_or(rest.len())].trim_end().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(line: &str) -> String {
+        masked_under(line, &[])
+    }
+
+    /// `above`: the lines above, the nearest first.
+    fn masked_under(line: &str, above: &[&str]) -> String {
+        let mut out = line.to_owned();
+        for range in hidden(line, |up| above.get(up - 1).copied()).into_iter().rev() {
+            out.replace_range(range, "***");
+        }
+        out
+    }
+
+    #[test]
+    fn values_of_secret_keys_are_masked() {
+        assert_eq!(masked("  api_token: hunter2"), "  api_token: ***");
+        assert_eq!(masked("  api_token: \"a: b, c\" # note"), "  api_token: *** # note");
+        assert_eq!(masked("  apiToken: hunter2"), "  apiToken: ***");
+        assert_eq!(
+            masked("- { key: DEPLOY, value: hunter2, masked: yes }"),
+            "- { key: DEPLOY, value: ***, masked: yes }"
+        );
+        assert_eq!(
+            masked("s3: { AccessKey: a, SecretKey: [b, c], Server: d }"),
+            "s3: { AccessKey: a, SecretKey: ***, Server: d }"
+        );
+        assert_eq!(masked("s3: { access_key: a, Server: d }"), "s3: { access_key: ***, Server: d }");
+        assert_eq!(masked("environment: [DB_PASSWORD=hunter2, A=b]"), "environment: [DB_PASSWORD=***, A=b]");
+        assert_eq!(masked("# password: hunter2"), "# password: ***");
+        assert_eq!(masked("\"token\":\"hunter2\""), "\"token\":***");
+        assert_eq!(masked("key: s3cr3t"), "key: ***");
+    }
+
+    #[test]
+    fn what_is_no_secret_stays() {
+        for line in [
+            "run_untagged: yes",
+            "api_token: { env: GITLAB_TOKEN }",
+            "key: GIT_CLONE_PATH",
+            "token: { file: secrets/token }",
+            "keyboard: us",
+            "image: registry.example.com:5000/a/b:v1",
+            "token:",
+        ] {
+            assert_eq!(masked(line), line);
+        }
+    }
+
+    #[test]
+    fn a_value_where_a_name_belongs_is_masked() {
+        assert_eq!(masked("api_token: { env: s3cr3t-value }"), "api_token: ***");
+        assert_eq!(masked("api_token: { env: glpat-AbCdEf }"), "api_token: ***");
+    }
+
+    #[test]
+    fn tokens_are_masked_wherever_they_are() {
+        assert_eq!(masked("description: use glrt-t1_AbC-d.ef here"), "description: use glrt-*** here");
+        assert_eq!(tokens("invalid value \"glpat-abcdef\""), "invalid value \"glpat-***\"");
+    }
+
+    #[test]
+    fn texts_over_several_lines_are_masked() {
+        assert_eq!(masked_under("    hunter2", &["  password: |"]), "    ***");
+        assert_eq!(masked_under("    a: b", &["", "    x", "  password: |-"]), "    ***");
+        assert_eq!(masked_under("    - hunter2", &["  tokens:"]), "    ***");
+        assert_eq!(masked_under("    env: GITLAB_TOKEN", &["  api_token:"]), "    env: GITLAB_TOKEN");
+        assert_eq!(masked_under("    tags: [a]", &["  docker:", "runners:"]), "    tags: [a]");
+    }
+}

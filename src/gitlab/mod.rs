@@ -1,1 +1,258 @@
-//! To come.
+//! A typed client for the few calls to GitLab's REST API that rprov needs. All of a run goes through one [`Client`]: it
+//! keeps count of requests under way, waits when GitLab asks for it, and reads nothing twice that it need not.
+//!
+//! A read that fails is always an error, never "not there". A call that creates something is never sent twice unless
+//! GitLab is known not to have seen the first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use crate::facts::RunnerRecord;
+use crate::inventory::model::Scope;
+use crate::secret::Secret;
+use crate::step::RunnerAttributes;
+
+mod error;
+mod http;
+mod record;
+mod scan;
+mod steps;
+mod variables;
+
+pub use error::{Access, GitlabError};
+pub use scan::Marked;
+pub use steps::StepOutcome;
+
+use http::{Call, Http, Timing};
+
+/// A client of one GitLab with one token. Clones share connections, limits and what was read.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: Http,
+    namespaces: Memo<Scope, u64>,
+    scans: Memo<Scope, Arc<Marked>>,
+    /// Records as last read, by id, so that a second look at a list reads only what is new in it.
+    seen: Mutex<BTreeMap<u64, Arc<RunnerRecord>>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &self.0.http.url()).finish_non_exhaustive()
+    }
+}
+
+/// A runner as GitLab tells it once, when it is created.
+#[derive(Debug, Clone)]
+pub struct CreatedRunner {
+    /// Its id.
+    pub id: u64,
+    /// Its authentication token.
+    pub token: Secret,
+    /// When the token ends, RFC 3339; `None`: never.
+    pub token_expires_at: Option<String>,
+}
+
+/// An answer with a fresh token.
+#[derive(Deserialize)]
+struct FreshToken {
+    id: Option<u64>,
+    token: String,
+    token_expires_at: Option<String>,
+}
+
+impl Client {
+    /// A client of the GitLab at `url` (without `/api/v4`). `ca_pem` is the text of a PEM file with further trusted CAs.
+    ///
+    /// # Errors
+    /// When the URL, the token or the CA cannot be used. Nothing is sent yet.
+    pub fn new(url: &str, token: Secret, ca_pem: Option<&str>) -> Result<Self, GitlabError> {
+        Self::with_timing(url, token, ca_pem, Timing::default())
+    }
+
+    fn with_timing(url: &str, token: Secret, ca_pem: Option<&str>, timing: Timing) -> Result<Self, GitlabError> {
+        Ok(Self(Arc::new(Inner {
+            http: Http::new(url, token, ca_pem, timing)?,
+            namespaces: Memo::default(),
+            scans: Memo::default(),
+            seen: Mutex::default(),
+        })))
+    }
+
+    /// GitLab's version, e.g. `17.9.0-ee`.
+    ///
+    /// # Errors
+    /// When it cannot be read; with [`Access::Version`] if the token lacks a scope for it.
+    pub async fn version(&self) -> Result<String, GitlabError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: String,
+        }
+        let answer = self.0.http.send(&Call::get(&["version"], Access::Version)).await?;
+        Ok(error::one_line(&answer.json::<Version>()?.version))
+    }
+
+    /// A runner with its groups and projects; `None` if GitLab has none of this id.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn runner(&self, id: u64) -> Result<Option<RunnerRecord>, GitlabError> {
+        self.read_runner(id, true).await
+    }
+
+    /// Without `projects` the answer is quicker and names none.
+    async fn read_runner(&self, id: u64, projects: bool) -> Result<Option<RunnerRecord>, GitlabError> {
+        let mut call = Call::get(&["runners", &id.to_string()], Access::ReadRunner);
+        if !projects {
+            call = call.query("include_projects", false);
+        }
+        match self.0.http.send(&call).await {
+            Ok(answer) => Ok(Some(record::read(&answer, id)?)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a runner. Sent once, except where GitLab certainly did not see it. [`Client::run_step`] looks for a record
+    /// that an earlier run made first; this does not.
+    ///
+    /// # Errors
+    /// When GitLab refuses, or it is not known whether it did it ([`GitlabError::may_have_happened`]).
+    pub async fn create_runner(
+        &self,
+        scope: &Scope,
+        attributes: &RunnerAttributes,
+    ) -> Result<CreatedRunner, GitlabError> {
+        let mut body = object(attributes)?;
+        // A timeout of null, which in a change takes the limit away, says nothing here.
+        body.retain(|_, value| !value.is_null());
+        body.insert("runner_type".to_owned(), scan::runner_type(scope).into());
+        match scope {
+            Scope::Instance => None,
+            Scope::Group(_) => body.insert("group_id".to_owned(), self.namespace(scope).await?.into()),
+            Scope::Project(_) => body.insert("project_id".to_owned(), self.namespace(scope).await?.into()),
+        };
+        let call = Call::new(Method::POST, &["user", "runners"], Access::CreateRunner).body(body.into());
+        let answer = self.0.http.send(&call).await;
+        self.0.scans.forget(scope);
+        let answer = answer?;
+        let fresh: FreshToken = answer.json()?;
+        let Some(id) = fresh.id else {
+            return Err(GitlabError::Answer { call: call.name(), why: "it names no id".to_owned() });
+        };
+        Ok(CreatedRunner { id, token: Secret::new(fresh.token), token_expires_at: fresh.token_expires_at })
+    }
+
+    /// Changes the attributes that are given.
+    ///
+    /// # Errors
+    /// When GitLab refuses or does not answer.
+    pub async fn update_runner(&self, id: u64, attributes: &RunnerAttributes) -> Result<(), GitlabError> {
+        let body = object(attributes)?;
+        // GitLab takes no empty change.
+        if body.is_empty() {
+            return Ok(());
+        }
+        let call = Call::new(Method::PUT, &["runners", &id.to_string()], Access::ManageRunner).body(body.into());
+        let answer = self.0.http.send(&call).await;
+        self.forget_runner(id);
+        record::read(&answer?, id).map(|_| ())
+    }
+
+    /// Gives a runner a new token; the old one is void at once. Also returns when the new one ends, RFC 3339. Sent once,
+    /// except where GitLab certainly did not see it.
+    ///
+    /// # Errors
+    /// When GitLab refuses, or it is not known whether it did it ([`GitlabError::may_have_happened`]).
+    pub async fn reset_token(&self, id: u64) -> Result<(Secret, Option<String>), GitlabError> {
+        let path = ["runners", &id.to_string(), "reset_authentication_token"];
+        let answer = self.0.http.send(&Call::new(Method::POST, &path, Access::ManageRunner)).await?;
+        let fresh: FreshToken = answer.json()?;
+        Ok((Secret::new(fresh.token), fresh.token_expires_at))
+    }
+
+    /// Deletes a runner; `false` if it was gone already.
+    ///
+    /// # Errors
+    /// When GitLab refuses or does not answer.
+    pub async fn delete_runner(&self, id: u64) -> Result<bool, GitlabError> {
+        let call = Call::new(Method::DELETE, &["runners", &id.to_string()], Access::ManageRunner);
+        let outcome = self.delete(&call).await;
+        self.forget_runner(id);
+        self.0.scans.clear();
+        outcome
+    }
+
+    /// `false` if it was gone already.
+    async fn delete(&self, call: &Call) -> Result<bool, GitlabError> {
+        match self.0.http.send(call).await {
+            Ok(answer) => answer.empty().map(|()| true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The numeric id of a group or project, read once per run. The instance has none: never ask.
+    async fn namespace(&self, scope: &Scope) -> Result<u64, GitlabError> {
+        #[derive(Deserialize)]
+        struct Namespace {
+            id: u64,
+        }
+        let call = match scope {
+            // Without its projects: a group can have thousands.
+            Scope::Group(path) => Call::get(&["groups", path], Access::Namespace).query("with_projects", false),
+            Scope::Project(path) => Call::get(&["projects", path], Access::Namespace),
+            Scope::Instance => {
+                return Err(GitlabError::Plan { why: "the instance is neither group nor project".to_owned() });
+            }
+        };
+        let read = async { Ok(self.0.http.send(&call).await?.json::<Namespace>()?.id) };
+        self.0.namespaces.get(scope, read).await
+    }
+
+    fn forget_runner(&self, id: u64) {
+        self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+fn object(attributes: &RunnerAttributes) -> Result<serde_json::Map<String, serde_json::Value>, GitlabError> {
+    match serde_json::to_value(attributes) {
+        Ok(serde_json::Value::Object(map)) => Ok(map),
+        _ => Err(GitlabError::Plan { why: "the attributes of a runner are no object".to_owned() }),
+    }
+}
+
+/// Values that are read once, also when many ask at the same time. A read that fails is tried again by the next.
+struct Memo<K, V>(Mutex<BTreeMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Memo<K, V> {
+    async fn get<E>(&self, key: &K, read: impl Future<Output = Result<V, E>>) -> Result<V, E> {
+        let cell = Arc::clone(self.lock().entry(key.clone()).or_default());
+        cell.get_or_try_init(|| read).await.cloned()
+    }
+
+    fn forget(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<K, Arc<OnceCell<V>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

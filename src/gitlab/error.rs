@@ -1,0 +1,372 @@
+//! Why a call to GitLab failed, in words for the user: what, and what to do next. Never holds a token. No I/O.
+
+use crate::text::Unbound;
+
+/// Why a call to GitLab failed. [`GitlabError::help`] says what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitlabError {
+    /// `gitlab.url` cannot be used.
+    #[error("`gitlab.url` cannot be used: {why}")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The token cannot be sent.
+    #[error("the token of `gitlab.api_token` holds characters that no token has, such as line breaks or blanks")]
+    Token,
+    /// `gitlab.ca_file` holds no certificate.
+    #[error("`gitlab.ca_file` holds no usable certificate: {why}")]
+    Ca {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// TLS could not be set up on this machine.
+    #[error("TLS cannot be set up: {why}")]
+    Setup {
+        /// The library's words.
+        why: String,
+    },
+    /// Name resolution or TCP: the request did not reach GitLab.
+    #[error("cannot connect to {url}: {why}")]
+    Connect {
+        /// Base URL.
+        url: String,
+        /// The system's words.
+        why: String,
+        /// The name could not be resolved.
+        dns: bool,
+    },
+    /// The server's certificate or the handshake: the request did not reach GitLab.
+    #[error("no trusted connection to {url}: {why}")]
+    Tls {
+        /// Base URL.
+        url: String,
+        /// The library's words.
+        why: String,
+    },
+    /// No answer in time. The request may have been carried out.
+    #[error("{call}: no answer from GitLab within {seconds} s")]
+    Timeout {
+        /// Method and path.
+        call: String,
+        /// The bound.
+        seconds: u64,
+    },
+    /// The connection broke. The request may have been carried out.
+    #[error("{call}: the connection to GitLab broke: {why}")]
+    Lost {
+        /// Method and path.
+        call: String,
+        /// The system's words.
+        why: String,
+    },
+    /// The answer leads elsewhere. It is not followed: the token would go there too.
+    #[error("{call}: GitLab redirects to {to}")]
+    Redirect {
+        /// Method and path.
+        call: String,
+        /// Where to.
+        to: String,
+        /// What to write as `gitlab.url`, if the whole API is elsewhere.
+        base: Option<String>,
+    },
+    /// GitLab answered that it will not.
+    #[error("{call}: {status} {message}")]
+    Refused {
+        /// Method and path.
+        call: String,
+        /// HTTP status.
+        status: u16,
+        /// GitLab's words, on one line.
+        message: String,
+        /// What the call needs.
+        access: Access,
+        /// Seconds that GitLab asks to wait.
+        wait: Option<u64>,
+        /// GitLab says of a record that it is not there (and not of a path that it does not know it).
+        absent: bool,
+    },
+    /// The answer cannot be understood. The request may have been carried out.
+    #[error("{call}: the answer cannot be understood: {why}")]
+    Answer {
+        /// Method and path.
+        call: String,
+        /// Why.
+        why: String,
+    },
+    /// A list changed under the eyes of the reader, again and again.
+    #[error("{call}: the list changed each time it was read")]
+    Moving {
+        /// Method and path.
+        call: String,
+    },
+    /// Several records are marked as belonging to the same runner spec of the same host.
+    #[error("GitLab has {} runners for `{runner}` on {host}: {}", ids.len(), numbers(ids))]
+    Duplicates {
+        /// Host.
+        host: String,
+        /// Runner spec.
+        runner: String,
+        /// Their ids.
+        ids: Vec<u64>,
+    },
+    /// A value is needed that is not known.
+    #[error(transparent)]
+    Unbound(#[from] Unbound),
+    /// A planned call is not whole.
+    #[error("this plan cannot be carried out: {why}")]
+    Plan {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// What a call needs of the token: for the advice after a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// List the runners of the instance.
+    ListInstance,
+    /// List the runners of a group.
+    ListGroup,
+    /// List the runners of a project.
+    ListProject,
+    /// Read one runner.
+    ReadRunner,
+    /// Create a runner.
+    CreateRunner,
+    /// Change or delete a runner, or reset its token.
+    ManageRunner,
+    /// Look a group or project up.
+    Namespace,
+    /// Read a variable of the instance, a group or a project.
+    ReadVariable,
+    /// Change a variable of the instance, a group or a project.
+    ChangeVariable,
+    /// Ask for GitLab's version.
+    Version,
+}
+
+impl Access {
+    /// The scopes of which one is enough, and who the token's owner must be.
+    fn needs(self) -> (&'static str, &'static str) {
+        let keeper = "an administrator for instance runners, an Owner of the group for group runners, a Maintainer or \
+                      Owner of the project for project runners";
+        let editor = "an administrator for instance variables, an Owner of the group for group variables, a Maintainer \
+                      of the project for project variables";
+        match self {
+            Self::ListInstance => {
+                ("`read_api` or `api` (`manage_runner` is not enough to list runners)", "an administrator")
+            }
+            Self::ListGroup => {
+                ("`read_api` or `api` (`manage_runner` is not enough to list runners)", "an Owner of the group")
+            }
+            Self::ListProject => (
+                "`read_api` or `api` (`manage_runner` is not enough to list runners)",
+                "a Maintainer or Owner of the project",
+            ),
+            Self::ReadRunner => ("`manage_runner`, `read_api` or `api`", keeper),
+            Self::CreateRunner => ("`create_runner` or `api`", keeper),
+            Self::ManageRunner => ("`manage_runner` or `api`", keeper),
+            Self::Namespace => ("`read_api` or `api`", "a member of the group or project"),
+            Self::ReadVariable => ("`read_api` or `api`", editor),
+            Self::ChangeVariable => ("`api`", editor),
+            Self::Version => ("`read_user`, `read_api` or `api`", "any user"),
+        }
+    }
+}
+
+impl GitlabError {
+    /// What to do next.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Url { .. } => "write the address at which GitLab's web pages begin, e.g. https://gitlab.example.com".to_owned(),
+            Self::Token => "check where `gitlab.api_token` is read from".to_owned(),
+            Self::Ca { .. } => "it must be a PEM file with `-----BEGIN CERTIFICATE-----` blocks".to_owned(),
+            Self::Setup { .. } => {
+                "install the system's CA certificates (package ca-certificates), or name a CA with `gitlab.ca_file`".to_owned()
+            }
+            Self::Connect { dns: true, .. } => "check the host name in `gitlab.url` and this machine's DNS".to_owned(),
+            Self::Connect { .. } => {
+                "check `gitlab.url`, that GitLab is up, and that this machine may reach it (HTTPS_PROXY and NO_PROXY count)"
+                    .to_owned()
+            }
+            Self::Tls { .. } => {
+                "if GitLab's certificate comes from a private CA, name that CA's certificate with `gitlab.ca_file`; \
+                 otherwise check the host name in `gitlab.url` and this machine's clock"
+                    .to_owned()
+            }
+            Self::Timeout { .. } | Self::Lost { .. } => {
+                "run again: rprov looks at what GitLab has before it creates anything".to_owned()
+            }
+            Self::Redirect { base: Some(base), .. } => format!("write `url: {base}` under `gitlab:`"),
+            Self::Redirect { .. } => {
+                "the group or project may have moved: write its new path; or `gitlab.url` is not GitLab's own address"
+                    .to_owned()
+            }
+            Self::Refused { .. } => return self.help_refused(),
+            Self::Answer { .. } => {
+                "check that `gitlab.url` is GitLab's own address, not that of a login page or proxy in front of it".to_owned()
+            }
+            Self::Moving { .. } => "run again when nobody else deletes runners".to_owned(),
+            Self::Duplicates { ids, .. } => format!(
+                "find out which one the host uses (`id` in its config.toml) and delete the others in GitLab; if it uses \
+                 none of {}, delete all but one",
+                numbers(ids)
+            ),
+            Self::Unbound(_) => return None,
+            Self::Plan { .. } => "make a new plan".to_owned(),
+        })
+    }
+
+    fn help_refused(&self) -> Option<String> {
+        let Self::Refused { status, message, access, wait, absent, .. } = self else { return None };
+        let (scopes, owner) = access.needs();
+        Some(match status {
+            401 => "the token of `gitlab.api_token` is wrong, expired or revoked: make a new one with the scopes \
+                    `create_runner`, `manage_runner` and `read_api` (`api` if CI/CD variables are managed)"
+                .to_owned(),
+            403 if message.contains("insufficient_scope") => {
+                format!("give the token of `gitlab.api_token` the scope {scopes}")
+            }
+            403 => format!(
+                "the token of `gitlab.api_token` needs the scope {scopes} (and `admin_mode` where Admin Mode is on), and \
+                 its owner must be {owner}"
+            ),
+            404 if !absent => "check `gitlab.url`: there is no such address in GitLab's API".to_owned(),
+            404 if *access == Access::Namespace => {
+                "check the path of the group or project; GitLab also answers so if the token may not see it".to_owned()
+            }
+            404 => "it is gone, or the token may not see it".to_owned(),
+            400 | 409 | 422 => "mend the value in the inventory".to_owned(),
+            429 => match wait {
+                Some(seconds) => format!("GitLab limits how often it may be asked: run again in {seconds} s"),
+                None => "GitLab limits how often it may be asked: run again later".to_owned(),
+            },
+            500.. => "GitLab has a problem, or is being restarted: look at its health, then run again".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// Whether GitLab says that the record is not there.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Refused { absent: true, .. })
+    }
+
+    /// Whether the request may have been carried out although it failed.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } => true,
+            Self::Refused { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// The same error with its foreign words passed through `clear`.
+    #[must_use]
+    pub(super) fn cleared(mut self, clear: impl Fn(&str) -> String) -> Self {
+        let words = match &mut self {
+            Self::Url { why }
+            | Self::Ca { why }
+            | Self::Setup { why }
+            | Self::Connect { why, .. }
+            | Self::Tls { why, .. }
+            | Self::Lost { why, .. }
+            | Self::Answer { why, .. }
+            | Self::Plan { why } => why,
+            Self::Refused { message, .. } => message,
+            Self::Redirect { to, .. } => to,
+            Self::Token | Self::Timeout { .. } | Self::Moving { .. } | Self::Duplicates { .. } | Self::Unbound(_) => {
+                return self;
+            }
+        };
+        *words = clear(words);
+        self
+    }
+}
+
+/// `#3, #7`
+fn numbers(ids: &[u64]) -> String {
+    ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ")
+}
+
+/// One line for the user: no control characters, no runs of blanks, at most 500 characters.
+pub(super) fn one_line(text: &str) -> String {
+    const MOST: usize = 500;
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MOST) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+/// GitLab's words in an answer's body, and whether they are about a record that is not there.
+pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
+    use serde_json::Value;
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        // A proxy's page: its markup helps nobody.
+        return ("(no words of GitLab's)".to_owned(), false);
+    };
+    let text = |key: &str| answer.get(key).map(flat).filter(|text| !text.is_empty());
+    let absent = status == 404 && answer.get("message").and_then(Value::as_str).is_some_and(|it| it.starts_with("404"));
+    let words = text("message").or_else(|| {
+        let error = text("error")?;
+        Some(match text("error_description") {
+            Some(more) => format!("{error}: {more}"),
+            None => error,
+        })
+    });
+    let words = one_line(&words.unwrap_or_else(|| "(no words of GitLab's)".to_owned()));
+    // "403 403 Forbidden" reads like a mistake.
+    let words = words.strip_prefix(&format!("{status} ")).map_or(words.clone(), str::to_owned);
+    (words, absent)
+}
+
+/// `{"tags_list": ["a", "b"]}` as `tags_list: a, b`.
+fn flat(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(flat).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| format!("{key}: {}", flat(value))).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16, body: &str) -> (String, bool) {
+        message(status, body.as_bytes())
+    }
+
+    #[test]
+    fn words_of_every_shape() {
+        assert_eq!(of(403, r#"{"message":"403 Forbidden"}"#), ("Forbidden".to_owned(), false));
+        let validation = r#"{"message":{"tags_list":["is too long","is odd"],"description":["x"]}}"#;
+        assert_eq!(of(400, validation).0, "tags_list: is too long, is odd; description: x");
+        assert_eq!(of(400, r#"{"error":"name is missing"}"#).0, "name is missing");
+        let scope = r#"{"error":"insufficient_scope","error_description":"Higher privileges.","scope":"api"}"#;
+        assert_eq!(of(403, scope).0, "insufficient_scope: Higher privileges.");
+        assert_eq!(of(502, "<html>nginx</html>").0, "(no words of GitLab's)");
+        assert_eq!(of(400, "{\"message\":\"a\\u001b[31m\\n b\"}").0, "a [31m b");
+        assert_eq!(of(400, &format!(r#"{{"message":"{}"}}"#, "ä".repeat(900))).0.chars().count(), 501);
+    }
+
+    #[test]
+    fn absent_is_said_of_records_only() {
+        assert!(of(404, r#"{"message":"404 Not found"}"#).1);
+        assert!(of(404, r#"{"message":"404 Runner Not Found"}"#).1);
+        assert!(!of(404, r#"{"error":"404 Not Found"}"#).1);
+        assert!(!of(404, "<html>404</html>").1);
+        assert!(!of(403, r#"{"message":"404 Not found"}"#).1);
+    }
+}

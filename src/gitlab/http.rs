@@ -1,0 +1,425 @@
+//! HTTP to one GitLab: what is sent, how often, how long, and what counts as a failure. Knows no endpoint.
+
+use std::error::Error as StdError;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use super::error::{Access, GitlabError, message, one_line};
+use crate::secret::Secret;
+
+/// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
+const AT_ONCE: usize = 8;
+/// Times a call is tried at most.
+const ATTEMPTS: u32 = 5;
+/// Times a connection is tried: a wrong address should not take long to be told.
+const CONNECT_ATTEMPTS: u32 = 3;
+/// The largest answer taken. A page of 100 runners is about 100 KB.
+const MAX_BODY: usize = 16 << 20;
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    /// One connection.
+    pub(super) connect: Duration,
+    /// One request with its answer.
+    pub(super) request: Duration,
+    /// The first pause before another try; each further one is twice as long.
+    pub(super) pause: Duration,
+    /// All tries of one call.
+    pub(super) patience: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            pause: Duration::from_millis(500),
+            patience: Duration::from_secs(120),
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    method: Method,
+    path: Vec<String>,
+    query: Vec<(&'static str, String)>,
+    body: Option<serde_json::Value>,
+    access: Access,
+    repeatable: bool,
+}
+
+impl Call {
+    /// A request to `/api/v4/` and these path segments, which are encoded here.
+    pub(super) fn new(method: Method, path: &[&str], access: Access) -> Self {
+        // All but POST mean the same if said twice.
+        let repeatable = method != Method::POST;
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        Self { method, path, query: Vec::new(), body: None, access, repeatable }
+    }
+
+    pub(super) fn get(path: &[&str], access: Access) -> Self {
+        Self::new(Method::GET, path, access)
+    }
+
+    pub(super) fn query(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.query.push((key, value.to_string()));
+        self
+    }
+
+    pub(super) fn body(mut self, body: serde_json::Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Method and path, for messages.
+    pub(super) fn name(&self) -> String {
+        format!("{} /{}", self.method, self.path.join("/"))
+    }
+}
+
+/// An answer with a status below 300.
+#[derive(Debug)]
+pub(super) struct Answer {
+    call: String,
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitlabError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // serde's message may quote a value: of strings only where a type is wrong, and a token is a string.
+            let why = format!("not the expected JSON (line {}, column {})", error.line(), error.column());
+            self.odd(why)
+        })
+    }
+
+    /// Checks that the answer is an empty one: what deletes answers so, and nothing in front of GitLab does.
+    pub(super) fn empty(&self) -> Result<(), GitlabError> {
+        if self.status == StatusCode::NO_CONTENT { Ok(()) } else { Err(self.odd(format!("status {}", self.status))) }
+    }
+
+    /// The error that this answer makes no sense.
+    pub(super) fn odd(&self, why: String) -> GitlabError {
+        GitlabError::Answer { call: self.call.clone(), why }
+    }
+
+    /// A header that holds a number.
+    pub(super) fn number(&self, header: &str) -> Option<u64> {
+        self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
+    }
+
+    /// Whether a header is there, empty or not.
+    pub(super) fn has(&self, header: &str) -> bool {
+        self.headers.contains_key(header)
+    }
+}
+
+/// A try that failed, and whether another one may help.
+struct Failure {
+    error: GitlabError,
+    next: Next,
+    /// What the server asks to wait.
+    wait: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// No use.
+    Stop,
+    /// It never reached GitLab.
+    Unsent,
+    /// GitLab turned it away before it did anything.
+    TurnedAway,
+    /// GitLab may have carried it out.
+    Unsure,
+}
+
+/// Connections to one GitLab.
+pub(super) struct Http {
+    client: reqwest::Client,
+    base: Url,
+    url: String,
+    token: Secret,
+    timing: Timing,
+    gate: Semaphore,
+    /// GitLab asked everyone to be silent until then.
+    silence: Mutex<Option<Instant>>,
+}
+
+impl Http {
+    pub(super) fn new(url: &str, token: Secret, ca_pem: Option<&str>, timing: Timing) -> Result<Self, GitlabError> {
+        let base = base(url)?;
+        let mut header = HeaderValue::from_str(token.expose()).map_err(|_| GitlabError::Token)?;
+        if token.expose().is_empty() || token.expose().contains(char::is_whitespace) {
+            return Err(GitlabError::Token);
+        }
+        header.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("private-token"), header)]);
+        // Only the first call of the process does something; a provider that is there already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("rprov/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timing.connect)
+            .timeout(timing.request);
+        if let Some(pem) = ca_pem {
+            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| GitlabError::Ca { why: words(&error) })?;
+            if roots.is_empty() {
+                return Err(GitlabError::Ca { why: "it has no `-----BEGIN CERTIFICATE-----` block".to_owned() });
+            }
+            builder = builder.tls_certs_merge(roots);
+        }
+        let client = builder.build().map_err(|error| match ca_pem {
+            Some(_) => GitlabError::Ca { why: words(&error) },
+            None => GitlabError::Setup { why: words(&error) },
+        })?;
+        let url = url.trim_end_matches('/').to_owned();
+        let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
+        Ok(Self { client, base, url, token, timing, gate, silence })
+    }
+
+    /// Base URL without a trailing slash.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The first pause before another try.
+    pub(super) fn pause(&self) -> Duration {
+        self.timing.pause
+    }
+
+    /// Sends a call, again where that is safe and may help.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, GitlabError> {
+        let url = self.address(call)?;
+        let started = Instant::now();
+        let mut attempt = 1;
+        loop {
+            self.keep_silence().await;
+            let failure = match self.attempt(call, &url).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let again = match failure.next {
+                Next::Stop => false,
+                Next::Unsent => attempt < CONNECT_ATTEMPTS,
+                Next::TurnedAway => attempt < ATTEMPTS,
+                Next::Unsure => call.repeatable && attempt < ATTEMPTS,
+            };
+            let backoff = self.timing.pause * 2_u32.saturating_pow(attempt - 1);
+            let wait = failure.wait.unwrap_or_default().max(backoff);
+            if !again || started.elapsed() + wait > self.timing.patience {
+                return Err(failure.error.cleared(|text| self.scrub(text)));
+            }
+            if failure.next == Next::TurnedAway {
+                self.ask_for_silence(wait);
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call, url: &Url) -> Result<Answer, Failure> {
+        // The gate is never closed; without a permit the request goes ahead all the same.
+        let _permit = self.gate.acquire().await;
+        let mut request = self.client.request(call.method.clone(), url.clone());
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let mut response = request.send().await.map_err(|error| self.broken(call, &error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
+                    let why = format!("it is larger than {} MiB", MAX_BODY >> 20);
+                    let error = GitlabError::Answer { call: call.name(), why };
+                    return Err(Failure { error, next: Next::Stop, wait: None });
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) => return Err(self.broken(call, &error)),
+            }
+        }
+        if status.is_success() {
+            return Ok(Answer { call: call.name(), status, headers, body });
+        }
+        if status.is_redirection() {
+            let error = redirect(call, url, headers.get(LOCATION));
+            return Err(Failure { error, next: Next::Stop, wait: None });
+        }
+        Err(refused(call, status, &headers, &body))
+    }
+
+    /// No whole answer came.
+    fn broken(&self, call: &Call, error: &reqwest::Error) -> Failure {
+        let why = words(error);
+        let (url, call) = (self.url.clone(), call.name());
+        let (error, next) = if error.is_connect() {
+            if is_tls(error) {
+                (GitlabError::Tls { url, why }, Next::Stop)
+            } else {
+                let dns = why.contains("dns error");
+                let why = if error.is_timeout() {
+                    format!("no answer within {} s", self.timing.connect.as_secs())
+                } else {
+                    why
+                };
+                (GitlabError::Connect { url, why, dns }, Next::Unsent)
+            }
+        } else if error.is_timeout() {
+            (GitlabError::Timeout { call, seconds: self.timing.request.as_secs() }, Next::Unsure)
+        } else {
+            (GitlabError::Lost { call, why }, Next::Unsure)
+        };
+        Failure { error, next, wait: None }
+    }
+
+    fn address(&self, call: &Call) -> Result<Url, GitlabError> {
+        let mut url = self.base.clone();
+        // An empty or dotted segment would make another path.
+        if let Some(part) = call.path.iter().find(|part| matches!(part.as_str(), "" | "." | "..")) {
+            return Err(GitlabError::Plan { why: format!("`{part}` is no name of anything in GitLab") });
+        }
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v4"]).extend(&call.path);
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        Ok(url)
+    }
+
+    async fn keep_silence(&self) {
+        loop {
+            let until = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+            match until.filter(|until| *until > Instant::now()) {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => return,
+            }
+        }
+    }
+
+    fn ask_for_silence(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *silence = Some(silence.map_or(until, |already| already.max(until)));
+    }
+
+    /// A server that repeats what it was sent must not bring the token into a message.
+    fn scrub(&self, text: &str) -> String {
+        text.replace(self.token.expose(), "(secret)")
+    }
+}
+
+/// Checks `gitlab.url`.
+fn base(url: &str) -> Result<Url, GitlabError> {
+    let wrong = |why: &str| GitlabError::Url { why: why.to_owned() };
+    let base = Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
+    if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none() {
+        return Err(wrong("it must begin with https:// (or http://)"));
+    }
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(wrong("it may hold no user name or password; the token belongs under `gitlab.api_token`"));
+    }
+    if base.query().is_some() || base.fragment().is_some() {
+        return Err(wrong("it may hold no `?` or `#`"));
+    }
+    if base.path().trim_end_matches('/').ends_with("/api/v4") {
+        return Err(wrong("leave `/api/v4` out"));
+    }
+    Ok(base)
+}
+
+fn refused(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let wait = asked_wait(headers);
+    let next = match status.as_u16() {
+        429 => Next::TurnedAway,
+        502..=504 => Next::Unsure,
+        _ => Next::Stop,
+    };
+    let (message, absent) = message(status.as_u16(), body);
+    let error = GitlabError::Refused {
+        call: call.name(),
+        status: status.as_u16(),
+        message,
+        access: call.access,
+        wait: wait.map(|wait| wait.as_secs()),
+        absent,
+    };
+    Failure { error, next, wait: wait.filter(|_| next != Next::Stop) }
+}
+
+/// How long the server asks to wait: `Retry-After` in seconds or as a date, else GitLab's own header, which is a date.
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+    // Dates are compared with the server's own clock, if it tells it.
+    let now = text("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
+    let until =
+        |text: &str| Some(Duration::from_secs(u64::try_from(date(text)?.as_second() - now.as_second()).unwrap_or(0)));
+    let after = text(RETRY_AFTER.as_str());
+    after
+        .and_then(|text| text.parse().ok().map(Duration::from_secs).or_else(|| until(text)))
+        .or_else(|| until(text("ratelimit-resettime")?))
+}
+
+fn redirect(call: &Call, asked: &Url, location: Option<&HeaderValue>) -> GitlabError {
+    let to = location.and_then(|value| value.to_str().ok()).and_then(|text| asked.join(text).ok());
+    let Some(mut to) = to else {
+        let why = "it is a redirect without a place".to_owned();
+        return GitlabError::Answer { call: call.name(), why };
+    };
+    to.set_query(None);
+    let _ = to.set_username("").and_then(|()| to.set_password(None));
+    // `/api/v4/…` as asked, behind another beginning: then the beginning is what the user should write.
+    let tail = asked.path().find("/api/v4/").map(|at| &asked.path()[at..]);
+    let base = tail.and_then(|tail| to.as_str().strip_suffix(tail)).map(str::to_owned);
+    let base = base.filter(|base| !asked.as_str().starts_with(&format!("{base}/api/v4/")));
+    GitlabError::Redirect { call: call.name(), to: one_line(to.as_str()), base }
+}
+
+/// The innermost words of an error: the outer ones say "error sending request" and the URL.
+fn words(error: &reqwest::Error) -> String {
+    let mut inner: &dyn StdError = error;
+    let mut parts = Vec::new();
+    while let Some(source) = inner.source() {
+        parts.push(source.to_string());
+        inner = source;
+    }
+    // Layers often repeat the words of the one below.
+    let mut said: Vec<String> = Vec::new();
+    for part in parts {
+        if said.last().is_some_and(|last| last.contains(&part)) {
+            continue;
+        }
+        said.push(part);
+    }
+    said.retain(|part| part != "client error (Connect)" && part != "client error (SendRequest)");
+    if said.is_empty() { one_line(&error.to_string()) } else { one_line(&said.join(": ")) }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = next {
+        // An io::Error gives its inner error's source as its own, not the inner error.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

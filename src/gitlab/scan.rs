@@ -1,0 +1,185 @@
+//! Finding the runners that carry a mark of ours. GitLab's lists do not show the note with the mark, so each runner of
+//! a list is read by itself, once per run.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+use super::Client;
+use super::error::{Access, GitlabError};
+use super::http::Call;
+use crate::facts::RunnerRecord;
+use crate::inventory::model::Scope;
+use crate::marker::{self, Marker};
+
+/// GitLab's limit.
+const PER_PAGE: u64 = 100;
+/// No list is this long; a server that never ends one must not hang us.
+const MAX_PAGES: u64 = 10_000;
+/// Times a list is read until nothing vanishes from it meanwhile.
+const READS: usize = 4;
+
+/// The runners of one scope that carry a mark, as they were when the scope was first looked through.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marked {
+    entries: Vec<(Marker, Arc<RunnerRecord>)>,
+}
+
+impl Marked {
+    /// Ids of the runners that belong to this runner spec of this host, ascending. More than one is one too many.
+    #[must_use]
+    pub fn ids(&self, host: &str, runner: &str) -> Vec<u64> {
+        self.of(host, runner).map(|record| record.id).collect()
+    }
+
+    /// The runners of this runner spec of this host, by ascending id. Their projects are not read.
+    pub fn of(&self, host: &str, runner: &str) -> impl Iterator<Item = &RunnerRecord> {
+        self.entries.iter().filter(move |(marker, _)| marker.is_of(host, runner)).map(|(_, record)| record.as_ref())
+    }
+
+    /// Every mark with its runner, by ascending id. Projects are not read.
+    pub fn iter(&self) -> impl Iterator<Item = (&Marker, &RunnerRecord)> {
+        self.entries.iter().map(|(marker, record)| (marker, record.as_ref()))
+    }
+}
+
+/// `runner_type` as the API names it.
+pub(super) fn runner_type(scope: &Scope) -> &'static str {
+    match scope {
+        Scope::Instance => "instance_type",
+        Scope::Group(_) => "group_type",
+        Scope::Project(_) => "project_type",
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: u64,
+}
+
+impl Client {
+    /// The marked runners of a scope. Read once per client and scope, also when many ask at the same time, until a
+    /// runner is created or deleted through this client.
+    ///
+    /// # Errors
+    /// When the list or any runner of it cannot be read.
+    pub async fn find_marked(&self, scope: &Scope) -> Result<Arc<Marked>, GitlabError> {
+        let scan = async { Ok(Arc::new(self.scan(scope, None).await?)) };
+        self.0.scans.get(scope, scan).await
+    }
+
+    /// The runners of this mark as they are now: the list is read again, and of its runners those that are new since
+    /// they were last read, or that had this very mark. (Nobody but a run that holds the host's lock gives an old
+    /// runner this mark.)
+    pub(super) async fn find_now(&self, scope: &Scope, mark: &Marker) -> Result<Vec<u64>, GitlabError> {
+        Ok(self.scan(scope, Some(mark)).await?.ids(&mark.host, &mark.runner))
+    }
+
+    async fn scan(&self, scope: &Scope, doubt: Option<&Marker>) -> Result<Marked, GitlabError> {
+        let ids = self.list(scope).await?;
+        let mut entries: Vec<(Marker, Arc<RunnerRecord>)> = self
+            .read_all(ids, doubt)
+            .await?
+            .into_iter()
+            .filter(|record| belongs(record, scope))
+            .filter_map(|record| Some((marker::parse(&record.maintenance_note).1?, record)))
+            .collect();
+        entries.sort_by_key(|(_, record)| record.id);
+        Ok(Marked { entries })
+    }
+
+    /// The ids of all runners of this scope and type.
+    async fn list(&self, scope: &Scope) -> Result<BTreeSet<u64>, GitlabError> {
+        let call = match scope {
+            Scope::Instance => Call::get(&["runners", "all"], Access::ListInstance),
+            Scope::Group(path) => Call::get(&["groups", path, "runners"], Access::ListGroup),
+            Scope::Project(path) => Call::get(&["projects", path, "runners"], Access::ListProject),
+        };
+        let call = call.query("type", runner_type(scope)).query("per_page", PER_PAGE);
+        for _ in 0..READS {
+            let (ids, total) = self.pages(&call).await?;
+            // Pages are cut by number: when a runner of an earlier page is deleted meanwhile, one at a cut is skipped.
+            if total.is_none_or(|total| ids.len() as u64 >= total) {
+                return Ok(ids);
+            }
+        }
+        Err(GitlabError::Moving { call: call.name() })
+    }
+
+    /// One reading of a list, and how many entries GitLab said that it had when the reading began.
+    async fn pages(&self, call: &Call) -> Result<(BTreeSet<u64>, Option<u64>), GitlabError> {
+        let mut ids = BTreeSet::new();
+        let mut total = None;
+        let mut page = 1;
+        while page <= MAX_PAGES {
+            let answer = self.0.http.send(&call.clone().query("page", page)).await?;
+            let listed: Vec<Listed> = answer.json()?;
+            if page == 1 {
+                total = answer.number("x-total");
+            }
+            let full = listed.len() as u64 >= PER_PAGE;
+            ids.extend(listed.into_iter().map(|runner| runner.id));
+            let next = if answer.has("x-next-page") { answer.number("x-next-page") } else { full.then_some(page + 1) };
+            match next {
+                None => return Ok((ids, total)),
+                Some(next) if next > page => page = next,
+                Some(_) => return Err(answer.odd("its next page is not a later one".to_owned())),
+            }
+        }
+        Err(GitlabError::Answer { call: call.name(), why: format!("the list has no end after {MAX_PAGES} pages") })
+    }
+
+    /// The runners of these ids; one that was deleted meanwhile is left out.
+    async fn read_all(
+        &self,
+        ids: BTreeSet<u64>,
+        doubt: Option<&Marker>,
+    ) -> Result<Vec<Arc<RunnerRecord>>, GitlabError> {
+        let mut records = Vec::with_capacity(ids.len());
+        let mut unread = Vec::new();
+        {
+            let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            for id in ids {
+                match seen.get(&id).filter(|record| !doubt.is_some_and(|mark| has(record, mark))) {
+                    Some(record) => records.push(Arc::clone(record)),
+                    None => unread.push(id),
+                }
+            }
+        }
+        // Dropping the set, as an early return does, ends what is still under way.
+        let mut reads = JoinSet::new();
+        for id in unread {
+            let client = self.clone();
+            reads.spawn(async move { client.read_runner(id, false).await });
+        }
+        while let Some(read) = reads.join_next().await {
+            let read = read.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => {
+                    Err(GitlabError::Lost { call: "GET /runners/:id".to_owned(), why: "rprov is ending".to_owned() })
+                }
+            });
+            if let Some(record) = read?.map(Arc::new) {
+                let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.insert(record.id, Arc::clone(&record));
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+}
+
+fn has(record: &RunnerRecord, mark: &Marker) -> bool {
+    marker::parse(&record.maintenance_note).1.is_some_and(|own| own.is_of(&mark.host, &mark.runner))
+}
+
+/// Whether a runner of the list is the scope's own: a group's list holds its ancestors' runners too.
+fn belongs(record: &RunnerRecord, scope: &Scope) -> bool {
+    match scope {
+        Scope::Instance | Scope::Project(_) => true,
+        // GitLab finds groups whatever the case.
+        Scope::Group(path) => record.groups.iter().any(|group| group.eq_ignore_ascii_case(path)),
+    }
+}

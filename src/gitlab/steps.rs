@@ -1,0 +1,253 @@
+//! Carries out the planned calls to GitLab. Creating is done so that GitLab never has two runners for the same runner
+//! spec of the same host, whatever an earlier run, or this one, died of.
+
+use std::collections::BTreeMap;
+
+use super::error::GitlabError;
+use super::{Client, CreatedRunner};
+use crate::facts::VariableKey;
+use crate::inventory::model::Scope;
+use crate::marker::{self, Marker};
+use crate::secret::{Late, Secret, SecretBook, SecretId};
+use crate::step::{GitlabStep, RunnerAttributes};
+
+/// `token_expires_at` of a token that never ends, as GitLab Runner writes it.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// A runner was created.
+    Created {
+        /// Its id.
+        id: u64,
+    },
+    /// A runner of this mark was there (an earlier run made it and could not finish): it was brought up to date and its
+    /// token reset.
+    Adopted {
+        /// Its id.
+        id: u64,
+    },
+    /// Done.
+    Done,
+    /// What was to be deleted was gone already.
+    AlreadyGone,
+}
+
+impl Client {
+    /// Carries out one planned call.
+    ///
+    /// A token that comes back is bound in `book`, together with the values beside it (see [`Late`]), and the runner's id
+    /// is put into `ids` under the token's identity. One host's steps share one `book` and one `ids`.
+    ///
+    /// # Errors
+    /// When GitLab refuses or does not answer, when a value is missing, or when several runners carry the mark of the one
+    /// to be created. No error holds a secret of `book`.
+    pub async fn run_step(
+        &self,
+        step: &GitlabStep,
+        book: &mut SecretBook,
+        ids: &mut BTreeMap<SecretId, u64>,
+    ) -> Result<StepOutcome, GitlabError> {
+        let outcome = self.run(step, book, ids).await;
+        outcome.map_err(|error| error.cleared(|text| book.scrub(text)))
+    }
+
+    async fn run(
+        &self,
+        step: &GitlabStep,
+        book: &mut SecretBook,
+        ids: &mut BTreeMap<SecretId, u64>,
+    ) -> Result<StepOutcome, GitlabError> {
+        match step {
+            GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => {
+                let scope = runner_scope(runner_type, namespace.as_deref())?;
+                let (runner, outcome) = self.create_or_adopt(&scope, attributes).await?;
+                bind(token, runner, book, ids);
+                Ok(outcome)
+            }
+            GitlabStep::ResetToken { id, token } => {
+                let runner = self.with_new_token(*id).await?;
+                bind(token, runner, book, ids);
+                Ok(StepOutcome::Done)
+            }
+            GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
+                let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
+                    why: format!("the runner of {token} is to be changed before it is created"),
+                })?;
+                let mut attributes = attributes.clone();
+                if *stamp_token {
+                    attributes.maintenance_note =
+                        Some(self.stamped(id, token, attributes.maintenance_note, book).await?);
+                }
+                self.update_runner(id, &attributes).await?;
+                Ok(StepOutcome::Done)
+            }
+            GitlabStep::DeleteRunner { id } => Ok(gone(self.delete_runner(*id).await?)),
+            GitlabStep::SetVariable { namespace, exists, key, value, attributes } => {
+                let environment = attributes.get("environment_scope").and_then(serde_json::Value::as_str);
+                let key = variable_key(namespace.as_ref(), key, environment)?;
+                let value = Secret::new(value.reveal(book)?);
+                self.set_variable(&key, *exists, &value, attributes).await?;
+                Ok(StepOutcome::Done)
+            }
+            GitlabStep::DeleteVariable { namespace, key, environment_scope } => {
+                let key = variable_key(namespace.as_ref(), key, environment_scope.as_deref())?;
+                Ok(gone(self.delete_variable(&key).await?))
+            }
+        }
+    }
+
+    async fn create_or_adopt(
+        &self,
+        scope: &Scope,
+        attributes: &RunnerAttributes,
+    ) -> Result<(CreatedRunner, StepOutcome), GitlabError> {
+        let note = attributes.maintenance_note.as_deref().unwrap_or_default();
+        let mark = marker::parse(note).1.ok_or_else(|| GitlabError::Plan {
+            why: "a runner is to be created whose maintenance note does not say whose it is".to_owned(),
+        })?;
+        if let Some(id) = self.only(scope, &mark).await? {
+            return self.adopt(id, attributes).await;
+        }
+        match self.create_runner(scope, attributes).await {
+            Ok(runner) => {
+                let outcome = StepOutcome::Created { id: runner.id };
+                Ok((runner, outcome))
+            }
+            Err(error) if error.may_have_happened() => {
+                // GitLab may still be at it.
+                tokio::time::sleep(self.0.http.pause()).await;
+                match self.only(scope, &mark).await? {
+                    Some(id) => self.adopt(id, attributes).await,
+                    None => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one runner that carries the mark.
+    async fn only(&self, scope: &Scope, mark: &Marker) -> Result<Option<u64>, GitlabError> {
+        let ids = self.find_now(scope, mark).await?;
+        match ids.as_slice() {
+            [] => Ok(None),
+            [id] => Ok(Some(*id)),
+            _ => Err(GitlabError::Duplicates { host: mark.host.clone(), runner: mark.runner.clone(), ids }),
+        }
+    }
+
+    async fn adopt(&self, id: u64, attributes: &RunnerAttributes) -> Result<(CreatedRunner, StepOutcome), GitlabError> {
+        self.update_runner(id, attributes).await?;
+        Ok((self.with_new_token(id).await?, StepOutcome::Adopted { id }))
+    }
+
+    async fn with_new_token(&self, id: u64) -> Result<CreatedRunner, GitlabError> {
+        let (token, token_expires_at) = self.reset_token(id).await?;
+        Ok(CreatedRunner { id, token, token_expires_at })
+    }
+
+    /// The note with the token's digest in its mark.
+    async fn stamped(
+        &self,
+        id: u64,
+        token: &SecretId,
+        note: Option<String>,
+        book: &SecretBook,
+    ) -> Result<String, GitlabError> {
+        let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
+        let note = match note {
+            Some(note) => note,
+            None => match self.read_runner(id, false).await? {
+                Some(record) => record.maintenance_note,
+                None => return Err(GitlabError::Plan { why: format!("runner #{id} is gone") }),
+            },
+        };
+        let (text, mark) = marker::parse(&note);
+        let mut mark = mark.ok_or_else(|| GitlabError::Plan {
+            why: format!("the maintenance note of runner #{id} does not say whose it is"),
+        })?;
+        mark.token = Some(value.digest());
+        // A token that came with this run is dated by it; of another the note may know more.
+        let obtained = token.late_beside(Late::TokenObtainedAt).and_then(|id| book.get(&id));
+        let obtained = obtained.and_then(|time| time.expose().parse::<jiff::Timestamp>().ok());
+        mark.obtained = obtained.map(jiff::Timestamp::as_second).or(mark.obtained);
+        Ok(marker::compose(&text, &mark))
+    }
+}
+
+/// Makes a runner's token, and what config.toml holds beside it, known to the rest of the run.
+fn bind(token: &SecretId, runner: CreatedRunner, book: &mut SecretBook, ids: &mut BTreeMap<SecretId, u64>) {
+    let late = [
+        (Late::RunnerId, runner.id.to_string()),
+        (Late::TokenObtainedAt, seconds(jiff::Timestamp::now())),
+        (Late::TokenExpiresAt, expiry(runner.token_expires_at.as_deref())),
+    ];
+    for (kind, value) in late {
+        if let Some(id) = token.late_beside(kind) {
+            book.bind(id, Secret::new(value));
+        }
+    }
+    ids.insert(token.clone(), runner.id);
+    book.bind(token.clone(), runner.token);
+}
+
+/// As config.toml has it. A time that cannot be read must not cost us the token: the runner then goes by "never".
+fn expiry(time: Option<&str>) -> String {
+    time.and_then(|time| time.parse().ok()).map_or_else(|| NEVER.to_owned(), seconds)
+}
+
+fn seconds(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn gone(deleted: bool) -> StepOutcome {
+    if deleted { StepOutcome::Done } else { StepOutcome::AlreadyGone }
+}
+
+fn runner_scope(runner_type: &str, namespace: Option<&str>) -> Result<Scope, GitlabError> {
+    match (runner_type, namespace) {
+        ("instance_type", None) => Ok(Scope::Instance),
+        ("group_type", Some(path)) => Ok(Scope::Group(path.to_owned())),
+        ("project_type", Some(path)) => Ok(Scope::Project(path.to_owned())),
+        _ => Err(GitlabError::Plan { why: format!("`{runner_type}` and its group or project do not fit together") }),
+    }
+}
+
+fn variable_key(
+    namespace: Option<&(String, String)>,
+    key: &str,
+    environment_scope: Option<&str>,
+) -> Result<VariableKey, GitlabError> {
+    let scope = match namespace.map(|(kind, path)| (kind.as_str(), path)) {
+        None => Scope::Instance,
+        Some(("groups", path)) => Scope::Group(path.clone()),
+        Some(("projects", path)) => Scope::Project(path.clone()),
+        Some((kind, _)) => return Err(GitlabError::Plan { why: format!("`{kind}` have no variables") }),
+    };
+    Ok(VariableKey { scope, key: key.to_owned(), environment_scope: environment_scope.unwrap_or("*").to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_config_toml_has_them() {
+        assert_eq!(expiry(None), NEVER);
+        assert_eq!(expiry(Some("2026-12-01T10:00:00.123Z")), "2026-12-01T10:00:00Z");
+        assert_eq!(expiry(Some("2026-12-01T10:00:00+02:00")), "2026-12-01T08:00:00Z");
+        assert_eq!(expiry(Some("soon")), NEVER);
+    }
+
+    #[test]
+    fn scopes_of_steps() {
+        assert_eq!(runner_scope("instance_type", None).unwrap(), Scope::Instance);
+        assert_eq!(runner_scope("group_type", Some("a/b")).unwrap(), Scope::Group("a/b".to_owned()));
+        assert!(runner_scope("group_type", None).is_err());
+        assert!(runner_scope("instance_type", Some("a")).is_err());
+        let groups = ("groups".to_owned(), "acme".to_owned());
+        assert_eq!(variable_key(Some(&groups), "K", None).unwrap().environment_scope, "*");
+        assert!(variable_key(Some(&("users".to_owned(), "x".to_owned())), "K", None).is_err());
+    }
+}

@@ -5,8 +5,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::local::LocalHost;
+use self::ssh::SshHost;
+use crate::inventory::model::Connection;
+
 pub mod local;
+mod output;
 pub mod ssh;
+
+/// Connects to a host in the way that the inventory says.
+///
+/// # Errors
+/// When the host cannot be reached, is not the one it should be, or lets nobody in.
+pub async fn connect(connection: &Connection) -> Result<Box<dyn Host>, HostError> {
+    Ok(match connection {
+        Connection::Local { sudo } => Box::new(LocalHost::new(*sudo)),
+        Connection::Ssh(spec) => Box::new(SshHost::connect(spec).await?),
+    })
+}
+
+/// What runs a script.
+const fn command(sudo: bool) -> &'static str {
+    if sudo { "sudo -n -- sh -s" } else { "sh -s" }
+}
 
 /// A POSIX sh script on its way to a host. May hold secrets, so it cannot be printed.
 #[derive(Clone)]
@@ -115,6 +136,14 @@ pub enum HostError {
         /// `FILE:LINE`
         known_at: String,
     },
+    /// A known_hosts file is there but cannot be read.
+    #[error("cannot read the known host keys in {path}: {why}")]
+    KnownHosts {
+        /// Path on the controller.
+        path: String,
+        /// The system's words.
+        why: String,
+    },
     /// No key was accepted.
     #[error("{user}@{address} refused every key: tried {tried}")]
     Auth {
@@ -186,6 +215,10 @@ impl HostError {
                 "if the host was installed anew, remove the old key with: ssh-keygen -R '{address}'; otherwise somebody may be listening"
             ),
             Self::RevokedKey { .. } => "this key may no longer be used: give the host a new one".to_owned(),
+            Self::KnownHosts { .. } => {
+                "it may hold a key that is revoked, so it must be readable; or name another one with `ssh.known_hosts`"
+                    .to_owned()
+            }
             Self::Auth { user, .. } => format!(
                 "add a key of yours to {user}'s authorized_keys, load it into the agent, or name it with `ssh.identity_file`"
             ),

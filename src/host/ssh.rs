@@ -1,1 +1,214 @@
-//! Scripts over SSH.
+//! Scripts over SSH: one TCP connection per host, one command at a time. Knows nothing of what the scripts do.
+
+mod auth;
+mod client;
+mod key_file;
+mod known_hosts;
+mod local_user;
+mod trust;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use russh::client::{Handle, Msg};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::client::{Client, ClientError, words};
+pub use self::local_user::LocalUser;
+use self::trust::Trust;
+use super::output::{Output, sudo_refusal};
+use super::{Host, HostError, Limits, OnLine, Reply, Script};
+use crate::inventory::model::SshSpec;
+
+/// How long a command that hit a bound has to end when it is told to.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A host at the other end of an SSH connection.
+pub struct SshHost {
+    handle: Handle<Client>,
+    /// `ADDRESS:PORT`
+    address: String,
+    user: String,
+    command: &'static str,
+    /// Why the connection ended, once it has.
+    ended: Arc<OnceLock<String>>,
+}
+
+impl std::fmt::Debug for SshHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SshHost({}@{})", self.user, self.address)
+    }
+}
+
+impl SshHost {
+    /// Connects, checks the host's key and logs in.
+    ///
+    /// # Errors
+    /// When one of these fails, or all of them together take longer than `connect_timeout`.
+    pub async fn connect(spec: &SshSpec) -> Result<Self, HostError> {
+        Self::connect_as(spec, &LocalUser::current()).await
+    }
+
+    /// As [`SshHost::connect`], with the keys and the known hosts of the given user of this machine.
+    ///
+    /// # Errors
+    /// As [`SshHost::connect`].
+    pub async fn connect_as(spec: &SshSpec, local: &LocalUser) -> Result<Self, HostError> {
+        let address = address_and_port(&spec.address, spec.port);
+        let deadline = Instant::now() + Duration::from_secs(spec.connect_timeout);
+        let failed = |why: String| HostError::Connect { address: address.clone(), why };
+        let late = |during: &str| failed(format!("no end of {during} within {} s", spec.connect_timeout));
+
+        let trust = Trust::load(spec, local.home.as_deref())?;
+        let stream = open(spec, deadline).await.map_err(failed)?;
+        // Without this, every small packet could wait for the acknowledgement of the one before.
+        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+
+        let ended = Arc::new(OnceLock::new());
+        let config = Arc::new(client::config(trust.algorithms()));
+        let client = Client { trust, ended: Arc::clone(&ended) };
+        let mut handle = match timeout_at(deadline, russh::client::connect_stream(config, stream, client)).await {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(ClientError::Host(error))) => return Err(error),
+            Ok(Err(ClientError::Ssh(error))) => {
+                return Err(failed(ended.get().cloned().unwrap_or_else(|| words(&error))));
+            }
+            Err(_) => return Err(late("the key exchange")),
+        };
+
+        let user = match &spec.user {
+            Some(user) => user.clone(),
+            None => local.name().await.map_err(failed)?,
+        };
+        let login = auth::authenticate(&mut handle, &user, &address, &spec.identity_files, local);
+        timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
+        let command = super::command(spec.sudo);
+        Ok(Self { handle, address, user, command, ended })
+    }
+
+    fn lost(&self) -> HostError {
+        let why = self.ended.get().cloned().unwrap_or_else(|| "the host closed the connection".to_owned());
+        HostError::Lost { address: self.address.clone(), why }
+    }
+
+    /// Starts the command, feeds it the script and takes what it prints until it has ended.
+    async fn converse(
+        &self,
+        read: &mut ChannelReadHalf,
+        write: &ChannelWriteHalf<Msg>,
+        script: &Script,
+        limits: Limits,
+        on_line: OnLine<'_>,
+    ) -> Result<Reply, HostError> {
+        let mut output = Output::new(limits.bytes);
+        let mut status = None;
+        // Nothing here waits for an answer: command, script and end of script leave together.
+        write.exec(true, self.command).await.map_err(|_| self.lost())?;
+        let feed = async {
+            write.data_bytes(script.expose().as_bytes().to_vec()).await?;
+            write.eof().await
+        };
+        tokio::pin!(feed);
+        let mut feeding = true;
+        loop {
+            tokio::select! {
+                // A script that cannot be fed any more is told by what the host says next.
+                _ = &mut feed, if feeding => feeding = false,
+                message = read.wait() => match message {
+                    Some(ChannelMsg::Data { data }) => output.stdout(&data)?,
+                    Some(ChannelMsg::ExtendedData { data, .. }) => output.stderr(&data, &mut *on_line)?,
+                    Some(ChannelMsg::ExitStatus { exit_status }) => {
+                        status = Some(Some(i32::try_from(exit_status).unwrap_or(i32::MAX)));
+                    }
+                    Some(ChannelMsg::ExitSignal { .. }) => status = Some(None),
+                    Some(ChannelMsg::Failure) => {
+                        let why = "the host does not let this user run commands".to_owned();
+                        return Err(HostError::Start { program: self.command.to_owned(), why });
+                    }
+                    Some(ChannelMsg::Close) => break,
+                    None => return Err(self.lost()),
+                    Some(_) => {}
+                },
+            }
+        }
+        let Some(status) = status else {
+            let why = "the host did not say how the command ended".to_owned();
+            return Err(HostError::Lost { address: self.address.clone(), why });
+        };
+        Ok(output.finish(status, on_line))
+    }
+}
+
+#[async_trait]
+impl Host for SshHost {
+    async fn run(&mut self, script: &Script, limits: Limits, on_line: OnLine<'_>) -> Result<Reply, HostError> {
+        let deadline = Instant::now() + limits.time;
+        let late = || HostError::Timeout { seconds: limits.time.as_secs() };
+        let channel = match timeout_at(deadline, self.handle.channel_open_session()).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                let why = format!("the host starts no further command on it ({reason:?})");
+                return Err(HostError::Lost { address: self.address.clone(), why });
+            }
+            Ok(Err(_)) => return Err(self.lost()),
+            Err(_) => return Err(late()),
+        };
+        let (mut read, write) = channel.split();
+        let conversation = self.converse(&mut read, &write, script, limits, on_line);
+        let failure = match timeout_at(deadline, conversation).await {
+            Ok(Ok(reply)) => {
+                return match sudo_refusal(&reply).filter(|_| self.command == super::command(true)) {
+                    Some(why) => Err(HostError::Sudo { address: format!("{}@{}", self.user, self.address), why }),
+                    None => Ok(reply),
+                };
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => late(),
+        };
+        // sshd hands the signal to the command's whole process group. Closing alone would leave it running.
+        let end = async {
+            write.signal(Sig::TERM).await.ok()?;
+            while !matches!(read.wait().await?, ChannelMsg::Close) {}
+            Some(())
+        };
+        if timeout(GRACE, end).await.is_err() {
+            let _ = timeout(GRACE, write.close()).await;
+        }
+        Err(failure)
+    }
+
+    async fn close(&mut self) {
+        let goodbye = async {
+            let _ = self.handle.disconnect(Disconnect::ByApplication, "", "").await;
+            let _ = (&mut self.handle).await;
+        };
+        let _ = timeout(GRACE, goodbye).await;
+    }
+}
+
+/// Tries the host's addresses in order; each gets an equal part of the time that is left.
+async fn open(spec: &SshSpec, deadline: Instant) -> Result<TcpStream, String> {
+    let late = || format!("no answer within {} s", spec.connect_timeout);
+    let found = timeout_at(deadline, tokio::net::lookup_host((spec.address.as_str(), spec.port)));
+    let found = found.await.map_err(|_| "the name is not resolved in time".to_owned())?;
+    let mut addresses = found.map_err(|error| error.to_string())?.collect::<Vec<_>>();
+    addresses.dedup();
+    let mut why = "the name has no address".to_owned();
+    for (n, address) in addresses.iter().enumerate() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
+        why = match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => late(),
+        };
+    }
+    Err(why)
+}
+
+fn address_and_port(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}

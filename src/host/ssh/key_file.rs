@@ -1,0 +1,77 @@
+//! Private key files on this machine: OpenSSH's own format, PEM (PKCS#1, PKCS#8, SEC1) and PuTTY's.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use russh::keys::{PrivateKey, PublicKey, decode_secret_key, parse_public_key_base64};
+
+/// What a key file is good for.
+#[derive(Debug, Clone)]
+pub(super) enum KeyFile {
+    /// Can sign.
+    Private(Arc<PrivateKey>),
+    /// Only its public half can be read: an agent may hold the other one.
+    Public {
+        /// The public half.
+        key: PublicKey,
+        /// Why there is no more.
+        why: String,
+    },
+}
+
+impl KeyFile {
+    /// The public half.
+    pub(super) fn public(&self) -> &PublicKey {
+        match self {
+            Self::Private(key) => key.public_key(),
+            Self::Public { key, .. } => key,
+        }
+    }
+}
+
+const LOCKED: &str = "it is encrypted, and the agent does not hold it";
+const PUBLIC: &str = "it is a public key, and the agent does not hold the private one";
+
+/// Reads a key file.
+///
+/// # Errors
+/// Why it cannot be used at all, in words.
+pub(super) fn read(path: &Path) -> Result<KeyFile, String> {
+    let content = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(content).map_err(|_| NOT_A_KEY.to_owned())?;
+    if let Some(key) = public_line(&text) {
+        return Ok(KeyFile::Public { key, why: PUBLIC.to_owned() });
+    }
+    match decode_secret_key(&text, None) {
+        Ok(key) => Ok(KeyFile::Private(Arc::new(key))),
+        Err(_) if is_locked(&text) => {
+            // OpenSSH's format shows the public half of a locked key; beside the others lies a file that has it.
+            let inside = PrivateKey::from_openssh(&text).ok().map(|key| key.public_key().clone());
+            let key = inside.or_else(|| beside(path)).ok_or_else(|| LOCKED.to_owned())?;
+            Ok(KeyFile::Public { key, why: LOCKED.to_owned() })
+        }
+        Err(_) => Err(NOT_A_KEY.to_owned()),
+    }
+}
+
+const NOT_A_KEY: &str = "it is not a private key of a kind that can be used (ed25519, ecdsa, rsa; OpenSSH or PEM)";
+
+fn is_locked(text: &str) -> bool {
+    // `BEGIN ENCRYPTED PRIVATE KEY`, `Proc-Type: 4,ENCRYPTED`; in OpenSSH's format it is said inside.
+    text.contains("ENCRYPTED") || PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted())
+}
+
+/// The public key in `PATH.pub`.
+fn beside(path: &Path) -> Option<PublicKey> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    public_line(&std::fs::read_to_string(name).ok()?)
+}
+
+/// `TYPE BASE64 [COMMENT]`
+fn public_line(text: &str) -> Option<PublicKey> {
+    let mut words = text.split_ascii_whitespace();
+    let named = words.next()?;
+    let key = parse_public_key_base64(words.next()?).ok()?;
+    (key.algorithm().as_str() == named).then_some(key)
+}

@@ -1,0 +1,37 @@
+//! Who runs this program: their name, home directory and agent. Reads the environment, nothing else does here.
+
+use std::path::PathBuf;
+
+/// A user of this machine.
+#[derive(Debug, Clone, Default)]
+pub struct LocalUser {
+    /// Name; `None`: the system is asked.
+    pub name: Option<String>,
+    /// Home directory, which has `.ssh`.
+    pub home: Option<PathBuf>,
+    /// Socket of the agent.
+    pub agent: Option<PathBuf>,
+}
+
+impl LocalUser {
+    /// The one who runs this program.
+    #[must_use]
+    pub fn current() -> Self {
+        let set = |name: &&str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            name: ["USER", "LOGNAME"].iter().find_map(set).and_then(|name| name.into_string().ok()),
+            home: std::env::home_dir(),
+            agent: set(&"SSH_AUTH_SOCK").map(PathBuf::from),
+        }
+    }
+
+    /// The name. In containers and cron jobs the environment does not say it.
+    pub(super) async fn name(&self) -> Result<String, String> {
+        if let Some(name) = &self.name {
+            return Ok(name.clone());
+        }
+        let id = tokio::process::Command::new("id").arg("-un").output().await.map_err(|error| error.to_string())?;
+        let name = String::from_utf8_lossy(&id.stdout).trim().to_owned();
+        if name.is_empty() { Err("the local user has no name: set `ssh.user`".to_owned()) } else { Ok(name) }
+    }
+}

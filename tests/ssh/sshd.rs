@@ -1,0 +1,194 @@
+//! A private OpenSSH server on a free port of 127.0.0.1, with keys of its own, and what a user of it has at home.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rprov::diagnostic::Span;
+use rprov::host::ssh::LocalUser;
+use rprov::inventory::model::SshSpec;
+
+/// The server, stopped when dropped.
+pub(crate) struct Sshd {
+    process: Child,
+    pub(crate) port: u16,
+    dir: tempfile::TempDir,
+}
+
+/// Says loudly that a test could not run.
+#[macro_export]
+macro_rules! skip {
+    ($why:expr) => {{
+        eprintln!("SKIPPED {}: {}", std::thread::current().name().unwrap_or("?"), $why);
+        return;
+    }};
+}
+
+/// Starts a server, or ends the test with a loud line if this machine has none.
+#[macro_export]
+macro_rules! sshd {
+    ($($line:expr),*) => {
+        match $crate::sshd::Sshd::start(&[$($line),*]) {
+            Ok(sshd) => sshd,
+            Err(why) => $crate::skip!(why),
+        }
+    };
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    ["/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin"]
+        .iter()
+        .map(|dir| Path::new(dir).join(name))
+        .find(|path| path.exists())
+}
+
+/// Runs a program that must succeed.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a key pair without a passphrase.
+pub(crate) fn keygen(path: &Path, kind: &str) {
+    keygen_with(path, kind, &["-N", ""]);
+}
+
+/// Makes a key pair.
+pub(crate) fn keygen_with(path: &Path, kind: &str, more: &[&str]) {
+    run(Command::new("ssh-keygen").args(["-q", "-t", kind, "-f"]).arg(path).args(more).stdin(Stdio::null()));
+}
+
+/// `TYPE BASE64` of a public key.
+pub(crate) fn public(path: &Path) -> String {
+    let text = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
+}
+
+impl Sshd {
+    /// Starts a server that lets the present user in with `client` (an ed25519 key) and shows an ed25519 host key;
+    /// `more` are lines of sshd_config that go before the usual ones. `Err`: there is no server to start.
+    pub(crate) fn start(more: &[&str]) -> Result<Self, String> {
+        let dir = tempfile::tempdir().unwrap();
+        keygen(&dir.path().join("host"), "ed25519");
+        keygen(&dir.path().join("client"), "ed25519");
+        Self::start_in(dir, more)
+    }
+
+    /// As [`Sshd::start`], with the keys that lie in a directory.
+    pub(crate) fn start_in(dir: tempfile::TempDir, more: &[&str]) -> Result<Self, String> {
+        let sshd = program("sshd").ok_or("no sshd on this machine (package openssh-server)")?;
+        // What the service's unit would make.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let path = dir.path();
+        if !path.join("authorized").exists() {
+            std::fs::write(path.join("authorized"), public(&path.join("client"))).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = format!(
+            "{}\nListenAddress 127.0.0.1\nHostKey {here}/host\nAuthorizedKeysFile {here}/authorized\nPidFile none\n\
+             PermitRootLogin yes\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\nLogLevel VERBOSE\n",
+            more.join("\n"),
+            here = path.display()
+        );
+        std::fs::write(path.join("config"), config).unwrap();
+        let log = std::fs::File::create(path.join("log")).unwrap();
+        let mut command = Command::new(sshd);
+        command.args(["-D", "-e", "-f"]).arg(path.join("config")).args(["-p", &port.to_string()]);
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut sshd = Self { process, port, dir };
+        for _ in 0..200 {
+            if sshd.log().contains("Server listening") {
+                return Ok(sshd);
+            }
+            if sshd.process.try_wait().unwrap().is_some() {
+                return Err(format!("sshd does not start: {}", sshd.log()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("sshd does not get ready: {}", sshd.log());
+    }
+
+    /// A file beside the server's own.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// How many connections the server has taken.
+    pub(crate) fn connections(&self) -> usize {
+        self.log().lines().filter(|line| line.starts_with("Connection from")).count()
+    }
+
+    /// Writes a known_hosts file.
+    pub(crate) fn know(&self, text: &str) {
+        std::fs::write(self.path("known_hosts"), text).unwrap();
+    }
+
+    /// The name that known_hosts has for the server.
+    pub(crate) fn name(&self) -> String {
+        format!("[127.0.0.1]:{}", self.port)
+    }
+
+    /// How to reach the server, with its key known and `client` as key.
+    pub(crate) fn spec(&self) -> SshSpec {
+        if !self.path("known_hosts").exists() {
+            self.know(&format!("{} {}\n", self.name(), public(&self.path("host"))));
+        }
+        SshSpec {
+            address: "127.0.0.1".to_owned(),
+            port: self.port,
+            user: None,
+            sudo: false,
+            identity_files: vec![self.path("client")],
+            known_hosts: vec![self.path("known_hosts")],
+            connect_timeout: 20,
+            origin: Span { file: "inventory.yml".into(), line: 1, column: 1 },
+        }
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// An agent, stopped when dropped.
+pub(crate) struct Agent {
+    process: Child,
+    socket: PathBuf,
+}
+
+impl Agent {
+    pub(crate) fn start(dir: &Path) -> Self {
+        let socket = dir.join("agent");
+        let process = Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket).stdout(Stdio::null()).spawn().unwrap();
+        while !socket.exists() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { process, socket }
+    }
+
+    pub(crate) fn add(&self, key: &Path) {
+        run(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket));
+    }
+
+    /// A user with this agent and an empty home directory.
+    pub(crate) fn user(&self) -> LocalUser {
+        LocalUser { agent: Some(self.socket.clone()), ..LocalUser::default() }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

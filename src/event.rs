@@ -53,7 +53,7 @@ pub enum EventKind {
         changes: usize,
     },
     /// The host failed: it stays as it is until the next run.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// Why a host failed.

@@ -51,6 +51,12 @@ impl RemotePath {
         Ok(Self(clean))
     }
 
+    /// `/`
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// The path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,1 +1,127 @@
-//! To come.
+//! From the inventory to resources, and from resources and facts to the plan of a host. Pure: no I/O.
+
+use crate::facts::{Facts, ProbeSpec};
+use crate::inventory::model::{GitlabSpec, HostSpec};
+use crate::name::RemotePath;
+use crate::plan::{HostPlan, Problem};
+use crate::resource::{Context, Earlier, Resource};
+use crate::secret::SecretBook;
+use crate::text::Text;
+
+mod cleanup;
+mod docker;
+mod firewall;
+mod summary;
+
+/// The resources of a host, in the order in which they are compared and applied: what later ones stand on comes first.
+#[must_use]
+pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Resource>> {
+    let mut all: Vec<Box<dyn Resource>> = Vec::new();
+    let packages = packages(host);
+    if !packages.is_empty() {
+        all.push(Box::new(crate::resource::package::Packages(packages)));
+    }
+    for directory in &host.directories {
+        all.push(Box::new(crate::resource::directory::Directory(directory.clone())));
+    }
+    for file in &host.files {
+        all.push(Box::new(crate::resource::file::File {
+            kind: "file",
+            path: file.path.clone(),
+            content: file.content.clone(),
+            mode: file.mode,
+            owner: file.owner.clone(),
+            check: None,
+            unit_file: false,
+            origin: file.origin.clone(),
+        }));
+    }
+    docker::engine(host, &mut all);
+    docker::manager(host, gitlab, &mut all);
+    cleanup::cleanup(host, &mut all);
+    firewall::firewall(host, &mut all);
+    all
+}
+
+/// The packages that a host needs: its own, and those that what it declares stands on.
+fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
+    let mut packages = host.packages.clone();
+    let mut need = |name: &str, origin: &crate::diagnostic::Span| {
+        if !packages.iter().any(|package| package.name == name) {
+            packages.push(crate::inventory::model::PackageSpec {
+                name: name.to_owned(),
+                version: None,
+                absent: false,
+                origin: origin.clone(),
+            });
+        }
+    };
+    if let Some(docker) = &host.docker {
+        need(docker::PACKAGE, &docker.origin);
+    }
+    if let Some(cleanup) = &host.cleanup {
+        need(cleanup::CRON_PACKAGE, &cleanup.origin);
+        if cleanup.healthcheck.is_some() {
+            need("curl", &cleanup.origin);
+        }
+    }
+    if let Some(firewall) = &host.firewall {
+        need(firewall::PACKAGE, &firewall.origin);
+    }
+    packages
+}
+
+/// What must be read of a host.
+#[must_use]
+pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
+    let mut probe = ProbeSpec::default();
+    for resource in resources {
+        resource.ask(&mut probe);
+    }
+    probe
+}
+
+/// Compares everything. A resource that cannot be compared becomes a problem of the host; the others are still shown.
+#[must_use]
+pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &SecretBook) -> HostPlan {
+    let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
+    let mut earlier = Earlier::default();
+    for resource in resources {
+        match resource.diff(&Context { facts, book, earlier: &earlier }) {
+            Ok(diff) => {
+                plan.changes.extend(diff.changes);
+                plan.notes.extend(diff.notes);
+                earlier.add(diff.earlier);
+            }
+            Err(cannot) => plan.problems.push(Problem {
+                message: cannot.to_string(),
+                help: None,
+                unknown_only: !facts.system.root,
+            }),
+        }
+    }
+    // One reason, told once: many things of one host are unread for the same cause.
+    plan.problems.dedup();
+    summary::fill(&mut plan, facts);
+    plan
+}
+
+/// The files that rprov writes on a host, for `rprov render`: path, mode and text.
+#[must_use]
+pub fn rendered_files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(RemotePath, u32, Text)> {
+    let mut files: Vec<(RemotePath, u32, Text)> = host
+        .files
+        .iter()
+        .filter_map(|file| file.content.as_ref().map(|content| (file.path.clone(), file.mode, content.clone())))
+        .collect();
+    files.extend(docker::files(host, gitlab));
+    files.extend(cleanup::files(host));
+    files.extend(firewall::files(host));
+    files
+}
+
+/// A path that this program knows to be good.
+fn path(text: &'static str) -> RemotePath {
+    // Every argument is a literal of this crate; a test below makes each of them.
+    RemotePath::new(text).unwrap_or_else(|_| RemotePath::root())
+}

@@ -418,3 +418,14 @@ pub struct AllowSpec {
     /// Where the entry stands.
     pub origin: Span,
 }
+
+/// Where the cleaner is installed.
+pub const CLEANUP_SCRIPT: &str = "/usr/local/sbin/rprov-cleanup";
+/// The cleaner's cron entry.
+pub const CLEANUP_CRON: &str = "/etc/cron.d/rprov-cleanup";
+/// Holds the URL that the cleaner pings; only root may read it.
+pub const HEALTHCHECK_FILE: &str = "/etc/rprov/healthcheck-url";
+/// Keeps two cleaners apart.
+pub const CLEANUP_LOCK: &str = "/run/rprov-cleanup.lock";
+/// The cleaner's name in the journal.
+pub const CLEANUP_TAG: &str = "rprov-cleanup";

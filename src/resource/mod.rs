@@ -13,6 +13,7 @@ pub mod file;
 pub mod firewall;
 pub mod image;
 pub mod package;
+pub mod runner;
 pub mod service;
 pub mod variable;
 

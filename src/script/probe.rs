@@ -16,10 +16,10 @@ const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// The label by which GitLab Runner marks its containers.
 const JOB_FILTER: &str = "%7B%22label%22%3A%5B%22com.gitlab.gitlab-runner.managed%3Dtrue%22%5D%7D";
 
-/// The script for a probe.
+/// The script for a probe, with shell text before and after it (taking the lock, giving it back).
 #[must_use]
-pub fn script(spec: &ProbeSpec, nonce: &str) -> Script {
-    wrap(&body(spec), nonce)
+pub fn script(spec: &ProbeSpec, before: &str, after: &str, nonce: &str) -> Script {
+    wrap(&format!("{before}{}{after}", body(spec)), nonce)
 }
 
 fn body(spec: &ProbeSpec) -> String {

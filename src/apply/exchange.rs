@@ -1,0 +1,77 @@
+//! One question and its answer: runs a script on a host and turns whatever goes wrong into words for the user.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::facts::{Facts, ProbeSpec};
+use crate::host::{Host, HostError, Limits, Reply};
+use crate::script::{lock, probe};
+
+/// What reading a host can fail with.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// The host itself.
+    Host(HostError),
+    /// Another run holds the lock: who.
+    Locked(String),
+    /// The answer.
+    Answer {
+        /// What is wrong with it.
+        message: String,
+        /// The last lines that the host printed.
+        output: Vec<String>,
+    },
+}
+
+impl ReadError {
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Host(error) => error.to_string(),
+            Self::Locked(holder) => format!("another run holds the lock: {holder}"),
+            Self::Answer { message, output } => match output.last() {
+                Some(line) => format!("{message}: {line}"),
+                None => message.clone(),
+            },
+        }
+    }
+
+    pub(super) fn help(&self) -> Option<String> {
+        match self {
+            Self::Host(error) => error.help(),
+            Self::Locked(_) => Some(
+                "wait for it to end, or give --lock-timeout; a lock of a run that died expires by itself".to_owned(),
+            ),
+            Self::Answer { .. } => None,
+        }
+    }
+}
+
+/// A word that no host can guess before it is asked, to tell the answer from noise around it.
+pub(super) fn nonce() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("rprov{:x}x{count}x{:x}", now & 0xffff_ffff_ffff, std::process::id())
+}
+
+/// The last lines of what a host printed on standard error.
+pub(super) fn last_lines(reply: &Reply, count: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(&reply.stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Reads a host. `before` and `after` are shell text around the probe: taking the lock, giving it back.
+pub(super) async fn read(host: &mut dyn Host, spec: &ProbeSpec, before: &str, after: &str) -> Result<Facts, ReadError> {
+    let nonce = nonce();
+    let script = probe::script(spec, before, after, &nonce);
+    let limits = Limits { time: Duration::from_secs(120), ..Limits::default() };
+    let reply = host.run(&script, limits, &mut |_| {}).await.map_err(ReadError::Host)?;
+    if reply.status == Some(lock::HELD) {
+        let lines = last_lines(&reply, 1);
+        let holder = lines.last().map(|line| line.trim_start_matches("held ").to_owned());
+        return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
+    }
+    probe::parse(spec, &reply.stdout, &nonce)
+        .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5) })
+}

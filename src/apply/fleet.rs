@@ -1,0 +1,129 @@
+//! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables).
+
+use crate::desired;
+use crate::event::{EventKind, Failure};
+use crate::facts::{Facts, Known};
+use crate::gitlab::Client;
+use crate::plan::HostPlan;
+use crate::resource::Resource;
+use crate::resource::variable::Variable;
+use crate::script::step::shown;
+use crate::secret::SecretBook;
+use crate::step::Step;
+
+use super::{CancelFlag, Outcome, Shared, records, refused};
+
+/// GitLab as a target.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    name: String,
+    variables: Vec<Variable>,
+    book: SecretBook,
+    pub(super) plan: HostPlan,
+}
+
+impl Fleet {
+    /// Reads the variables that the inventory names; `None` if it names none.
+    pub(super) async fn read(shared: &Shared, book: &SecretBook) -> Option<Self> {
+        let gitlab = shared.inventory.gitlab.as_ref()?;
+        if gitlab.variables.is_empty() {
+            return None;
+        }
+        let variables = gitlab.variables.iter().cloned().map(Variable).collect();
+        let mut fleet = Self { name: gitlab.url.clone(), variables, book: book.clone(), plan: HostPlan::default() };
+        fleet.plan = fleet.look(shared).await;
+        Some(fleet)
+    }
+
+    async fn look(&self, shared: &Shared) -> HostPlan {
+        let mut facts = Facts::default();
+        // Rights in GitLab are not root's on a host: what is unread here is a failure.
+        facts.system.root = true;
+        for variable in &self.variables {
+            let key = variable.key();
+            let known = match &shared.gitlab {
+                Some(Ok(client)) => match client.variable(&key).await {
+                    Ok(Some(fact)) => Known::Present(fact),
+                    Ok(None) => Known::Absent,
+                    Err(error) => Known::Unread(records::unread(&error)),
+                },
+                Some(Err(problem)) => Known::Unread(problem.message.clone()),
+                None => Known::Unread("the inventory names no GitLab".to_owned()),
+            };
+            facts.variables.insert(key, known);
+        }
+        let resources: Vec<Box<dyn Resource>> =
+            self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
+        desired::plan(&self.name, &resources, &facts, &self.book)
+    }
+
+    /// Carries the plan out.
+    pub(super) async fn apply(mut self, shared: &Shared, cancel: &CancelFlag) -> Outcome {
+        let result =
+            if self.plan.problems.is_empty() { self.changes(shared, cancel).await } else { Err(refused(&self.plan)) };
+        match &result {
+            Ok(changes) => shared.send(&self.name, EventKind::Done { changes: *changes }),
+            Err(failure) => shared.send(&self.name, EventKind::Failed(Box::new(failure.clone()))),
+        }
+        Outcome { host: self.name, result: result.map_err(Box::new) }
+    }
+
+    async fn changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
+        let Some(Ok(client)) = &shared.gitlab else { return Ok(0) };
+        let plan = self.plan.clone();
+        let of = plan.changes.len();
+        for (done, change) in plan.changes.iter().enumerate() {
+            let what = format!("{} {}", change.kind, change.name);
+            let fail = |message: String, command: Option<String>, help: Option<String>| Failure {
+                during: what.clone(),
+                message,
+                command,
+                output: Vec::new(),
+                help,
+                done,
+                remaining: None,
+                locked: false,
+            };
+            if cancel.is_cancelled() {
+                let help = Some("run `rprov apply` again to continue".to_owned());
+                return Err(fail("stopped before this change, as asked".to_owned(), None, help));
+            }
+            shared.send(&self.name, EventKind::ChangeStarted { number: done + 1, of, what: what.clone() });
+            let started = std::time::Instant::now();
+            for step in &change.steps {
+                run(client, step, &mut self.book)
+                    .await
+                    .map_err(|(message, help)| fail(message, Some(shown(step)), help))?;
+            }
+            shared.send(&self.name, EventKind::ChangeDone { what, took: started.elapsed() });
+        }
+        if of == 0 {
+            return Ok(0);
+        }
+        let left = self.look(shared).await;
+        if left.changes.is_empty() && left.problems.is_empty() {
+            return Ok(of);
+        }
+        Err(Failure {
+            during: "verifying".to_owned(),
+            message: "not everything is as it should be after the changes".to_owned(),
+            command: None,
+            output: Vec::new(),
+            help: Some("run `rprov plan` to see what is left".to_owned()),
+            done: of,
+            remaining: Some(left),
+            locked: false,
+        })
+    }
+}
+
+async fn run(client: &Client, step: &Step, book: &mut SecretBook) -> Result<(), (String, Option<String>)> {
+    let Step::Gitlab(step) = step else {
+        return Err(("this step is for a host".to_owned(), None));
+    };
+    client
+        .run_step(step, book, &mut std::collections::BTreeMap::new())
+        .await
+        .map(drop)
+        .map_err(|error| (error.to_string(), error.help()))
+}

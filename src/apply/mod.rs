@@ -1,0 +1,179 @@
+//! A run: connects to hosts, reads them and GitLab, plans, and carries plans out. One connection per host for the whole
+//! run, hosts side by side, one failed host never stops the others. Prints nothing: it sends [`Event`]s.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+
+use crate::event::{Event, EventKind, Failure};
+use crate::gitlab::Client;
+use crate::inventory::model::Inventory;
+use crate::plan::{HostPlan, Plan, Problem};
+use crate::secret::SecretBook;
+
+mod carry_out;
+mod exchange;
+mod fleet;
+mod records;
+mod target;
+
+use fleet::Fleet;
+use target::Target;
+
+/// How a run behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Hosts at once.
+    pub parallel: usize,
+    /// How long to wait for a host that another run has locked.
+    pub lock_timeout: Duration,
+    /// Identifies this run in locks; unique.
+    pub run_id: String,
+    /// Who runs it, for the message that others see: `alice@laptop` or a pipeline's URL.
+    pub owner: String,
+}
+
+/// Set once: hosts start no further change.
+#[derive(Debug, Clone, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Asks hosts to stop after the change they are at.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What became of one host.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Host name as in the inventory; GitLab's URL for the fleet's own part.
+    pub host: String,
+    /// The number of changes made, or why it failed.
+    pub result: Result<usize, Box<Failure>>,
+}
+
+/// Everything that a run shares.
+#[derive(Debug)]
+struct Shared {
+    inventory: Arc<Inventory>,
+    settings: Settings,
+    gitlab: Option<Result<Client, Problem>>,
+    events: UnboundedSender<Event>,
+    slots: Semaphore,
+}
+
+impl Shared {
+    fn send(&self, host: &str, kind: EventKind) {
+        // Nobody listening is no reason to stop.
+        let _ = self.events.send(Event { host: host.to_owned(), kind });
+    }
+}
+
+/// A run after its hosts were read: open connections, facts and plans.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    fleet: Option<Fleet>,
+    targets: Vec<Target>,
+}
+
+impl Session {
+    /// Connects to every selected host (indices into `inventory.hosts`) and reads it and what GitLab knows of it. Never
+    /// fails as a whole: what stops a host is a problem in its plan. What belongs to the fleet and not to a host (CI/CD
+    /// variables) is read only if all hosts are selected.
+    pub async fn read(
+        inventory: Arc<Inventory>,
+        selected: Vec<usize>,
+        book: SecretBook,
+        settings: Settings,
+        events: UnboundedSender<Event>,
+    ) -> Self {
+        let gitlab = inventory.gitlab.as_ref().map(|spec| {
+            let Some(token) = book.get(&spec.api_token) else {
+                return Err(Problem {
+                    message: format!("GitLab's API token {} has no value", spec.api_token),
+                    help: None,
+                    unknown_only: false,
+                });
+            };
+            Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref()).map_err(|error| records::problem(&error))
+        });
+        let whole_fleet = selected.len() == inventory.hosts.len();
+        let slots = Semaphore::new(settings.parallel.max(1));
+        let shared = Arc::new(Shared { inventory, settings, gitlab, events, slots });
+        let mut tasks = JoinSet::new();
+        for (place, index) in selected.into_iter().enumerate() {
+            let (shared, book) = (Arc::clone(&shared), book.clone());
+            tasks.spawn(async move { (place, Target::read(shared, index, book).await) });
+        }
+        let fleet = if whole_fleet { Fleet::read(&shared, &book).await } else { None };
+        let mut targets = BTreeMap::new();
+        while let Some(done) = tasks.join_next().await {
+            // A task that panicked is a defect of ours; its host is missing from the plan, which the caller checks.
+            if let Ok((place, target)) = done {
+                targets.insert(place, target);
+            }
+        }
+        Self { shared, fleet, targets: targets.into_values().collect() }
+    }
+
+    /// What would be done.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let fleet = self.fleet.iter().map(|fleet| fleet.plan.clone());
+        Plan { hosts: fleet.chain(self.targets.iter().map(|target| target.plan.clone())).collect() }
+    }
+
+    /// Does what [`Session::plan`] said, and closes the connections. Hosts with problems are left as they are.
+    pub async fn apply(self, cancel: CancelFlag) -> Vec<Outcome> {
+        let mut outcomes = BTreeMap::new();
+        if let Some(fleet) = self.fleet {
+            outcomes.insert(0, fleet.apply(&self.shared, &cancel).await);
+        }
+        let mut tasks = JoinSet::new();
+        for (place, target) in self.targets.into_iter().enumerate() {
+            let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
+            tasks.spawn(async move { (place + 1, target.apply(&shared, &cancel).await) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            if let Ok((place, outcome)) = done {
+                outcomes.insert(place, outcome);
+            }
+        }
+        outcomes.into_values().collect()
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) {
+        for target in self.targets {
+            target.close().await;
+        }
+    }
+}
+
+/// The failure of a host whose plan has problems: nothing was done to it.
+fn refused(plan: &HostPlan) -> Failure {
+    let problem = plan.problems.first();
+    Failure {
+        during: "planning".to_owned(),
+        message: problem.map(|problem| problem.message.clone()).unwrap_or_default(),
+        command: None,
+        output: Vec::new(),
+        help: problem.and_then(|problem| problem.help.clone()),
+        done: 0,
+        remaining: None,
+        locked: false,
+    }
+}

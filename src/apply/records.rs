@@ -1,0 +1,71 @@
+//! What GitLab knows of one host's runners, read into the host's facts. A read that fails is "unread", never "absent".
+
+use crate::facts::{Facts, Known};
+use crate::gitlab::{Client, GitlabError};
+use crate::inventory::model::{HostSpec, Scope};
+use crate::plan::Problem;
+use crate::resource::runner::Runners;
+use crate::secret::SecretBook;
+
+use super::Shared;
+
+/// A GitLab error as a problem.
+pub(super) fn problem(error: &GitlabError) -> Problem {
+    Problem { message: error.to_string(), help: error.help(), unknown_only: false }
+}
+
+/// Binds the host's own tokens and reads the records that a comparison needs: first those that config.toml names, then,
+/// for runner specs that these do not settle, those that carry this host's marker.
+pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, book: &mut SecretBook) {
+    let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
+    let client = match &shared.gitlab {
+        Some(Ok(client)) => Ok(client),
+        Some(Err(problem)) => Err(problem.message.clone()),
+        None => Err("the inventory names no GitLab".to_owned()),
+    };
+    for id in runners.wanted_records(facts) {
+        let known = match &client {
+            Ok(client) => known(client.runner(id).await),
+            Err(why) => Known::Unread(why.clone()),
+        };
+        facts.records.insert(id, known);
+    }
+    for (name, scope) in runners.wanted_markers(facts) {
+        let known = match &client {
+            Ok(client) => marked(client, &scope, &spec.name, &name, facts).await,
+            Err(why) => Known::Unread(why.clone()),
+        };
+        facts.marked.insert(name, known);
+    }
+    for (id, secret) in runners.host_secrets(facts) {
+        book.bind(id, secret);
+    }
+}
+
+fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
+    match answer {
+        Ok(Some(value)) => Known::Present(value),
+        Ok(None) => Known::Absent,
+        Err(error) => Known::Unread(unread(&error)),
+    }
+}
+
+/// The error and what to do about it, in one line.
+pub(super) fn unread(error: &GitlabError) -> String {
+    match error.help() {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    }
+}
+
+async fn marked(client: &Client, scope: &Scope, host: &str, runner: &str, facts: &mut Facts) -> Known<Vec<u64>> {
+    match client.find_marked(scope).await {
+        Ok(found) => {
+            for record in found.of(host, runner) {
+                facts.records.insert(record.id, Known::Present(record.clone()));
+            }
+            Known::Present(found.ids(host, runner))
+        }
+        Err(error) => Known::Unread(unread(&error)),
+    }
+}

@@ -1,0 +1,240 @@
+//! One host of a run: its connection, what was read, its plan, and the way through an apply: lock, read again, changes,
+//! verify, unlock.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::desired;
+use crate::event::{EventKind, Failure};
+use crate::facts::{Facts, ProbeSpec};
+use crate::host::{self, Host};
+use crate::inventory::model::HostSpec;
+use crate::plan::{HostPlan, Problem};
+use crate::resource::Resource;
+use crate::script::lock;
+use crate::secret::SecretBook;
+
+use super::exchange::{self, ReadError};
+use super::{CancelFlag, Outcome, Shared, carry_out, records, refused};
+
+/// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
+const LOCK_SECONDS: u64 = 300;
+
+/// One host.
+pub(super) struct Target {
+    index: usize,
+    /// The open connection; `None` if there never was one.
+    pub(super) host: Option<Box<dyn Host>>,
+    resources: Vec<Box<dyn Resource>>,
+    probe: ProbeSpec,
+    pub(super) book: SecretBook,
+    pub(super) plan: HostPlan,
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+impl Target {
+    /// Connects, reads, plans.
+    pub(super) async fn read(shared: Arc<Shared>, index: usize, book: SecretBook) -> Self {
+        let spec = &shared.inventory.hosts[index];
+        let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
+        let probe = desired::probe(&resources);
+        let mut target = Self { index, host: None, resources, probe, book, plan: HostPlan::default() };
+        let _slot = shared.slots.acquire().await;
+        shared.send(&spec.name, EventKind::Connecting);
+        let problem = match host::connect(&spec.connection).await {
+            Ok(host) => {
+                target.host = Some(host);
+                shared.send(&spec.name, EventKind::Reading);
+                match target.look(&shared, "", "").await {
+                    Ok(plan) => {
+                        target.plan = plan;
+                        None
+                    }
+                    Err(error) => Some((error.message(), error.help())),
+                }
+            }
+            Err(error) => Some((error.to_string(), error.help())),
+        };
+        if let Some((message, help)) = problem {
+            target.plan = HostPlan {
+                name: spec.name.clone(),
+                problems: vec![Problem { message, help, unknown_only: false }],
+                ..HostPlan::default()
+            };
+        }
+        shared.send(&spec.name, EventKind::Read);
+        target
+    }
+
+    fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
+        &shared.inventory.hosts[self.index]
+    }
+
+    /// Reads the host and GitLab, and compares.
+    async fn look(&mut self, shared: &Shared, before: &str, after: &str) -> Result<HostPlan, ReadError> {
+        let Some(host) = self.host.as_mut() else {
+            return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
+        };
+        let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, before, after).await?;
+        let spec = &shared.inventory.hosts[self.index];
+        records::read(shared, spec, &mut facts, &mut self.book).await;
+        Ok(desired::plan(&spec.name, &self.resources, &facts, &self.book))
+    }
+
+    /// Carries the plan out.
+    pub(super) async fn apply(mut self, shared: &Shared, cancel: &CancelFlag) -> Outcome {
+        let name = self.spec(shared).name.clone();
+        let result = if self.plan.problems.is_empty() {
+            if self.plan.changes.is_empty() { Ok(0) } else { self.apply_changes(shared, cancel).await }
+        } else {
+            Err(refused(&self.plan))
+        };
+        match &result {
+            Ok(changes) => shared.send(&name, EventKind::Done { changes: *changes }),
+            Err(failure) => shared.send(&name, EventKind::Failed(Box::new(failure.clone()))),
+        }
+        self.close().await;
+        Outcome { host: name, result: result.map_err(Box::new) }
+    }
+
+    pub(super) async fn close(mut self) {
+        if let Some(mut host) = self.host.take() {
+            host.close().await;
+        }
+    }
+
+    async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
+        let _slot = shared.slots.acquire().await;
+        let approved = self.plan.clone();
+        let now = self.lock(shared).await?;
+        let done = if now.changes.is_empty() && now.problems.is_empty() {
+            // Another run has done the same in the meantime.
+            Ok(0)
+        } else if now.changes != approved.changes || !now.problems.is_empty() {
+            Err(moved(&approved, &now))
+        } else {
+            carry_out::changes(self, shared, &approved, cancel).await
+        };
+        match done {
+            Ok(done) => self.verify(shared, done).await,
+            Err(failure) => {
+                self.unlock(shared).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
+    async fn lock(&mut self, shared: &Shared) -> Result<HostPlan, Failure> {
+        let started = Instant::now();
+        let name = self.spec(shared).name.clone();
+        let mut told = false;
+        loop {
+            let take = lock::acquire(&shared.settings.run_id, &shared.settings.owner, LOCK_SECONDS);
+            match self.look(shared, &take, "").await {
+                Ok(plan) => return Ok(plan),
+                Err(ReadError::Locked(holder)) if started.elapsed() < shared.settings.lock_timeout => {
+                    if !told {
+                        shared.send(&name, EventKind::Waiting { holder });
+                        told = true;
+                    }
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                Err(error) => {
+                    let locked = matches!(error, ReadError::Locked(_));
+                    return Err(failure(if locked { "locking" } else { "reading" }, error, 0, locked));
+                }
+            }
+        }
+    }
+
+    async fn unlock(&mut self, shared: &Shared) {
+        let script = crate::script::wrap(&lock::release(&shared.settings.run_id), &exchange::nonce());
+        if let Some(host) = self.host.as_mut() {
+            // A host that is gone keeps its lock until it expires.
+            let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
+        }
+    }
+
+    /// Reads again and gives the lock back in the same exchange: what was promised is there, or the host has failed.
+    async fn verify(&mut self, shared: &Shared, done: usize) -> Result<usize, Failure> {
+        let name = self.spec(shared).name.clone();
+        shared.send(&name, EventKind::Verifying);
+        let release = lock::release(&shared.settings.run_id);
+        let left = match self.look(shared, "", &release).await {
+            Ok(plan) => plan,
+            Err(error) => return Err(failure("verifying", error, done, false)),
+        };
+        if left.changes.is_empty() && left.problems.is_empty() {
+            return Ok(done);
+        }
+        let mut message = String::from("not everything is as it should be after the changes");
+        if let Some(problem) = left.problems.first() {
+            let _ = write!(message, ": {}", problem.message);
+        }
+        Err(Failure {
+            during: "verifying".to_owned(),
+            message,
+            command: None,
+            output: Vec::new(),
+            help: Some("run `rprov plan` to see what is left; run `rprov apply` again to continue".to_owned()),
+            done,
+            remaining: Some(left),
+            locked: false,
+        })
+    }
+}
+
+fn failure(during: &str, error: ReadError, done: usize, locked: bool) -> Failure {
+    Failure {
+        during: during.to_owned(),
+        help: error.help(),
+        message: match &error {
+            ReadError::Answer { message, .. } => message.clone(),
+            other => other.message(),
+        },
+        command: None,
+        output: match error {
+            ReadError::Answer { output, .. } => output,
+            ReadError::Host(_) | ReadError::Locked(_) => Vec::new(),
+        },
+        done,
+        remaining: None,
+        locked,
+    }
+}
+
+/// The host is not as it was when the plan was made.
+fn moved(approved: &HostPlan, now: &HostPlan) -> Failure {
+    let known = |plan: &HostPlan, kind: &str, name: &str| {
+        plan.changes.iter().any(|change| change.kind == kind && change.name == name)
+    };
+    let mut what: Vec<String> = now.problems.iter().map(|problem| problem.message.clone()).collect();
+    for change in &now.changes {
+        if approved.changes.iter().all(|old| old != change) {
+            let word = if known(approved, &change.kind, &change.name) { "differs from the plan" } else { "is new" };
+            what.push(format!("{} {} {word}", change.kind, change.name));
+        }
+    }
+    for change in &approved.changes {
+        if !known(now, &change.kind, &change.name) {
+            what.push(format!("{} {} is no longer needed", change.kind, change.name));
+        }
+    }
+    Failure {
+        during: "checking the plan".to_owned(),
+        message: "the host changed after the plan was shown; nothing was done".to_owned(),
+        command: None,
+        output: what,
+        help: Some("look at a new plan, then apply that".to_owned()),
+        done: 0,
+        remaining: None,
+        locked: false,
+    }
+}

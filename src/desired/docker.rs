@@ -1,0 +1,96 @@
+//! Docker's engine, its images, and the container that runs gitlab-runner with its config.toml. Pure.
+
+use crate::inventory::model::{GitlabSpec, HostSpec};
+use crate::name::RemotePath;
+use crate::resource::Resource;
+use crate::resource::container::Container;
+use crate::resource::docker_daemon::{DockerDaemon, UNIT};
+use crate::resource::image::Image;
+use crate::resource::service::Service;
+use crate::text::Text;
+
+use super::path;
+
+/// Debian's and Ubuntu's own package of Docker.
+pub(super) const PACKAGE: &str = "docker.io";
+
+fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
+    let docker = host.docker.as_ref()?;
+    Some(DockerDaemon {
+        path: path("/etc/docker/daemon.json"),
+        config: docker.daemon.clone()?,
+        origin: docker.daemon_origin.clone(),
+    })
+}
+
+/// The engine: daemon.json, service, images.
+pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
+    let Some(docker) = &host.docker else { return };
+    let daemon = daemon(host);
+    let reads = daemon.iter().map(|daemon| daemon.path.clone()).collect();
+    if let Some(daemon) = daemon {
+        all.push(Box::new(daemon));
+    }
+    all.push(Box::new(Service {
+        unit: UNIT.to_owned(),
+        name: "docker",
+        package: Some(PACKAGE),
+        reads,
+        runs_jobs: true,
+        origin: docker.origin.clone(),
+    }));
+    let manager = host.manager.as_ref().map(|manager| (&manager.container.image, &manager.container.image_origin));
+    let images = docker.images.iter().map(|(image, origin)| (image, origin));
+    let mut seen = std::collections::BTreeSet::new();
+    for (reference, origin) in manager.into_iter().chain(images) {
+        if seen.insert(reference) {
+            all.push(Box::new(Image { reference: reference.clone(), origin: origin.clone() }));
+        }
+    }
+}
+
+/// gitlab-runner: records and config.toml first, so that the container finds them when it starts.
+pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Vec<Box<dyn Resource>>) {
+    let Some(manager) = &host.manager else { return };
+    if let Some(ca) = ca_file(host, gitlab) {
+        all.push(Box::new(ca));
+    }
+    if let Some(runners) = crate::resource::runner::Runners::new(host, gitlab) {
+        all.push(Box::new(runners));
+    }
+    all.push(Box::new(Container(manager.container.clone())));
+}
+
+/// The private CA of GitLab, where gitlab-runner looks for it: `certs/HOSTNAME.crt` beside config.toml.
+fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<crate::resource::file::File> {
+    let (manager, gitlab) = (host.manager.as_ref()?, gitlab?);
+    let pem = gitlab.ca_pem.as_ref()?;
+    let name = gitlab.url.split("://").nth(1)?.split(['/', ':']).next()?;
+    Some(crate::resource::file::File {
+        kind: "file",
+        path: manager.container.config_dir.join(&format!("certs/{name}.crt")),
+        content: Some(Text::plain(pem.clone())),
+        mode: 0o644,
+        owner: crate::inventory::model::Owner::default(),
+        check: None,
+        unit_file: false,
+        origin: gitlab.origin.clone(),
+    })
+}
+
+/// The files of this room.
+pub(super) fn files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(RemotePath, u32, Text)> {
+    let mut files = Vec::new();
+    if let Some(daemon) = daemon(host) {
+        files.push((daemon.path.clone(), 0o644, Text::plain(daemon.text())));
+    }
+    if let Some(ca) = ca_file(host, gitlab)
+        && let Some(content) = ca.content
+    {
+        files.push((ca.path, ca.mode, content));
+    }
+    if let Some(runners) = crate::resource::runner::Runners::new(host, gitlab) {
+        files.push(runners.preview());
+    }
+    files
+}

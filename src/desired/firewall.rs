@@ -1,0 +1,60 @@
+//! The firewall: ruleset file, kernel table, and the unit that loads it at boot. Pure.
+
+use crate::inventory::model::{HostSpec, Owner};
+use crate::name::RemotePath;
+use crate::resource::Resource;
+use crate::resource::file::File;
+use crate::resource::firewall::Firewall;
+use crate::resource::service::Service;
+use crate::step::Check;
+use crate::text::Text;
+
+use super::path;
+
+/// The package that brings `nft`.
+pub(super) const PACKAGE: &str = "nftables";
+
+const UNIT: &str = "rprov-firewall.service";
+
+fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
+    let spec = host.firewall.clone()?;
+    let firewall = Firewall { spec, path: path("/etc/rprov/firewall.nft") };
+    let file = |at: RemotePath, content: String, check, unit_file| File {
+        kind: "firewall",
+        path: at,
+        content: Some(Text::plain(content)),
+        mode: 0o644,
+        owner: Owner::default(),
+        check,
+        unit_file,
+        origin: firewall.spec.origin.clone(),
+    };
+    let rules = file(firewall.path.clone(), firewall.file(), Some(Check::Nft), false);
+    let unit = file(path("/etc/systemd/system/rprov-firewall.service"), firewall.unit(), None, true);
+    Some((firewall, rules, unit))
+}
+
+/// The firewall of a host. The kernel's table comes before the unit: a ruleset that does not load must not be loaded at
+/// boot either.
+pub(super) fn firewall(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
+    let Some((firewall, rules, unit)) = parts(host) else { return };
+    let origin = firewall.spec.origin.clone();
+    all.push(Box::new(rules));
+    all.push(Box::new(firewall));
+    all.push(Box::new(unit));
+    all.push(Box::new(Service {
+        unit: UNIT.to_owned(),
+        name: "rprov-firewall",
+        package: None,
+        // The kernel's table is compared itself; when the unit ran last says nothing.
+        reads: Vec::new(),
+        runs_jobs: false,
+        origin,
+    }));
+}
+
+/// The files of this room.
+pub(super) fn files(host: &HostSpec) -> Vec<(RemotePath, u32, Text)> {
+    let Some((_, rules, unit)) = parts(host) else { return Vec::new() };
+    [rules, unit].into_iter().filter_map(|file| Some((file.path, file.mode, file.content?))).collect()
+}

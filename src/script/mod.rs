@@ -54,6 +54,21 @@ mod tests {
 
     use super::*;
 
+    /// Runs a script as a host does: on the standard input of `sh -s`.
+    pub(super) fn run(shell: &[&str], script: &crate::host::Script) -> std::process::Output {
+        use std::io::Write as _;
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .arg("-s")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(script.expose().as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     /// The shells that are here, of those that hosts have.
     pub(super) fn shells() -> Vec<Vec<&'static str>> {
         let all: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];

@@ -222,3 +222,6 @@ fn path_part(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ write_file() {
   # Mode and owner are right before the first byte of content is there.
   { chown -- "$3" "$temp" && chmod -- "$2" "$temp" && printf %s "$6" | base64 -d >"$temp" && check_file "$4" "$temp" && sync "$temp"; } || { code=$?; rm -f -- "$temp"; return "$code"; }
   # Whoever watches the file's time must see it advance, also after the clock was set back.
-  if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -r "$target" -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp" || touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
+  if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
   mv -f -- "$temp" "$target" && sync "${parent:-/}"
 }
 check_file() {
@@ -259,3 +259,6 @@ fn shown_gitlab(step: &crate::step::GitlabStep) -> String {
         G::DeleteVariable { namespace, key, .. } => format!("DELETE {}", variable(namespace, key)),
     }
 }
+
+#[cfg(test)]
+mod tests;

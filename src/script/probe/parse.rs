@@ -335,12 +335,9 @@ fn answers(lines: &mut Lines<'_>, end: &str) -> Result<(Vec<Answer>, String), Ba
             return Ok((found, status.to_owned()));
         }
         let line = lines.next("Docker's answer")?;
-        let code = if let Some(code) = line.strip_prefix("@http ") {
-            code.parse().ok()
-        } else if let Some(status) = line.strip_prefix("@status ") {
-            Some(if status == "0" { 200 } else { 404 })
-        } else {
-            None
+        let code = match line.strip_prefix("@http ") {
+            Some(code) => code.parse().ok(),
+            None => line.strip_prefix("@status ").map(|status| if status == "0" { 200 } else { 404 }),
         };
         match code {
             Some(code) => found.push(Answer { body: std::mem::take(&mut body), code }),

@@ -1,0 +1,192 @@
+//! The probe run by real shells on this machine, and its parser on answers that no honest host gives.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use proptest::prelude::*;
+
+use super::{parse, script};
+use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec};
+use crate::name::RemotePath;
+use crate::script::tests::{run, shells};
+
+fn probe(shell: &[&str], spec: &ProbeSpec) -> Facts {
+    let out = run(shell, &script(spec, "", "", "n0"));
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    parse(spec, &out.stdout, "n0").unwrap()
+}
+
+fn path(dir: &std::path::Path, name: &str) -> RemotePath {
+    RemotePath::new(dir.join(name).to_str().unwrap()).unwrap()
+}
+
+#[test]
+fn files_directories_and_what_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = "it's $odd `name` \"x\"";
+    let text = "a\n\n'quoted' $(no) \\ ü\n\n";
+    std::fs::write(dir.path().join(odd), text).unwrap();
+    std::fs::set_permissions(dir.path().join(odd), std::fs::Permissions::from_mode(0o640)).unwrap();
+    std::fs::write(dir.path().join("binary"), [0xff, 0xfe, 0]).unwrap();
+    std::fs::write(dir.path().join("empty"), "").unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("broken")).unwrap();
+    let mut spec = ProbeSpec::default();
+    for name in [odd, "binary", "empty", "missing", "missing/below", "empty/below", "broken"] {
+        spec.content(&path(dir.path(), name));
+    }
+    spec.stat(&path(dir.path(), "link"));
+    for shell in shells() {
+        let facts = probe(&shell, &spec);
+        let get = |name: &str| facts.paths.get(&path(dir.path(), name)).unwrap();
+        let Known::Present(fact) = get(odd) else { panic!("{:?}", get(odd)) };
+        assert_eq!((fact.kind, fact.mode), (PathKind::File, 0o640));
+        let Some(Known::Present(Content::Text(content))) = &fact.content else { panic!("{fact:?}") };
+        assert_eq!(content.expose(), text);
+        let written = std::fs::metadata(dir.path().join(odd)).unwrap().modified().unwrap();
+        let seconds = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(fact.mtime_ns / 1_000_000_000, i128::from(seconds));
+        let Known::Present(fact) = get("binary") else { panic!() };
+        assert_eq!(fact.content, Some(Known::Present(Content::Binary)));
+        let Known::Present(fact) = get("link") else { panic!() };
+        assert_eq!(fact.kind, PathKind::Directory);
+        for absent in ["missing", "missing/below", "empty/below", "broken"] {
+            assert!(matches!(get(absent), Known::Absent), "{absent} with {shell:?}");
+        }
+        assert!(facts.system.now > 1_700_000_000);
+    }
+}
+
+#[test]
+fn everything_at_once_is_answered() {
+    let mut spec = ProbeSpec::default();
+    spec.packages.extend(["bash", "no-such-package-here"].map(str::to_owned));
+    spec.units.extend(["docker.service", "no-such.service"].map(str::to_owned));
+    spec.docker = true;
+    spec.containers.insert("gitlab-runner".to_owned());
+    spec.images.insert("debian:12".to_owned(), true);
+    spec.nft_tables.insert("inet rprov".to_owned());
+    for shell in shells() {
+        let facts = probe(&shell, &spec);
+        assert_eq!((facts.packages.len(), facts.units.len(), facts.nft_tables.len()), (2, 2, 1));
+        if std::path::Path::new("/usr/bin/dpkg-query").exists() {
+            assert!(matches!(&facts.packages["bash"], Known::Present(fact) if fact.installed));
+            assert_eq!(facts.packages["no-such-package-here"], Known::Absent);
+        }
+        assert!(facts.docker.is_some());
+    }
+}
+
+/// An answer with all parts, to be mangled.
+const ANSWER: &str = "\n@n0 begin
+uid 0
+os ID=debian
+os VERSION_ID=\"12\"
+systemd
+apt
+clock 1700000000.250000000 1000.25
+peer 10.0.0.1 5 10.0.0.2 22
+paths 0 44
+stat 81a4 3 root root 2023-11-14 22:13:10.500000000 +0000
+stat-status 0
+content base64
+YWJj
+content-status 0
+content none
+package curl 7.88 install ok installed
+packages-status 1
+units
+LoadState=loaded
+ActiveState=active
+UnitFileState=enabled
+ActiveEnterTimestampMonotonic=990000000
+StateChangeTimestampMonotonic=990000000
+NeedDaemonReload=no
+units-status 0
+docker curl
+{\"Version\":\"20.10.24\"}
+
+@http 200
+[{\"Labels\":{\"com.gitlab.gitlab-runner.job.id\":\"7\"}},{\"Labels\":{\"com.gitlab.gitlab-runner.job.id\":\"7\"}}]
+
+@http 200
+{\"message\":\"no such container\"}
+
+@http 404
+docker-status 0
+nft tables
+nft-table
+table inet rprov {
+}
+nft-status 0
+@n0 end
+";
+
+fn answered() -> ProbeSpec {
+    let mut spec = ProbeSpec::default();
+    spec.content(&RemotePath::new("/a").unwrap());
+    spec.content(&RemotePath::new("/b").unwrap());
+    spec.packages.extend(["curl", "cron"].map(str::to_owned));
+    spec.units.insert("docker.service".to_owned());
+    spec.docker = true;
+    spec.containers.insert("gitlab-runner".to_owned());
+    spec.nft_tables.insert("inet rprov".to_owned());
+    spec
+}
+
+#[test]
+fn a_whole_answer() {
+    let facts = parse(&answered(), ANSWER.as_bytes(), "n0").unwrap();
+    assert!(facts.system.root && facts.system.systemd && facts.system.apt);
+    assert_eq!(facts.system.peer.as_deref(), Some("10.0.0.1"));
+    let Known::Present(file) = &facts.paths[&RemotePath::new("/a").unwrap()] else { panic!() };
+    assert_eq!(file.mtime_ns, 1_699_999_990_500_000_000);
+    let Known::Present(unit) = &facts.units["docker.service"] else { panic!() };
+    // Up for 1000.25 s, active since second 990 of it: 10.25 s before now.
+    assert_eq!(unit.active_since_ns, Some(1_699_999_990_000_000_000));
+    let Some(Known::Present(docker)) = &facts.docker else { panic!() };
+    assert_eq!((docker.version.as_str(), docker.jobs), ("20.10.24", 1));
+    assert_eq!(facts.containers["gitlab-runner"], Known::Absent);
+    assert_eq!(facts.packages["cron"], Known::Absent);
+    assert_eq!(facts.nft_tables["inet rprov"], Known::Present("table inet rprov {\n}\n".to_owned()));
+}
+
+#[test]
+fn a_failed_reading_is_never_absence() {
+    for (from, to) in [
+        ("packages-status 1", "packages-status 2"),
+        ("units-status 0", "units-status 1"),
+        ("docker-status 0", "docker-status 7"),
+        ("@http 404", "@http 500"),
+        ("nft-status 0", "nft-status 1"),
+        ("paths 0 44", "paths 0 13"),
+        ("content-status 0\n", "content-status 1\n"),
+    ] {
+        let facts = parse(&answered(), ANSWER.replace(from, to).as_bytes(), "n0").unwrap();
+        let unread = |known: &Known<_>| matches!(known, Known::Unread(_));
+        let b = RemotePath::new("/b").unwrap();
+        let found = matches!(facts.packages["cron"], Known::Unread(_))
+            || matches!(facts.units["docker.service"], Known::Unread(_))
+            || unread(&facts.containers["gitlab-runner"])
+            || matches!(facts.nft_tables["inet rprov"], Known::Unread(_))
+            || matches!(facts.paths[&b], Known::Unread(_))
+            || matches!(&facts.paths[&RemotePath::new("/a").unwrap()], Known::Present(fact) if matches!(fact.content, Some(Known::Unread(_))));
+        assert!(found, "{from} -> {to}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn mangled_answers_do_not_panic(cut in 0usize..900, put in ".{0,8}", len in 0usize..30) {
+        let mut bytes = ANSWER.as_bytes().to_vec();
+        let cut = cut.min(bytes.len());
+        let end = (cut + len).min(bytes.len());
+        bytes.splice(cut..end, put.bytes());
+        let _ = parse(&answered(), &bytes, "n0");
+    }
+
+    #[test]
+    fn a_cut_answer_is_an_error(cut in 0usize..900) {
+        let cut = cut.min(ANSWER.len() - 1);
+        prop_assert!(parse(&answered(), &ANSWER.as_bytes()[..cut], "n0").is_err());
+    }
+}

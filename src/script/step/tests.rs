@@ -1,0 +1,135 @@
+//! Steps run by real shells on this machine, in a directory of their own.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use super::*;
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::script::tests::{run, shells};
+use crate::text::Text;
+
+/// Step functions without the lock, which needs /run.
+fn without_lock(step: &Step) -> Script {
+    let book = SecretBook::default();
+    wrap(&format!("{FUNCTIONS}{{ {}; }} >&2 || exit\n", command(step, &book).unwrap()), "n0")
+}
+
+/// The current user, so that the tests need no root.
+fn me(dir: &Path) -> Owner {
+    let meta = std::fs::metadata(dir).unwrap();
+    Owner { user: meta.uid().to_string(), group: meta.gid().to_string() }
+}
+
+fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Step {
+    Step::WriteFile(WriteFile {
+        path: RemotePath::new(dir.join(name).to_str().unwrap()).unwrap(),
+        content: Text::plain(content),
+        mode: 0o640,
+        owner: me(dir),
+        check: None,
+        replaces,
+    })
+}
+
+#[test]
+fn a_file_is_written_whole_with_its_mode() {
+    let content = "line\n'quotes' \"$x\" `y` \\ ü\n\n".repeat(3000);
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = run(&shell, &without_lock(&write(dir.path(), "new/sub dir/it's", &content, None)));
+        assert!(out.status.success(), "{shell:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let path = dir.path().join("new/sub dir/it's");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "a temporary file is left");
+    }
+}
+
+#[test]
+fn another_content_than_planned_is_not_overwritten() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "theirs").unwrap();
+        for replaces in [None, Some(crate::resource::file::sha256("planned"))] {
+            let out = run(&shell, &without_lock(&write(dir.path(), "f", "ours", replaces)));
+            assert_eq!(out.status.code(), Some(MOVED));
+            assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "theirs");
+        }
+        let planned = Some(crate::resource::file::sha256("theirs"));
+        assert!(run(&shell, &without_lock(&write(dir.path(), "f", "ours", planned))).status.success());
+        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "ours");
+        // Gone in the meantime is a difference too.
+        std::fs::remove_file(dir.path().join("f")).unwrap();
+        let planned = Some(crate::resource::file::sha256("ours"));
+        assert_eq!(run(&shell, &without_lock(&write(dir.path(), "f", "x", planned))).status.code(), Some(MOVED));
+    }
+}
+
+#[test]
+fn the_time_of_a_file_always_advances() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "old").unwrap();
+        let future = std::time::SystemTime::now() + std::time::Duration::from_secs(5000);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(future).unwrap();
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let planned = Some(crate::resource::file::sha256("old"));
+        let out = run(&shell, &without_lock(&write(dir.path(), "f", "new", planned)));
+        assert!(out.status.success(), "{shell:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(std::fs::metadata(&path).unwrap().modified().unwrap() > before, "{shell:?}");
+    }
+}
+
+#[test]
+fn a_link_is_written_through() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        std::fs::write(dir.path().join("real/f"), "old").unwrap();
+        std::os::unix::fs::symlink("real/f", dir.path().join("f")).unwrap();
+        let planned = Some(crate::resource::file::sha256("old"));
+        assert!(run(&shell, &without_lock(&write(dir.path(), "f", "new", planned))).status.success());
+        assert!(std::fs::symlink_metadata(dir.path().join("f")).unwrap().file_type().is_symlink());
+        assert_eq!(std::fs::read_to_string(dir.path().join("real/f")).unwrap(), "new");
+    }
+}
+
+#[test]
+fn a_file_that_its_program_refuses_stays_as_it_was() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), "echo old\n").unwrap();
+        let Step::WriteFile(mut file) =
+            write(dir.path(), "f", "if then (\n", Some(crate::resource::file::sha256("echo old\n")))
+        else {
+            panic!()
+        };
+        file.check = Some(Check::Shell);
+        assert!(!run(&shell, &without_lock(&Step::WriteFile(file))).status.success());
+        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "echo old\n");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn no_secret_in_what_is_shown() {
+    let id = crate::secret::SecretId::new("env:X");
+    let mut book = SecretBook::default();
+    book.bind(id.clone(), crate::secret::Secret::new("canary-canary".to_owned()));
+    let step = Step::WriteFile(WriteFile {
+        path: RemotePath::new("/x").unwrap(),
+        content: Text::secret(id),
+        mode: 0o600,
+        owner: Owner::default(),
+        check: None,
+        replaces: None,
+    });
+    assert!(!shown(&step).contains("canary"));
+    assert!(!format!("{step:?}").contains("canary"));
+    let script = script(&[&step], "run", "me", &book, "n0").unwrap();
+    assert!(!format!("{script:?}").contains("canary"));
+    // Encoded, it is in the script, and nowhere in clear.
+    assert!(script.expose().contains(&to_base64(b"canary-canary")) && !script.expose().contains("canary-canary"));
+}

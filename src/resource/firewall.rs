@@ -36,7 +36,9 @@ impl Firewall {
             "iifname \"lo\" accept".to_owned(),
             "iifname \"docker0\" accept".to_owned(),
             "iifname \"br-*\" accept".to_owned(),
-            "meta l4proto { icmp, ipv6-icmp } accept".to_owned(),
+            // By number: nft knows protocols by name only where /etc/protocols is installed.
+            "meta l4proto 1 accept".to_owned(),
+            "meta l4proto 58 accept".to_owned(),
             "ip6 saddr fe80::/10 udp dport 546 accept".to_owned(),
         ];
         let ssh = format!("tcp dport {}", self.spec.ssh_port);
@@ -48,7 +50,7 @@ impl Firewall {
             "iifname \"br-*\" accept".to_owned(),
         ];
         for allow in &self.spec.allow {
-            let protocol = if allow.udp { "udp" } else { "tcp" };
+            let (protocol, protocol_number) = if allow.udp { ("udp", 17) } else { ("tcp", 6) };
             let ports = if allow.from_port == allow.to_port {
                 allow.from_port.to_string()
             } else {
@@ -56,8 +58,9 @@ impl Firewall {
             };
             for from in sources(&allow.from) {
                 rules.push(format!("{from}{protocol} dport {ports} accept"));
-                forward
-                    .push(format!("ct status dnat {from}meta l4proto {protocol} ct original proto-dst {ports} accept"));
+                forward.push(format!(
+                    "ct status dnat {from}meta l4proto {protocol_number} ct original proto-dst {ports} accept"
+                ));
             }
         }
         forward.push("ct status dnat drop".to_owned());
@@ -135,9 +138,19 @@ fn sources(nets: &[IpNet]) -> Vec<String> {
     found
 }
 
-/// One line per rule, without indentation and empty lines.
+/// One line per rule, without indentation and empty lines, protocols by number: where /etc/protocols is installed, nft
+/// prints their names.
 fn normal(table: &str) -> String {
-    table.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+    let mut out = String::new();
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let mut line = format!("{line} ");
+        for (name, number) in [("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("icmpv6", 58)] {
+            line = line.replace(&format!("l4proto {name} "), &format!("l4proto {number} "));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 impl Resource for Firewall {
@@ -180,5 +193,77 @@ impl Resource for Firewall {
             steps: vec![Step::LoadRuleset(self.path.clone())],
         };
         Ok(Diff { changes: vec![change], ..Diff::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+    use crate::inventory::model::AllowSpec;
+
+    fn firewall() -> Firewall {
+        let origin = Span { file: "x.yml".into(), line: 1, column: 1 };
+        let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
+        let allow = |from_port, to_port, udp, from| AllowSpec { from_port, to_port, udp, from, origin: origin.clone() };
+        Firewall {
+            spec: FirewallSpec {
+                ssh_from: nets(&["203.0.113.0/24", "2001:db8::/32", "192.0.2.7/32"]),
+                ssh_port: 22,
+                allow: vec![
+                    allow(9252, 9252, false, nets(&["10.0.0.5/32"])),
+                    allow(8000, 8100, true, Vec::new()),
+                    allow(80, 80, false, nets(&["0.0.0.0/0"])),
+                ],
+                origin: origin.clone(),
+            },
+            path: RemotePath::new("/etc/rprov/firewall.nft").unwrap(),
+        }
+    }
+
+    #[test]
+    fn names_of_protocols_are_no_difference() {
+        let table = firewall().table();
+        let printed = table.replace("l4proto 58 ", "l4proto ipv6-icmp ").replace("l4proto 1 ", "l4proto icmp ");
+        let printed = printed.replace("l4proto 6 ", "l4proto tcp ").replace("l4proto 17 ", "l4proto udp ");
+        assert_eq!(normal(&table), normal(&printed));
+        assert_ne!(normal(&table), normal(&table.replace("203.0.113.0/24", "203.0.112.0/24")));
+    }
+
+    #[test]
+    fn a_plan_that_cuts_us_off_is_known_before() {
+        let firewall = firewall();
+        for (peer, fits) in [
+            ("203.0.113.9", true),
+            ("::ffff:203.0.113.9", true),
+            ("198.51.100.1", false),
+            ("127.0.0.1", true),
+            ("2001:db8::1", true),
+        ] {
+            assert_eq!(firewall.lets_in(peer.parse().unwrap()), fits, "{peer}");
+        }
+    }
+
+    /// The text as nft itself prints it, where this machine lets us load a table into a namespace of its own.
+    #[test]
+    fn nft_prints_the_table_as_it_is_written() {
+        let script = "nft -f - && nft -s list table inet rprov";
+        let child = std::process::Command::new("unshare")
+            .args(["-rn", "sh", "-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            println!("SKIPPED nft_prints_the_table_as_it_is_written: no unshare on this machine");
+            return;
+        };
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), firewall().file().as_bytes());
+        let out = child.wait_with_output().unwrap();
+        if !out.status.success() {
+            println!("SKIPPED nft_prints_the_table_as_it_is_written: {}", String::from_utf8_lossy(&out.stderr));
+            return;
+        }
+        assert_eq!(normal(&String::from_utf8(out.stdout).unwrap()), normal(&firewall().table()));
     }
 }

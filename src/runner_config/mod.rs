@@ -1,3 +1,13 @@
-//! GitLab Runner's config.toml: which keys it knows. Pure: text in, values out; no I/O.
+//! GitLab Runner's config.toml: the keys it knows, a host's file as values, what differs from the inventory, and the text
+//! that mends it. Two files that mean the same to GitLab Runner are equal here, whatever they look like. Pure: text in,
+//! values and text out; no I/O.
 
+pub mod compare;
+pub mod duration;
 pub mod keys;
+pub mod parse;
+pub mod render;
+mod show;
+#[cfg(test)]
+mod tests;
+mod tree;

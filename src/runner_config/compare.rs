@@ -1,0 +1,109 @@
+//! What differs between the config.toml that the inventory asks for and a host's, value by value. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::keys::{GLOBAL, RUNNER};
+use super::parse::{HostConfig, HostRunner};
+use super::show;
+use super::tree::{self, Leaf};
+use crate::diagnostic::Span;
+use crate::inventory::model::ConfigTable;
+use crate::secret::SecretBook;
+use crate::text::Unbound;
+
+/// A value that differs. Both sides are ready to be shown: secrets are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// `concurrent`, `runners.docker.docker.pull_policy`: runners by the name of their spec.
+    pub path: String,
+    /// What the host has; `None`: nothing.
+    pub old: Option<String>,
+    /// What the inventory says; `None`: nothing.
+    pub new: Option<String>,
+    /// Where the inventory says so.
+    pub origin: Option<Span>,
+}
+
+impl Difference {
+    /// Whether gitlab-runner takes the new value only when it is started anew. All others it reads again while it runs.
+    #[must_use]
+    pub fn needs_restart(&self) -> bool {
+        if self.path == "listen_address" || self.path.starts_with("session_server.") {
+            return true;
+        }
+        // An autoscaler is made once; of its settings only the policies are looked at again.
+        let in_autoscaler = |path: &str| path.starts_with("autoscaler.") && !path.starts_with("autoscaler.policy[");
+        self.path.strip_prefix("runners.").and_then(after_key).is_some_and(in_autoscaler)
+    }
+}
+
+/// What follows a (bare or quoted) key and its dot.
+fn after_key(path: &str) -> Option<&str> {
+    if !path.starts_with('"') {
+        return path.split_once('.').map(|(_, rest)| rest);
+    }
+    let mut escaped = false;
+    let end = path[1..].find(|c| {
+        let found = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        found
+    })?;
+    path[end + 2..].strip_prefix('.')
+}
+
+/// The name of a runner spec in a path: `runners.docker`, `runners."my runner"`.
+#[must_use]
+pub fn runner_path(spec: &str) -> String {
+    format!("runners.{}", show::key(spec))
+}
+
+/// Compares everything but the `[[runners]]` tables. Without a file, everything is new.
+///
+/// # Errors
+/// When the book does not know a secret of the inventory's.
+pub fn global(desired: &ConfigTable, host: Option<&HostConfig>, book: &SecretBook) -> Result<Vec<Difference>, Unbound> {
+    let desired = tree::leaves(&tree::from_inventory(desired), GLOBAL, book)?;
+    let host = host.map_or(&[][..], |host| &host.global);
+    Ok(differences("", &desired, &tree::leaves(host, GLOBAL, book)?, book))
+}
+
+/// Compares one `[[runners]]` table, without the keys that GitLab and the runner own. Without a table, all is new.
+///
+/// # Errors
+/// When the book does not know a secret of the inventory's.
+pub fn runner(
+    spec: &str,
+    desired: &ConfigTable,
+    host: Option<&HostRunner>,
+    book: &SecretBook,
+) -> Result<Vec<Difference>, Unbound> {
+    let desired = tree::leaves(&tree::from_inventory(desired), RUNNER, book)?;
+    let host = host.map_or(&[][..], |host| &host.fields);
+    Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::leaves(host, RUNNER, book)?, book))
+}
+
+fn differences(prefix: &str, desired: &[Leaf], host: &[Leaf], book: &SecretBook) -> Vec<Difference> {
+    let by_path: BTreeMap<&str, &Leaf> = host.iter().map(|leaf| (leaf.path.as_str(), leaf)).collect();
+    let wanted: BTreeSet<&str> = desired.iter().map(|leaf| leaf.path.as_str()).collect();
+    let mut out = Vec::new();
+    for leaf in desired {
+        let found = by_path.get(leaf.path.as_str());
+        if found.is_none_or(|found| found.meaning != leaf.meaning) {
+            out.push(Difference {
+                path: format!("{prefix}{}", leaf.path),
+                old: found.map(|found| show::found(found, Some(leaf), book)),
+                new: Some(show::desired(leaf)),
+                origin: leaf.origin.clone(),
+            });
+        }
+    }
+    for leaf in host.iter().filter(|leaf| !wanted.contains(leaf.path.as_str())) {
+        out.push(Difference {
+            path: format!("{prefix}{}", leaf.path),
+            old: Some(show::found(leaf, None, book)),
+            new: None,
+            origin: None,
+        });
+    }
+    out
+}

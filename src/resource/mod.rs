@@ -18,7 +18,7 @@ pub mod service;
 pub mod variable;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};
-use crate::plan::{Change, Note};
+use crate::plan::{Change, Note, Problem};
 use crate::secret::SecretBook;
 
 /// What a diff may look at.
@@ -71,6 +71,9 @@ pub struct Diff {
     pub changes: Vec<Change>,
     /// Things to know.
     pub notes: Vec<Note>,
+    /// What stops the host although everything could be read: two things claim to be the same one, or a difference that
+    /// cannot be mended in place.
+    pub problems: Vec<Problem>,
     /// What later diffs of the host must know.
     pub earlier: Earlier,
 }

@@ -92,3 +92,6 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
     /// When something it must know could not be read: that is never "nothing to do".
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell>;
 }
+
+#[cfg(test)]
+mod tests;

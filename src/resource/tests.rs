@@ -1,0 +1,373 @@
+//! Each kind against facts made by hand: what is equal plans nothing, what differs plans exactly that, what could not be
+//! read is never taken for absent.
+
+use serde_json::json;
+
+use super::container::Container;
+use super::docker_daemon::DockerDaemon;
+use super::file::File;
+use super::image::Image;
+use super::package::Packages;
+use super::service::Service;
+use super::*;
+use crate::diagnostic::Span;
+use crate::facts::{Content, DockerFact, ImageFact, Known, PackageFact, PathFact, PathKind, UnitFact};
+use crate::inventory::model::{ContainerSpec, Owner, PackageSpec};
+use crate::name::RemotePath;
+use crate::plan::{Action, Effect};
+use crate::secret::Secret;
+use crate::step::{Step, UnitAction};
+use crate::text::Text;
+
+fn origin() -> Span {
+    Span { file: "inventory.yml".into(), line: 1, column: 1 }
+}
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::new(text).unwrap()
+}
+
+fn diff(resource: &dyn Resource, facts: &Facts) -> Result<Diff, CannotTell> {
+    after(resource, facts, &Earlier::default())
+}
+
+fn after(resource: &dyn Resource, facts: &Facts, earlier: &Earlier) -> Result<Diff, CannotTell> {
+    resource.diff(&Context { facts, book: &SecretBook::default(), earlier })
+}
+
+fn regular(text: &str, mode: u32, mtime_s: i128) -> Known<PathFact> {
+    Known::Present(PathFact {
+        kind: PathKind::File,
+        mode,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime_ns: mtime_s * 1_000_000_000,
+        content: Some(Known::Present(Content::Text(Secret::new(text.to_owned())))),
+    })
+}
+
+fn unit(enabled: &str, active: &str, since_s: i128, changed_s: i128) -> Known<UnitFact> {
+    Known::Present(UnitFact {
+        enabled: enabled.to_owned(),
+        active: active.to_owned(),
+        active_since_ns: Some(since_s * 1_000_000_000),
+        changed_ns: Some(changed_s * 1_000_000_000),
+        needs_daemon_reload: false,
+    })
+}
+
+fn file() -> File {
+    File {
+        kind: "file",
+        path: path("/etc/x"),
+        content: Some(Text::plain("new\n")),
+        mode: 0o644,
+        owner: Owner::default(),
+        check: None,
+        unit_file: false,
+        origin: origin(),
+    }
+}
+
+#[test]
+fn a_file_differs_by_content_mode_and_owner() {
+    let mut facts = Facts::default();
+    facts.paths.insert(path("/etc/x"), regular("new\n", 0o644, 1));
+    assert_eq!(diff(&file(), &facts).unwrap(), Diff::default());
+
+    facts.paths.insert(path("/etc/x"), regular("new\n", 0o666, 1));
+    let change = diff(&file(), &facts).unwrap().changes.remove(0);
+    assert!(matches!(change.steps[..], [Step::Attributes { mode: 0o644, .. }]), "{change:?}");
+
+    facts.paths.insert(path("/etc/x"), regular("old\n", 0o644, 1));
+    let change = diff(&file(), &facts).unwrap().changes.remove(0);
+    let [Step::WriteFile(write)] = &change.steps[..] else { panic!("{change:?}") };
+    assert_eq!(write.replaces, Some(super::file::sha256("old\n")));
+    assert_eq!(change.text.unwrap().old, "old\n");
+
+    facts.paths.insert(path("/etc/x"), Known::Absent);
+    assert_eq!(diff(&file(), &facts).unwrap().changes[0].action, Action::Add);
+
+    facts.paths.insert(path("/etc/x"), Known::Unread("only root may read it".to_owned()));
+    assert!(diff(&file(), &facts).is_err());
+    assert!(diff(&file(), &Facts::default()).is_err(), "never asked for is not absent");
+}
+
+#[test]
+fn a_file_with_a_secret_shows_neither_side() {
+    let id = crate::secret::SecretId::new("env:URL");
+    let mut book = SecretBook::default();
+    book.bind(id.clone(), Secret::new("canary-new".to_owned()));
+    let mut file = file();
+    file.content = Some(Text::secret(id));
+    let mut facts = Facts::default();
+    facts.paths.insert(path("/etc/x"), regular("canary-old", 0o644, 1));
+    let earlier = Earlier::default();
+    let diff = file.diff(&Context { facts: &facts, book: &book, earlier: &earlier }).unwrap();
+    assert_eq!(diff.changes.len(), 1);
+    assert!(!format!("{diff:?}").contains("canary"));
+    facts.paths.insert(path("/etc/x"), regular("canary-new", 0o644, 1));
+    assert!(file.diff(&Context { facts: &facts, book: &book, earlier: &earlier }).unwrap().changes.is_empty());
+}
+
+fn packages(version: Option<&str>, absent: bool) -> Packages {
+    let spec = |name: &str| PackageSpec {
+        name: name.to_owned(),
+        version: version.map(str::to_owned),
+        absent,
+        origin: origin(),
+    };
+    Packages(vec![spec("curl"), spec("cron")])
+}
+
+fn installed(version: &str) -> Known<PackageFact> {
+    Known::Present(PackageFact {
+        version: version.to_owned(),
+        installed: true,
+        status: "install ok installed".to_owned(),
+    })
+}
+
+#[test]
+fn packages_are_one_transaction() {
+    let mut facts = Facts::default();
+    facts.packages.insert("curl".to_owned(), Known::Absent);
+    facts.packages.insert("cron".to_owned(), Known::Absent);
+    let diffed = diff(&packages(None, false), &facts).unwrap();
+    assert_eq!(diffed.changes.len(), 1);
+    assert_eq!(diffed.changes[0].steps, [Step::InstallPackages(vec!["curl".to_owned(), "cron".to_owned()])]);
+    assert!(diffed.earlier.installed.contains("cron"));
+    assert!(diff(&packages(None, true), &facts).unwrap().changes.is_empty());
+
+    facts.packages.insert("curl".to_owned(), installed("1.0"));
+    facts.packages.insert("cron".to_owned(), installed("2.0"));
+    assert!(diff(&packages(None, false), &facts).unwrap().changes.is_empty());
+    assert_eq!(diff(&packages(None, true), &facts).unwrap().changes[0].action, Action::Remove);
+    let pinned = diff(&packages(Some("2.0"), false), &facts).unwrap();
+    assert_eq!(pinned.changes[0].steps, [Step::InstallPackages(vec!["curl=2.0".to_owned()])]);
+
+    let half =
+        PackageFact { version: "2.0".to_owned(), installed: false, status: "install ok half-configured".to_owned() };
+    facts.packages.insert("cron".to_owned(), Known::Present(half));
+    assert_eq!(diff(&packages(None, false), &facts).unwrap().changes.len(), 1);
+    facts.packages.insert("cron".to_owned(), Known::Unread("dpkg-query failed".to_owned()));
+    assert!(diff(&packages(None, false), &facts).is_err());
+}
+
+fn daemon() -> DockerDaemon {
+    DockerDaemon {
+        path: path("/etc/docker/daemon.json"),
+        config: serde_json::from_value(json!({"live-restore": true, "mtu": 1400})).unwrap(),
+        origin: origin(),
+    }
+}
+
+fn docker_host(daemon_json: Known<PathFact>, docker: Known<UnitFact>) -> Facts {
+    let mut facts = Facts::default();
+    facts.paths.insert(path("/etc/docker/daemon.json"), daemon_json);
+    facts.units.insert("docker.service".to_owned(), docker);
+    facts.docker = Some(Known::Present(DockerFact { version: "20".to_owned(), jobs: 3 }));
+    facts
+}
+
+#[test]
+fn docker_reloads_where_that_suffices_and_restarts_where_it_must() {
+    let old = |text: &str| docker_host(regular(text, 0o644, 10), unit("enabled", "active", 20, 20));
+    let planned = |facts: &Facts| diff(&daemon(), facts).unwrap();
+    assert_eq!(planned(&old("{\"mtu\":1400,\n \"live-restore\":true}")), Diff::default(), "format is no difference");
+
+    let reload = planned(&old("{\"mtu\":1400}")).changes.remove(0);
+    assert_eq!((reload.effect, reload.attrs.len()), (Effect::ServiceReload, 1));
+    assert!(matches!(reload.steps[1], Step::Unit { action: UnitAction::Reload, .. }));
+
+    let restart = planned(&old("{\"live-restore\":true}"));
+    assert_eq!(restart.changes[0].effect, Effect::KillsJobs);
+    assert!(restart.earlier.restarted.contains("docker.service"));
+
+    // A restart that an earlier run lost: a reload of today's change would not bring it back.
+    let lost = docker_host(regular("{\"mtu\":1400}", 0o644, 30), unit("enabled", "active", 20, 20));
+    assert_eq!(planned(&lost).changes[0].effect, Effect::KillsJobs);
+
+    assert!(diff(&daemon(), &old("{broken")).is_err(), "a broken file is not overwritten");
+}
+
+fn service() -> Service {
+    Service {
+        unit: "docker.service".to_owned(),
+        name: "docker",
+        package: Some("docker.io"),
+        reads: vec![path("/etc/docker/daemon.json")],
+        runs_jobs: true,
+        origin: origin(),
+    }
+}
+
+#[test]
+fn a_service_older_than_its_configuration_restarts() {
+    let host =
+        |mtime, since, changed| docker_host(regular("{}", 0o644, mtime), unit("enabled", "active", since, changed));
+    assert!(diff(&service(), &host(10, 20, 20)).unwrap().changes.is_empty());
+    assert!(diff(&service(), &host(20, 20, 20)).unwrap().changes.is_empty());
+    assert!(diff(&service(), &host(25, 20, 30)).unwrap().changes.is_empty(), "reloaded since");
+    let change = diff(&service(), &host(30, 20, 20)).unwrap().changes.remove(0);
+    assert_eq!(change.effect, Effect::KillsJobs);
+    assert!(matches!(change.steps[..], [Step::Unit { action: UnitAction::Restart, .. }]));
+    // Once only: another change restarts it already.
+    let mut earlier = Earlier::default();
+    earlier.restarted.insert("docker.service".to_owned());
+    assert!(after(&service(), &host(30, 20, 20), &earlier).unwrap().changes.is_empty());
+}
+
+#[test]
+fn a_service_is_enabled_and_started() {
+    let host = |enabled, active| docker_host(regular("{}", 0o644, 10), unit(enabled, active, 20, 20));
+    let steps = |facts: &Facts| -> Vec<UnitAction> {
+        let changes = diff(&service(), facts).unwrap().changes;
+        let steps = changes.iter().flat_map(|change| &change.steps);
+        steps.map(|step| if let Step::Unit { action, .. } = step { *action } else { panic!("{step:?}") }).collect()
+    };
+    assert_eq!(steps(&host("disabled", "active")), [UnitAction::Enable]);
+    assert_eq!(steps(&host("enabled", "inactive")), [UnitAction::Start]);
+    assert_eq!(steps(&host("enabled", "failed")), [UnitAction::Start]);
+    assert!(diff(&service(), &host("masked", "inactive")).is_err());
+
+    let mut bare = docker_host(Known::Absent, Known::Absent);
+    assert!(diff(&service(), &bare).is_err(), "the package is there and its unit is not");
+    let mut earlier = Earlier::default();
+    earlier.installed.insert("docker.io".to_owned());
+    let change = after(&service(), &bare, &earlier).unwrap().changes.remove(0);
+    assert_eq!(change.steps.len(), 2);
+    bare.units.insert("docker.service".to_owned(), Known::Unread("systemctl failed".to_owned()));
+    assert!(after(&service(), &bare, &earlier).is_err());
+}
+
+fn image_facts(registry: Option<Known<String>>) -> Facts {
+    let mut facts = Facts::default();
+    let image = ImageFact {
+        id: "sha256:aaa".to_owned(),
+        repo_digests: vec!["r:5000/runner@sha256:old".to_owned()],
+        env: vec!["PATH=/bin".to_owned()],
+        labels: [("from".to_owned(), "image".to_owned())].into(),
+        registry,
+    };
+    facts.images.insert("r:5000/runner:v1".to_owned(), Known::Present(image));
+    facts
+}
+
+#[test]
+fn a_tag_that_moved_is_pulled_and_an_unreachable_registry_is_said() {
+    let image = Image { reference: "r:5000/runner:v1".to_owned(), origin: origin() };
+    let same = Some(Known::Present("sha256:old".to_owned()));
+    assert_eq!(diff(&image, &image_facts(same)).unwrap(), Diff::default());
+    let moved = diff(&image, &image_facts(Some(Known::Present("sha256:new".to_owned())))).unwrap();
+    assert_eq!(moved.changes[0].action, Action::Change);
+    assert!(moved.earlier.pulled.contains("r:5000/runner:v1"));
+    let unknown = diff(&image, &image_facts(Some(Known::Unread("no route".to_owned())))).unwrap();
+    assert!(unknown.changes.is_empty() && unknown.notes.len() == 1);
+}
+
+fn container() -> Container {
+    Container(ContainerSpec {
+        name: "gitlab-runner".to_owned(),
+        image: "r:5000/runner:v1".to_owned(),
+        config_dir: path("/srv/gitlab-runner"),
+        mounts: vec!["/var/run/docker.sock:/var/run/docker.sock".to_owned()],
+        env: [("TZ".to_owned(), "UTC".to_owned())].into(),
+        labels: std::collections::BTreeMap::new(),
+        network: "bridge".to_owned(),
+        ports: vec!["8093:8093".to_owned()],
+        extra_hosts: Vec::new(),
+        restart: "always".to_owned(),
+        stop_timeout: 7200,
+        origin: origin(),
+        image_origin: origin(),
+    })
+}
+
+/// What `docker inspect` says of a container that is exactly as [`container`] asks.
+fn inspected() -> serde_json::Value {
+    json!({
+        "Image": "sha256:aaa",
+        "State": {"Running": true, "Restarting": false, "Status": "running"},
+        "Config": {
+            "Image": "r:5000/runner:v1",
+            "Env": ["TZ=UTC", "PATH=/bin"],
+            "Labels": {"from": "image"},
+            "StopSignal": "SIGQUIT",
+            "StopTimeout": 7200
+        },
+        "HostConfig": {
+            "NetworkMode": "default",
+            "RestartPolicy": {"Name": "always", "MaximumRetryCount": 0},
+            "PortBindings": {"8093/tcp": [{"HostIp": "", "HostPort": "8093"}]},
+            "ExtraHosts": null
+        },
+        "Mounts": [
+            {"Type": "bind", "Source": "/srv/gitlab-runner", "Destination": "/etc/gitlab-runner", "Mode": "", "RW": true},
+            {"Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/var/run/docker.sock", "Mode": "rw", "RW": true},
+            {"Type": "volume", "Name": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+             "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/home/gitlab-runner", "Mode": "", "RW": true}
+        ]
+    })
+}
+
+fn container_facts(value: serde_json::Value) -> Facts {
+    let mut facts = image_facts(None);
+    facts.docker = Some(Known::Present(DockerFact { version: "20".to_owned(), jobs: 0 }));
+    facts.containers.insert("gitlab-runner".to_owned(), Known::Present(value));
+    facts
+}
+
+#[test]
+fn each_field_of_the_container_is_compared() {
+    assert_eq!(diff(&container(), &container_facts(inspected())).unwrap(), Diff::default());
+    let cases = [
+        ("/Config/Image", json!("r:5000/runner:v2"), "image"),
+        ("/Image", json!("sha256:bbb"), "image id"),
+        ("/Config/Env", json!(["TZ=CET", "PATH=/bin"]), "env[TZ]"),
+        ("/Config/Env", json!(["PATH=/bin"]), "env[TZ]"),
+        ("/Config/Env", json!(["TZ=UTC", "PATH=/bin", "X=1"]), "env[X]"),
+        ("/Config/Env", json!(["TZ=UTC", "PATH=/sbin"]), "env[PATH]"),
+        ("/Config/Labels", json!({"from": "image", "a": "b"}), "labels[a]"),
+        ("/Config/StopSignal", json!("SIGTERM"), "stop_signal"),
+        ("/Config/StopTimeout", json!(10), "stop_timeout"),
+        ("/HostConfig/RestartPolicy/Name", json!("no"), "restart"),
+        ("/HostConfig/NetworkMode", json!("host"), "network"),
+        ("/HostConfig/PortBindings", json!({}), "ports"),
+        ("/HostConfig/ExtraHosts", json!(["a:1.2.3.4"]), "extra_hosts"),
+        ("/Mounts/0/Source", json!("/srv/other"), "mounts[/etc/gitlab-runner]"),
+        ("/Mounts/1/RW", json!(false), "mounts[/var/run/docker.sock]"),
+        ("/Mounts/2/Name", json!("named"), "mounts[/home/gitlab-runner]"),
+    ];
+    for (pointer, value, attr) in cases {
+        let mut changed = inspected();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        let change = diff(&container(), &container_facts(changed)).unwrap().changes.remove(0);
+        assert_eq!((change.action, change.effect), (Action::Replace, Effect::RunnerDrain), "{pointer}");
+        assert_eq!(change.attrs.iter().map(|attr| attr.path.as_str()).collect::<Vec<_>>(), [attr], "{pointer}");
+    }
+}
+
+#[test]
+fn a_container_that_stands_still_is_only_started() {
+    let mut stopped = inspected();
+    stopped["State"] = json!({"Running": false, "Status": "exited"});
+    let change = diff(&container(), &container_facts(stopped)).unwrap().changes.remove(0);
+    assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
+    let mut facts = container_facts(inspected());
+    facts.containers.insert("gitlab-runner".to_owned(), Known::Absent);
+    assert_eq!(diff(&container(), &facts).unwrap().changes[0].action, Action::Add);
+    facts.containers.insert("gitlab-runner".to_owned(), Known::Unread("HTTP status 500".to_owned()));
+    assert!(diff(&container(), &facts).is_err());
+    facts.docker = Some(Known::Unread(crate::facts::DOCKER_STOPPED.to_owned()));
+    let diffed = diff(&container(), &facts).unwrap();
+    assert!(diffed.changes.is_empty() && diffed.notes.len() == 1, "a stopped Docker is not asked, and that is said");
+}
+
+#[test]
+fn a_pulled_image_makes_a_new_container() {
+    let mut earlier = Earlier::default();
+    earlier.pulled.insert("r:5000/runner:v1".to_owned());
+    let change = after(&container(), &container_facts(inspected()), &earlier).unwrap().changes.remove(0);
+    assert_eq!(change.action, Action::Replace);
+}

@@ -81,6 +81,12 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
     probe
 }
 
+/// The script that reads a host, for `rprov render HOST --probe`: what is sent, word for word.
+#[must_use]
+pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::host::Script {
+    crate::script::probe::script(&probe(&resources(host, gitlab)), "", "", "rprov")
+}
+
 /// Compares everything. A resource that cannot be compared becomes a problem of the host; the others are still shown.
 #[must_use]
 pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &SecretBook) -> HostPlan {
@@ -91,6 +97,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
             Ok(diff) => {
                 plan.changes.extend(diff.changes);
                 plan.notes.extend(diff.notes);
+                plan.problems.extend(diff.problems);
                 earlier.add(diff.earlier);
             }
             Err(cannot) => plan.problems.push(Problem {

@@ -1,0 +1,351 @@
+//! Steps as version 1 of the JSON plan has them. Frozen as the rest of it. No I/O.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::inventory::model::Owner;
+use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, WriteFile};
+use crate::text::{Segment, Text};
+
+/// A part of a text that may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SegmentV1 {
+    /// Text.
+    Plain(String),
+    /// The name of a secret that stands here.
+    Secret(String),
+    /// The name of a secret that stands here between double quotes, escaped as TOML and JSON do.
+    EscapedSecret(String),
+}
+
+/// Who owns a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerV1 {
+    /// User name.
+    pub user: String,
+    /// Group name.
+    pub group: String,
+}
+
+/// What a container is made with; values as `docker create` takes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerV1 {
+    /// Name.
+    pub name: String,
+    /// Image reference.
+    pub image: String,
+    /// `-v` values.
+    pub mounts: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Network.
+    pub network: String,
+    /// `-p` values.
+    pub ports: Vec<String>,
+    /// `--add-host` values.
+    pub extra_hosts: Vec<String>,
+    /// `--restart` value.
+    pub restart: String,
+    /// Seconds that jobs may take to end when it is stopped.
+    pub stop_timeout: u64,
+}
+
+/// One thing to do; `do` says which. Modes are octal text, such as `0644`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum StepV1 {
+    /// Install, upgrade or downgrade packages in one transaction.
+    InstallPackages {
+        /// `NAME` or `NAME=VERSION`.
+        packages: Vec<String>,
+    },
+    /// Remove packages in one transaction.
+    RemovePackages {
+        /// Names.
+        packages: Vec<String>,
+    },
+    /// Make a directory, or mend its mode and owner.
+    Directory {
+        /// Where.
+        path: String,
+        /// Mode.
+        mode: String,
+        /// Owner.
+        owner: OwnerV1,
+    },
+    /// Write a file in one instant.
+    WriteFile {
+        /// Where.
+        path: String,
+        /// Mode.
+        mode: String,
+        /// Owner.
+        owner: OwnerV1,
+        /// Its text.
+        content: Vec<SegmentV1>,
+        /// What must accept it first: `dockerd`, `nft`, `shell`; `null`: nothing.
+        check: Option<String>,
+        /// SHA-256 (hex) of what must be there; `null`: nothing may be there.
+        replaces_sha256: Option<String>,
+    },
+    /// Set mode and owner of a file.
+    Attributes {
+        /// Where.
+        path: String,
+        /// Mode.
+        mode: String,
+        /// Owner.
+        owner: OwnerV1,
+    },
+    /// Remove a file.
+    RemoveFile {
+        /// Where.
+        path: String,
+    },
+    /// Do something to a systemd unit.
+    Unit {
+        /// Its name.
+        unit: String,
+        /// `daemon_reload`, `enable`, `start`, `reload`, `restart`.
+        action: String,
+    },
+    /// Pull an image.
+    PullImage {
+        /// Its reference.
+        image: String,
+    },
+    /// Create a container and start it.
+    CreateContainer(ContainerV1),
+    /// Start a container that is there.
+    StartContainer {
+        /// Its name.
+        name: String,
+    },
+    /// Stop a container after its jobs, and remove it.
+    RemoveContainer {
+        /// Its name.
+        name: String,
+        /// Seconds that its jobs may take.
+        stop_timeout: u64,
+    },
+    /// Restart a container after its jobs.
+    RestartContainer {
+        /// Its name.
+        name: String,
+        /// Seconds that its jobs may take.
+        stop_timeout: u64,
+    },
+    /// Load a file of nftables rules into the kernel.
+    LoadRuleset {
+        /// The file.
+        path: String,
+    },
+    /// Create a runner in GitLab.
+    GitlabCreateRunner {
+        /// The name under which its token is kept.
+        token: String,
+        /// `instance_type`, `group_type`, `project_type`.
+        runner_type: String,
+        /// Full path of the group or project.
+        namespace: Option<String>,
+        /// Attributes as GitLab's API names them.
+        attributes: Map<String, Value>,
+    },
+    /// Reset the authentication token of a runner.
+    GitlabResetToken {
+        /// Runner id.
+        id: u64,
+        /// The name under which its token is kept.
+        token: String,
+    },
+    /// Change a runner in GitLab.
+    GitlabUpdateRunner {
+        /// Runner id; `null`: the one that was created for this token.
+        id: Option<u64>,
+        /// The name under which its token is kept.
+        token: String,
+        /// What changes, as GitLab's API names it.
+        attributes: Map<String, Value>,
+        /// Whether a fingerprint of the token goes into rprov's marker.
+        stamp_token: bool,
+    },
+    /// Delete a runner from GitLab.
+    GitlabDeleteRunner {
+        /// Runner id.
+        id: u64,
+    },
+    /// Create or change a CI/CD variable.
+    GitlabSetVariable {
+        /// `groups` or `projects` and the full path; `null`: the instance.
+        namespace: Option<(String, String)>,
+        /// Whether it is there already.
+        exists: bool,
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: Vec<SegmentV1>,
+        /// Further attributes as GitLab's API names them.
+        attributes: Map<String, Value>,
+    },
+    /// Delete a CI/CD variable.
+    GitlabDeleteVariable {
+        /// `groups` or `projects` and the full path; `null`: the instance.
+        namespace: Option<(String, String)>,
+        /// Its key.
+        key: String,
+        /// Its environment scope, for groups and projects.
+        environment_scope: Option<String>,
+    },
+}
+
+impl From<&Step> for StepV1 {
+    fn from(step: &Step) -> Self {
+        match step {
+            Step::InstallPackages(packages) => Self::InstallPackages { packages: packages.clone() },
+            Step::RemovePackages(packages) => Self::RemovePackages { packages: packages.clone() },
+            Step::Directory { path, mode, owner } => {
+                Self::Directory { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
+            }
+            Step::WriteFile(file) => file.into(),
+            Step::Attributes { path, mode, owner } => {
+                Self::Attributes { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
+            }
+            Step::RemoveFile(path) => Self::RemoveFile { path: path.to_string() },
+            Step::Unit { unit, action } => {
+                let action = match action {
+                    UnitAction::DaemonReload => "daemon_reload",
+                    UnitAction::Enable => "enable",
+                    UnitAction::Start => "start",
+                    UnitAction::Reload => "reload",
+                    UnitAction::Restart => "restart",
+                };
+                Self::Unit { unit: unit.clone(), action: action.to_owned() }
+            }
+            Step::PullImage(image) => Self::PullImage { image: image.clone() },
+            Step::CreateContainer(container) => Self::CreateContainer((&**container).into()),
+            Step::StartContainer(name) => Self::StartContainer { name: name.clone() },
+            Step::RemoveContainer { name, stop_timeout } => {
+                Self::RemoveContainer { name: name.clone(), stop_timeout: *stop_timeout }
+            }
+            Step::RestartContainer { name, stop_timeout } => {
+                Self::RestartContainer { name: name.clone(), stop_timeout: *stop_timeout }
+            }
+            Step::LoadRuleset(path) => Self::LoadRuleset { path: path.to_string() },
+            Step::Gitlab(call) => call.into(),
+        }
+    }
+}
+
+impl From<&WriteFile> for StepV1 {
+    fn from(file: &WriteFile) -> Self {
+        let check = file.check.map(|check| match check {
+            Check::Dockerd => "dockerd",
+            Check::Nft => "nft",
+            Check::Shell => "shell",
+        });
+        Self::WriteFile {
+            path: file.path.to_string(),
+            mode: octal(file.mode),
+            owner: (&file.owner).into(),
+            content: segments(&file.content),
+            check: check.map(str::to_owned),
+            replaces_sha256: file.replaces.clone(),
+        }
+    }
+}
+
+impl From<&GitlabStep> for StepV1 {
+    fn from(call: &GitlabStep) -> Self {
+        match call {
+            GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => Self::GitlabCreateRunner {
+                token: token.as_str().to_owned(),
+                runner_type: runner_type.clone(),
+                namespace: namespace.clone(),
+                attributes: runner_attributes(attributes),
+            },
+            GitlabStep::ResetToken { id, token } => {
+                Self::GitlabResetToken { id: *id, token: token.as_str().to_owned() }
+            }
+            GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => Self::GitlabUpdateRunner {
+                id: *id,
+                token: token.as_str().to_owned(),
+                attributes: runner_attributes(attributes),
+                stamp_token: *stamp_token,
+            },
+            GitlabStep::DeleteRunner { id } => Self::GitlabDeleteRunner { id: *id },
+            GitlabStep::SetVariable { namespace, exists, key, value, attributes } => Self::GitlabSetVariable {
+                namespace: namespace.clone(),
+                exists: *exists,
+                key: key.clone(),
+                value: segments(value),
+                attributes: attributes.clone().into_iter().collect(),
+            },
+            GitlabStep::DeleteVariable { namespace, key, environment_scope } => Self::GitlabDeleteVariable {
+                namespace: namespace.clone(),
+                key: key.clone(),
+                environment_scope: environment_scope.clone(),
+            },
+        }
+    }
+}
+
+impl From<&Owner> for OwnerV1 {
+    fn from(owner: &Owner) -> Self {
+        Self { user: owner.user.clone(), group: owner.group.clone() }
+    }
+}
+
+impl From<&CreateContainer> for ContainerV1 {
+    fn from(container: &CreateContainer) -> Self {
+        let CreateContainer { name, image, mounts, env, labels, network, ports, extra_hosts, restart, stop_timeout } =
+            container.clone();
+        Self { name, image, mounts, env, labels, network, ports, extra_hosts, restart, stop_timeout }
+    }
+}
+
+fn octal(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+fn segments(text: &Text) -> Vec<SegmentV1> {
+    text.segments()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Plain(text) => SegmentV1::Plain(text.clone()),
+            Segment::Secret(id) => SegmentV1::Secret(id.as_str().to_owned()),
+            Segment::Escaped(id) => SegmentV1::EscapedSecret(id.as_str().to_owned()),
+        })
+        .collect()
+}
+
+/// Only what is said; a `maximum_timeout` that is taken away is `null`.
+fn runner_attributes(attributes: &RunnerAttributes) -> Map<String, Value> {
+    let RunnerAttributes {
+        description,
+        tag_list,
+        run_untagged,
+        locked,
+        access_level,
+        paused,
+        maximum_timeout,
+        maintenance_note,
+    } = attributes.clone();
+    [
+        ("description", description.map(Value::from)),
+        ("tag_list", tag_list.map(Value::from)),
+        ("run_untagged", run_untagged.map(Value::from)),
+        ("locked", locked.map(Value::from)),
+        ("access_level", access_level.map(Value::from)),
+        ("paused", paused.map(Value::from)),
+        ("maximum_timeout", maximum_timeout.map(Value::from)),
+        ("maintenance_note", maintenance_note.map(Value::from)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .collect()
+}

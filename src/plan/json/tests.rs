@@ -1,0 +1,165 @@
+use super::*;
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::secret::SecretId;
+use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, WriteFile};
+use crate::text::Text;
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::new(text).unwrap()
+}
+
+fn content() -> Text {
+    let mut text = Text::plain("ping ");
+    text.push_secret(SecretId::new("env:HEALTHCHECK_URL"));
+    text.push(" token = \"");
+    text.push_escaped(SecretId::runner_token("ci.example.com", "docker"));
+    text.push("\"\n");
+    text
+}
+
+/// Every kind of step once.
+fn steps() -> Vec<Step> {
+    let token = SecretId::runner_token("ci.example.com", "docker");
+    let owner = Owner::default();
+    vec![
+        Step::InstallPackages(vec!["docker.io=20.10.24".to_owned(), "curl".to_owned()]),
+        Step::RemovePackages(vec!["telnetd".to_owned()]),
+        Step::Directory { path: path("/srv/gitlab-runner"), mode: 0o700, owner: owner.clone() },
+        Step::WriteFile(WriteFile {
+            path: path("/etc/docker/daemon.json"),
+            content: content(),
+            mode: 0o644,
+            owner: owner.clone(),
+            check: Some(Check::Dockerd),
+            replaces: Some("ab".repeat(32)),
+        }),
+        Step::Attributes { path: path("/etc/x"), mode: 0o4755, owner },
+        Step::RemoveFile(path("/etc/old")),
+        Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart },
+        Step::PullImage("debian:12".to_owned()),
+        Step::CreateContainer(Box::new(CreateContainer {
+            name: "gitlab-runner".to_owned(),
+            image: "gitlab/gitlab-runner:v17.9.0".to_owned(),
+            mounts: vec!["/var/run/docker.sock:/var/run/docker.sock".to_owned()],
+            env: [("TZ".to_owned(), "UTC".to_owned())].into(),
+            labels: [("rprov".to_owned(), "1".to_owned())].into(),
+            network: "bridge".to_owned(),
+            ports: vec!["9252:9252".to_owned()],
+            extra_hosts: vec!["gitlab:10.0.0.1".to_owned()],
+            restart: "always".to_owned(),
+            stop_timeout: 7200,
+        })),
+        Step::StartContainer("gitlab-runner".to_owned()),
+        Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
+        Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
+        Step::LoadRuleset(path("/etc/nftables.d/rprov.nft")),
+        Step::Gitlab(GitlabStep::CreateRunner {
+            token: token.clone(),
+            runner_type: "group_type".to_owned(),
+            namespace: Some("acme/platform".to_owned()),
+            attributes: RunnerAttributes {
+                description: Some("ci".to_owned()),
+                tag_list: Some(vec!["docker".to_owned()]),
+                run_untagged: Some(true),
+                locked: Some(false),
+                access_level: Some("not_protected".to_owned()),
+                paused: Some(false),
+                maximum_timeout: Some(Some(7200)),
+                maintenance_note: Some("note".to_owned()),
+            },
+        }),
+        Step::Gitlab(GitlabStep::ResetToken { id: 42, token: token.clone() }),
+        Step::Gitlab(GitlabStep::UpdateRunner {
+            id: Some(42),
+            token,
+            attributes: RunnerAttributes { maximum_timeout: Some(None), ..RunnerAttributes::default() },
+            stamp_token: true,
+        }),
+        Step::Gitlab(GitlabStep::DeleteRunner { id: 42 }),
+        Step::Gitlab(GitlabStep::SetVariable {
+            namespace: None,
+            exists: false,
+            key: "GIT_CLONE_PATH".to_owned(),
+            value: content(),
+            attributes: [("masked".to_owned(), serde_json::Value::Bool(true))].into(),
+        }),
+        Step::Gitlab(GitlabStep::DeleteVariable {
+            namespace: Some(("groups".to_owned(), "acme".to_owned())),
+            key: "OLD".to_owned(),
+            environment_scope: Some("*".to_owned()),
+        }),
+    ]
+}
+
+fn plan() -> Plan {
+    let change = Change {
+        kind: "docker daemon".to_owned(),
+        name: "/etc/docker/daemon.json".to_owned(),
+        action: Action::Change,
+        reason: Some("docker was not restarted since daemon.json changed".to_owned()),
+        attrs: vec![Attr::new("live-restore", None, Some("true".to_owned()))],
+        text: Some(TextChange { old: "{}\n".to_owned(), new: "{\"live-restore\":true}\n".to_owned() }),
+        effect: Effect::KillsJobs,
+        service: Some("docker".to_owned()),
+        origin: Some(Span { file: "inventories/prod.yml".into(), line: 31, column: 7 }),
+        steps: steps(),
+    };
+    let host = HostPlan {
+        name: "ci.example.com".to_owned(),
+        summary: vec!["debian 12".to_owned()],
+        jobs: Some(3),
+        changes: vec![change],
+        notes: vec![Note { about: "runner \"old\"".to_owned(), message: "kept".to_owned() }],
+        problems: vec![Problem { message: "m".to_owned(), help: Some("h".to_owned()), unknown_only: true }],
+    };
+    let gitlab = HostPlan { name: "https://gitlab.example.com".to_owned(), ..HostPlan::default() };
+    Plan { hosts: vec![gitlab, host] }
+}
+
+/// This snapshot is the contract: a difference in it that is more than an added field needs a new format.
+#[test]
+fn version_1_stays_as_it_is() {
+    let plan = PlanV1 { rprov_version: "1.2.3".to_owned(), ..PlanV1::from(&plan()) };
+    insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap());
+}
+
+#[test]
+fn it_can_be_read_back() {
+    let plan = PlanV1::from(&plan());
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<PlanV1>(&text).unwrap(), plan);
+}
+
+#[test]
+fn the_manual_names_every_step_and_field() {
+    let manual = include_str!("../../../docs/plan-json.md");
+    let mut missing = Vec::new();
+    let mut look = |name: &str| {
+        if !manual.contains(&format!("`{name}`")) {
+            missing.push(name.to_owned());
+        }
+    };
+    fn walk(value: &serde_json::Value, look: &mut impl FnMut(&str)) {
+        match value {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    // Names below these are the user's, Docker's or GitLab's.
+                    if !["TZ", "rprov"].contains(&key.as_str()) {
+                        look(key);
+                    }
+                    if key == "do" {
+                        look(value.as_str().unwrap());
+                    }
+                    if key != "attributes" || value.is_array() {
+                        walk(value, look);
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, look)),
+            _ => {}
+        }
+    }
+    walk(&serde_json::to_value(PlanV1::from(&plan())).unwrap(), &mut look);
+    assert_eq!(missing, Vec::<String>::new());
+}

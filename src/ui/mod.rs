@@ -2,5 +2,7 @@
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
 pub mod diagnostics;
+pub mod outcome;
 pub mod plan_human;
+pub mod progress;
 pub mod style;

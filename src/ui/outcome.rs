@@ -1,0 +1,186 @@
+//! What became of a run: each failure with all that helps to mend it, and the verdict. Pure.
+
+use crate::apply::Outcome;
+use crate::event::Failure;
+use crate::ui::plan_human;
+use crate::ui::style::{Look, Role, columns, count, cut_end, pad, sanitize, wrap};
+
+/// What one host failed at: the command, its last lines, what is still different, and what to do next.
+#[must_use]
+pub fn failure(host: &str, failure: &Failure, look: Look) -> String {
+    let mut out = format!("{} failed at {}\n", look.paint(Role::Bold, &sanitize(host)), sanitize(&failure.during));
+    out += &labelled("error", Role::Error, &sanitize(&failure.message), look);
+    if let Some(command) = &failure.command {
+        // Not wrapped: somebody may want to copy it.
+        out += &format!("  {} {}\n", look.paint(Role::Dim, "command:"), sanitize(command));
+    }
+    if !failure.output.is_empty() {
+        out += &format!("  {}\n", look.paint(Role::Dim, "its last lines:"));
+        for line in &failure.output {
+            out += &format!("    {}\n", sanitize(line.trim_end()));
+        }
+    }
+    if let Some(remaining) = &failure.remaining {
+        out += &format!("  {}\n", look.paint(Role::Dim, "still different:"));
+        for line in plan_human::render_host(remaining, Look { width: look.width.saturating_sub(4), ..look }).lines() {
+            out += &format!("    {line}\n");
+        }
+    }
+    if failure.done > 0 {
+        let done = format!("{} made before; the next run goes on from there", count(failure.done, "change"));
+        out += &labelled("done", Role::Dim, &done, look);
+    }
+    if let Some(help) = &failure.help {
+        out += &labelled("help", Role::Hunk, &sanitize(help), look);
+    }
+    out
+}
+
+fn labelled(label: &str, role: Role, text: &str, look: Look) -> String {
+    let indent = 2 + label.len() + 2;
+    let mut lines = wrap(text, look.width.saturating_sub(indent)).into_iter();
+    let mut out = format!("  {} {}\n", look.paint(role, &format!("{label}:")), lines.next().unwrap_or_default());
+    for line in lines {
+        out += &format!("{:indent$}{line}\n", "");
+    }
+    out
+}
+
+/// One line per host that changed or failed, if there is more than one; then the verdict.
+#[must_use]
+pub fn summary(outcomes: &[Outcome], look: Look) -> String {
+    let told: Vec<&Outcome> = outcomes.iter().filter(|outcome| !matches!(outcome.result, Ok(0))).collect();
+    let mut out = String::new();
+    if told.len() > 1 {
+        let names = told.iter().map(|outcome| columns(&sanitize(&outcome.host))).max().unwrap_or(0);
+        for outcome in told {
+            let (role, word, text) = match &outcome.result {
+                Ok(changes) => (Role::Add, "ok", count(*changes, "change")),
+                Err(failure) => {
+                    let before =
+                        if failure.done == 0 { String::new() } else { count(failure.done, "change") + ", then " };
+                    (Role::Error, "failed", format!("{before}{}: {}", failure.during, failure.message))
+                }
+            };
+            let text = cut_end(&sanitize(&text), look.width.saturating_sub(names + 13).max(30));
+            out +=
+                &format!("  {}  {}   {text}\n", look.paint(role, &pad(word, 6)), pad(&sanitize(&outcome.host), names));
+        }
+        out.push('\n');
+    }
+    let role = if outcomes.iter().all(|outcome| outcome.result.is_ok()) { Role::Add } else { Role::Error };
+    out + &look.paint(role, &verdict(outcomes)) + "\n"
+}
+
+/// `Apply complete: 12 changes on 3 hosts.`
+#[must_use]
+pub fn verdict(outcomes: &[Outcome]) -> String {
+    let made = |outcome: &Outcome| match &outcome.result {
+        Ok(changes) => *changes,
+        Err(failure) => failure.done,
+    };
+    let gitlab = |outcome: &&Outcome| outcome.host.contains("://");
+    let changes: usize = outcomes.iter().map(made).sum();
+    let hosts = outcomes.iter().filter(|outcome| !gitlab(outcome) && made(outcome) > 0).count();
+    let in_gitlab = outcomes.iter().any(|outcome| gitlab(&outcome) && made(outcome) > 0);
+    let places = match (hosts, in_gitlab) {
+        (0, true) => " in GitLab".to_owned(),
+        (0, false) => String::new(),
+        (hosts, false) => format!(" on {}", count(hosts, "host")),
+        (hosts, true) => format!(" on {} and in GitLab", count(hosts, "host")),
+    };
+    let failed = outcomes.iter().filter(|outcome| !gitlab(outcome) && outcome.result.is_err()).count();
+    let gitlab_failed = outcomes.iter().any(|outcome| gitlab(&outcome) && outcome.result.is_err());
+    let failures = match (failed, gitlab_failed) {
+        (0, false) => return format!("Apply complete: {}{places}.", count(changes, "change")),
+        (0, true) => "GitLab failed".to_owned(),
+        (failed, false) => format!("{} failed", count(failed, "host")),
+        (failed, true) => format!("{} and GitLab failed", count(failed, "host")),
+    };
+    // "Complete" would be wrong, whatever else went well.
+    format!("Apply incomplete: {}{places}; {failures}.", count(changes, "change"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Attr, Change, Effect, HostPlan};
+
+    fn failed() -> Failure {
+        Failure {
+            during: "docker daemon /etc/docker/daemon.json".to_owned(),
+            message:
+                "dockerd refuses the new configuration, so the old one stays in place and Docker goes on as before"
+                    .to_owned(),
+            command: Some("dockerd --validate --config-file /etc/docker/.daemon.json.rprov".to_owned()),
+            output: vec![
+                "unable to configure the Docker daemon:\r".to_owned(),
+                "\x1b[31minvalid\x1b[0m pool".to_owned(),
+            ],
+            help: Some("correct `docker.daemon` in the inventory and run `rprov apply` again".to_owned()),
+            done: 2,
+            remaining: None,
+            locked: false,
+        }
+    }
+
+    fn unverified() -> Failure {
+        let change = Change {
+            kind: "service".to_owned(),
+            name: "docker".to_owned(),
+            action: Action::Change,
+            reason: None,
+            attrs: vec![Attr::new("state", Some("failed".to_owned()), Some("running".to_owned()))],
+            text: None,
+            effect: Effect::KillsJobs,
+            service: Some("docker".to_owned()),
+            origin: None,
+            steps: Vec::new(),
+        };
+        let remaining =
+            HostPlan { name: "gpu-1".to_owned(), jobs: Some(0), changes: vec![change], ..HostPlan::default() };
+        Failure {
+            during: "verifying".to_owned(),
+            message: "not everything is as it should be after the changes".to_owned(),
+            command: None,
+            output: Vec::new(),
+            help: None,
+            done: 4,
+            remaining: Some(remaining),
+            locked: false,
+        }
+    }
+
+    fn outcome(host: &str, result: Result<usize, Failure>) -> Outcome {
+        Outcome { host: host.to_owned(), result: result.map_err(Box::new) }
+    }
+
+    #[test]
+    fn failures() {
+        let look = Look::plain(80);
+        let text = failure("ci.example.com", &failed(), look) + "\n" + &failure("gpu-1", &unverified(), look);
+        assert_eq!(text.chars().find(|c| *c != '\n' && c.is_control()), None);
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn summaries() {
+        let outcomes = [
+            outcome("https://gitlab.example.com", Ok(1)),
+            outcome("ci.example.com", Err(failed())),
+            outcome("quiet", Ok(0)),
+            outcome("gpu-1", Ok(4)),
+        ];
+        insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
+    }
+
+    #[test]
+    fn verdicts() {
+        assert_eq!(verdict(&[outcome("a", Ok(4)), outcome("b", Ok(0))]), "Apply complete: 4 changes on 1 host.");
+        assert_eq!(verdict(&[outcome("https://g", Ok(1))]), "Apply complete: 1 change in GitLab.");
+        let unreached = Failure { done: 0, ..failed() };
+        assert_eq!(verdict(&[outcome("a", Err(unreached.clone()))]), "Apply incomplete: 0 changes; 1 host failed.");
+        let mixed = [outcome("https://g", Err(unreached.clone())), outcome("a", Err(unreached)), outcome("b", Ok(3))];
+        assert_eq!(verdict(&mixed), "Apply incomplete: 3 changes on 1 host; 1 host and GitLab failed.");
+    }
+}

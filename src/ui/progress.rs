@@ -1,0 +1,190 @@
+//! What happens during a run, as it happens, on standard error: a live view on a terminal, lines in CI. The views are
+//! functions of events and of the time that they are told; [`watch`] is the one place that waits.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io::Write;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::event::{Event, EventKind};
+use crate::ui::style::{Look, sanitize};
+
+pub mod lines;
+pub mod live;
+#[cfg(test)]
+mod tests;
+
+/// Shows events. Times count from the start of the run.
+pub trait View: Send {
+    /// Something happened.
+    fn event(&mut self, now: Duration, event: &Event);
+    /// Time went by; called every [`View::interval`].
+    fn tick(&mut self, now: Duration);
+    /// Something to tell that is about no host.
+    fn say(&mut self, line: &str);
+    /// What was live goes away; what must stay stays.
+    fn finish(&mut self, now: Duration);
+    /// How often [`View::tick`] is called.
+    fn interval(&self) -> Duration;
+}
+
+/// What kind of work is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Hosts are read; a failure is told by the plan, which comes after.
+    Read,
+    /// Hosts are changed.
+    Apply,
+}
+
+/// The view that suits standard error: live if it is a terminal that can do it and this is not CI, lines otherwise.
+#[must_use]
+pub fn view(phase: Phase, hosts: &[String], look: Look) -> Box<dyn View> {
+    use std::io::IsTerminal as _;
+
+    let env = |name: &str| std::env::var(name).unwrap_or_default();
+    let ci = !matches!(env("CI").as_str(), "" | "0" | "false");
+    // With `-v` every line of output is wanted, and a live view keeps none.
+    if std::io::stderr().is_terminal() && !ci && env("TERM") != "dumb" && !look.verbose {
+        Box::new(live::Live::new(phase, hosts, look))
+    } else {
+        Box::new(lines::Lines::new(phase, hosts, look, Box::new(std::io::stderr())))
+    }
+}
+
+/// Does the work and shows what happens meanwhile. `clock` tells the time since the start; `notices` is what else is to
+/// be told.
+pub async fn watch<T>(
+    events: &mut UnboundedReceiver<Event>,
+    notices: &mut UnboundedReceiver<String>,
+    view: &mut dyn View,
+    clock: impl Fn() -> Duration,
+    work: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(work);
+    let mut ticks = tokio::time::interval(view.interval());
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            Some(event) = events.recv() => view.event(clock(), &event),
+            Some(notice) = notices.recv() => view.say(&notice),
+            _ = ticks.tick() => view.tick(clock()),
+            result = &mut work => {
+                // What was sent before the end is shown before it.
+                while let Ok(event) = events.try_recv() {
+                    view.event(clock(), &event);
+                }
+                while let Ok(notice) = notices.try_recv() {
+                    view.say(&notice);
+                }
+                view.finish(clock());
+                return result;
+            }
+        }
+    }
+}
+
+/// What a host is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Busy {
+    /// When the host was first heard of in this phase.
+    since: Duration,
+    /// When what it is at began.
+    at_since: Duration,
+    /// What it is at: `3/9 image debian:12`.
+    at: String,
+    /// Its last line of output.
+    output: String,
+    /// When something was last shown of it.
+    shown: Duration,
+}
+
+/// The hosts that are at something, and counts of those that are not any more. Everything in it is harmless text.
+#[derive(Debug, Default)]
+struct Board {
+    busy: BTreeMap<String, Busy>,
+    done: usize,
+    failed: usize,
+}
+
+/// What an event means for a view.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// The host is at something else.
+    At(String),
+    /// A change ended after so long.
+    Ended(String, Duration),
+    /// The host printed something.
+    Output,
+    /// The host is done; with changes, or with nothing to tell.
+    Done {
+        changes: usize,
+        took: Duration,
+    },
+    Failed(String),
+}
+
+impl Board {
+    fn turn(&mut self, now: Duration, event: &Event) -> Turn {
+        let host = sanitize(&event.host).into_owned();
+        let new = || Busy { since: now, at_since: now, at: String::new(), output: String::new(), shown: now };
+        let busy = self.busy.entry(host.clone()).or_insert_with(new);
+        let at = match &event.kind {
+            EventKind::Connecting => "connecting".to_owned(),
+            EventKind::Reading => "reading".to_owned(),
+            EventKind::Waiting { holder } => format!("waiting for the lock: {}", sanitize(holder)),
+            EventKind::Verifying => "verifying".to_owned(),
+            EventKind::ChangeStarted { number, of, what } => format!("{number}/{of} {}", sanitize(what)),
+            EventKind::ChangeDone { took, .. } => {
+                busy.output.clear();
+                return Turn::Ended(busy.at.clone(), *took);
+            }
+            EventKind::Output(line) => {
+                busy.output = sanitize(line.trim_end()).into_owned();
+                return Turn::Output;
+            }
+            EventKind::Read => {
+                let since = busy.since;
+                self.busy.remove(&host);
+                self.done += 1;
+                return Turn::Done { changes: 0, took: now.saturating_sub(since) };
+            }
+            EventKind::Done { changes } => {
+                let since = busy.since;
+                self.busy.remove(&host);
+                self.done += 1;
+                return Turn::Done { changes: *changes, took: now.saturating_sub(since) };
+            }
+            EventKind::Failed(failure) => {
+                self.busy.remove(&host);
+                self.failed += 1;
+                return Turn::Failed(format!(
+                    "failed at {}: {}",
+                    sanitize(&failure.during),
+                    sanitize(&failure.message)
+                ));
+            }
+        };
+        busy.at_since = now;
+        busy.output.clear();
+        busy.at.clone_from(&at);
+        Turn::At(at)
+    }
+}
+
+/// `3 s`, `2 min 5 s`, `1 h 2 min`.
+fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Writes a line where nothing can be done about a failure: progress is not worth ending a run for.
+fn line_to(out: &mut dyn Write, line: &str) {
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

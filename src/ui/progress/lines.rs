@@ -1,0 +1,95 @@
+//! Progress as lines, for CI: one per transition, without timestamps (the CI system adds its own), and a sign of life
+//! of every host that has been at the same thing for half a minute.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::{Board, Phase, Turn, View, duration, line_to};
+use crate::event::{Event, EventKind};
+use crate::ui::style::{Look, Role, columns, count, pad, sanitize};
+
+/// A busy host is heard of at least this often.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A change that took less needs no line that it ended: the next line says so.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct Lines {
+    phase: Phase,
+    look: Look,
+    names: usize,
+    board: Board,
+    out: Box<dyn Write + Send>,
+}
+
+impl Lines {
+    /// For these hosts.
+    #[must_use]
+    pub fn new(phase: Phase, hosts: &[String], look: Look, out: Box<dyn Write + Send>) -> Self {
+        let names = hosts.iter().map(|host| columns(&sanitize(host))).max().unwrap_or(0).min(40);
+        Self { phase, look, names, board: Board::default(), out }
+    }
+
+    fn line(&mut self, host: &str, text: &str) {
+        let line = format!("{}   {text}", self.look.paint(Role::Bold, &pad(host, self.names)));
+        line_to(&mut *self.out, &line);
+    }
+}
+
+impl View for Lines {
+    fn event(&mut self, now: Duration, event: &Event) {
+        let host = sanitize(&event.host).into_owned();
+        let text = match self.board.turn(now, event) {
+            // Reading is short, and the plan that follows tells of it; three lines a host would bury the rest.
+            Turn::At(at) if self.phase == Phase::Apply || self.look.verbose => at,
+            Turn::Ended(at, took) if took >= WORTH_TELLING || self.look.verbose => {
+                let number = at.split(' ').next().unwrap_or_default();
+                format!("{number} done in {}", duration(took))
+            }
+            Turn::Output => match &event.kind {
+                EventKind::Output(line) if self.look.verbose => {
+                    self.look.paint(Role::Dim, &format!("| {}", sanitize(line)))
+                }
+                _ => return,
+            },
+            Turn::Done { took, .. } if self.phase == Phase::Read && self.look.verbose => {
+                format!("read in {}", duration(took))
+            }
+            Turn::Done { changes, took } if changes > 0 => {
+                self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), duration(took)))
+            }
+            Turn::Failed(text) => self.look.paint(Role::Error, &text),
+            Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } => return,
+        };
+        if let Some(busy) = self.board.busy.get_mut(&host) {
+            busy.shown = now;
+        }
+        self.line(&host, &text);
+    }
+
+    fn tick(&mut self, now: Duration) {
+        let mut beats = Vec::new();
+        for (host, busy) in &mut self.board.busy {
+            if now.saturating_sub(busy.shown) >= HEARTBEAT {
+                busy.shown = now;
+                let output = if busy.output.is_empty() { String::new() } else { format!(": {}", busy.output) };
+                let text =
+                    format!("still at {} after {}{output}", busy.at, duration(now.saturating_sub(busy.at_since)));
+                beats.push((host.clone(), text));
+            }
+        }
+        for (host, text) in beats {
+            self.line(&host, &text);
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        line_to(&mut *self.out, &sanitize(line));
+    }
+
+    fn finish(&mut self, _now: Duration) {}
+
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}

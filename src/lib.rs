@@ -1,11 +1,12 @@
-//! `rprov` as a library: everything the program does, in layers. A module may use only modules of lower layers.
+//! `rprov` as a library: everything the program does, in layers. A module may use only modules of lower layers, or of
+//! its own where these do not use it back.
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
 //! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`] | values |
-//! | 1 | [`inventory`], [`runner_config`], [`facts`], [`step`], [`event`] | what the user wrote, what was seen, what can be done |
-//! | 2 | [`template`], [`script`], [`plan`] | text from values, values from text; the plan as data |
-//! | 3 | [`resource`] | one kind per file: compares desired with facts |
+//! | 1 | [`inventory::model`], [`facts`], [`step`], [`plan`], [`event`] | what is wanted, what was seen, what can be done, what will be and was done |
+//! | 2 | [`runner_config`], [`template`], [`script`] | text from values, values from text |
+//! | 3 | [`inventory`], [`resource`] | the user's files to the model; one kind of managed thing per file: compares desired with facts |
 //! | 4 | [`desired`] | inventory to resources; resources and facts to a plan |
 //! | 5 | [`host`], [`gitlab`] | talk to hosts and to GitLab |
 //! | 6 | [`apply`] | drives hosts through a run |

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use self::local::LocalHost;
 use self::ssh::SshHost;
 use crate::inventory::model::Connection;
+use crate::script::Script;
 
 pub mod local;
 mod output;
@@ -28,30 +29,6 @@ pub async fn connect(connection: &Connection) -> Result<Box<dyn Host>, HostError
 /// a firewall's plan must know it. On this machine there is no such variable, and so no argument.
 const fn command(sudo: bool) -> &'static str {
     if sudo { "sudo -n -- sh -s -- \"$SSH_CONNECTION\"" } else { "sh -s -- \"$SSH_CONNECTION\"" }
-}
-
-/// A POSIX sh script on its way to a host. May hold secrets, so it cannot be printed.
-#[derive(Clone)]
-pub struct Script(String);
-
-impl Script {
-    /// Takes the text.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text, for the standard input of `sh -s`.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Script {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Script({} bytes)", self.0.len())
-    }
 }
 
 /// What came back.

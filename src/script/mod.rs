@@ -9,7 +9,29 @@ pub mod probe;
 pub mod reply;
 pub mod step;
 
-use crate::host::Script;
+/// A POSIX sh script on its way to a host. May hold secrets, so it cannot be printed.
+#[derive(Clone)]
+pub struct Script(String);
+
+impl Script {
+    /// Takes the text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text, for the standard input of `sh -s`.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Script({} bytes)", self.0.len())
+    }
+}
 
 /// One shell word that means exactly `text`, whatever it holds. A NUL cannot pass through a shell at all and becomes
 /// U+FFFD, so that it is seen rather than cut off.
@@ -55,7 +77,7 @@ mod tests {
     use super::*;
 
     /// Runs a script as a host does: on the standard input of `sh -s`.
-    pub(super) fn run(shell: &[&str], script: &crate::host::Script) -> std::process::Output {
+    pub(super) fn run(shell: &[&str], script: &super::Script) -> std::process::Output {
         use std::io::Write as _;
         let mut child = Command::new(shell[0])
             .args(&shell[1..])

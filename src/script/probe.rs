@@ -2,9 +2,8 @@
 //! answer as [`Facts`]. Pure: no I/O.
 
 use crate::facts::ProbeSpec;
-use crate::host::Script;
 
-use super::{quote, wrap};
+use super::{Script, quote, wrap};
 
 mod parse;
 

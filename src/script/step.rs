@@ -1,12 +1,11 @@
 //! Steps as shell text. Exhaustive over [`Step`]: what cannot be said here cannot be done to a host. Pure: no I/O.
 
-use crate::host::Script;
 use crate::secret::SecretBook;
 use crate::step::{Check, CreateContainer, Step, UnitAction, WriteFile};
 use crate::text::Unbound;
 
 use super::reply::to_base64;
-use super::{lock, quote, wrap};
+use super::{Script, lock, quote, wrap};
 
 /// Status of a script whose step found another content than the plan was made for.
 pub const MOVED: i32 = 75;

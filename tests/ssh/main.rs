@@ -4,8 +4,9 @@
 mod sshd;
 
 use rprov::host::ssh::{LocalUser, SshHost};
-use rprov::host::{Host, HostError, Limits, Reply, Script};
+use rprov::host::{Host, HostError, Limits, Reply};
 use rprov::inventory::model::SshSpec;
+use rprov::script::Script;
 
 use self::sshd::Sshd;
 

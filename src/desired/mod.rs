@@ -83,7 +83,7 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
 
 /// The script that reads a host, for `rprov render HOST --probe`: what is sent, word for word.
 #[must_use]
-pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::host::Script {
+pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::script::Script {
     crate::script::probe::script(&probe(&resources(host, gitlab)), "", "", "rprov")
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod key_file;
 mod known_hosts;
 mod local_user;
+mod stream;
 mod trust;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::client::{Client, ClientError, words};
 pub use self::local_user::LocalUser;
+use self::stream::PromptStream;
 use self::trust::Trust;
 use super::output::{Output, sudo_refusal};
 use super::{Host, HostError, Limits, OnLine, Reply, Script};
@@ -64,8 +66,7 @@ impl SshHost {
 
         let trust = Trust::load(spec, local.home.as_deref())?;
         let stream = open(spec, deadline).await.map_err(failed)?;
-        // Without this, every small packet could wait for the acknowledgement of the one before.
-        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+        let stream = PromptStream::new(stream).map_err(|error| failed(error.to_string()))?;
 
         let ended = Arc::new(OnceLock::new());
         let config = Arc::new(client::config(trust.algorithms()));

@@ -154,7 +154,6 @@ pub(super) fn config<'a>(known_types: impl Iterator<Item = &'a str>) -> Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-rprov_", env!("CARGO_PKG_VERSION")))),
         keepalive_interval: Some(KEEPALIVE),
         keepalive_max: KEEPALIVES_MISSED,
-        nodelay: true,
         preferred: Preferred {
             // The cheapest exchange that every current sshd knows: half of the time that a handshake costs is here.
             kex: Cow::Borrowed(&[

@@ -1,1 +1,200 @@
-//! To come.
+//! Text from values: strings of the inventory that hold `{{ … }}` or `{% … %}`, and whole files from `templates/`.
+//! A name that is not there is an error, never an empty text. Pure: whoever makes an [`Engine`] brings the user's files.
+//!
+//! Secrets enter as [`secret`]: a template can place one, but neither change it nor look into it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+
+pub use minijinja::Value;
+
+use crate::diagnostic::nearest;
+use crate::secret::SecretId;
+use crate::text::Text;
+
+mod filters;
+
+/// The templates in the binary: name and text. A file of the same name beside the inventory takes its place.
+pub const BUILT_IN: &[(&str, &str)] = &[("cleanup.sh.j2", ""), ("cleanup.cron.j2", "")];
+
+/// Steps after which rendering stops: some hundred times what the longest template here needs.
+const FUEL: u64 = 20_000_000;
+
+/// Renders templates.
+pub struct Engine {
+    environment: Environment<'static>,
+}
+
+/// Why a template could not be rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Line in the template, from 1.
+    pub line: Option<usize>,
+    /// The template it is in, if not the one that was asked for.
+    pub within: Option<String>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine that knows the built-in templates and, over these, the user's own by name.
+    #[must_use]
+    pub fn new(own: BTreeMap<String, String>) -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_recursion_limit(50);
+        environment.set_fuel(Some(FUEL));
+        if let Ok(syntax) = minijinja::syntax::SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            environment.set_syntax(syntax);
+        }
+        filters::add_to(&mut environment);
+        environment.set_loader(move |name| {
+            let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+            Ok(own.get(name).cloned().or_else(built_in))
+        });
+        Self { environment }
+    }
+
+    /// Renders a template that is given as text; `name` is for messages.
+    ///
+    /// # Errors
+    /// When its syntax is wrong, it uses a name that is not there, or a filter fails.
+    pub fn render(&self, name: &str, source: &str, values: &Value) -> Result<Text, Problem> {
+        let rendered = self
+            .environment
+            .template_from_named_str(name, source)
+            .and_then(|template| template.render(values.clone()))
+            .map_err(|error| self.problem(&error, name, source, values))?;
+        finish(&rendered)
+    }
+
+    /// Renders a template by name: the user's own or a built-in one.
+    ///
+    /// # Errors
+    /// As [`Engine::render`], and when there is none of this name.
+    pub fn render_named(&self, name: &str, values: &Value) -> Result<Text, Problem> {
+        let template = match self.environment.get_template(name) {
+            Ok(template) => template,
+            Err(error) => return Err(self.problem(&error, name, "", values)),
+        };
+        match template.render(values.clone()) {
+            Ok(rendered) => finish(&rendered),
+            Err(error) => Err(self.problem(&error, name, template.source(), values)),
+        }
+    }
+
+    /// The engine's error in a user's words.
+    fn problem(&self, error: &Error, name: &str, source: &str, values: &Value) -> Problem {
+        let mut inner = error;
+        // An error in an included template is the source of the one that reports the include.
+        while let Some(deeper) = std::error::Error::source(inner).and_then(|source| source.downcast_ref::<Error>()) {
+            inner = deeper;
+        }
+        let within = inner.name().filter(|inner| *inner != name).map(str::to_owned);
+        let line = inner.line();
+        let detail = inner.detail().map_or_else(|| inner.kind().to_string(), str::to_owned);
+        let with = |message: String, help: Option<String>| Problem { message, help, line, within: within.clone() };
+        let raw =
+            "text for another program, such as `{{ … }}` of Docker or Go, goes between {% raw %} and {% endraw %}";
+        match inner.kind() {
+            ErrorKind::UndefinedError => {
+                let lookup = within.as_deref().and_then(|name| self.environment.get_template(name).ok());
+                let source = lookup.as_ref().map_or(source, |template| template.source());
+                match self.first_undefined(source, values) {
+                    Some((path, Some(near))) => {
+                        with(format!("`{path}` is not defined"), Some(format!("did you mean `{near}`? {raw}")))
+                    }
+                    Some((path, None)) => with(format!("`{path}` is not defined"), Some(raw.to_owned())),
+                    None => with(format!("a value is not defined: {detail}"), Some(raw.to_owned())),
+                }
+            }
+            ErrorKind::SyntaxError | ErrorKind::InvalidDelimiter | ErrorKind::BadEscape => {
+                with(format!("this is no valid template: {detail}"), Some(raw.to_owned()))
+            }
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
+                with(format!("the template cannot be rendered: {detail}"), Some(raw.to_owned()))
+            }
+            ErrorKind::OutOfFuel => with("the template takes too long to render".to_owned(), None),
+            ErrorKind::TemplateNotFound => with(
+                format!("the template cannot be rendered: {detail}"),
+                Some("templates of the user's own are in `templates/` beside the inventory".to_owned()),
+            ),
+            _ => with(format!("the template cannot be rendered: {detail}"), None),
+        }
+    }
+
+    /// The first dotted name of the template that the values do not have, and the nearest one that they do.
+    fn first_undefined(&self, source: &str, values: &Value) -> Option<(String, Option<String>)> {
+        let template = self.environment.template_from_str(source).ok()?;
+        let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
+        names.sort();
+        names.into_iter().find_map(|path| {
+            let mut at = values.clone();
+            let mut parent = String::new();
+            for part in path.split('.') {
+                let next = at.get_attr(part).unwrap_or_default();
+                if next.is_undefined() {
+                    let keys: Vec<String> =
+                        at.try_iter().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect();
+                    let near = nearest(part, keys.iter().map(String::as_str)).map(|near| format!("{parent}{near}"));
+                    return Some((format!("{parent}{part}"), near));
+                }
+                if next.kind() != ValueKind::Map {
+                    break;
+                }
+                parent = format!("{parent}{part}.");
+                at = next;
+            }
+            None
+        })
+    }
+}
+
+fn finish(rendered: &str) -> Result<Text, Problem> {
+    Text::from_marked(rendered).map_err(|message| Problem { message, help: None, line: None, within: None })
+}
+
+/// A map as a value for templates. Loops over it go by the order of its keys.
+#[must_use]
+pub fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    Value::from(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<BTreeMap<String, Value>>())
+}
+
+/// A secret as a value for templates: it renders as its marker.
+#[must_use]
+pub fn secret(id: &SecretId) -> Value {
+    Value::from_object(Placed(id.clone()))
+}
+
+struct Placed(SecretId);
+
+// What a list or a map that holds it is rendered with.
+impl fmt::Debug for Placed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Text::marker(&self.0))
+    }
+}
+
+impl Object for Placed {
+    // Anything but `Plain` would make it false in conditions, and `{}` in JSON.
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Text::marker(&self.0))
+    }
+}

@@ -1,3 +1,18 @@
 //! The inventory: what the user wrote. Reading is in `load` and `secrets`; everything else is pure.
+//!
+//! `load` reads files; `yaml` makes trees of them (`node`); `validate` checks every layer against the language (`schema`,
+//! `format`); `merge` puts layers together; `build` makes the [`model`] of it.
 
+mod build;
+mod conceal;
+mod format;
+pub mod load;
+pub mod merge;
 pub mod model;
+pub mod node;
+pub mod schema;
+pub mod secrets;
+mod validate;
+mod yaml;
+
+pub use load::{LoadFailure, load};

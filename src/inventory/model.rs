@@ -394,7 +394,7 @@ pub struct CleanupSpec {
 /// `firewall:`
 #[derive(Debug, Clone)]
 pub struct FirewallSpec {
-    /// Who may reach sshd. Empty: everyone.
+    /// Who may reach sshd; never empty. Open to everyone is `0.0.0.0/0` and `::/0`, said explicitly.
     pub ssh_from: Vec<IpNet>,
     /// sshd's port.
     pub ssh_port: u16,

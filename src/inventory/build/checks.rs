@@ -1,0 +1,98 @@
+//! What only shows on a complete host, or on all of them: contradictions, which are errors, and risks, which are warnings
+//! that name them. Pure.
+
+use super::Build;
+use crate::diagnostic::Diagnostic;
+use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connection, HEALTHCHECK_FILE, HostSpec};
+use crate::inventory::node::Node;
+
+mod risks;
+
+/// Directories of the system, in which no job directories can lie.
+const SYSTEM_DIRS: &[&str] = &[
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/srv",
+    "/sys",
+    "/usr",
+    "/var",
+    "/var/lib",
+    "/var/lib/docker",
+];
+
+impl Build<'_> {
+    pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node) {
+        self.check_paths(host);
+        let live = host.runners.iter().filter(|runner| !runner.absent).count();
+        if let Some(runners) = node.entry("runners").filter(|_| live > 0 && node.get("manager").is_none()) {
+            let problem = Diagnostic::error("a host with runners needs `manager`").at(&runners.span);
+            self.error(problem.help("`manager: { container: { image: …, config_dir: … } }` runs gitlab-runner on it"));
+        }
+        if let Some(cleanup) = &host.cleanup {
+            for dir in cleanup.builds_dirs.iter().filter(|dir| SYSTEM_DIRS.contains(&dir.as_str())) {
+                let problem = Diagnostic::error(format!("`{dir}` is no directory of builds")).at(&cleanup.origin);
+                self.error(problem.help("the cleaner removes what lies in it: name the directory of the builds alone"));
+            }
+        }
+        self.risks(host, live);
+    }
+
+    /// Files that two parts of the inventory would write.
+    fn check_paths(&mut self, host: &HostSpec) {
+        let mut taken: Vec<(String, &str)> = Vec::new();
+        if host.docker.as_ref().is_some_and(|docker| docker.daemon.is_some()) {
+            taken.push(("/etc/docker/daemon.json".to_owned(), "`docker.daemon`"));
+        }
+        if let Some(manager) = &host.manager {
+            taken.push((manager.container.config_dir.join("config.toml").to_string(), "`manager`"));
+            let inside = |mount: &String| mount.split(':').nth(1).is_some_and(|target| target == "/etc/gitlab-runner");
+            if manager.container.mounts.iter().any(inside) {
+                let problem = Diagnostic::error("/etc/gitlab-runner is mounted twice").at(&manager.container.origin);
+                self.error(problem.help("`config_dir` is mounted there already: remove it from `mounts`"));
+            }
+        }
+        if host.cleanup.is_some() {
+            taken.extend([CLEANUP_SCRIPT, CLEANUP_CRON, HEALTHCHECK_FILE].map(|path| (path.to_owned(), "`cleanup`")));
+        }
+        for file in &host.files {
+            if let Some((path, owner)) = taken.iter().find(|(path, _)| path == file.path.as_str()) {
+                let problem = Diagnostic::error(format!("{path} is written by {owner} already")).at(&file.origin);
+                self.error(problem.help("remove it here"));
+            }
+        }
+    }
+
+    /// Checks across hosts.
+    pub(super) fn whole(&mut self) {
+        let mut seen: std::collections::HashMap<(String, u16), String> = std::collections::HashMap::new();
+        let mut twice = Vec::new();
+        for host in &self.out.hosts {
+            let (key, at) = match &host.connection {
+                Connection::Ssh(ssh) => ((ssh.address.to_lowercase(), ssh.port), &host.origin),
+                Connection::Local { .. } => ((String::new(), 0), &host.origin),
+            };
+            if let Some(other) = seen.insert(key, host.name.clone()) {
+                let message = format!("`{}` and `{other}` are the same machine", host.name);
+                twice.push(Diagnostic::error(message).at(at).help("one host of the inventory is one machine"));
+            }
+        }
+        twice.into_iter().for_each(|problem| self.error(problem));
+    }
+}
+
+/// The value of a key of a config.toml table.
+fn value<'a>(table: &'a [(String, crate::inventory::model::ConfigEntry)], key: &str) -> Option<&'a ConfigValue> {
+    table.iter().find(|(name, _)| name == key).map(|(_, entry)| &entry.value)
+}

@@ -1,0 +1,118 @@
+//! Warnings: what works, but should be meant. Each names the risk. Pure.
+
+use super::super::Build;
+use super::value;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::inventory::model::{ConfigEntry, ConfigTable, ConfigValue, HostSpec, RunnerSpec, Scope};
+
+const SOCKET: &str = "/var/run/docker.sock";
+
+impl Build<'_> {
+    pub(super) fn risks(&mut self, host: &HostSpec, live: usize) {
+        for runner in host.runners.iter().filter(|runner| !runner.absent) {
+            for executor in ["docker", "kubernetes"] {
+                if let Some(ConfigValue::Table(table)) = value(&runner.config, executor) {
+                    self.container_risks(runner, table);
+                }
+            }
+        }
+        let Some(manager) = &host.manager else { return };
+        let concurrent = manager.config.iter().find(|(key, _)| key == "concurrent");
+        let (slots, at) = match concurrent {
+            Some((_, ConfigEntry { value: ConfigValue::Integer(slots), origin })) => (*slots, origin),
+            _ => (1, &manager.config_origin),
+        };
+        if slots < 1 {
+            let problem = Diagnostic::error(format!("gitlab-runner does not start with `concurrent = {slots}`")).at(at);
+            self.error(problem.help("the number of jobs that may run at once on the host, at least 1"));
+        } else if i64::try_from(live).unwrap_or(i64::MAX) > slots {
+            let message = format!("{live} runners share {slots} concurrent jobs, so some of them can starve");
+            self.warn(Diagnostic::warning(message).at(at).help("set `concurrent` to at least the number of runners"));
+        }
+        let local_docker = host.runners.iter().filter(|runner| !runner.absent).find(|runner| uses_local_docker(runner));
+        let reachable = manager.container.mounts.iter().any(|mount| mount.split(':').nth(1).is_some_and(is_socket));
+        if let Some(runner) = local_docker.filter(|_| !reachable) {
+            let message = format!("the runner `{}` uses Docker, which its container cannot reach", runner.name);
+            let warning = Diagnostic::warning(message).at(&manager.container.origin);
+            self.warn(warning.help(format!("add {SOCKET}:{SOCKET} to `manager.container.mounts`")));
+        }
+    }
+
+    fn container_risks(&mut self, runner: &RunnerSpec, table: &ConfigTable) {
+        for (key, entry) in table {
+            let at = &entry.origin;
+            match (key.as_str(), &entry.value) {
+                ("privileged" | "services_privileged", ConfigValue::Boolean(true)) => {
+                    self.risk(
+                        "privileged: every job that runs here can become root on the host",
+                        at,
+                        "give such a runner tags and a scope of its own, or list `allowed_privileged_images`",
+                    );
+                }
+                ("volumes", ConfigValue::Array(volumes)) if volumes.iter().any(mounts_socket) => {
+                    self.risk(
+                        "the Docker socket in `volumes`: every job that runs here can become root on the host",
+                        at,
+                        "fine where only trusted people can push; else use `docker:dind` on a runner of its own",
+                    );
+                }
+                ("pull_policy", policy) if runner.scope.is_shared() && mentions(policy, "if-not-present") => {
+                    let message = format!(
+                        "`if-not-present` on a runner of the {}: a job can use private images that another job pulled",
+                        runner.scope.kind(),
+                    );
+                    self.risk(&message, at, "`always` lets the registry check the credentials of every job");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn risk(&mut self, message: &str, at: &Span, help: &str) {
+        self.warn(Diagnostic::warning(message).at(at).help(help));
+    }
+}
+
+impl Scope {
+    /// Whether more than one project shares what belongs to it.
+    fn is_shared(&self) -> bool {
+        !matches!(self, Self::Project(_))
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Group(_) => "group",
+            Self::Project(_) => "project",
+        }
+    }
+}
+
+fn is_socket(path: &str) -> bool {
+    matches!(path, SOCKET | "/run/docker.sock")
+}
+
+fn mounts_socket(volume: &ConfigValue) -> bool {
+    match volume {
+        ConfigValue::String(text) => text.redacted().split(':').next().is_some_and(is_socket),
+        _ => false,
+    }
+}
+
+fn mentions(value: &ConfigValue, word: &str) -> bool {
+    match value {
+        ConfigValue::String(text) => text.redacted() == word,
+        ConfigValue::Array(items) => items.iter().any(|item| mentions(item, word)),
+        _ => false,
+    }
+}
+
+/// Whether a runner's jobs run on the Docker daemon of the host itself.
+fn uses_local_docker(runner: &RunnerSpec) -> bool {
+    let docker = match value(&runner.config, "docker") {
+        Some(ConfigValue::Table(table)) => table.as_slice(),
+        _ => &[],
+    };
+    matches!(value(&runner.config, "executor"), Some(ConfigValue::String(text)) if text.redacted() == "docker")
+        && value(docker, "host").is_none()
+}

@@ -1,0 +1,284 @@
+//! One host: its layers merged, its values as the model has them. Pure.
+
+use super::Build;
+use super::read::{Scene, flag, is_word, one_or_list, port};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::inventory::format::{self, Format};
+use crate::inventory::model::{
+    AllowSpec, CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec,
+    DockerSource, DockerSpec, FileSpec, FirewallSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshSpec,
+};
+use crate::inventory::node::{Entry, Node};
+use crate::inventory::schema;
+use crate::name::RemotePath;
+use crate::template::{self, Value};
+use crate::text::Text;
+
+impl Build<'_> {
+    pub(super) fn host(&mut self, entry: &Entry) -> Option<HostSpec> {
+        let name = entry.key.to_string();
+        let node = self.layers(&entry.value);
+        self.lacking(&node, &schema::HOST, "a host", &entry.span);
+        let groups: Vec<String> = node
+            .get("groups")
+            .map(Node::items)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|group| group.text().map(|text| text.into_owned()))
+            .collect();
+        let scene = self.scene(&name, &groups, &node);
+        let connection = self.connection(&name, &node, &entry.span, &scene)?;
+        let manager = node.entry("manager").and_then(|entry| self.manager(entry, &scene));
+        let firewall_port = match &connection {
+            Connection::Ssh(ssh) => ssh.port,
+            Connection::Local { .. } => 22,
+        };
+        let host = HostSpec {
+            packages: self.packages(&node, &scene),
+            directories: self.directories(&node, &scene),
+            files: self.files(&node, &scene),
+            docker: node.entry("docker").and_then(|entry| self.docker(entry, &scene)),
+            runners: self.runners(&node, &scene),
+            cleanup: node.entry("cleanup").and_then(|entry| self.cleanup(entry, &scene)),
+            firewall: node.entry("firewall").and_then(|entry| self.firewall(entry, firewall_port, &scene)),
+            connection,
+            manager,
+            groups,
+            name,
+            origin: entry.span.clone(),
+        };
+        self.check_host(&host, &node);
+        Some(host)
+    }
+
+    /// `host` and `vars` for templates. Texts of `vars` may use `host`, not other `vars`.
+    fn scene(&mut self, name: &str, groups: &[String], node: &Node) -> Scene {
+        let ssh = node.get("ssh");
+        let address = ssh.and_then(|ssh| ssh.get("address")).and_then(Node::text);
+        let host = template::map([
+            ("name", Value::from(name)),
+            ("groups", groups.iter().map(String::as_str).collect()),
+            ("address", Value::from(address.as_deref().unwrap_or(name))),
+        ]);
+        let first = Scene { host: name.to_owned(), values: template::map([("host", host.clone())]) };
+        let vars = match node.get("vars") {
+            Some(vars) => self.template_value(vars, &first),
+            None => template::map([]),
+        };
+        Scene { host: first.host, values: template::map([("host", host), ("vars", vars)]) }
+    }
+
+    fn connection(&mut self, name: &str, node: &Node, at: &Span, scene: &Scene) -> Option<Connection> {
+        let entry = node.entry("ssh");
+        let empty = Node::new(crate::inventory::node::Value::Map(Vec::new()), at.clone());
+        let ssh = entry.map_or(&empty, |entry| &entry.value);
+        let sudo = is_word(ssh, "become", "sudo");
+        if is_word(node, "connection", "local") {
+            return Some(Connection::Local { sudo });
+        }
+        let files = |build: &mut Self, key: &str| {
+            let named = build.texts_at(ssh, key, Format::LocalPath, scene);
+            named.iter().map(|(path, at)| build.files.resolve(at, path)).collect()
+        };
+        let identity_files = files(self, "identity_file");
+        let known_hosts = files(self, "known_hosts");
+        let address = match ssh.get("address") {
+            Some(address) => self.plain(address, Format::Address, scene)?,
+            None => name.to_owned(),
+        };
+        Some(Connection::Ssh(SshSpec {
+            address,
+            port: port(ssh, "port").unwrap_or(22),
+            user: self.plain_at(ssh, "user", Format::User, scene),
+            sudo,
+            identity_files,
+            known_hosts,
+            connect_timeout: self.seconds_at(ssh, "connect_timeout", scene).unwrap_or(10),
+            origin: entry.map_or(at, |entry| &entry.span).clone(),
+        }))
+    }
+
+    fn packages(&mut self, node: &Node, scene: &Scene) -> Vec<PackageSpec> {
+        let mut packages = Vec::new();
+        for item in node.get("packages").map(Node::items).unwrap_or_default() {
+            let name = self.plain(item.get("name").unwrap_or(item), Format::Package, scene);
+            let version = self.plain_at(item, "version", Format::PackageVersion, scene);
+            let absent = is_word(item, "state", "absent");
+            let Some(name) = name else { continue };
+            packages.push(PackageSpec { name, version, absent, origin: item.span.clone() });
+        }
+        packages
+    }
+
+    fn directories(&mut self, node: &Node, scene: &Scene) -> Vec<DirectorySpec> {
+        let mut directories = Vec::new();
+        for item in node.get("directories").map(Node::items).unwrap_or_default() {
+            let path = self.path(item.get("path").unwrap_or(item), scene);
+            let (mode, owner) = (self.mode_at(item, 0o755, scene), self.owner_at(item, scene));
+            let Some(path) = path else { continue };
+            directories.push(DirectorySpec { path, mode, owner, origin: item.span.clone() });
+        }
+        directories
+    }
+
+    fn files(&mut self, node: &Node, scene: &Scene) -> Vec<FileSpec> {
+        let items = node.get("files").map(Node::items).unwrap_or_default();
+        items.iter().filter_map(|item| self.file(item, scene)).collect()
+    }
+
+    fn file(&mut self, item: &Node, scene: &Scene) -> Option<FileSpec> {
+        let path = self.path_at(item, "path", scene);
+        let given = ["template", "source", "content"].iter().find_map(|key| item.entry(key));
+        let content = match given.filter(|entry| !entry.value.is_null()) {
+            _ if is_word(item, "state", "absent") => None,
+            Some(entry) => Some(self.content(entry, scene)?),
+            None => {
+                let problem = Diagnostic::error("a file needs `content`, `template` or `source`").at(&item.span);
+                self.error(problem.help("or `state: absent`, to remove it"));
+                return None;
+            }
+        };
+        let default = if content.as_ref().is_some_and(Text::is_tainted) { 0o600 } else { 0o644 };
+        let (mode, owner) = (self.mode_at(item, default, scene), self.owner_at(item, scene));
+        if content.as_ref().is_some_and(Text::is_tainted) && mode & 0o077 != 0 {
+            let at = item.get("mode").map_or(&item.span, |node| &node.span);
+            let warning =
+                Diagnostic::warning(format!("this file holds a secret, and mode {mode:04o} shows it to others"));
+            self.warn(warning.at(at).help("\"0600\" keeps it to its owner, \"0640\" to owner and group"));
+        }
+        Some(FileSpec { path: path?, content, mode, owner, origin: item.span.clone() })
+    }
+
+    fn content(&mut self, entry: &Entry, scene: &Scene) -> Option<Text> {
+        if &*entry.key == "content" {
+            return self.text(&entry.value, scene);
+        }
+        let path = self.plain(&entry.value, Format::LocalPath, scene)?;
+        let (name, text) = match self.files.read(&entry.value.span, &path) {
+            Ok(file) => file,
+            Err(why) => {
+                self.error(Diagnostic::error(why).at(&entry.value.span));
+                return None;
+            }
+        };
+        if &*entry.key == "source" {
+            return Some(Text::plain(&*text));
+        }
+        match self.engine.render(&name, &text, &scene.values) {
+            Ok(text) => self.whole_secrets(text, &entry.value.span),
+            Err(problem) => {
+                let at = match (problem.line, &problem.within) {
+                    (Some(line), None) => Span { file: name, line, column: 1 },
+                    _ => entry.value.span.clone(),
+                };
+                self.template_problem(problem, &at, scene);
+                None
+            }
+        }
+    }
+
+    fn docker(&mut self, entry: &Entry, scene: &Scene) -> Option<DockerSpec> {
+        let node = &entry.value;
+        if is_word(node, "source", "none") {
+            return None;
+        }
+        let daemon_entry = node.entry("daemon");
+        let daemon = daemon_entry.and_then(|daemon| match self.json(&daemon.value, scene) {
+            serde_json::Value::Object(map) => Some(map),
+            _ => None,
+        });
+        Some(DockerSpec {
+            source: DockerSource::Distro,
+            daemon,
+            images: self.texts_at(node, "images", Format::Image, scene),
+            origin: entry.span.clone(),
+            daemon_origin: daemon_entry.map_or(&entry.span, |daemon| &daemon.span).clone(),
+        })
+    }
+
+    fn cleanup(&mut self, entry: &Entry, scene: &Scene) -> Option<CleanupSpec> {
+        let node = &entry.value;
+        let builds_dirs: Vec<RemotePath> = match node.get("builds_dirs") {
+            Some(given) => one_or_list(Some(given)).iter().filter_map(|dir| self.path(dir, scene)).collect(),
+            None => RemotePath::new("/builds").into_iter().collect(),
+        };
+        let pattern = self.plain_at(node, "job_dir_pattern", Format::DirPattern, scene);
+        let job_dir_pattern = pattern.unwrap_or_else(|| "gitlab-job-*".to_owned());
+        let builds_older_than = self.seconds_at(node, "builds_older_than", scene).unwrap_or(3600).div_ceil(60);
+        let schedule = self.plain_at(node, "schedule", Format::Cron, scene)?;
+        let healthcheck = node.get("healthcheck").and_then(|secret| self.secret(secret));
+        let (prune_volumes, prune_compose) = (flag(node, "prune_volumes", false), flag(node, "prune_compose", true));
+        let values = template::map([
+            ("builds_dirs", builds_dirs.iter().map(RemotePath::as_str).collect()),
+            ("job_dir_pattern", Value::from(job_dir_pattern.as_str())),
+            ("builds_older_than_minutes", Value::from(builds_older_than)),
+            ("prune_volumes", Value::from(prune_volumes)),
+            ("prune_compose", Value::from(prune_compose)),
+            ("healthcheck_file", Value::from(if healthcheck.is_some() { HEALTHCHECK_FILE } else { "" })),
+            ("lock_file", Value::from(CLEANUP_LOCK)),
+            ("log_tag", Value::from(CLEANUP_TAG)),
+            ("schedule", Value::from(schedule.as_str())),
+            ("script_path", Value::from(CLEANUP_SCRIPT)),
+            ("host", scene.values.get_attr("host").unwrap_or_default()),
+            ("vars", scene.values.get_attr("vars").unwrap_or_default()),
+        ]);
+        let inner = Scene { host: scene.host.clone(), values };
+        let script = self.built_in("cleanup.sh.j2", &entry.span, &inner);
+        let cron = self.built_in("cleanup.cron.j2", &entry.span, &inner);
+        for (path, text) in [(CLEANUP_SCRIPT, &script), (CLEANUP_CRON, &cron)] {
+            if text.as_ref().is_some_and(Text::is_tainted) {
+                let problem = Diagnostic::error(format!("{path} would hold a secret, and everyone can read it"));
+                self.error(problem.at(&entry.span).help("use `healthcheck` for the URL to ping"));
+            }
+        }
+        Some(CleanupSpec {
+            schedule,
+            builds_dirs,
+            job_dir_pattern,
+            builds_older_than,
+            prune_volumes,
+            prune_compose,
+            healthcheck,
+            script: script?,
+            cron: cron?,
+            origin: entry.span.clone(),
+        })
+    }
+
+    /// A built-in template, or the user's own of that name.
+    fn built_in(&mut self, name: &str, at: &Span, scene: &Scene) -> Option<Text> {
+        match self.engine.render_named(name, &scene.values) {
+            Ok(text) => self.whole_secrets(text, at),
+            Err(mut problem) => {
+                let line = problem.line.map(|line| format!(", line {line}")).unwrap_or_default();
+                problem.message = format!("{}, in templates/{name}{line}", problem.message);
+                self.template_problem(problem, at, scene);
+                None
+            }
+        }
+    }
+
+    fn firewall(&mut self, entry: &Entry, default_port: u16, scene: &Scene) -> Option<FirewallSpec> {
+        let node = &entry.value;
+        if let Some(given) = node.get("ssh_from").filter(|given| one_or_list(Some(given)).is_empty()) {
+            let problem = Diagnostic::error("nobody could reach sshd").at(&given.span);
+            self.error(
+                problem.help("networks such as [203.0.113.0/24]; [0.0.0.0/0, \"::/0\"] leaves sshd open to everyone"),
+            );
+        }
+        let mut allow = Vec::new();
+        for item in node.get("allow").map(Node::items).unwrap_or_default() {
+            let ports = self.plain_at(item, "port", Format::Ports, scene);
+            let from = self.nets_at(item, "from", scene);
+            let Some((from_port, to_port)) = ports.and_then(|text| format::ports(&text).ok()) else { continue };
+            let udp = is_word(item, "protocol", "udp");
+            allow.push(AllowSpec { from_port, to_port, udp, from, origin: item.span.clone() });
+        }
+        Some(FirewallSpec {
+            ssh_from: self.nets_at(node, "ssh_from", scene),
+            ssh_port: port(node, "ssh_port").unwrap_or(default_port),
+            allow,
+            origin: entry.span.clone(),
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Merged trees to the model: fills in defaults, renders templates for each host, and checks what only shows once layers
+//! are merged. Pure: files beside the inventory come through [`Files`].
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::merge;
+use super::model::{GitlabSpec, HostSpec, SecretKind, SecretSource};
+use super::node::{Node, Value};
+use super::{schema, validate};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::secret::SecretId;
+use crate::template::Engine;
+
+mod checks;
+mod gitlab;
+mod host;
+mod read;
+mod runner;
+
+/// Files that the inventory names, on the machine that rprov runs on.
+pub(super) trait Files {
+    /// The path as the file that names it means it: `~` and relative paths resolved.
+    fn resolve(&self, named_in: &Span, path: &str) -> PathBuf;
+    /// The file's text, and the name to show for it. The error says why it cannot be read.
+    fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String>;
+}
+
+/// What building made of the inventory.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    /// `gitlab:`
+    pub gitlab: Option<GitlabSpec>,
+    /// The hosts.
+    pub hosts: Vec<HostSpec>,
+    /// Names of groups.
+    pub groups: Vec<String>,
+    /// Where secrets are.
+    pub secrets: BTreeMap<SecretId, SecretSource>,
+    /// Risks.
+    pub warnings: Vec<Diagnostic>,
+    /// Errors.
+    pub problems: Vec<Diagnostic>,
+    /// Errors of templates: worth telling even if the inventory has errors of form.
+    pub template_problems: Vec<Diagnostic>,
+}
+
+/// Builds the model. `root` is the whole inventory, imports merged in.
+pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Built {
+    let mut build = Build::new(root, files, engine);
+    build.out.groups = build.groups.iter().map(|(name, _)| (*name).to_owned()).collect();
+    build.out.gitlab = root.get("gitlab").and_then(|node| build.gitlab(node));
+    let hosts = root.get("hosts").map(Node::entries).unwrap_or_default();
+    for entry in hosts {
+        if let Some(host) = build.host(entry) {
+            build.out.hosts.push(host);
+        }
+    }
+    if hosts.is_empty() {
+        build.warn(Diagnostic::warning("the inventory names no hosts").at(&root.span));
+    }
+    build.whole();
+    build.out
+}
+
+struct Build<'a> {
+    files: &'a dyn Files,
+    engine: &'a Engine,
+    defaults: Option<&'a Node>,
+    groups: Vec<(&'a str, &'a Node)>,
+    group_index: HashMap<&'a str, usize>,
+    specs: HashMap<&'a str, (&'a Span, &'a Node)>,
+    has_gitlab: bool,
+    out: Built,
+    /// What has been said: the same mistake in `defaults` shows on every host.
+    said: HashSet<(Option<Span>, String)>,
+}
+
+impl<'a> Build<'a> {
+    fn new(root: &'a Node, files: &'a dyn Files, engine: &'a Engine) -> Self {
+        let entries = |key: &str| root.get(key).map(Node::entries).unwrap_or_default();
+        let groups: Vec<(&str, &Node)> = entries("groups").iter().map(|e| (&*e.key, &e.value)).collect();
+        Self {
+            files,
+            engine,
+            defaults: root.get("defaults"),
+            group_index: groups.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect(),
+            groups,
+            specs: entries("runners").iter().map(|e| (&*e.key, (&e.span, &e.value))).collect(),
+            has_gitlab: root.get("gitlab").is_some(),
+            out: Built::default(),
+            said: HashSet::new(),
+        }
+    }
+
+    /// All layers of a host as one tree.
+    fn layers(&self, host: &Node) -> Node {
+        let groups = host.get("groups").map(Node::items).unwrap_or_default();
+        let layers = groups
+            .iter()
+            .filter_map(|name| name.text())
+            .filter_map(|name| self.group_index.get(&*name).map(|at| self.groups[*at].1));
+        let mut merged = Node::new(Value::Map(Vec::new()), host.span.clone());
+        for layer in self.defaults.into_iter().chain(layers).chain([host]).filter(|layer| !layer.is_null()) {
+            merged = merge::tables(&merged, layer, &schema::HOST);
+        }
+        merge::without_nulls(merged)
+    }
+
+    fn new_to_say(&mut self, diagnostic: &Diagnostic) -> bool {
+        self.said.insert((diagnostic.span.clone(), diagnostic.message.clone()))
+    }
+
+    fn warn(&mut self, warning: Diagnostic) {
+        if self.new_to_say(&warning) {
+            self.out.warnings.push(warning);
+        }
+    }
+
+    fn error(&mut self, problem: Diagnostic) {
+        if self.new_to_say(&problem) {
+            self.out.problems.push(problem);
+        }
+    }
+
+    fn template_error(&mut self, problem: Diagnostic) {
+        if self.new_to_say(&problem) {
+            self.out.template_problems.push(problem);
+        }
+    }
+
+    fn lacking(&mut self, node: &Node, table: &schema::Table, what: &str, at: &Span) {
+        let mut problems = Vec::new();
+        validate::missing(node, table, what, at, &mut problems);
+        problems.into_iter().for_each(|problem| self.error(problem));
+    }
+
+    /// The secret that a one-key map names, entered into the inventory's list.
+    fn secret(&mut self, node: &Node) -> Option<SecretId> {
+        let entry = validate::secret_entry(node)?;
+        let (id, kind) = match &*entry.key {
+            "env" => {
+                let name = entry.value.text()?.into_owned();
+                (format!("env:{name}"), SecretKind::Env(name))
+            }
+            "file" => {
+                let path = self.files.resolve(&entry.value.span, &entry.value.text()?);
+                (format!("file:{}", path.display()), SecretKind::File(path))
+            }
+            _ => {
+                let words: Vec<String> =
+                    entry.value.items().iter().filter_map(|word| word.text().map(|text| text.into_owned())).collect();
+                (format!("command:{}", command_line(&words)), SecretKind::Command(words))
+            }
+        };
+        let id = SecretId::new(id);
+        let source = SecretSource { kind, origin: node.span.clone() };
+        self.out.secrets.entry(id.clone()).or_insert(source);
+        Some(id)
+    }
+}
+
+/// A command as a user would type it; two different commands never look the same.
+fn command_line(words: &[String]) -> String {
+    let plain =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c));
+    let quoted = |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,228 @@
+//! Single values of a host out of its merged tree: rendered, checked again if a template made them, converted. Pure.
+//!
+//! What has the wrong form as written was reported by `validate`, so everything here answers it with `None`.
+
+use ipnet::IpNet;
+use serde_json::{Map, Value as Json};
+
+use super::Build;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::inventory::format::{self, Format};
+use crate::inventory::model::{ConfigEntry, ConfigTable, ConfigValue, Owner};
+use crate::inventory::node::{Node, Value};
+use crate::inventory::validate::{is_template, secret_entry, subject};
+use crate::name::RemotePath;
+use crate::template;
+use crate::text::{Segment, Text};
+
+/// Values for the templates of one host, or of one runner on it.
+pub(super) struct Scene {
+    pub host: String,
+    pub values: template::Value,
+}
+
+impl Build<'_> {
+    /// A text, rendered if it is a template.
+    pub(super) fn text(&mut self, node: &Node, scene: &Scene) -> Option<Text> {
+        if secret_entry(node).is_some() {
+            return self.secret(node).map(Text::secret);
+        }
+        let source = node.text()?;
+        if !is_template(&source) {
+            return Some(Text::plain(source));
+        }
+        match self.engine.render("this text", &source, &scene.values) {
+            Ok(text) => self.whole_secrets(text, &node.span),
+            Err(problem) => {
+                self.template_problem(problem, &node.span, scene);
+                None
+            }
+        }
+    }
+
+    pub(super) fn template_problem(&mut self, problem: template::Problem, at: &Span, scene: &Scene) {
+        let within = problem.within.map(|name| format!(", in {name}")).unwrap_or_default();
+        let message = format!("{}{within} (for host {})", problem.message, scene.host);
+        let diagnostic = Diagnostic::error(message).at(at);
+        self.template_error(match problem.help {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
+    }
+
+    /// A filter that changed a secret's marker made the name of a secret that nobody declared.
+    pub(super) fn whole_secrets(&mut self, text: Text, at: &Span) -> Option<Text> {
+        let known = text.segments().iter().all(|segment| match segment {
+            Segment::Plain(_) => true,
+            Segment::Secret(id) | Segment::Escaped(id) => self.out.secrets.contains_key(id),
+        });
+        if known {
+            return Some(text);
+        }
+        let message = "a filter changed a secret: secrets can be inserted, not transformed";
+        self.template_error(Diagnostic::error(message).at(at));
+        None
+    }
+
+    /// A text that may not hold secrets, in some form.
+    pub(super) fn plain(&mut self, node: &Node, form: Format, scene: &Scene) -> Option<String> {
+        let text = self.text(node, scene)?;
+        if text.is_tainted() {
+            let problem = Diagnostic::error("a secret cannot stand here").at(&node.span);
+            self.error(problem.help("secrets go into `files`, into config.toml, and into CI/CD variables"));
+            return None;
+        }
+        let text = text.redacted();
+        let Err(bad) = form.check(&text) else { return Some(text) };
+        if node.text().is_some_and(|source| is_template(&source)) {
+            let message = format!("{} {} (made by this template)", subject(form, &text), bad.message);
+            let problem = Diagnostic::error(message).at(&node.span);
+            self.template_error(match bad.help {
+                Some(help) => problem.help(help),
+                None => problem,
+            });
+        }
+        None
+    }
+
+    pub(super) fn plain_at(&mut self, map: &Node, key: &str, form: Format, scene: &Scene) -> Option<String> {
+        map.get(key).and_then(|node| self.plain(node, form, scene))
+    }
+
+    pub(super) fn path(&mut self, node: &Node, scene: &Scene) -> Option<RemotePath> {
+        self.plain(node, Format::HostPath, scene).and_then(|text| format::host_path(&text).ok())
+    }
+
+    pub(super) fn path_at(&mut self, map: &Node, key: &str, scene: &Scene) -> Option<RemotePath> {
+        map.get(key).and_then(|node| self.path(node, scene))
+    }
+
+    pub(super) fn mode_at(&mut self, map: &Node, default: u32, scene: &Scene) -> u32 {
+        let text = self.plain_at(map, "mode", Format::Mode, scene);
+        text.and_then(|text| format::mode(&text).ok()).unwrap_or(default)
+    }
+
+    pub(super) fn owner_at(&mut self, map: &Node, scene: &Scene) -> Owner {
+        let text = self.plain_at(map, "owner", Format::Owner, scene);
+        text.and_then(|text| format::owner(&text).ok()).unwrap_or_default()
+    }
+
+    pub(super) fn seconds_at(&mut self, map: &Node, key: &str, scene: &Scene) -> Option<u64> {
+        let text = self.plain_at(map, key, Format::Any, scene)?;
+        let node = map.get(key)?;
+        if is_template(&node.text()?) && format::duration(&text).is_err() {
+            // Says what is wrong with what the template made.
+            return self.plain(node, Format::Duration(0, u64::MAX), scene).and(None);
+        }
+        format::duration(&text).ok()
+    }
+
+    pub(super) fn texts_at(&mut self, map: &Node, key: &str, form: Format, scene: &Scene) -> Vec<(String, Span)> {
+        one_or_list(map.get(key))
+            .iter()
+            .filter_map(|node| self.plain(node, form, scene).map(|text| (text, node.span.clone())))
+            .collect()
+    }
+
+    pub(super) fn strings_at(&mut self, map: &Node, key: &str, form: Format, scene: &Scene) -> Vec<String> {
+        self.texts_at(map, key, form, scene).into_iter().map(|(text, _)| text).collect()
+    }
+
+    pub(super) fn nets_at(&mut self, map: &Node, key: &str, scene: &Scene) -> Vec<IpNet> {
+        let texts = self.strings_at(map, key, Format::Cidr, scene);
+        texts.iter().filter_map(|text| format::cidr(text).ok()).collect()
+    }
+
+    pub(super) fn json(&mut self, node: &Node, scene: &Scene) -> Json {
+        match &node.value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(number) => Json::from(*number),
+            Value::Float(number) => Json::from(*number),
+            Value::String(_) => self.plain(node, Format::Any, scene).map_or(Json::Null, Json::String),
+            Value::List(items) => Json::Array(items.iter().map(|item| self.json(item, scene)).collect()),
+            Value::Map(entries) => {
+                let map: Map<String, Json> =
+                    entries.iter().map(|entry| (entry.key.to_string(), self.json(&entry.value, scene))).collect();
+                Json::Object(map)
+            }
+        }
+    }
+
+    pub(super) fn config_table(&mut self, node: &Node, scene: &Scene) -> ConfigTable {
+        let mut table = ConfigTable::new();
+        for entry in node.entries() {
+            if let Some(value) = self.config_value(&entry.value, scene) {
+                let origin = entry.span.clone();
+                table.push((entry.key.to_string(), ConfigEntry { value, origin }));
+            }
+        }
+        table
+    }
+
+    fn config_value(&mut self, node: &Node, scene: &Scene) -> Option<ConfigValue> {
+        Some(match &node.value {
+            Value::Null => return None,
+            Value::Bool(value) => ConfigValue::Boolean(*value),
+            Value::Int(number) => ConfigValue::Integer(*number),
+            Value::Float(number) => ConfigValue::Float(*number),
+            Value::String(_) => ConfigValue::String(self.text(node, scene)?),
+            Value::List(items) => {
+                ConfigValue::Array(items.iter().filter_map(|item| self.config_value(item, scene)).collect())
+            }
+            Value::Map(_) if secret_entry(node).is_some() => ConfigValue::String(self.text(node, scene)?),
+            Value::Map(_) => ConfigValue::Table(self.config_table(node, scene)),
+        })
+    }
+
+    /// A value of `vars` for templates.
+    pub(super) fn template_value(&mut self, node: &Node, scene: &Scene) -> template::Value {
+        match &node.value {
+            Value::Null => template::Value::from(()),
+            Value::Bool(value) => template::Value::from(*value),
+            Value::Int(number) => template::Value::from(*number),
+            Value::Float(number) => template::Value::from(*number),
+            Value::String(_) => match self.text(node, scene) {
+                Some(text) if !text.is_tainted() => template::Value::from(text.redacted()),
+                _ => template::Value::from(""),
+            },
+            Value::Map(_) if secret_entry(node).is_some() => {
+                self.secret(node).map_or_else(|| template::Value::from(""), |id| template::secret(&id))
+            }
+            Value::List(items) => items.iter().map(|item| self.template_value(item, scene)).collect(),
+            Value::Map(entries) => {
+                template::map(entries.iter().map(|entry| (&*entry.key, self.template_value(&entry.value, scene))))
+            }
+        }
+    }
+}
+
+/// The items of a list, or the one value that stands for a list of one.
+pub(super) fn one_or_list(node: Option<&Node>) -> &[Node] {
+    match node {
+        None => &[],
+        Some(Node { value: Value::List(items), .. }) => items,
+        Some(node) => std::slice::from_ref(node),
+    }
+}
+
+/// `true` or `false` of a key.
+pub(super) fn flag(map: &Node, key: &str, default: bool) -> bool {
+    match map.get(key).map(|node| &node.value) {
+        Some(Value::Bool(value)) => *value,
+        _ => default,
+    }
+}
+
+/// Whether a key holds this word.
+pub(super) fn is_word(map: &Node, key: &str, word: &str) -> bool {
+    map.get(key).and_then(Node::text).is_some_and(|text| text == word)
+}
+
+/// A port number of a key.
+pub(super) fn port(map: &Node, key: &str) -> Option<u16> {
+    match map.get(key)?.value {
+        Value::Int(number) => u16::try_from(number).ok(),
+        _ => None,
+    }
+}

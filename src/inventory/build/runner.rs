@@ -1,0 +1,152 @@
+//! The gitlab-runner process of a host and its runners. Pure.
+
+use std::collections::BTreeMap;
+
+use super::Build;
+use super::gitlab::scope;
+use super::read::{Scene, flag, is_word};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::inventory::format::Format;
+use crate::inventory::merge;
+use crate::inventory::model::{ConfigTable, ContainerSpec, ManagerSpec, RunnerSpec, Unmanaged};
+use crate::inventory::node::{Entry, Node, Value};
+use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
+use crate::template;
+
+impl Build<'_> {
+    pub(super) fn manager(&mut self, entry: &Entry, scene: &Scene) -> Option<ManagerSpec> {
+        let node = &entry.value;
+        let config = self.config_of(node, scene);
+        let container = node.entry("container").and_then(|entry| self.container(entry, scene))?;
+        Some(ManagerSpec {
+            container,
+            config,
+            unmanaged_runners: if is_word(node, "unmanaged_runners", "remove") {
+                Unmanaged::Remove
+            } else {
+                Unmanaged::Keep
+            },
+            origin: entry.span.clone(),
+            config_origin: node.entry("config").map_or(&entry.span, |config| &config.span).clone(),
+        })
+    }
+
+    /// `config` with `unchecked_config` on top.
+    fn config_of(&mut self, node: &Node, scene: &Scene) -> ConfigTable {
+        let empty = Node::new(Value::Map(Vec::new()), node.span.clone());
+        let checked = node.get("config").unwrap_or(&empty);
+        match node.get("unchecked_config") {
+            Some(unchecked) => self.config_table(&merge::free(checked, unchecked), scene),
+            None => self.config_table(checked, scene),
+        }
+    }
+
+    fn container(&mut self, entry: &Entry, scene: &Scene) -> Option<ContainerSpec> {
+        let node = &entry.value;
+        let word = |build: &mut Self, key: &str, form: Format, default: &str| {
+            build.plain_at(node, key, form, scene).unwrap_or_else(|| default.to_owned())
+        };
+        let (name, network) = (
+            word(self, "name", Format::DockerName, "gitlab-runner"),
+            word(self, "network", Format::DockerName, "bridge"),
+        );
+        let restart = word(self, "restart", Format::Restart, "always");
+        let image = self.plain_at(node, "image", Format::Image, scene);
+        let config_dir = self.path_at(node, "config_dir", scene);
+        let (env, labels) = (self.text_map(node, "env", scene), self.text_map(node, "labels", scene));
+        Some(ContainerSpec {
+            name,
+            mounts: self.strings_at(node, "mounts", Format::Mount, scene),
+            env,
+            labels,
+            network,
+            ports: self.strings_at(node, "ports", Format::Publish, scene),
+            extra_hosts: self.strings_at(node, "extra_hosts", Format::ExtraHost, scene),
+            restart,
+            stop_timeout: self.seconds_at(node, "stop_timeout", scene).unwrap_or(7200),
+            origin: entry.span.clone(),
+            image_origin: node.get("image").map_or(&entry.span, |image| &image.span).clone(),
+            image: image?,
+            config_dir: config_dir?,
+        })
+    }
+
+    fn text_map(&mut self, map: &Node, key: &str, scene: &Scene) -> BTreeMap<String, String> {
+        let entries = map.get(key).map(Node::entries).unwrap_or_default();
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry.key.to_string(), self.plain(&entry.value, Format::Any, scene)?)))
+            .collect()
+    }
+
+    pub(super) fn runners(&mut self, node: &Node, scene: &Scene) -> Vec<RunnerSpec> {
+        let items = node.get("runners").map(Node::items).unwrap_or_default();
+        items.iter().filter_map(|item| self.runner(item, scene)).collect()
+    }
+
+    /// One entry of a host's `runners`: a name, or a name with the host's own values.
+    fn runner(&mut self, item: &Node, scene: &Scene) -> Option<RunnerSpec> {
+        let (name, own) = match item.only() {
+            Some(entry) => (entry.key.to_string(), Some(&entry.value)),
+            None => (item.text()?.into_owned(), None),
+        };
+        let (spec_span, spec) = *self.specs.get(&*name)?;
+        let merged = match own.filter(|own| !own.is_null()) {
+            Some(own) => merge::tables(spec, own, &schema::RUNNER),
+            None => spec.clone(),
+        };
+        let node = merge::without_nulls(merged);
+        self.lacking(&node, &schema::RUNNER, &format!("the runner spec `{name}`"), spec_span);
+        let at = |key: &str| node.get(key).map_or(spec_span, |node| &node.span).clone();
+        if !self.has_gitlab {
+            let problem = Diagnostic::error("a runner needs `gitlab`, and the inventory has none").at(&item.span);
+            self.error(problem.help("add `gitlab: { url: …, api_token: { env: … } }` at the top of the file"));
+        }
+
+        let runner = template::map([("name", template::Value::from(name.as_str()))]);
+        let values = |key: &str| scene.values.get_attr(key).unwrap_or_default();
+        let inner = Scene {
+            host: scene.host.clone(),
+            values: template::map([("host", values("host")), ("vars", values("vars")), ("runner", runner)]),
+        };
+        let tags = self.strings_at(&node, "tags", Format::Tag, &inner);
+        let run_untagged = flag(&node, "run_untagged", tags.is_empty());
+        let absent = is_word(&node, "state", "absent");
+        if !run_untagged && tags.is_empty() && !absent {
+            let problem =
+                Diagnostic::error(format!("the runner spec `{name}` could never take a job")).at(&at("run_untagged"));
+            self.error(problem.help("give it `tags`, or `run_untagged: true`"));
+        }
+        let config = self.config_of(&node, &inner);
+        if !absent && !config.iter().any(|(key, _)| key == "executor") {
+            let problem =
+                Diagnostic::error(format!("the runner spec `{name}` needs `config.executor`")).at(&at("config"));
+            self.error(problem.help("such as `executor: docker`"));
+        }
+        let description = match node.get("description") {
+            Some(text) => self.plain(text, Format::Line(MAX_DESCRIPTION), &inner)?,
+            None => format!("{} {name}", scene.host),
+        };
+        let note = self.plain_at(&node, "note", Format::Block(MAX_NOTE), &inner).unwrap_or_default();
+        Some(RunnerSpec {
+            scope: scope(node.get("scope")?)?,
+            description,
+            tags,
+            run_untagged,
+            protected: flag(&node, "protected", false),
+            locked: flag(&node, "locked", false),
+            paused: flag(&node, "paused", false),
+            maximum_timeout: self.seconds_at(&node, "maximum_timeout", &inner),
+            note,
+            config,
+            absent,
+            origin: spec_span.clone(),
+            origins: origins(&node),
+            name,
+        })
+    }
+}
+
+fn origins(node: &Node) -> BTreeMap<String, Span> {
+    node.entries().iter().map(|entry| (entry.key.to_string(), entry.span.clone())).collect()
+}

@@ -1,0 +1,68 @@
+//! Takes secrets that were written into the inventory out of the text that messages quote. Pure.
+
+use std::sync::Arc;
+
+use crate::diagnostic::{Sources, Span};
+
+/// The sources with every value at `hidden`, and everything that looks like a token of GitLab's, replaced.
+pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
+    let mut clean = Sources::default();
+    for (file, text) in sources.0 {
+        let hidden: Vec<&Span> = hidden.iter().filter(|span| span.file == file).collect();
+        let text = if hidden.is_empty() && !text.contains("gl") { text } else { concealed(&text, &hidden) };
+        clean.0.insert(file, text);
+    }
+    clean
+}
+
+fn concealed(text: &str, hidden: &[&Span]) -> Arc<str> {
+    let mut out = String::with_capacity(text.len());
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let column = hidden.iter().filter(|span| span.line == index + 1).map(|span| span.column).min();
+        match column {
+            Some(column) => {
+                out.extend(line.chars().take(column - 1));
+                out.push_str("(hidden)");
+                out.push_str(if line.ends_with('\n') { "\n" } else { "" });
+            }
+            None => out.push_str(&without_tokens(line)),
+        }
+    }
+    out.into()
+}
+
+/// GitLab's tokens have a prefix such as `glpat-` or `glrt-` and at least 16 more characters.
+fn without_tokens(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("gl") {
+        let (before, from) = rest.split_at(at);
+        let word = from.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(from.len());
+        let prefix = from[..word].find('-').unwrap_or(0);
+        out.push_str(before);
+        if (3..=8).contains(&prefix) && from[..prefix].bytes().all(|b| b.is_ascii_lowercase()) && word >= prefix + 17 {
+            out.push_str("(hidden)");
+        } else {
+            out.push_str(&from[..word]);
+        }
+        rest = &from[word..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conceals_values_and_tokens() {
+        let file: Arc<str> = "a.yml".into();
+        let mut sources = Sources::default();
+        let text = "api_token: secret # x\nx: glpat-0123456789abcdefXY, gitlab-runner-helper-images\n";
+        sources.0.insert(file.clone(), text.into());
+        let clean = tokens(sources, &[Span { file, line: 1, column: 12 }]);
+        assert_eq!(clean.line("a.yml", 1), Some("api_token: (hidden)"));
+        assert_eq!(clean.line("a.yml", 2), Some("x: (hidden), gitlab-runner-helper-images"));
+    }
+}

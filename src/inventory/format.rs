@@ -1,0 +1,473 @@
+//! The forms that single texts of the inventory must have, and their values. Pure.
+//!
+//! Each is used twice: on the text as written, and again on what a template made of it.
+
+use std::net::IpAddr;
+use std::str::FromStr as _;
+
+use ipnet::IpNet;
+
+use super::model::Owner;
+use crate::name::RemotePath;
+
+mod cron;
+
+/// The form of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Any text.
+    Any,
+    /// One line of at most so many characters.
+    Line(usize),
+    /// Text of at most so many characters.
+    Block(usize),
+    /// Name of a group or runner spec.
+    Name,
+    /// Name of a host in the inventory.
+    HostName,
+    /// Host name or IP address to connect to.
+    Address,
+    /// User name on a host.
+    User,
+    /// `user` or `user:group`.
+    Owner,
+    /// Octal permission bits, such as `0644`.
+    Mode,
+    /// Absolute path on a host.
+    HostPath,
+    /// Path on the machine that rprov runs on.
+    LocalPath,
+    /// Length of time with a unit, in seconds between two bounds.
+    Duration(u64, u64),
+    /// Five-field cron expression.
+    Cron,
+    /// IP address or CIDR network.
+    Cidr,
+    /// Port or range of ports.
+    Ports,
+    /// Container image reference.
+    Image,
+    /// Base URL of a GitLab.
+    GitlabUrl,
+    /// Container restart policy.
+    Restart,
+    /// Mount as `docker run -v` takes it.
+    Mount,
+    /// Published port as `docker run -p` takes it.
+    Publish,
+    /// `host:address`.
+    ExtraHost,
+    /// Name of a package.
+    Package,
+    /// Version of a package.
+    PackageVersion,
+    /// GitLab runner tag.
+    Tag,
+    /// Key of a CI/CD variable.
+    VariableKey,
+    /// Name of an environment variable.
+    EnvName,
+    /// Full path of a group or project.
+    FullPath,
+    /// Shell pattern of a directory name.
+    DirPattern,
+    /// Name of a container or Docker network.
+    DockerName,
+    /// Key of a container label.
+    LabelKey,
+}
+
+/// Why a text does not have a form: the message continues "`TEXT` …" and the help says what would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: Option<String>,
+}
+
+fn bad<T>(message: impl Into<String>, help: &str) -> Result<T, Bad> {
+    Err(Bad { message: message.into(), help: (!help.is_empty()).then(|| help.to_owned()) })
+}
+
+impl Format {
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// When the text does not have this form.
+    pub fn check(self, text: &str) -> Result<(), Bad> {
+        match self {
+            Self::Any => Ok(()),
+            Self::Line(max) if text.contains(['\n', '\r', '\0']) => {
+                bad("holds a line break", &format!("one line of at most {max} characters"))
+            }
+            Self::Line(max) | Self::Block(max) => longest(text, max),
+            Self::Name => name(text),
+            Self::HostName | Self::Address => host_name(text),
+            Self::User => user(text),
+            Self::Owner => owner(text).map(drop),
+            Self::Mode => mode(text).map(drop),
+            Self::HostPath => host_path(text).map(drop),
+            Self::LocalPath if text.is_empty() || text.contains('\0') => bad("is not a path", ""),
+            Self::LocalPath => Ok(()),
+            Self::Duration(min, max) => {
+                let seconds = duration(text)?;
+                if seconds < min || seconds > max {
+                    let (least, most) = (show_duration(min), show_duration(max));
+                    return bad("is out of range", &format!("a length of time between {least} and {most}"));
+                }
+                Ok(())
+            }
+            Self::Cron => cron::check(text),
+            Self::Cidr => cidr(text).map(drop),
+            Self::Ports => ports(text).map(drop),
+            Self::Image => image(text),
+            Self::GitlabUrl => gitlab_url(text),
+            Self::Restart => restart(text),
+            Self::Mount => mount(text),
+            Self::Publish => publish(text),
+            Self::ExtraHost => extra_host(text),
+            Self::Package => package(text),
+            Self::PackageVersion => all(text, "+.~:-^_", "is not a package version", "such as 17.9.0-1"),
+            Self::Tag => tag(text),
+            Self::VariableKey if text.len() > 255 => bad("is longer than 255 characters", ""),
+            Self::VariableKey => all(text, "_", "is not a variable key", "letters, digits and `_`"),
+            Self::EnvName if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                bad("is not the name of an environment variable", "it may not begin with a digit")
+            }
+            Self::EnvName => all(text, "_", "is not the name of an environment variable", "letters, digits and `_`"),
+            Self::FullPath => full_path(text),
+            Self::DirPattern => dir_pattern(text),
+            Self::DockerName if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
+                bad("is not a name that Docker takes", "it begins with a letter or a digit")
+            }
+            Self::DockerName => {
+                all(text, "_.-:", "is not a name that Docker takes", "letters, digits, `_`, `.` and `-`")
+            }
+            Self::LabelKey => all(text, "_.-/", "is not a label key", "letters, digits, `_`, `.`, `-` and `/`"),
+        }
+    }
+}
+
+/// Only ASCII letters, digits and some more characters, and not empty.
+fn all(text: &str, more: &str, message: &str, help: &str) -> Result<(), Bad> {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c)) {
+        return Ok(());
+    }
+    bad(message, help)
+}
+
+fn longest(text: &str, max: usize) -> Result<(), Bad> {
+    let length = text.chars().count();
+    if length <= max {
+        return Ok(());
+    }
+    bad(format!("is {length} characters long"), &format!("at most {max} characters"))
+}
+
+fn name(text: &str) -> Result<(), Bad> {
+    let help = "letters, digits, `.`, `_` and `-`, beginning with a letter or a digit, at most 100 characters";
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || text.len() > 100 {
+        return bad("is not a usable name", help);
+    }
+    all(text, "._-", "is not a usable name", help)
+}
+
+fn host_name(text: &str) -> Result<(), Bad> {
+    if let Some((user, host)) = text.split_once('@') {
+        return bad(
+            "holds a user name",
+            &format!("name the host `{host}` and write `ssh: {{ user: {user} }}` under it"),
+        );
+    }
+    if text.starts_with('-') {
+        return bad("is not a host name", "it may not begin with `-`");
+    }
+    if text.contains("://") || text.contains('/') {
+        return bad("is not a host name", "the name or the address alone, without `ssh://` and without a path");
+    }
+    if text.is_empty() || text.len() > 253 {
+        return bad("is not a host name", "between 1 and 253 characters");
+    }
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'`$;&|<>(){}\\,*?!#".contains(c);
+    if text.contains(odd) {
+        return bad("is not a host name", "letters, digits, `.`, `-`, `_` and `:`");
+    }
+    Ok(())
+}
+
+fn user(text: &str) -> Result<(), Bad> {
+    if text.starts_with('-') || text.len() > 64 {
+        return bad("is not a user name", "");
+    }
+    all(text, "._-$@\\+", "is not a user name", "")
+}
+
+/// `user` or `user:group`; the group is the user's name by default.
+pub(super) fn owner(text: &str) -> Result<Owner, Bad> {
+    let (user_name, group) = text.split_once(':').unwrap_or((text, text));
+    for part in [user_name, group] {
+        if user(part).is_err() {
+            return bad("is not an owner", "`user` or `user:group`, such as root:docker");
+        }
+    }
+    Ok(Owner { user: user_name.to_owned(), group: group.to_owned() })
+}
+
+/// Permission bits.
+pub(super) fn mode(text: &str) -> Result<u32, Bad> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(bits) if bits <= 0o7777 && (3..=5).contains(&digits.len()) => Ok(bits),
+        _ => bad("is not a file mode", "three or four octal digits in quotes, such as \"0644\""),
+    }
+}
+
+/// An absolute path on a host.
+pub(super) fn host_path(text: &str) -> Result<RemotePath, Bad> {
+    if text.contains(char::is_control) {
+        return bad("holds control characters", "");
+    }
+    RemotePath::new(text).or_else(|error| bad(format!("is not usable: {error}"), ""))
+}
+
+/// Seconds of `90m`, `1h30m`, `2d`.
+pub(super) fn duration(text: &str) -> Result<u64, Bad> {
+    let help = "a number with a unit: 90s, 10m, 2h, 1h30m, 7d";
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return bad("has no unit", &format!("{text}s for seconds, or another unit: 10m, 2h, 1h30m, 7d"));
+    }
+    let (mut total, mut number, mut last) = (0u64, String::new(), u64::MAX);
+    for c in text.chars() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let unit = match c {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86400,
+            'w' => 604_800,
+            _ => return bad("is not a length of time", help),
+        };
+        // Units descend, so that `5m2h` is caught as the slip it is.
+        let Some(value) = number.parse::<u64>().ok().filter(|_| unit < last).and_then(|n| n.checked_mul(unit)) else {
+            return bad("is not a length of time", help);
+        };
+        let Some(sum) = total.checked_add(value) else { return bad("is out of range", help) };
+        (total, last) = (sum, unit);
+        number.clear();
+    }
+    if number.is_empty() && last != u64::MAX { Ok(total) } else { bad("is not a length of time", help) }
+}
+
+/// Seconds as a user would write them.
+pub(super) fn show_duration(seconds: u64) -> String {
+    match seconds {
+        0 => "0s".to_owned(),
+        s if s % 86400 == 0 => format!("{}d", s / 86400),
+        s if s % 3600 == 0 => format!("{}h", s / 3600),
+        s if s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
+/// A network; an address alone is a network of one.
+pub(super) fn cidr(text: &str) -> Result<IpNet, Bad> {
+    if let Ok(address) = IpAddr::from_str(text) {
+        return Ok(IpNet::from(address));
+    }
+    let Ok(net) = IpNet::from_str(text) else {
+        return bad("is not a network", "an address such as 203.0.113.7, or a network such as 203.0.113.0/24");
+    };
+    if net.addr() != net.network() {
+        let (whole, one) = (net.trunc(), net.addr());
+        return bad(
+            "has address bits beyond its prefix",
+            &format!("{whole} for the network, {one} for the one address"),
+        );
+    }
+    Ok(net)
+}
+
+/// First and last port.
+pub(super) fn ports(text: &str) -> Result<(u16, u16), Bad> {
+    let help = "a port between 1 and 65535, or a range such as 8000-8010";
+    let one =
+        |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0 && text.bytes().all(|b| b.is_ascii_digit()));
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    match (one(first), one(last)) {
+        (Some(first), Some(last)) if first <= last => Ok((first, last)),
+        (Some(first), Some(last)) => bad("runs backwards", &format!("{last}-{first}")),
+        _ => bad("is not a port", help),
+    }
+}
+
+fn image(text: &str) -> Result<(), Bad> {
+    let help = "such as gitlab/gitlab-runner:v17.9.0 or registry.example.com:5000/team/image@sha256:…";
+    let no = || bad("is not an image reference", help);
+    if text.contains("://") {
+        return bad(
+            "is not an image reference",
+            "without `https://`: an image reference begins with the registry's name",
+        );
+    }
+    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
+    if let Some(digest) = digest {
+        let hex = digest.strip_prefix("sha256:").unwrap_or_default();
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return bad("is not an image reference", "a digest is `@sha256:` and 64 hexadecimal digits");
+        }
+    }
+    // A colon after the last slash begins the tag; one before it belongs to the registry's port.
+    let after_slash = rest.rfind('/').map_or(0, |at| at + 1);
+    let (path, tag) = match rest[after_slash..].find(':') {
+        Some(at) => (&rest[..after_slash + at], Some(&rest[after_slash + at + 1..])),
+        None => (rest, None),
+    };
+    if let Some(tag) = tag {
+        let fine = !tag.starts_with(['.', '-']) && tag.len() <= 128 && all(tag, "_.-", "", "").is_ok();
+        if !fine {
+            return bad("is not an image reference", "the tag after `:` takes letters, digits, `_`, `.` and `-`");
+        }
+    }
+    let mut parts = path.split('/').peekable();
+    let mut first = true;
+    while let Some(part) = parts.next() {
+        let registry = first && parts.peek().is_some() && (part.contains(['.', ':']) || part == "localhost");
+        first = false;
+        if registry {
+            let (host, port) = part.split_once(':').unwrap_or((part, "443"));
+            if all(host, ".-", "", "").is_err() || ports(port).is_err() {
+                return no();
+            }
+        } else if part.chars().any(|c| c.is_ascii_uppercase()) {
+            return bad("is not an image reference", "image names are lower case");
+        } else if all(part, "._-", "", "").is_err() || part.starts_with(['.', '_', '-']) {
+            return no();
+        }
+    }
+    Ok(())
+}
+
+fn gitlab_url(text: &str) -> Result<(), Bad> {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return bad("is not a GitLab URL", "it begins with https://, such as https://gitlab.example.com");
+    };
+    if let Some(at) = text.find("/api/v") {
+        return bad("is the API's URL", &format!("the base URL alone: {}", &text[..at]));
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    if authority.contains('@') {
+        return bad("holds a user name or token", "the URL alone; the token belongs to `api_token`");
+    }
+    if rest.contains(['?', '#']) {
+        return bad("is not a base URL", "without `?` and `#`");
+    }
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'`<>{}\\^|".contains(c);
+    let port = authority.rsplit_once(':').filter(|(host, _)| !host.starts_with('[') || host.ends_with(']'));
+    let bad_port = port.is_some_and(|(_, port)| ports(port).is_err() || port.contains('-'));
+    if authority.is_empty() || authority.starts_with([':', '-', '.']) || rest.contains(odd) || bad_port {
+        return bad("is not a GitLab URL", "such as https://gitlab.example.com");
+    }
+    Ok(())
+}
+
+fn restart(text: &str) -> Result<(), Bad> {
+    let tries = text.strip_prefix("on-failure:");
+    if matches!(text, "no" | "always" | "unless-stopped" | "on-failure")
+        || tries.is_some_and(|n| n.parse::<u32>().is_ok_and(|n| n > 0))
+    {
+        return Ok(());
+    }
+    bad("is not a restart policy", "always, unless-stopped, on-failure, on-failure:5 or \"no\"")
+}
+
+fn mount(text: &str) -> Result<(), Bad> {
+    let help = "SOURCE:TARGET or SOURCE:TARGET:ro, such as /cache:/cache";
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target) = match parts[..] {
+        [source, target] | [source, target, _] => (source, target),
+        _ => return bad("is not a mount", help),
+    };
+    if text.contains(char::is_control) || source.is_empty() || !target.starts_with('/') {
+        return bad("is not a mount", help);
+    }
+    if source.starts_with('/') {
+        host_path(source).map(drop)?;
+    } else if Format::DockerName.check(source).is_err() {
+        return bad("is not a mount", "the source is an absolute path or the name of a volume");
+    }
+    if let Some(options) = parts.get(2) {
+        let known = ["ro", "rw", "z", "Z", "cached", "delegated", "consistent", "nocopy", "volume-nocopy"];
+        let spread = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
+        if !options.split(',').all(|option| known.contains(&option) || spread.contains(&option)) {
+            return bad("has an unknown mount option", "ro, rw, z, Z, or one of the propagation modes");
+        }
+    }
+    host_path(target).map(drop)
+}
+
+fn publish(text: &str) -> Result<(), Bad> {
+    let help = "PORT:PORT or ADDRESS:PORT:PORT, such as 127.0.0.1:9252:9252";
+    let (rest, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let fine = matches!(protocol, "tcp" | "udp") && {
+        let (rest, inner) = rest.rsplit_once(':').unwrap_or(("", rest));
+        let (address, outer) = rest.rsplit_once(':').unwrap_or(("", rest));
+        let address = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+        ports(inner).is_ok()
+            && (outer.is_empty() || ports(outer).is_ok())
+            && (address.is_empty() || IpAddr::from_str(address).is_ok())
+    };
+    if fine { Ok(()) } else { bad("is not a published port", help) }
+}
+
+fn extra_host(text: &str) -> Result<(), Bad> {
+    let (host, address) = text.split_once(':').unwrap_or((text, ""));
+    let address = address.strip_prefix('[').and_then(|a| a.strip_suffix(']')).unwrap_or(address);
+    if host_name(host).is_ok() && (address == "host-gateway" || IpAddr::from_str(address).is_ok()) {
+        return Ok(());
+    }
+    bad("is not a host entry", "NAME:ADDRESS, such as gitlab.example.com:10.0.0.5")
+}
+
+fn package(text: &str) -> Result<(), Bad> {
+    if let Some((name, version)) = text.split_once('=') {
+        return bad("holds a version", &format!("{{ name: {name}, version: \"{version}\" }}"));
+    }
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || text.len() > 200 {
+        return bad("is not a package name", "");
+    }
+    all(text, "+._-:", "is not a package name", "")
+}
+
+fn tag(text: &str) -> Result<(), Bad> {
+    if text.contains(',') {
+        return bad("holds a comma", "GitLab separates tags by commas: make it two tags");
+    }
+    if text.trim() != text || text.is_empty() || text.contains(char::is_control) {
+        return bad("is not a tag", "without blanks at its ends, and not empty");
+    }
+    longest(text, 255)
+}
+
+fn full_path(text: &str) -> Result<(), Bad> {
+    if text.contains("://") {
+        return bad("is a URL", "the path alone, such as acme/platform");
+    }
+    if text.split('/').any(|part| part.is_empty() || part.starts_with('-')) {
+        return bad("is not the path of a group or project", "such as acme/platform, without a slash at its ends");
+    }
+    all(text, "._-/", "is not the path of a group or project", "such as acme/platform")
+}
+
+fn dir_pattern(text: &str) -> Result<(), Bad> {
+    if !text.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return bad("names every directory", "begin it with what only job directories have, such as gitlab-job-*");
+    }
+    if text.starts_with(['.', '-']) {
+        return bad("is not a usable pattern", "it may not begin with `.` or `-`");
+    }
+    all(text, "._-*?[]", "is not a usable pattern", "letters, digits, `.`, `_`, `-` and the wildcards `*`, `?`, `[…]`")
+}

@@ -1,0 +1,106 @@
+//! Cron expressions as the cron of Debian reads them in /etc/cron.d. Pure.
+
+use super::{Bad, bad};
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+/// The longest each month can be.
+const LENGTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+struct Field {
+    name: &'static str,
+    min: u32,
+    max: u32,
+    names: &'static [&'static str],
+}
+
+const FIELDS: [Field; 5] = [
+    Field { name: "minute", min: 0, max: 59, names: &[] },
+    Field { name: "hour", min: 0, max: 23, names: &[] },
+    Field { name: "day of the month", min: 1, max: 31, names: &[] },
+    Field { name: "month", min: 1, max: 12, names: &MONTHS },
+    Field { name: "day of the week", min: 0, max: 7, names: &DAYS },
+];
+
+/// Checks the five fields and that the expression ever comes due.
+pub(super) fn check(text: &str) -> Result<(), Bad> {
+    let parts: Vec<&str> = text.split([' ', '\t']).filter(|part| !part.is_empty()).collect();
+    if text.starts_with('@') {
+        return bad("is not a cron expression of five fields", "write @daily as \"0 0 * * *\"");
+    }
+    if parts.len() != 5 || text.contains(['\n', '\r']) {
+        let help = "minute, hour, day of the month, month, day of the week, such as \"0 4 * * *\"";
+        return bad(format!("has {} fields instead of five", parts.len()), help);
+    }
+    let mut days = 0;
+    let mut months = 0;
+    for (index, (part, field)) in parts.iter().zip(&FIELDS).enumerate() {
+        let set = field.parse(part)?;
+        match index {
+            2 => days = set,
+            3 => months = set,
+            _ => {}
+        }
+    }
+    // With both day fields restricted either suffices; with only the day of the month, some month must have it.
+    let comes_due = parts[4] != "*"
+        || LENGTHS
+            .iter()
+            .zip(1..)
+            .any(|(length, month)| months & (1u64 << month) != 0 && (1..=*length).any(|day| days & (1u64 << day) != 0));
+    if comes_due { Ok(()) } else { bad("never comes due", "no month in it has that day") }
+}
+
+impl Field {
+    /// The values as bits.
+    fn parse(&self, text: &str) -> Result<u64, Bad> {
+        let mut set = 0;
+        for item in text.split(',') {
+            let (range, step) = match item.split_once('/') {
+                Some((range, step)) => (range, Some(step)),
+                None => (item, None),
+            };
+            let (first, last) = match range.split_once('-') {
+                _ if range == "*" => (self.min, self.max),
+                Some((first, last)) => (self.value(first)?, self.value(last)?),
+                None if step.is_some() => {
+                    return self.no(format!("`{item}` gives a step to a single value"));
+                }
+                None => (self.value(range)?, self.value(range)?),
+            };
+            if first > last {
+                return self.no(format!("`{range}` runs backwards"));
+            }
+            let step = match step.map(str::parse::<u32>) {
+                None => 1,
+                Some(Ok(step)) if step >= 1 && step <= self.max - self.min => step,
+                Some(_) => return self.no(format!("the step of `{item}` is out of range")),
+            };
+            let mut value = first;
+            while value <= last {
+                set |= 1u64 << value;
+                value += step;
+            }
+        }
+        Ok(set)
+    }
+
+    fn value(&self, text: &str) -> Result<u32, Bad> {
+        let lower = text.to_ascii_lowercase();
+        if let Some(at) = self.names.iter().position(|name| *name == lower) {
+            return Ok(u32::try_from(at).unwrap_or(0) + self.min);
+        }
+        match text.parse::<u32>() {
+            Ok(value) if (self.min..=self.max).contains(&value) && text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(value)
+            }
+            Ok(value) => self.no(format!("{value} is out of range")),
+            Err(_) => self.no(format!("`{text}` is not a value")),
+        }
+    }
+
+    fn no<T>(&self, why: String) -> Result<T, Bad> {
+        let help = format!("the {} is {} to {}, `*`, or a list, range or step of these", self.name, self.min, self.max);
+        bad(format!("is not a cron expression: {why} in the {}", self.name), &help)
+    }
+}

@@ -1,0 +1,324 @@
+//! Reads the inventory and the files that it names: one of the two places of the inventory that do I/O.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use globset::GlobBuilder;
+
+use super::build::{self, Files};
+use super::merge;
+use super::model::Inventory;
+use super::node::{Node, Value};
+use super::{conceal, secrets, validate, yaml};
+use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
+use crate::template::Engine;
+
+/// Longest inventory file: some ten times what 1,000 hosts take.
+const MAX_INVENTORY: u64 = 8 << 20;
+/// Longest template or file to copy.
+const MAX_FILE: u64 = 4 << 20;
+/// Files that an inventory may consist of.
+const MAX_IMPORTS: usize = 500;
+
+/// Why an inventory cannot be used.
+#[derive(Debug, Clone)]
+pub struct LoadFailure {
+    /// Every problem found, by file and line; at least one is an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files' text, for showing the lines.
+    pub sources: Sources,
+}
+
+/// Reads an inventory with everything that it imports, checks all of it, and resolves its hosts.
+///
+/// # Errors
+/// When anything in it is wrong; all problems are reported together.
+pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
+    let mut reader = Reader::default();
+    let name: Arc<str> = path.to_string_lossy().into();
+    reader.inventory(path, &name, None);
+    let Reader { documents, mut problems, sources, .. } = reader;
+
+    let (root, twice) = merge::documents(&documents);
+    problems.extend(twice);
+    let names = validate::names(&root);
+    let mut hidden = Vec::new();
+    for document in &documents {
+        let found = validate::file(document, &names);
+        problems.extend(found.problems);
+        hidden.extend(found.hidden);
+    }
+    let sound = problems.is_empty();
+    let disk = Disk { sources: RefCell::new(sources), home: secrets::home() };
+    let engine = Engine::new(own_templates(path, &mut problems));
+    let built = build::inventory(&root, &disk, &engine);
+    problems.extend(built.template_problems);
+    if sound {
+        problems.extend(built.problems);
+    }
+    let mut warnings = built.warnings;
+    let sources = conceal::tokens(disk.sources.into_inner(), &hidden);
+    warnings.sort_by(by_place);
+    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
+        warnings.extend(problems);
+        warnings.sort_by(by_place);
+        let (gitlab, hosts, groups, secrets) = (built.gitlab, built.hosts, built.groups, built.secrets);
+        return Ok(Inventory { gitlab, hosts, groups, secrets, warnings, sources });
+    }
+    if sound {
+        problems.extend(warnings);
+    }
+    problems.sort_by(by_place);
+    Err(LoadFailure { diagnostics: problems, sources })
+}
+
+fn by_place(one: &Diagnostic, other: &Diagnostic) -> std::cmp::Ordering {
+    (&one.span, &one.message).cmp(&(&other.span, &other.message))
+}
+
+/// Reads inventory files, imported ones before those that import them.
+#[derive(Default)]
+struct Reader {
+    documents: Vec<Node>,
+    problems: Vec<Diagnostic>,
+    sources: Sources,
+    /// Files read or being read, by their real path; the latter to find cycles.
+    state: HashMap<PathBuf, State>,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Open,
+    Done,
+}
+
+impl Reader {
+    fn inventory(&mut self, path: &Path, name: &Arc<str>, imported_at: Option<&Span>) {
+        let fail = |message: String| match imported_at {
+            Some(at) => Diagnostic::error(message).at(at),
+            None => Diagnostic::error(message),
+        };
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match self.state.get(&real) {
+            Some(State::Done) => return,
+            Some(State::Open) => return self.problems.push(fail(format!("{name} imports itself"))),
+            None if self.state.len() >= MAX_IMPORTS => {
+                return self.problems.push(fail(format!("more than {MAX_IMPORTS} inventory files")));
+            }
+            None => {}
+        }
+        self.state.insert(real.clone(), State::Open);
+        match read_text(path, MAX_INVENTORY) {
+            Err(why) => {
+                let problem = fail(format!("cannot read {name}: {why}"));
+                self.problems.push(problem);
+            }
+            Ok(Err(bytes)) => {
+                let (at, text) = not_text(name, &bytes);
+                self.sources.0.insert(name.clone(), text.into());
+                let problem = Diagnostic::error("this is not UTF-8 text").at(&at);
+                self.problems.push(problem.help("save the file as UTF-8"));
+            }
+            Ok(Ok(text)) => self.document(path, name, &text),
+        }
+        self.state.insert(real, State::Done);
+    }
+
+    fn document(&mut self, path: &Path, name: &Arc<str>, text: &str) {
+        self.sources.0.insert(name.clone(), text.into());
+        let (root, problems) = yaml::parse(name, text);
+        let failed = root.is_none() && !problems.is_empty();
+        self.problems.extend(problems);
+        if failed {
+            return;
+        }
+        let top = Span { file: name.clone(), line: 1, column: 1 };
+        match root {
+            Some(root) if matches!(root.value, Value::Map(_)) => {
+                for (item, at) in imports(&root) {
+                    self.import(path, &item, &at);
+                }
+                self.documents.push(root);
+            }
+            None | Some(Node { value: Value::Null, .. }) => {
+                let problem = Diagnostic::error("the inventory is empty").at(&top);
+                self.problems.push(problem.help("begin with `hosts:`, and one indented line `NAME:` for each host"));
+            }
+            Some(root) => {
+                let message = format!("an inventory is a map, and this is {}", root.describe());
+                let problem = Diagnostic::error(message).at(&root.span);
+                self.problems.push(problem.help("begin with `hosts:`, and one indented line `NAME:` for each host"));
+            }
+        }
+    }
+
+    fn import(&mut self, from: &Path, item: &str, at: &Span) {
+        let directory = from.parent().unwrap_or(Path::new(""));
+        if !item.contains(['*', '?', '[']) {
+            let path = joined(directory, Path::new(item));
+            let name: Arc<str> = path.to_string_lossy().into();
+            return self.inventory(&path, &name, Some(at));
+        }
+        match matching(directory, item) {
+            Ok(paths) if paths.is_empty() => {
+                self.problems.push(Diagnostic::error(format!("no file matches `{item}`")).at(at));
+            }
+            Ok(paths) => {
+                for path in paths {
+                    let name: Arc<str> = path.to_string_lossy().into();
+                    self.inventory(&path, &name, Some(at));
+                }
+            }
+            Err(why) => self.problems.push(Diagnostic::error(why).at(at)),
+        }
+    }
+}
+
+/// The texts of `import`, as far as they have the right form.
+fn imports(root: &Node) -> Vec<(String, Span)> {
+    let Some(node) = root.get("import") else { return Vec::new() };
+    let one = std::slice::from_ref(node);
+    let items = if matches!(node.value, Value::List(_)) { node.items() } else { one };
+    let text = |item: &Node| Some((item.text()?.into_owned(), item.span.clone()));
+    items.iter().filter_map(text).filter(|(path, _)| !path.is_empty()).collect()
+}
+
+/// The files that a pattern such as `hosts/*.yml` names, in the order of their names. Only the last part may be one.
+fn matching(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let (parent, last) = pattern.rsplit_once('/').map_or(("", pattern), |(parent, last)| (parent, last));
+    if parent.contains(['*', '?', '[']) {
+        return Err(format!("only the last part of `{pattern}` may hold wildcards"));
+    }
+    let glob =
+        GlobBuilder::new(last).literal_separator(true).build().map_err(|_| format!("`{pattern}` is no pattern"))?;
+    let matcher = glob.compile_matcher();
+    let directory = joined(directory, Path::new(parent));
+    let shown = if directory.as_os_str().is_empty() { Path::new(".") } else { &directory };
+    let entries = fs::read_dir(shown).map_err(|error| format!("cannot read {}: {}", shown.display(), said(&error)))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| format!("cannot read {}: {}", shown.display(), said(&error)))?;
+        let name = entry.file_name();
+        let hidden = name.to_string_lossy().starts_with('.');
+        if !hidden && matcher.is_match(&name) {
+            found.push(directory.join(name));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The path seen from a directory, without `.` and with `..` taken together where that is plain.
+fn joined(directory: &Path, path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in directory.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// The file's text; the inner error is the bytes that are no UTF-8.
+fn read_text(path: &Path, max: u64) -> Result<Result<String, Vec<u8>>, String> {
+    let metadata = fs::metadata(path).map_err(|error| said(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        // A pipe could keep us waiting for ever.
+        return Err("it is not a regular file".to_owned());
+    }
+    let too_long = || format!("it is longer than {} MiB", max >> 20);
+    if metadata.len() > max {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|error| said(&error))?;
+    file.take(max + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    if bytes.len() as u64 > max {
+        return Err(too_long());
+    }
+    Ok(String::from_utf8(bytes).map_err(|error| error.into_bytes()))
+}
+
+/// Where the text stops being UTF-8, and the text with that replaced.
+fn not_text(name: &Arc<str>, bytes: &[u8]) -> (Span, String) {
+    let good = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let line = good.matches('\n').count() + 1;
+    let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (Span { file: name.clone(), line, column }, String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The system's reason without its number.
+fn said(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
+    }
+}
+
+/// `templates/` beside the inventory: the user's own templates by name.
+fn own_templates(inventory: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
+    let directory = inventory.parent().unwrap_or(Path::new("")).join("templates");
+    let mut own = BTreeMap::new();
+    let Ok(entries) = fs::read_dir(&directory) else { return own };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !path.is_file() || name.starts_with('.') {
+            continue;
+        }
+        match read_text(&path, MAX_FILE) {
+            Ok(Ok(text)) => drop(own.insert(name, text)),
+            Ok(Err(_)) => {} // An image or the like; naming it as a template is an error of its own.
+            Err(why) => problems.push(Diagnostic::error(format!("cannot read {}: {why}", path.display()))),
+        }
+    }
+    own
+}
+
+/// Files that the inventory names.
+struct Disk {
+    sources: RefCell<Sources>,
+    home: Option<PathBuf>,
+}
+
+impl Files for Disk {
+    fn resolve(&self, named_in: &Span, path: &str) -> PathBuf {
+        if let (Some(rest), Some(home)) = (path.strip_prefix("~/"), &self.home) {
+            return home.join(rest);
+        }
+        let directory = Path::new(&*named_in.file).parent().unwrap_or(Path::new(""));
+        joined(directory, Path::new(path))
+    }
+
+    fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String> {
+        let path = self.resolve(named_in, path);
+        let name: Arc<str> = path.to_string_lossy().into();
+        if let Some(text) = self.sources.borrow().0.get(&name) {
+            return Ok((name, text.clone()));
+        }
+        match read_text(&path, MAX_FILE) {
+            Ok(Ok(text)) => {
+                let text: Arc<str> = text.into();
+                self.sources.borrow_mut().0.insert(name.clone(), text.clone());
+                Ok((name, text))
+            }
+            Ok(Err(_)) => Err(format!("{name} is not UTF-8 text")),
+            Err(why) => Err(format!("cannot read {name}: {why}")),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The language of the inventory as data: every key with its kind, whether it must be there, and one line that says what
+//! it is for. Checking, merging, and whatever documents the language read this one table. Data only.
+
+use super::format::Format;
+
+mod tables;
+
+pub use tables::{HOST, ROOT, RUNNER};
+pub(crate) use tables::{MAX_DESCRIPTION, MAX_NOTE};
+
+/// A map with known keys.
+#[derive(Debug)]
+pub struct Table {
+    /// What it is, for "unknown key in …".
+    pub title: &'static str,
+    /// Its keys.
+    pub fields: &'static [Field],
+    /// Keys that exclude each other.
+    pub choices: &'static [Choice],
+}
+
+impl Table {
+    /// The field of a name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+/// Keys of which at most one may be given.
+#[derive(Debug)]
+pub struct Choice {
+    /// The keys.
+    pub of: &'static [&'static str],
+    /// Whether one of them must be given.
+    pub required: bool,
+}
+
+/// A key.
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Must be there once all layers are merged.
+    pub required: bool,
+    /// Part of the language, but not of this release.
+    pub later: bool,
+    /// What it is for, in one line; with its default, if it has one.
+    pub doc: &'static str,
+}
+
+impl Field {
+    /// An optional key.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, required: false, later: false, doc }
+    }
+
+    /// A key that must be there.
+    #[must_use]
+    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, required: true, later: false, doc }
+    }
+
+    /// A key that this release recognises and refuses.
+    #[must_use]
+    pub const fn later(name: &'static str, doc: &'static str) -> Self {
+        Self { name, kind: Kind::Free, required: false, later: true, doc }
+    }
+}
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// A text of some form; numbers are taken as they are written.
+    Text(Format),
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number between two bounds.
+    Integer(i64, i64),
+    /// One of several words.
+    Word(&'static [Word]),
+    /// `{ env: … }`, `{ file: … }` or `{ command: […] }`.
+    Secret,
+    /// A text or a secret.
+    TextOrSecret(Format),
+    /// `instance`, `{ group: … }` or `{ project: … }`.
+    Scope,
+    /// A list.
+    List(&'static Kind),
+    /// A value, or a list of such.
+    OneOrList(&'static Kind),
+    /// A map with known keys.
+    Table(&'static Table),
+    /// A text that stands for the table's first key, or the table.
+    ShortOr(&'static Table),
+    /// A map from names of the user's to tables.
+    Named(Format, &'static Table),
+    /// A map from names of the user's to texts.
+    Texts(Format, Format),
+    /// `runners:` of a host: names of runner specs, or one-key maps with the host's own values.
+    RunnerList,
+    /// A section of GitLab Runner's config.toml.
+    Config(&'static str),
+    /// Anything, with secrets anywhere in it.
+    Free,
+    /// A JSON object.
+    Json,
+}
+
+/// A word of [`Kind::Word`].
+#[derive(Debug)]
+pub struct Word {
+    /// The word.
+    pub name: &'static str,
+    /// Part of the language, but not of this release.
+    pub later: bool,
+}

@@ -1,0 +1,293 @@
+//! The tables of the language, from the whole file down to its smallest entries. Data only.
+
+use super::{Choice, Field, Kind, Table, Word};
+use crate::inventory::format::Format;
+
+const fn word(name: &'static str) -> Word {
+    Word { name, later: false }
+}
+
+const fn later(name: &'static str) -> Word {
+    Word { name, later: true }
+}
+
+const STATE: Kind = Kind::Word(&[word("present"), word("absent")]);
+const MODE: Kind = Kind::Text(Format::Mode);
+const OWNER: Kind = Kind::Text(Format::Owner);
+const PACKAGE_ITEM: &Kind = &Kind::ShortOr(&PACKAGE);
+const DIRECTORY_ITEM: &Kind = &Kind::ShortOr(&DIRECTORY);
+const FILE_ITEM: &Kind = &Kind::Table(&FILE);
+const HOST_PATH: Kind = Kind::Text(Format::HostPath);
+const LOCAL_PATH: Kind = Kind::Text(Format::LocalPath);
+
+/// Characters that a maintenance note of the user's may have: GitLab takes 1024, and rprov adds its own line.
+pub(crate) const MAX_NOTE: usize = 1024 - 160;
+/// Characters that a runner's description may have.
+pub(crate) const MAX_DESCRIPTION: usize = 1024;
+/// Seconds of the shortest maximum timeout that GitLab takes.
+const MIN_TIMEOUT: u64 = 600;
+/// A year: longer is a slip.
+const YEAR: u64 = 365 * 86400;
+
+/// The whole file.
+pub static ROOT: Table = Table {
+    title: "the inventory",
+    fields: &[
+        Field::new("import", Kind::OneOrList(&LOCAL_PATH), "further inventory files, relative to this one"),
+        Field::new("gitlab", Kind::Table(&GITLAB), "the GitLab that the runners belong to"),
+        Field::new("runners", Kind::Named(Format::Name, &RUNNER), "runner specs, which hosts refer to by name"),
+        Field::new("defaults", Kind::Table(&LAYER), "values of every host"),
+        Field::new("groups", Kind::Named(Format::Name, &LAYER), "values of the hosts that name the group"),
+        Field::new("hosts", Kind::Named(Format::HostName, &HOST), "the hosts, by name"),
+    ],
+    choices: &[],
+};
+
+static GITLAB: Table = Table {
+    title: "`gitlab`",
+    fields: &[
+        Field::required("url", Kind::Text(Format::GitlabUrl), "base URL, such as https://gitlab.example.com"),
+        Field::required("api_token", Kind::Secret, "access token for GitLab's API"),
+        Field::new("ca_file", LOCAL_PATH, "PEM file of a private certificate authority, also given to the runners"),
+        Field::new("variables", Kind::List(&Kind::Table(&VARIABLE)), "CI/CD variables that belong to the fleet"),
+    ],
+    choices: &[],
+};
+
+static VARIABLE: Table = Table {
+    title: "a CI/CD variable",
+    fields: &[
+        Field::required("scope", Kind::Scope, "instance, { group: … } or { project: … }"),
+        Field::required("key", Kind::Text(Format::VariableKey), "its key"),
+        Field::new("value", Kind::TextOrSecret(Format::Any), "its value"),
+        Field::new("protected", Kind::Boolean, "only for protected branches and tags; default false"),
+        Field::new("masked", Kind::Boolean, "hidden in job logs; default false"),
+        Field::new("raw", Kind::Boolean, "`$` in the value is not expanded; default false"),
+        Field::new("type", Kind::Word(&[word("env_var"), word("file")]), "env_var or file; default env_var"),
+        Field::new("environment_scope", Kind::Text(Format::Line(255)), "environments it is for; default `*`"),
+        Field::new("state", STATE, "absent removes it; default present"),
+    ],
+    choices: &[],
+};
+
+/// A runner spec, and a host's own values on it.
+pub static RUNNER: Table = Table {
+    title: "a runner spec",
+    fields: &[
+        Field::required("scope", Kind::Scope, "instance, { group: … } or { project: … }"),
+        Field::new("description", Kind::Text(Format::Line(MAX_DESCRIPTION)), "shown in GitLab; default HOST NAME"),
+        Field::new("tags", Kind::List(&Kind::Text(Format::Tag)), "jobs with these tags may run here; at most 50"),
+        Field::new("run_untagged", Kind::Boolean, "takes jobs without tags; by default if it has no tags itself"),
+        Field::new("protected", Kind::Boolean, "only jobs of protected branches and tags; default false"),
+        Field::new("locked", Kind::Boolean, "a project runner that other projects cannot enable; default false"),
+        Field::new("paused", Kind::Boolean, "takes no jobs; default false"),
+        Field::new("maximum_timeout", Kind::Text(Format::Duration(MIN_TIMEOUT, YEAR)), "longest job; at least 10m"),
+        Field::new("note", Kind::Text(Format::Block(MAX_NOTE)), "maintenance note in GitLab"),
+        Field::new("config", Kind::Config("runners[]"), "its [[runners]] table, in config.toml's own keys"),
+        Field::new("unchecked_config", Kind::Free, "keys that this release of rprov does not know; not checked"),
+        Field::new("state", STATE, "absent removes it from the host, then from GitLab; default present"),
+    ],
+    choices: &[],
+};
+
+const CONNECTION: Field = Field::new(
+    "connection",
+    Kind::Word(&[word("ssh"), word("local")]),
+    "local: the machine that rprov runs on; default ssh",
+);
+const SSH_FIELD: Field = Field::new("ssh", Kind::Table(&SSH), "how to reach the host");
+const PACKAGES: Field = Field::new("packages", Kind::List(PACKAGE_ITEM), "packages to be there or not");
+const DIRECTORIES: Field = Field::new("directories", Kind::List(DIRECTORY_ITEM), "directories to be there");
+const FILES: Field = Field::new("files", Kind::List(FILE_ITEM), "files to be there or not");
+const DOCKER_FIELD: Field = Field::new("docker", Kind::Table(&DOCKER), "the Docker engine");
+const MANAGER_FIELD: Field = Field::new("manager", Kind::Table(&MANAGER), "the gitlab-runner process");
+const RUNNERS: Field = Field::new("runners", Kind::RunnerList, "names of runner specs, with or without own values");
+const CLEANUP_FIELD: Field = Field::new("cleanup", Kind::Table(&CLEANUP), "clean-up of what jobs leave behind");
+const FIREWALL_FIELD: Field = Field::new("firewall", Kind::Table(&FIREWALL), "who may reach the host");
+const VARS: Field = Field::new("vars", Kind::Free, "values for templates");
+
+static LAYER: Table = Table {
+    title: "a layer of host values",
+    fields: &[
+        CONNECTION,
+        SSH_FIELD,
+        PACKAGES,
+        DIRECTORIES,
+        FILES,
+        DOCKER_FIELD,
+        MANAGER_FIELD,
+        RUNNERS,
+        CLEANUP_FIELD,
+        FIREWALL_FIELD,
+        VARS,
+    ],
+    choices: &[],
+};
+
+/// A host.
+pub static HOST: Table = Table {
+    title: "a host",
+    fields: &[
+        Field::new("groups", Kind::List(&Kind::Text(Format::Name)), "its groups; a later one wins over an earlier one"),
+        CONNECTION,
+        SSH_FIELD,
+        PACKAGES,
+        DIRECTORIES,
+        FILES,
+        DOCKER_FIELD,
+        MANAGER_FIELD,
+        RUNNERS,
+        CLEANUP_FIELD,
+        FIREWALL_FIELD,
+        VARS,
+        Field::later("state", "absent takes everything of rprov's off the host"),
+    ],
+    choices: &[],
+};
+
+static SSH: Table = Table {
+    title: "`ssh`",
+    fields: &[
+        Field::new("address", Kind::Text(Format::Address), "name or address to connect to; default the host's name"),
+        Field::new("port", Kind::Integer(1, 65535), "port; default 22"),
+        Field::new("user", Kind::Text(Format::User), "user to log in as; default the local user"),
+        Field::new(
+            "become",
+            Kind::Word(&[word("sudo"), word("none")]),
+            "how to get root privileges, also with `connection: local`; default none",
+        ),
+        Field::new(
+            "identity_file",
+            Kind::OneOrList(&LOCAL_PATH),
+            "private keys; default the agent and the usual files",
+        ),
+        Field::new("known_hosts", Kind::OneOrList(&LOCAL_PATH), "files of host keys; default OpenSSH's"),
+        Field::new("connect_timeout", Kind::Text(Format::Duration(1, 3600)), "give up connecting after; default 10s"),
+    ],
+    choices: &[],
+};
+
+static PACKAGE: Table = Table {
+    title: "a package",
+    fields: &[
+        Field::required("name", Kind::Text(Format::Package), "its name"),
+        Field::new("version", Kind::Text(Format::PackageVersion), "exactly this version; default any"),
+        Field::new("state", STATE, "absent removes it; default present"),
+    ],
+    choices: &[],
+};
+
+static DIRECTORY: Table = Table {
+    title: "a directory",
+    fields: &[
+        Field::required("path", HOST_PATH, "absolute path"),
+        Field::new("mode", MODE, "permission bits in quotes; default \"0755\""),
+        Field::new("owner", OWNER, "user or user:group; default root:root"),
+    ],
+    choices: &[],
+};
+
+static FILE: Table = Table {
+    title: "a file",
+    fields: &[
+        Field::required("path", HOST_PATH, "absolute path"),
+        Field::new("template", LOCAL_PATH, "template to render, relative to the inventory"),
+        Field::new("source", LOCAL_PATH, "file to copy, relative to the inventory"),
+        Field::new("content", Kind::TextOrSecret(Format::Any), "the content itself"),
+        Field::new("mode", MODE, "permission bits in quotes; default \"0644\", with a secret in it \"0600\""),
+        Field::new("owner", OWNER, "user or user:group; default root:root"),
+        Field::new("state", STATE, "absent removes it; default present"),
+    ],
+    choices: &[Choice { of: &["template", "source", "content"], required: false }],
+};
+
+static DOCKER: Table = Table {
+    title: "`docker`",
+    fields: &[
+        Field::new(
+            "source",
+            Kind::Word(&[word("distro"), later("docker-ce"), word("none")]),
+            "where the engine comes from; none leaves it alone; default distro",
+        ),
+        Field::new("daemon", Kind::Json, "daemon.json"),
+        Field::new("images", Kind::List(&Kind::Text(Format::Image)), "images to be pulled in advance"),
+    ],
+    choices: &[],
+};
+
+static MANAGER: Table = Table {
+    title: "`manager`",
+    fields: &[
+        Field::new("container", Kind::Table(&CONTAINER), "gitlab-runner runs in a container"),
+        Field::later("package", "gitlab-runner runs as a service of the host"),
+        Field::new("config", Kind::Config("(global)"), "config.toml's global section, in its own keys"),
+        Field::new("unchecked_config", Kind::Free, "keys that this release of rprov does not know; not checked"),
+        Field::new(
+            "unmanaged_runners",
+            Kind::Word(&[word("keep"), word("remove")]),
+            "[[runners]] that the inventory does not name: reported and kept, or removed; default keep",
+        ),
+    ],
+    choices: &[Choice { of: &["container", "package"], required: true }],
+};
+
+static CONTAINER: Table = Table {
+    title: "`manager.container`",
+    fields: &[
+        Field::new("name", Kind::Text(Format::DockerName), "container name; default gitlab-runner"),
+        Field::required("image", Kind::Text(Format::Image), "image, such as gitlab/gitlab-runner:v17.9.0"),
+        Field::new("config_dir", HOST_PATH, "directory of the host that holds config.toml"),
+        Field::later("config_volume", "named volume that holds config.toml"),
+        Field::new("mounts", Kind::List(&Kind::Text(Format::Mount)), "further mounts, as `docker run -v` takes them"),
+        Field::new("env", Kind::Texts(Format::EnvName, Format::Any), "environment variables; no secrets"),
+        Field::new("labels", Kind::Texts(Format::LabelKey, Format::Any), "labels"),
+        Field::new("network", Kind::Text(Format::DockerName), "network; default bridge"),
+        Field::new("ports", Kind::List(&Kind::Text(Format::Publish)), "published ports, as `docker run -p` takes them"),
+        Field::new("extra_hosts", Kind::List(&Kind::Text(Format::ExtraHost)), "NAME:ADDRESS lines of /etc/hosts"),
+        Field::new("restart", Kind::Text(Format::Restart), "restart policy; default always"),
+        Field::new(
+            "stop_timeout",
+            Kind::Text(Format::Duration(1, 7 * 86400)),
+            "time that running jobs have to end when the container is stopped; default 2h",
+        ),
+    ],
+    choices: &[Choice { of: &["config_dir", "config_volume"], required: true }],
+};
+
+static CLEANUP: Table = Table {
+    title: "`cleanup`",
+    fields: &[
+        Field::required("schedule", Kind::Text(Format::Cron), "cron expression, such as \"0 4 * * *\""),
+        Field::new("builds_dirs", Kind::OneOrList(&HOST_PATH), "where job directories lie; default /builds"),
+        Field::new("job_dir_pattern", Kind::Text(Format::DirPattern), "names of job directories; default gitlab-job-*"),
+        Field::new(
+            "builds_older_than",
+            Kind::Text(Format::Duration(60, YEAR)),
+            "job directories untouched for so long are removed; default 1h",
+        ),
+        Field::new("prune_volumes", Kind::Boolean, "remove volumes that no container uses; default false"),
+        Field::new("prune_compose", Kind::Boolean, "remove compose stacks that ended jobs left; default true"),
+        Field::new("healthcheck", Kind::Secret, "URL to ping at start, success and failure"),
+    ],
+    choices: &[],
+};
+
+static FIREWALL: Table = Table {
+    title: "`firewall`",
+    fields: &[
+        Field::required("ssh_from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach sshd"),
+        Field::new("ssh_port", Kind::Integer(1, 65535), "sshd's port; default `ssh.port`"),
+        Field::new("allow", Kind::List(&Kind::Table(&ALLOW)), "further ports"),
+    ],
+    choices: &[],
+};
+
+static ALLOW: Table = Table {
+    title: "an entry of `firewall.allow`",
+    fields: &[
+        Field::required("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010"),
+        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "tcp or udp; default tcp"),
+        Field::new("from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach it; default everyone"),
+    ],
+    choices: &[],
+};

@@ -1,0 +1,492 @@
+//! Checks every layer of the inventory as it is written, against the language in `schema`: all problems at once, each
+//! reported once, at its place. What only shows when layers are merged is `build`'s. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::format::Format;
+use super::node::{Entry, Node, Value};
+use super::schema::{self, Field, Kind, Table, Word};
+use crate::diagnostic::{Diagnostic, Span, nearest};
+
+mod config;
+
+/// What checking found.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Errors.
+    pub problems: Vec<Diagnostic>,
+    /// Places of values that must not be shown: secrets written into the file.
+    pub hidden: Vec<Span>,
+}
+
+/// Names that hosts may refer to.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    /// Groups.
+    pub groups: BTreeSet<&'a str>,
+    /// Runner specs.
+    pub runners: BTreeSet<&'a str>,
+}
+
+/// The names of a whole inventory.
+pub(super) fn names(root: &Node) -> Names<'_> {
+    let keys = |field: &str| root.get(field).map(Node::entries).unwrap_or_default().iter().map(|entry| &*entry.key);
+    Names { groups: keys("groups").collect(), runners: keys("runners").collect() }
+}
+
+/// Checks one file.
+pub(super) fn file(root: &Node, names: &Names<'_>) -> Findings {
+    let mut walk = Walk { found: Findings::default(), names, templates: false };
+    walk.table(root, &schema::ROOT, Whole::Yes);
+    walk.found
+}
+
+/// What a table that layers have been merged into lacks.
+pub(super) fn missing(node: &Node, table: &Table, what: &str, at: &Span, problems: &mut Vec<Diagnostic>) {
+    let lacking = table.fields.iter().filter(|field| field.required && node.get(field.name).is_none());
+    for field in lacking {
+        problems.push(Diagnostic::error(format!("{what} needs `{}`", field.name)).at(at).help(field.doc));
+    }
+    for choice in table.choices.iter().filter(|choice| choice.required) {
+        if choice.of.iter().all(|name| node.get(name).is_none()) {
+            problems.push(Diagnostic::error(format!("{what} needs {}", either(choice.of))).at(at));
+        }
+    }
+    for entry in node.entries() {
+        if let Some(Field { kind: Kind::Table(inner), .. }) = table.field(&entry.key)
+            && !entry.value.is_null()
+        {
+            missing(&entry.value, inner, inner.title, &entry.span, problems);
+        }
+    }
+}
+
+/// Whether a table must be complete as written, or is one of several layers.
+#[derive(Clone, Copy, PartialEq)]
+enum Whole {
+    Yes,
+    Layer,
+}
+
+struct Walk<'a> {
+    found: Findings,
+    names: &'a Names<'a>,
+    /// Whether texts here are rendered, so that a text with `{{` is checked later.
+    templates: bool,
+}
+
+impl Walk<'_> {
+    fn error(&mut self, message: impl Into<String>, at: &Span, help: impl Into<String>) {
+        let help = help.into();
+        let problem = Diagnostic::error(message).at(at);
+        self.found.problems.push(if help.is_empty() { problem } else { problem.help(help) });
+    }
+
+    fn expected(&mut self, what: &str, node: &Node, help: &str) {
+        self.error(format!("expected {what}, found {}", node.describe()), &node.span, help);
+    }
+
+    fn table(&mut self, node: &Node, table: &'static Table, whole: Whole) {
+        let Value::Map(entries) = &node.value else {
+            let keys = listed(table.fields.iter().map(|field| field.name));
+            return self.expected("a map", node, &format!("with keys among {keys}"));
+        };
+        for entry in entries {
+            match table.field(&entry.key) {
+                None => self.unknown_key(entry, table),
+                Some(field) if field.later && !entry.value.is_null() => {
+                    self.error(
+                        format!("`{}` is not supported yet in this release", field.name),
+                        &entry.span,
+                        format!("it is meant for: {}", field.doc),
+                    );
+                }
+                Some(field) => self.field(entry, field, whole),
+            }
+        }
+        for choice in table.choices {
+            let given: Vec<&Entry> =
+                entries.iter().filter(|e| choice.of.contains(&&*e.key) && !e.value.is_null()).collect();
+            if let [first, second, ..] = given[..] {
+                let message = format!("`{}` and `{}` exclude each other", first.key, second.key);
+                self.error(message, &second.span, format!("keep {}", either(choice.of)));
+            }
+        }
+        if whole == Whole::Yes {
+            self.lacking(node, table, &node.span);
+        }
+    }
+
+    fn lacking(&mut self, node: &Node, table: &Table, at: &Span) {
+        for field in table.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
+            self.error(format!("{} needs `{}`", table.title, field.name), at, field.doc);
+        }
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, table: &Table) {
+        let known = || table.fields.iter().map(|field| field.name);
+        let help = match nearest(&entry.key, known()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known keys: {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        self.error(format!("unknown key `{}` in {}", shown(&entry.key), table.title), &entry.span, help);
+    }
+
+    fn field(&mut self, entry: &Entry, field: &'static Field, whole: Whole) {
+        if entry.value.is_null() {
+            return;
+        }
+        // Texts under these are rendered for each host.
+        let templates = self.templates;
+        self.templates |= matches!(field.name, "runners" | "defaults" | "groups" | "hosts");
+        // What is written under these are layers; only runner specs and `gitlab` are complete in themselves.
+        let whole = if matches!(field.name, "defaults" | "groups" | "hosts") { Whole::Layer } else { whole };
+        self.value(&entry.value, field.kind, field, whole);
+        self.templates = templates;
+    }
+
+    fn value(&mut self, node: &Node, kind: Kind, field: &'static Field, whole: Whole) {
+        match kind {
+            Kind::Text(format) => self.text(node, format),
+            Kind::Boolean => self.boolean(node),
+            Kind::Integer(min, max) => self.integer(node, min, max),
+            Kind::Word(words) => self.word(node, words),
+            Kind::Secret => self.secret(node),
+            Kind::TextOrSecret(_) if matches!(node.value, Value::Map(_)) => self.secret(node),
+            Kind::TextOrSecret(format) => self.text(node, format),
+            Kind::Scope => self.scope(node),
+            Kind::List(of) => self.list(node, *of, field),
+            Kind::OneOrList(of) if matches!(node.value, Value::List(_)) => self.list(node, *of, field),
+            Kind::OneOrList(of) => self.value(node, *of, field, Whole::Yes),
+            Kind::Table(table) => self.table(node, table, whole),
+            Kind::ShortOr(table) if matches!(node.value, Value::Map(_)) => self.table(node, table, Whole::Yes),
+            Kind::ShortOr(table) => {
+                if let Some(first) = table.fields.first() {
+                    self.value(node, first.kind, first, Whole::Yes);
+                }
+            }
+            Kind::Named(format, table) => self.named(node, format, table, whole),
+            Kind::Texts(key, value) => self.texts(node, key, value),
+            Kind::RunnerList => self.runner_list(node),
+            Kind::Config(section) => self.config(node, section),
+            Kind::Free => self.free(node),
+            Kind::Json if matches!(node.value, Value::Map(_)) => {}
+            Kind::Json => self.expected("a map", node, field.doc),
+        }
+    }
+
+    fn text(&mut self, node: &Node, format: Format) {
+        if format == Format::Mode && matches!(node.value, Value::Int(_)) {
+            let written = node.written.as_deref().unwrap_or_default();
+            let quoted = if written.starts_with('0') { written.to_owned() } else { format!("0{written}") };
+            return self.error(
+                format!("the mode {written} is not quoted, so YAML may take it for another number"),
+                &node.span,
+                format!("write it in quotes: \"{quoted}\""),
+            );
+        }
+        let Some(text) = node.text() else {
+            let help =
+                if matches!(node.value, Value::Bool(_)) { "put it in quotes if it is meant as text" } else { "" };
+            return self.expected("text", node, help);
+        };
+        if self.templates && is_template(&text) {
+            return;
+        }
+        if let Err(bad) = format.check(&text) {
+            let subject = subject(format, &text);
+            self.error(format!("{subject} {}", bad.message), &node.span, bad.help.unwrap_or_default());
+        }
+    }
+
+    fn boolean(&mut self, node: &Node) {
+        if matches!(node.value, Value::Bool(_)) {
+            return;
+        }
+        let help = match &node.value {
+            Value::String(text) if self.templates && is_template(text) => "a template cannot stand for true or false",
+            Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "true" | "y") => "true",
+            Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "no" | "off" | "false" | "n") => {
+                "false"
+            }
+            _ => "",
+        };
+        let help = if matches!(help, "true" | "false") { format!("write {help}, without quotes") } else { help.into() };
+        self.expected("true or false", node, &help);
+    }
+
+    fn integer(&mut self, node: &Node, min: i64, max: i64) {
+        match node.value {
+            Value::Int(number) if (min..=max).contains(&number) => {
+                let written = node.written.as_deref().unwrap_or_default();
+                if written.len() > 1 && written.starts_with('0') {
+                    self.error(
+                        format!("{written} begins with a zero, which some YAML tools take for octal"),
+                        &node.span,
+                        format!("write {number}"),
+                    );
+                }
+            }
+            Value::Int(number) => {
+                self.error(format!("{number} is out of range"), &node.span, format!("between {min} and {max}"));
+            }
+            Value::String(ref text) if text.parse::<i64>().is_ok() => {
+                self.expected("a number", node, &format!("write {text}, without quotes"));
+            }
+            _ => self.expected("a whole number", node, &format!("between {min} and {max}")),
+        }
+    }
+
+    fn word(&mut self, node: &Node, words: &'static [Word]) {
+        let help = || format!("one of {}", listed(words.iter().filter(|word| !word.later).map(|word| word.name)));
+        let Some(text) = node.text() else { return self.expected("a word", node, &help()) };
+        match words.iter().find(|word| word.name == text) {
+            Some(word) if word.later => {
+                self.error(format!("`{text}` is not supported yet in this release"), &node.span, help());
+            }
+            Some(_) => {}
+            None => {
+                let near = nearest(&text, words.iter().map(|word| word.name));
+                let help = near.map_or_else(help, |name| format!("did you mean `{name}`?"));
+                self.error(format!("`{}` is not known here", shown(&text)), &node.span, help);
+            }
+        }
+    }
+
+    fn scope(&mut self, node: &Node) {
+        let help = "instance, { group: acme/platform } or { project: acme/app }";
+        match (&node.value, node.only()) {
+            (Value::String(text), _) if &**text == "instance" => {}
+            (_, Some(entry)) if matches!(&*entry.key, "group" | "project") => self.text(&entry.value, Format::FullPath),
+            (_, Some(entry)) => {
+                let near = nearest(&entry.key, ["group", "project"]);
+                let help = near.map_or_else(|| help.to_owned(), |name| format!("did you mean `{name}`?"));
+                self.error(format!("`{}` is no scope", shown(&entry.key)), &entry.span, help);
+            }
+            (Value::String(text), _) => self.error(format!("`{}` is no scope", shown(text)), &node.span, help),
+            _ => self.expected("a scope", node, help),
+        }
+    }
+
+    fn list(&mut self, node: &Node, of: Kind, field: &'static Field) {
+        let Value::List(items) = &node.value else {
+            let help = match node.text() {
+                Some(text) => format!("write [{}]", shown(&text)),
+                None => "items begin with `- `".to_owned(),
+            };
+            return self.expected("a list", node, &help);
+        };
+        if field.name == "tags" && items.len() > 50 {
+            self.error(format!("{} tags", items.len()), &node.span, "GitLab takes at most 50 on one runner");
+        }
+        // The same tag, group or path a second time is a slip, and GitLab or the host would not show it.
+        let mut seen = HashSet::new();
+        for item in items {
+            if item.is_null() {
+                self.error("an empty item", &item.span, "remove it, or give it a value");
+                continue;
+            }
+            self.value(item, of, field, Whole::Yes);
+            let name = ["path", "name"].iter().find_map(|key| item.get(key)).unwrap_or(item);
+            let Some(text) = name.text() else { continue };
+            let apart = if field.name == "tags" { text.to_lowercase() } else { text.clone().into_owned() };
+            if matches!(field.name, "tags" | "groups" | "packages" | "directories" | "files" | "images" | "mounts")
+                && !seen.insert(apart)
+            {
+                self.error(format!("`{}` is here twice", shown(&text)), &name.span, "remove one of them");
+            }
+        }
+        if field.name == "groups" {
+            self.known_groups(items);
+        }
+    }
+
+    fn known_groups(&mut self, items: &[Node]) {
+        for item in items {
+            let Some(text) = item.text().filter(|text| !self.names.groups.contains(&**text)) else { continue };
+            if Format::Name.check(&text).is_err() {
+                continue;
+            }
+            let help = match nearest(&text, self.names.groups.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if self.names.groups.is_empty() => "the inventory has no `groups`".to_owned(),
+                None => format!("groups: {}", listed(self.names.groups.iter().copied())),
+            };
+            self.error(format!("no group `{}`", shown(&text)), &item.span, help);
+        }
+    }
+
+    fn named(&mut self, node: &Node, format: Format, table: &'static Table, whole: Whole) {
+        let Value::Map(entries) = &node.value else {
+            return self.expected("a map", node, "names, each with its values below it");
+        };
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for entry in entries {
+            if let Err(bad) = format.check(&entry.key) {
+                let message = format!("`{}` {}", shown(&entry.key), bad.message);
+                self.error(message, &entry.span, bad.help.unwrap_or_default());
+            }
+            if let Some(other) = seen.insert(entry.key.to_lowercase(), &entry.key) {
+                let message = format!("`{}` differs from `{other}` only in upper and lower case", entry.key);
+                self.error(message, &entry.span, "names that look the same are a trap: rename one");
+            }
+            if !entry.value.is_null() {
+                self.table(&entry.value, table, whole);
+            } else if whole == Whole::Yes {
+                self.lacking(&entry.value, table, &entry.span);
+            }
+        }
+    }
+
+    fn texts(&mut self, node: &Node, key_format: Format, format: Format) {
+        let Value::Map(entries) = &node.value else {
+            return self.expected("a map", node, "NAME: value lines");
+        };
+        for entry in entries {
+            if let Err(bad) = key_format.check(&entry.key) {
+                let message = format!("`{}` {}", shown(&entry.key), bad.message);
+                self.error(message, &entry.span, bad.help.unwrap_or_default());
+            }
+            match entry.value.value {
+                Value::Null => {}
+                Value::Bool(value) => self.expected("text", &entry.value, &format!("write \"{value}\" in quotes")),
+                Value::Map(_) if secret_entry(&entry.value).is_some() => self.error(
+                    "a secret cannot stand here: everyone who may inspect the container would see it",
+                    &entry.value.span,
+                    "put it into a file with `files`, and mount that",
+                ),
+                _ => self.text(&entry.value, format),
+            }
+        }
+    }
+
+    fn runner_list(&mut self, node: &Node) {
+        let Value::List(items) = &node.value else {
+            let help = node.text().map_or_else(String::new, |text| format!("write [{}]", shown(&text)));
+            return self.expected("a list of runner specs", node, &help);
+        };
+        let mut seen = HashSet::new();
+        for item in items {
+            let (name, at) = match (&item.value, item.only()) {
+                (Value::String(_) | Value::Int(_) | Value::Float(_), _) => {
+                    (item.text().unwrap_or_default().into_owned(), &item.span)
+                }
+                (_, Some(entry)) => {
+                    if !entry.value.is_null() {
+                        self.table(&entry.value, &schema::RUNNER, Whole::Layer);
+                    }
+                    (entry.key.to_string(), &entry.span)
+                }
+                (Value::Map(entries), None) if !entries.is_empty() => {
+                    let help = "indent the host's own values one level deeper, below the name of the runner spec";
+                    self.error("a runner is one name with its values below it", &item.span, help);
+                    continue;
+                }
+                _ => {
+                    self.expected("the name of a runner spec", item, "");
+                    continue;
+                }
+            };
+            if !self.names.runners.contains(&*name) {
+                let help = match nearest(&name, self.names.runners.iter().copied()) {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None if self.names.runners.is_empty() => "the inventory has no `runners`".to_owned(),
+                    None => format!("runner specs: {}", listed(self.names.runners.iter().copied())),
+                };
+                self.error(format!("no runner spec `{}`", shown(&name)), at, help);
+            }
+            if !seen.insert(name.clone()) {
+                let help = "a host has one runner of each spec; make a second spec for another";
+                self.error(format!("`{}` is here twice", shown(&name)), at, help);
+            }
+        }
+    }
+
+    /// Any value; only secrets in it have a form.
+    fn free(&mut self, node: &Node) {
+        match &node.value {
+            Value::Map(_) if secret_entry(node).is_some() => self.secret(node),
+            Value::Map(entries) => entries.iter().for_each(|entry| self.free(&entry.value)),
+            Value::List(items) => items.iter().for_each(|item| self.free(item)),
+            _ => {}
+        }
+    }
+
+    fn secret(&mut self, node: &Node) {
+        let help = "write { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }";
+        if !matches!(node.value, Value::Map(_)) {
+            self.found.hidden.push(node.span.clone());
+            return self.error("a secret may not be written into the inventory", &node.span, help);
+        }
+        let Some(entry) = node.only() else {
+            return self.error("a secret is a map with one key", &node.span, help);
+        };
+        match &*entry.key {
+            "env" => self.plain_text(&entry.value, Format::EnvName),
+            "file" => self.plain_text(&entry.value, Format::LocalPath),
+            "command" => match &entry.value.value {
+                Value::List(words) if !words.is_empty() => {
+                    for word in words {
+                        self.plain_text(word, Format::Line(4096));
+                    }
+                }
+                Value::String(_) => self.expected(
+                    "a list",
+                    &entry.value,
+                    "program and arguments are separate items, and no shell is involved: [pass, show, ci/token]",
+                ),
+                _ => self.expected("a list with a program in it", &entry.value, "such as [pass, show, ci/token]"),
+            },
+            other => {
+                let near = nearest(other, ["env", "file", "command"]);
+                let help = near.map_or_else(|| help.to_owned(), |name| format!("did you mean `{name}`?"));
+                self.error(format!("`{}` is no way to name a secret", shown(other)), &entry.span, help);
+            }
+        }
+    }
+
+    /// A text that is never rendered.
+    fn plain_text(&mut self, node: &Node, format: Format) {
+        let templates = std::mem::replace(&mut self.templates, false);
+        self.text(node, format);
+        self.templates = templates;
+    }
+}
+
+/// The entry that makes a map a secret.
+pub(super) fn secret_entry(node: &Node) -> Option<&Entry> {
+    node.only().filter(|entry| matches!(&*entry.key, "env" | "file" | "command"))
+}
+
+/// Whether a text is one for the template engine.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+/// How a message names a text that has the wrong form.
+pub(super) fn subject(format: Format, text: &str) -> String {
+    match format {
+        // May hold a password.
+        Format::GitlabUrl => "the URL".to_owned(),
+        Format::Block(_) | Format::Line(_) => "the text".to_owned(),
+        _ if text.is_empty() => "an empty text".to_owned(),
+        _ => format!("`{}`", shown(text)),
+    }
+}
+
+/// A text short enough for a message, without control characters.
+pub(super) fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(60).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.take(30).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn either(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
+}

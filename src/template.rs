@@ -19,7 +19,10 @@ use crate::text::Text;
 mod filters;
 
 /// The templates in the binary: name and text. A file of the same name beside the inventory takes its place.
-pub const BUILT_IN: &[(&str, &str)] = &[("cleanup.sh.j2", ""), ("cleanup.cron.j2", "")];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("cleanup.sh.j2", include_str!("../templates/cleanup.sh.j2")),
+    ("cleanup.cron.j2", include_str!("../templates/cleanup.cron.j2")),
+];
 
 /// Steps after which rendering stops: some hundred times what the longest template here needs.
 const FUEL: u64 = 20_000_000;

@@ -47,6 +47,14 @@ pub enum Step {
         /// What.
         action: UnitAction,
     },
+    /// Restart a unit that reads a file which was just written; if it does not come up with it, put the file's previous
+    /// version back, restart with that, and fail.
+    RestartWith {
+        /// Unit name with its suffix.
+        unit: String,
+        /// The file.
+        path: RemotePath,
+    },
     /// Pull an image.
     PullImage(String),
     /// Create a container and start it.
@@ -84,6 +92,9 @@ pub struct WriteFile {
     pub mode: u32,
     /// Owner.
     pub owner: Owner,
+    /// The previous version is kept beside it (`.rprov-previous`) for a [`Step::RestartWith`] that follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_previous: bool,
     /// What must accept the new content before it replaces the old.
     pub check: Option<Check>,
     /// SHA-256 (hex) of the content that this step replaces; `None`: nothing is there. Another content stops the step.

@@ -119,6 +119,7 @@ impl Resource for DockerDaemon {
             mode: 0o644,
             owner,
             check: Some(Check::Dockerd),
+            keep_previous: true,
             replaces: found.as_ref().and_then(|found| found.text).map(sha256),
         }));
         self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
@@ -149,7 +150,7 @@ impl DockerDaemon {
             change.service = Some("docker".to_owned());
             return;
         }
-        change.steps.push(step(UnitAction::Restart));
+        change.steps.push(Step::RestartWith { unit: UNIT.to_owned(), path: self.path.clone() });
         diff.earlier.restarted.insert(UNIT.to_owned());
         if runs {
             change.effect = Effect::KillsJobs;

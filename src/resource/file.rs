@@ -173,6 +173,7 @@ impl Resource for File {
             mode: self.mode,
             owner: self.owner.clone(),
             check: self.check,
+            keep_previous: false,
             replaces,
         })];
         if self.unit_file {

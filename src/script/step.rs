@@ -29,7 +29,7 @@ remove_packages() {
   export DEBIAN_FRONTEND NEEDRESTART_SUSPEND
   apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove -- "$@"
 }
-# path mode owner check replaces content
+# path mode owner check replaces content keep
 write_file() {
   target=$1
   [ -L "$target" ] && { target=$(readlink -f -- "$1") || return; }
@@ -43,11 +43,25 @@ write_file() {
   { chown -- "$3" "$temp" && chmod -- "$2" "$temp" && printf %s "$6" | base64 -d >"$temp" && check_file "$4" "$temp" && sync "$temp"; } || { code=$?; rm -f -- "$temp"; return "$code"; }
   # Whoever watches the file's time must see it advance, also after the clock was set back.
   if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
+  if [ "$7" = keep ]; then
+    rm -f -- "$target.rprov-previous"
+    if [ -e "$target" ]; then ln -- "$target" "$target.rprov-previous" || cp -p -- "$target" "$target.rprov-previous" || return; fi
+  fi
   mv -f -- "$temp" "$target" && sync "${parent:-/}"
+}
+restart_with() {
+  systemctl reset-failed -- "$1" 2>/dev/null
+  if systemctl restart -- "$1"; then rm -f -- "$2.rprov-previous"; return 0; fi
+  systemctl status --no-pager -n 8 -- "$1" | tail -n 8
+  if [ -e "$2.rprov-previous" ]; then mv -f -- "$2.rprov-previous" "$2"; else rm -f -- "$2"; fi
+  systemctl reset-failed -- "$1" 2>/dev/null
+  systemctl restart -- "$1" && printf '%s did not start with the new %s: the previous one is back and it runs again\n' "$1" "$2" || printf '%s does not start with the previous %s either\n' "$1" "$2"
+  return 1
 }
 check_file() {
   case $1 in
-    dockerd) if command -v dockerd >/dev/null; then dockerd --validate --config-file "$2" >&2; fi;;
+    # Docker before 23.0 cannot validate; then its restart shows, and the previous file comes back if it fails.
+    dockerd) if dockerd --help 2>/dev/null | grep -q -e '--validate'; then dockerd --validate --config-file "$2" >&2; fi;;
     nft) nft -c -f "$2" >&2;;
     shell) sh -n "$2" >&2;;
   esac
@@ -107,6 +121,7 @@ pub fn longest(step: &Step) -> u64 {
         Step::PullImage(_) => 1800,
         Step::RemoveContainer { stop_timeout, .. } | Step::RestartContainer { stop_timeout, .. } => stop_timeout + 120,
         Step::Unit { .. } => 300,
+        Step::RestartWith { .. } => 600,
         Step::CreateContainer(_) | Step::StartContainer(_) => 300,
         Step::Directory { .. }
         | Step::WriteFile(_)
@@ -150,6 +165,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
                 format!("systemctl reset-failed -- {unit} 2>/dev/null; systemctl restart -- {unit}", unit = quote(unit))
             }
         },
+        Step::RestartWith { unit, path } => format!("restart_with {} {}", quote(unit), quote(path.as_str())),
         Step::PullImage(image) => format!("docker pull -q -- {}", quote(image)),
         Step::CreateContainer(container) => create_container(container),
         Step::StartContainer(name) => format!("docker start -- {}", quote(name)),
@@ -168,11 +184,12 @@ fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
         None => "none",
     };
     Ok(format!(
-        "write_file {path} {mode:04o} {owner} {check} {replaces} {content}",
+        "write_file {path} {mode:04o} {owner} {check} {replaces} {content} {keep}",
         path = quote(file.path.as_str()),
         mode = file.mode,
         owner = quote(&format!("{}:{}", file.owner.user, file.owner.group)),
         replaces = quote(file.replaces.as_deref().unwrap_or("-")),
+        keep = if file.keep_previous { "keep" } else { "drop" },
         content = quote(&to_base64(file.content.reveal(book)?.as_bytes())),
     ))
 }
@@ -228,6 +245,7 @@ pub fn shown(step: &Step) -> String {
             };
             format!("systemctl {verb} {unit}")
         }
+        Step::RestartWith { unit, .. } => format!("systemctl restart {unit}"),
         Step::PullImage(image) => format!("docker pull {image}"),
         Step::CreateContainer(container) => format!("docker run -d --name {} … {}", container.name, container.image),
         Step::StartContainer(name) => format!("docker start {name}"),

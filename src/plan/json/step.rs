@@ -114,6 +114,13 @@ pub enum StepV1 {
         /// `daemon_reload`, `enable`, `start`, `reload`, `restart`.
         action: String,
     },
+    /// Restart a unit with a file just written; put the previous version of the file back if it does not come up.
+    RestartWith {
+        /// The unit's name.
+        unit: String,
+        /// The file.
+        path: String,
+    },
     /// Pull an image.
     PullImage {
         /// Its reference.
@@ -226,6 +233,7 @@ impl From<&Step> for StepV1 {
                 };
                 Self::Unit { unit: unit.clone(), action: action.to_owned() }
             }
+            Step::RestartWith { unit, path } => Self::RestartWith { unit: unit.clone(), path: path.to_string() },
             Step::PullImage(image) => Self::PullImage { image: image.clone() },
             Step::CreateContainer(container) => Self::CreateContainer((&**container).into()),
             Step::StartContainer(name) => Self::StartContainer { name: name.clone() },

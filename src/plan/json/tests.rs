@@ -27,6 +27,7 @@ fn steps() -> Vec<Step> {
         Step::RemovePackages(vec!["telnetd".to_owned()]),
         Step::Directory { path: path("/srv/gitlab-runner"), mode: 0o700, owner: owner.clone() },
         Step::WriteFile(WriteFile {
+            keep_previous: false,
             path: path("/etc/docker/daemon.json"),
             content: content(),
             mode: 0o644,

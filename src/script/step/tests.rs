@@ -28,6 +28,7 @@ fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Ste
         mode: 0o640,
         owner: me(dir),
         check: None,
+        keep_previous: false,
         replaces,
     })
 }
@@ -124,6 +125,7 @@ fn no_secret_in_what_is_shown() {
         mode: 0o600,
         owner: Owner::default(),
         check: None,
+        keep_previous: false,
         replaces: None,
     });
     assert!(!shown(&step).contains("canary"));

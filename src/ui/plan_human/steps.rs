@@ -26,6 +26,9 @@ pub(super) fn words(step: &Step) -> String {
             UnitAction::Reload => format!("systemctl reload {unit}"),
             UnitAction::Restart => format!("systemctl restart {unit}"),
         },
+        Step::RestartWith { unit, path } => {
+            format!("systemctl restart {unit}; if it fails, the previous {path} comes back")
+        }
         Step::PullImage(image) => format!("pull {image}"),
         Step::CreateContainer(container) => {
             format!("create and start container {} from {}", container.name, container.image)

@@ -1,4 +1,5 @@
-//! Scripts on this machine, run as a host would run them: `sh -s`, or `sudo -n -- sh -s`, with an environment of its own.
+//! Scripts on this machine, run as a host would run them: `sh -s`, or `sudo -n -- sh -s`, with an environment of
+//! its own. There is no connection, so a script gets no argument that says where it comes from.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -64,7 +65,7 @@ impl Host for LocalHost {
         // A group of its own, so that all of it can be ended; and Ctrl-C here is not a signal there.
         command.process_group(0).kill_on_drop(true);
         let failed = |error: std::io::Error| HostError::Start {
-            program: super::command(self.sudo).to_owned(),
+            program: if self.sudo { "sudo" } else { "sh" }.to_owned(),
             why: error.to_string(),
         };
         let mut child = command.spawn().map_err(failed)?;

@@ -25,12 +25,6 @@ pub async fn connect(connection: &Connection) -> Result<Box<dyn Host>, HostError
     })
 }
 
-/// What runs a script. Its one argument is where the connection comes from, which sudo would take out of the environment:
-/// a firewall's plan must know it. On this machine there is no such variable, and so no argument.
-const fn command(sudo: bool) -> &'static str {
-    if sudo { "sudo -n -- sh -s -- \"$SSH_CONNECTION\"" } else { "sh -s -- \"$SSH_CONNECTION\"" }
-}
-
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct Reply {

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use russh::client::{Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::client::{Client, ClientError, words};
 pub use self::local_user::LocalUser;
@@ -34,7 +34,9 @@ pub struct SshHost {
     /// `ADDRESS:PORT`
     address: String,
     user: String,
-    command: &'static str,
+    sudo: bool,
+    /// A command has run on this connection.
+    used: bool,
     /// Why the connection ended, once it has.
     ended: Arc<OnceLock<String>>,
 }
@@ -84,10 +86,39 @@ impl SshHost {
             Some(user) => user.clone(),
             None => local.name().await.map_err(failed)?,
         };
-        let login = auth::authenticate(&mut handle, &user, &address, &spec.identity_files, local);
+        let login = auth::authenticate(&mut handle, &user, &address, &spec.identity_files, local, &ended);
         timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
-        let command = super::command(spec.sudo);
-        Ok(Self { handle, address, user, command, ended })
+        Ok(Self { handle, address, user, sudo: spec.sudo, used: false, ended })
+    }
+
+    /// What the login shell runs. The script's one argument is where the connection comes from, which sudo would take out
+    /// of the environment: a firewall's plan must know it.
+    fn command(&self) -> &'static str {
+        if self.sudo { "sudo -n -- sh -s -- \"$SSH_CONNECTION\"" } else { "sh -s -- \"$SSH_CONNECTION\"" }
+    }
+
+    /// Opens a channel for a command. sshd counts a command for a moment longer than it takes to say that it is over, so
+    /// where only one may run at a time (`MaxSessions 1`), the next one may have to ask again.
+    async fn open_channel(&mut self) -> Result<Channel<Msg>, HostError> {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.handle.channel_open_session().await {
+                Ok(channel) => {
+                    self.used = true;
+                    return Ok(channel);
+                }
+                Err(russh::Error::ChannelOpenFailure(reason)) => {
+                    if !self.used || started.elapsed() > GRACE {
+                        let why = format!("the host starts no further command on it ({reason:?})");
+                        return Err(HostError::Lost { address: self.address.clone(), why });
+                    }
+                }
+                Err(_) => return Err(self.lost()),
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     fn lost(&self) -> HostError {
@@ -107,7 +138,7 @@ impl SshHost {
         let mut output = Output::new(limits.bytes);
         let mut status = None;
         // Nothing here waits for an answer: command, script and end of script leave together.
-        write.exec(true, self.command).await.map_err(|_| self.lost())?;
+        write.exec(true, self.command()).await.map_err(|_| self.lost())?;
         let feed = async {
             write.data_bytes(script.expose().as_bytes().to_vec()).await?;
             write.eof().await
@@ -127,7 +158,7 @@ impl SshHost {
                     Some(ChannelMsg::ExitSignal { .. }) => status = Some(None),
                     Some(ChannelMsg::Failure) => {
                         let why = "the host does not let this user run commands".to_owned();
-                        return Err(HostError::Start { program: self.command.to_owned(), why });
+                        return Err(HostError::Start { program: self.command().to_owned(), why });
                     }
                     Some(ChannelMsg::Close) => break,
                     None => return Err(self.lost()),
@@ -148,20 +179,12 @@ impl Host for SshHost {
     async fn run(&mut self, script: &Script, limits: Limits, on_line: OnLine<'_>) -> Result<Reply, HostError> {
         let deadline = Instant::now() + limits.time;
         let late = || HostError::Timeout { seconds: limits.time.as_secs() };
-        let channel = match timeout_at(deadline, self.handle.channel_open_session()).await {
-            Ok(Ok(channel)) => channel,
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                let why = format!("the host starts no further command on it ({reason:?})");
-                return Err(HostError::Lost { address: self.address.clone(), why });
-            }
-            Ok(Err(_)) => return Err(self.lost()),
-            Err(_) => return Err(late()),
-        };
+        let channel = timeout_at(deadline, self.open_channel()).await.map_err(|_| late())??;
         let (mut read, write) = channel.split();
         let conversation = self.converse(&mut read, &write, script, limits, on_line);
         let failure = match timeout_at(deadline, conversation).await {
             Ok(Ok(reply)) => {
-                return match sudo_refusal(&reply).filter(|_| self.command == super::command(true)) {
+                return match sudo_refusal(&reply).filter(|_| self.sudo) {
                     Some(why) => Err(HostError::Sudo { address: format!("{}@{}", self.user, self.address), why }),
                     None => Ok(reply),
                 };
@@ -169,7 +192,8 @@ impl Host for SshHost {
             Ok(Err(failure)) => failure,
             Err(_) => late(),
         };
-        // sshd hands the signal to the command's whole process group. Closing alone would leave it running.
+        // sshd hands the signal to the command's whole process group, except to root's. A closed channel alone ends a
+        // command only when it next reads or prints.
         let end = async {
             write.signal(Sig::TERM).await.ok()?;
             while !matches!(read.wait().await?, ChannelMsg::Close) {}

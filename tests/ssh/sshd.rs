@@ -180,6 +180,16 @@ impl Agent {
         run(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket));
     }
 
+    /// Adds a key that has a passphrase.
+    pub(crate) fn add_locked(&self, key: &Path, passphrase: &str) {
+        let ask = key.with_extension("ask");
+        std::fs::write(&ask, format!("#!/bin/sh\necho '{passphrase}'\n")).unwrap();
+        run(Command::new("chmod").arg("700").arg(&ask));
+        let mut command = Command::new("ssh-add");
+        command.arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket).stdin(Stdio::null());
+        run(command.env("SSH_ASKPASS", ask).env("SSH_ASKPASS_REQUIRE", "force"));
+    }
+
     /// A user with this agent and an empty home directory.
     pub(crate) fn user(&self) -> LocalUser {
         LocalUser { agent: Some(self.socket.clone()), ..LocalUser::default() }

@@ -29,8 +29,8 @@ impl KeyFile {
     }
 }
 
-const LOCKED: &str = "it is encrypted, and the agent does not hold it";
-const PUBLIC: &str = "it is a public key, and the agent does not hold the private one";
+const LOCKED: &str = "it is encrypted, and no agent holds it";
+const PUBLIC: &str = "it is a public key, and no agent holds the private one";
 
 /// Reads a key file.
 ///
@@ -75,3 +75,6 @@ fn public_line(text: &str) -> Option<PublicKey> {
     let key = parse_public_key_base64(words.next()?).ok()?;
     (key.algorithm().as_str() == named).then_some(key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use russh::keys::{HashAlg, PublicKey, PublicKeyBase64 as _};
 use super::known_hosts::{KnownKeys, Verdict, host_name};
 use crate::host::HostError;
 use crate::inventory::model::SshSpec;
+use crate::script::quote;
 
 /// What is known about the keys of one host, and where a new one would be written down.
 #[derive(Debug)]
@@ -94,8 +95,4 @@ impl Trust {
             format!("{directory}echo {} >> {file}", quote(line))
         }
     }
-}
-
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -39,7 +39,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
         ],
         &["inventory::load", "inventory::secrets", "host", "cli"],
     ),
-    ("the environment", &["std::env"], &["inventory::secrets", "host", "gitlab", "ui::style", "cli"]),
+    ("the environment", &["std::env"], &["inventory::secrets", "host", "gitlab", "ui::style", "ui::progress", "cli"]),
     ("programs", &["std::process::Command", "tokio::process"], &["inventory::secrets", "host::local", "host::ssh"]),
     (
         "the network",

@@ -1,0 +1,210 @@
+//! The documentation as tests: links lead somewhere, commands exist, the example inventory is valid, the example plan and
+//! the reference of the inventory are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes the latter two.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[path = "docs/page.rs"]
+mod page;
+#[path = "docs/reference.rs"]
+mod reference;
+#[path = "docs/sample.rs"]
+mod sample;
+
+use page::Page;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Markdown file of the repository.
+fn pages() -> Vec<Page> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !matches!(name.as_str(), "target" | ".git" | ".state") {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                found.push(Page::read(&path));
+            }
+        }
+    }
+    found
+}
+
+fn readme() -> Page {
+    Page::read(&root().join("README.md"))
+}
+
+/// What is wrong with the links of a page.
+fn broken_links(page: &Page) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (line, target) in page.links() {
+        let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+        let path = if file.is_empty() { page.path.clone() } else { page.path.parent().unwrap().join(file) };
+        if !path.exists() {
+            wrong.push(format!("{}:{line}: {target} does not exist", page.path.display()));
+        } else if !anchor.is_empty() && !Page::read(&path).anchors().contains(anchor) {
+            wrong.push(format!("{}:{line}: {file} has no heading #{anchor}", page.path.display()));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = pages();
+    assert!(pages.len() >= 6, "{} pages", pages.len());
+    let wrong: Vec<String> = pages.iter().flat_map(broken_links).collect();
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// What is wrong with a command line of the documentation.
+fn wrong_command(line: &str) -> Option<String> {
+    let line = line.split(" #").next().unwrap_or_default().trim();
+    let mut words = line.split_whitespace().peekable();
+    // `NAME=value` in front of a command.
+    while words.next_if(|word| word.split_once('=').is_some_and(|(name, _)| !name.starts_with('-'))).is_some() {}
+    let first = words.next()?;
+    let rest: Vec<&str> = words.collect();
+    let own = match (first, rest.as_slice()) {
+        ("rprov", rest) => rest,
+        ("cargo", ["run", "--release", "--", rest @ ..]) => rest,
+        ("cargo" | "git" | "ssh" | "ssh-keygen" | "ssh-keyscan" | "sh", _) => return None,
+        (script, _) => {
+            use std::os::unix::fs::PermissionsExt as _;
+            let runs = fs::metadata(root().join(script)).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+            return (!runs).then(|| format!("`{line}`: {script} is no program of this repository"));
+        }
+    };
+    let command = own.iter().find(|word| !word.starts_with('-'))?;
+    let out = Command::new(env!("CARGO_BIN_EXE_rprov")).args([command, "--help"]).output().unwrap();
+    if !out.status.success() {
+        return Some(format!("`{line}`: there is no `rprov {command}`"));
+    }
+    let help = String::from_utf8(out.stdout).unwrap();
+    let known = |option: &str| help.split(|c: char| c.is_whitespace() || ",[=".contains(c)).any(|word| word == option);
+    let options = own.iter().filter(|word| word.starts_with('-') && **word != "--");
+    let unknown = options.map(|option| option.split('=').next().unwrap_or(option)).find(|option| !known(option));
+    if let Some(option) = unknown {
+        return Some(format!("`{line}`: `rprov {command}` has no {option}"));
+    }
+    let inventory = own.iter().skip_while(|word| **word != "-i").nth(1);
+    let missing = inventory.filter(|file| file.starts_with("inventories/") && !root().join(file).exists());
+    missing.map(|file| format!("`{line}`: {file} does not exist"))
+}
+
+#[test]
+fn commands_exist() {
+    let mut wrong = Vec::new();
+    for page in pages() {
+        for block in page.blocks("sh") {
+            let lines = block.text.lines().map(|line| line.trim_start_matches("$ "));
+            wrong.extend(lines.filter(|line| !line.starts_with('#')).filter_map(wrong_command));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    assert!(readme().blocks("sh").len() >= 2);
+}
+
+#[test]
+fn the_example_inventory_is_valid() {
+    let page = readme();
+    let block = page.block("yaml");
+    assert!(block.text.lines().count() <= 26, "the example is meant to be short");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prod.yml");
+    fs::write(&file, &block.text).unwrap();
+    let inventory = rprov::inventory::load(&file).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+    assert_eq!(inventory.warnings, Vec::new());
+    assert!(inventory.hosts.len() >= 2);
+}
+
+#[test]
+fn the_example_plan_is_what_the_program_prints() {
+    let page = readme();
+    let inventory = page.block("yaml").text.clone();
+    page.keep_block("text", &sample::plan(&inventory));
+}
+
+#[test]
+fn the_reference_of_the_inventory_is_the_language() {
+    let page = Page::read(&root().join("docs/inventory.md"));
+    page.keep_between("<!-- reference: written by tests/docs.rs -->", "<!-- end of the reference -->", &reference::text());
+}
+
+#[test]
+fn exit_codes_are_those_of_the_help() {
+    let out = Command::new(env!("CARGO_BIN_EXE_rprov")).arg("--help").output().unwrap();
+    let help = String::from_utf8(out.stdout).unwrap();
+    let codes = |text: &str, lead: &str| -> BTreeSet<u8> {
+        let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(lead));
+        lines.filter_map(|line| line.split([' ', '|']).next()?.parse().ok()).collect()
+    };
+    let (_, listed) = help.split_once("Exit codes:").unwrap();
+    let section = readme().section("Exit codes");
+    assert_eq!(codes(&section, "| "), codes(listed, ""));
+}
+
+#[test]
+fn the_map_of_the_source_is_whole() {
+    let page = Page::read(&root().join("docs/architecture.md"));
+    let listed: BTreeSet<String> = page
+        .section("The rooms")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `src/")?.split('`').next())
+        .map(|name| name.trim_end_matches('/').to_owned())
+        .collect();
+    let entries = fs::read_dir(root().join("src")).unwrap().map(|entry| entry.unwrap().path());
+    let there: BTreeSet<String> = entries
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        // `x.rs` beside `x/` is one module.
+        .filter(|name| !(name.ends_with(".rs") && root().join("src").join(name.trim_end_matches(".rs")).is_dir()))
+        .collect();
+    assert_eq!(listed, there);
+}
+
+/// The checks must be able to fail.
+mod checks {
+    use super::*;
+
+    fn page(text: &str) -> Page {
+        Page { path: root().join("README.md"), text: text.to_owned() }
+    }
+
+    #[test]
+    fn broken_links_are_found() {
+        let text = "# A b\n[x](Cargo.toml) [y](no/such.md) [z](#a-b) [w](#c)\n[v](https://example.com)\n```\n[u](nor-this)\n```\n";
+        let wrong = broken_links(&page(text));
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].ends_with("README.md:2: no/such.md does not exist"), "{wrong:?}");
+        assert!(wrong[1].contains("no heading #c"), "{wrong:?}");
+    }
+
+    #[test]
+    fn unknown_commands_are_found() {
+        assert_eq!(wrong_command("rprov plan --limit a -v   # x"), None);
+        assert_eq!(wrong_command("A=b cargo run --release -- plan"), None);
+        assert_eq!(wrong_command("tests/lab/up 3"), None);
+        assert!(wrong_command("rprov conjure").unwrap().contains("no `rprov conjure`"));
+        assert!(wrong_command("rprov plan --magic").unwrap().contains("has no --magic"));
+        assert!(wrong_command("rprov plan -i inventories/none.yml").unwrap().contains("does not exist"));
+        assert!(wrong_command("./tests/none").unwrap().contains("no program"));
+        assert!(wrong_command("README.md").unwrap().contains("no program"));
+    }
+
+    #[test]
+    fn pages_are_taken_apart() {
+        let page = page("# A\n```sh\na\nb\n```\n## B `c`!\ntext\n### D\nmore\n## E\n");
+        assert_eq!(page.blocks("sh").len(), 1);
+        assert_eq!(page.block("sh").text, "a\nb\n");
+        assert_eq!(page.section("B `c`!"), "text\n### D\nmore\n");
+        assert!(page.anchors().contains("b-c"));
+    }
+}

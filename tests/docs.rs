@@ -47,10 +47,11 @@ fn broken_links(page: &Page) -> Vec<String> {
     let mut wrong = Vec::new();
     for (line, target) in page.links() {
         let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
-        let path = if file.is_empty() { page.path.clone() } else { page.path.parent().unwrap().join(file) };
+        let path = page.path.parent().unwrap().join(file);
+        let anchors = || if file.is_empty() { page.anchors() } else { Page::read(&path).anchors() };
         if !path.exists() {
             wrong.push(format!("{}:{line}: {target} does not exist", page.path.display()));
-        } else if !anchor.is_empty() && !Page::read(&path).anchors().contains(anchor) {
+        } else if !anchor.is_empty() && !anchors().contains(anchor) {
             wrong.push(format!("{}:{line}: {file} has no heading #{anchor}", page.path.display()));
         }
     }
@@ -67,7 +68,8 @@ fn links_lead_somewhere() {
 
 /// What is wrong with a command line of the documentation.
 fn wrong_command(line: &str) -> Option<String> {
-    let line = line.split(" #").next().unwrap_or_default().trim();
+    let line = line.split(" #").next().unwrap_or_default();
+    let line = line.split(" | ").next().unwrap_or_default().trim();
     let mut words = line.split_whitespace().peekable();
     // `NAME=value` in front of a command.
     while words.next_if(|word| word.split_once('=').is_some_and(|(name, _)| !name.starts_with('-'))).is_some() {}

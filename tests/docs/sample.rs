@@ -23,15 +23,16 @@ pub(crate) fn plan(inventory: &str) -> String {
     );
     config.attrs = vec![
         attr("concurrent", Some("10"), Some("100")),
-        attr("runners.docker.docker.pull_policy", None, Some("\"if-not-present\"")),
+        attr("runners.docker.docker.pull_policy", None, Some("\"always\"")),
     ];
-    let mut cron = inventory.change("cleanup", "/etc/cron.d/rprov-cleanup", Effect::None, "cleanup:");
-    cron.action = Action::Add;
+    let mut package = inventory.change("package", "git", Effect::None, "git]");
+    package.action = Action::Add;
+    package.attrs = vec![attr("git", None, Some("(latest)"))];
     let ci = HostPlan {
         name: "ci.example.com".to_owned(),
         summary: ["debian 12", "docker 20.10.24", "runner 17.9.0"].map(str::to_owned).to_vec(),
         jobs: Some(3),
-        changes: vec![daemon, record, config, cron],
+        changes: vec![package, daemon, record, config],
         notes: vec![Note {
             about: "runner \"old builder\"".to_owned(),
             message: "is in config.toml but not in the inventory; kept".to_owned(),

@@ -151,6 +151,8 @@ impl Access {
     fn needs(self) -> (&'static str, &'static str) {
         let keeper = "an administrator for instance runners, an Owner of the group for group runners, a Maintainer or \
                       Owner of the project for project runners";
+        let creator = "an administrator for instance runners, an Owner of the group for group runners, a Maintainer or \
+                       Owner of the project for project runners; and new runners must be allowed there";
         let editor = "an administrator for instance variables, an Owner of the group for group variables, a Maintainer \
                       of the project for project variables";
         match self {
@@ -165,7 +167,7 @@ impl Access {
                 "a Maintainer or Owner of the project",
             ),
             Self::ReadRunner => ("`manage_runner`, `read_api` or `api`", keeper),
-            Self::CreateRunner => ("`create_runner` or `api`", keeper),
+            Self::CreateRunner => ("`create_runner` or `api`", creator),
             Self::ManageRunner => ("`manage_runner` or `api`", keeper),
             Self::Namespace => ("`read_api` or `api`", "a member of the group or project"),
             Self::ReadVariable => ("`read_api` or `api`", editor),
@@ -234,7 +236,7 @@ impl GitlabError {
                  its owner must be {owner}"
             ),
             404 if !absent => "check `gitlab.url`: there is no such address in GitLab's API".to_owned(),
-            404 if *access == Access::Namespace => {
+            404 if matches!(access, Access::Namespace | Access::ListGroup | Access::ListProject) => {
                 "check the path of the group or project; GitLab also answers so if the token may not see it".to_owned()
             }
             404 => "it is gone, or the token may not see it".to_owned(),

@@ -1,15 +1,15 @@
 //! HTTP to one GitLab: what is sent, how often, how long, and what counts as a failure. Knows no endpoint.
 
-use std::error::Error as StdError;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use super::error::{Access, GitlabError, message, one_line};
+use super::error::{Access, GitlabError};
+use super::failure::{Failure, Next, is_tls, redirect, refused, words};
 use crate::secret::Secret;
 
 /// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
@@ -79,6 +79,10 @@ impl Call {
         self
     }
 
+    pub(super) fn access(&self) -> Access {
+        self.access
+    }
+
     /// Method and path, for messages.
     pub(super) fn name(&self) -> String {
         format!("{} /{}", self.method, self.path.join("/"))
@@ -123,26 +127,6 @@ impl Answer {
     pub(super) fn has(&self, header: &str) -> bool {
         self.headers.contains_key(header)
     }
-}
-
-/// A try that failed, and whether another one may help.
-struct Failure {
-    error: GitlabError,
-    next: Next,
-    /// What the server asks to wait.
-    wait: Option<Duration>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// No use.
-    Stop,
-    /// It never reached GitLab.
-    Unsent,
-    /// GitLab turned it away before it did anything.
-    TurnedAway,
-    /// GitLab may have carried it out.
-    Unsure,
 }
 
 /// Connections to one GitLab.
@@ -341,85 +325,4 @@ fn base(url: &str) -> Result<Url, GitlabError> {
         return Err(wrong("leave `/api/v4` out"));
     }
     Ok(base)
-}
-
-fn refused(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-    let wait = asked_wait(headers);
-    let next = match status.as_u16() {
-        429 => Next::TurnedAway,
-        502..=504 => Next::Unsure,
-        _ => Next::Stop,
-    };
-    let (message, absent) = message(status.as_u16(), body);
-    let error = GitlabError::Refused {
-        call: call.name(),
-        status: status.as_u16(),
-        message,
-        access: call.access,
-        wait: wait.map(|wait| wait.as_secs()),
-        absent,
-    };
-    Failure { error, next, wait: wait.filter(|_| next != Next::Stop) }
-}
-
-/// How long the server asks to wait: `Retry-After` in seconds or as a date, else GitLab's own header, which is a date.
-fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
-    // Dates are compared with the server's own clock, if it tells it.
-    let now = text("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
-    let until =
-        |text: &str| Some(Duration::from_secs(u64::try_from(date(text)?.as_second() - now.as_second()).unwrap_or(0)));
-    let after = text(RETRY_AFTER.as_str());
-    after
-        .and_then(|text| text.parse().ok().map(Duration::from_secs).or_else(|| until(text)))
-        .or_else(|| until(text("ratelimit-resettime")?))
-}
-
-fn redirect(call: &Call, asked: &Url, location: Option<&HeaderValue>) -> GitlabError {
-    let to = location.and_then(|value| value.to_str().ok()).and_then(|text| asked.join(text).ok());
-    let Some(mut to) = to else {
-        let why = "it is a redirect without a place".to_owned();
-        return GitlabError::Answer { call: call.name(), why };
-    };
-    to.set_query(None);
-    let _ = to.set_username("").and_then(|()| to.set_password(None));
-    // `/api/v4/…` as asked, behind another beginning: then the beginning is what the user should write.
-    let tail = asked.path().find("/api/v4/").map(|at| &asked.path()[at..]);
-    let base = tail.and_then(|tail| to.as_str().strip_suffix(tail)).map(str::to_owned);
-    let base = base.filter(|base| !asked.as_str().starts_with(&format!("{base}/api/v4/")));
-    GitlabError::Redirect { call: call.name(), to: one_line(to.as_str()), base }
-}
-
-/// The innermost words of an error: the outer ones say "error sending request" and the URL.
-fn words(error: &reqwest::Error) -> String {
-    let mut inner: &dyn StdError = error;
-    let mut parts = Vec::new();
-    while let Some(source) = inner.source() {
-        parts.push(source.to_string());
-        inner = source;
-    }
-    // Layers often repeat the words of the one below.
-    let mut said: Vec<String> = Vec::new();
-    for part in parts {
-        if said.last().is_some_and(|last| last.contains(&part)) {
-            continue;
-        }
-        said.push(part);
-    }
-    said.retain(|part| part != "client error (Connect)" && part != "client error (SendRequest)");
-    if said.is_empty() { one_line(&error.to_string()) } else { one_line(&said.join(": ")) }
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(error) = next {
-        // An io::Error gives its inner error's source as its own, not the inner error.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

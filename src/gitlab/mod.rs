@@ -19,10 +19,13 @@ use crate::secret::Secret;
 use crate::step::RunnerAttributes;
 
 mod error;
+mod failure;
 mod http;
 mod record;
 mod scan;
 mod steps;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 pub use error::{Access, GitlabError};

@@ -63,6 +63,9 @@ impl Client {
     /// The marked runners of a scope. Read once per client and scope, also when many ask at the same time, until a
     /// runner is created or deleted through this client.
     ///
+    /// GitLab shows a note only to those who may change the runner. Who may create runners in a scope may change them
+    /// too; who may only look at them finds no marks.
+    ///
     /// # Errors
     /// When the list or any runner of it cannot be read.
     pub async fn find_marked(&self, scope: &Scope) -> Result<Arc<Marked>, GitlabError> {

@@ -1,0 +1,111 @@
+//! Reads what went wrong with a request: was it GitLab, the network or TLS, and does another try help? No I/O.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
+
+use super::error::{GitlabError, message, one_line};
+use super::http::Call;
+
+/// A try that failed, and whether another one may help.
+pub(super) struct Failure {
+    pub(super) error: GitlabError,
+    pub(super) next: Next,
+    /// What the server asks to wait.
+    pub(super) wait: Option<Duration>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// No use.
+    Stop,
+    /// It never reached GitLab.
+    Unsent,
+    /// GitLab turned it away before it did anything.
+    TurnedAway,
+    /// GitLab may have carried it out.
+    Unsure,
+}
+
+/// GitLab answered that it will not.
+pub(super) fn refused(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
+    let wait = asked_wait(headers);
+    let next = match status.as_u16() {
+        429 => Next::TurnedAway,
+        502..=504 => Next::Unsure,
+        _ => Next::Stop,
+    };
+    let (message, absent) = message(status.as_u16(), body);
+    let error = GitlabError::Refused {
+        call: call.name(),
+        status: status.as_u16(),
+        message,
+        access: call.access(),
+        wait: wait.map(|wait| wait.as_secs()),
+        absent,
+    };
+    Failure { error, next, wait: wait.filter(|_| next != Next::Stop) }
+}
+
+/// How long the server asks to wait: `Retry-After` in seconds or as a date, else GitLab's own header, which is a date.
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
+    // Dates are compared with the server's own clock, if it tells it.
+    let now = text("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
+    let until =
+        |text: &str| Some(Duration::from_secs(u64::try_from(date(text)?.as_second() - now.as_second()).unwrap_or(0)));
+    let after = text(RETRY_AFTER.as_str());
+    after
+        .and_then(|text| text.parse().ok().map(Duration::from_secs).or_else(|| until(text)))
+        .or_else(|| until(text("ratelimit-resettime")?))
+}
+
+/// GitLab answered that it is elsewhere.
+pub(super) fn redirect(call: &Call, asked: &Url, location: Option<&HeaderValue>) -> GitlabError {
+    let to = location.and_then(|value| value.to_str().ok()).and_then(|text| asked.join(text).ok());
+    let Some(mut to) = to else {
+        let why = "it is a redirect without a place".to_owned();
+        return GitlabError::Answer { call: call.name(), why };
+    };
+    to.set_query(None);
+    let _ = to.set_username("").and_then(|()| to.set_password(None));
+    // `/api/v4/…` as asked, behind another beginning: then the beginning is what the user should write.
+    let tail = asked.path().find("/api/v4/").map(|at| &asked.path()[at..]);
+    let base = tail.and_then(|tail| to.as_str().strip_suffix(tail)).map(str::to_owned);
+    let base = base.filter(|base| !asked.as_str().starts_with(&format!("{base}/api/v4/")));
+    GitlabError::Redirect { call: call.name(), to: one_line(to.as_str()), base }
+}
+
+/// What is said below the outermost layer of an error, which only says "error sending request" and the URL.
+pub(super) fn words(error: &reqwest::Error) -> String {
+    const LAYERS: [&str; 3] = ["client error (Connect)", "client error (SendRequest)", "tcp connect error"];
+    let mut said: Vec<String> = Vec::new();
+    for part in causes(error).map(ToString::to_string) {
+        // Layers often repeat the words of the one below.
+        if !LAYERS.contains(&part.as_str()) && !said.last().is_some_and(|last| last.contains(&part)) {
+            said.push(part);
+        }
+    }
+    if said.is_empty() { one_line(&error.to_string()) } else { one_line(&said.join(": ")) }
+}
+
+/// Whether it is about certificates or the handshake.
+pub(super) fn is_tls(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| cause.is::<rustls::Error>())
+}
+
+/// The errors below an error, outermost first.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |cause| below(*cause))
+}
+
+/// An `io::Error` gives the source of the error in it as its own source, and so hides the error in it.
+fn below<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => cause.source(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Bounds of time, size and number, with times short enough for a test.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use gitlab_double::{Double, Fault, tokens};
+
+use super::*;
+
+fn hasty(url: &str) -> Client {
+    let timing = Timing {
+        connect: Duration::from_secs(2),
+        request: Duration::from_millis(300),
+        pause: Duration::from_millis(20),
+        patience: Duration::from_secs(2),
+    };
+    Client::with_timing(url, Secret::new(tokens::ADMIN_API.to_owned()), None, timing).unwrap()
+}
+
+#[tokio::test]
+async fn five_tries_are_enough() {
+    let double = Double::start().await.unwrap();
+    double.fault(Fault::on("GET", "*").status(503).times(100));
+    let error = hasty(double.url()).runner(1).await.unwrap_err();
+    assert!(matches!(error, GitlabError::Refused { status: 503, .. }), "{error:?}");
+    assert_eq!(double.requests().len(), 5);
+    // Errors that will not go away by themselves are told at once.
+    for status in [400, 401, 403, 409, 422, 500] {
+        let double = Double::start().await.unwrap();
+        double.fault(Fault::on("GET", "*").status(status).times(100));
+        hasty(double.url()).runner(1).await.unwrap_err();
+        assert_eq!(double.requests().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_pauses_grow() {
+    let double = Double::start().await.unwrap();
+    double.fault(Fault::on("GET", "*").status(502).times(4));
+    let started = Instant::now();
+    assert_eq!(hasty(double.url()).runner(1).await.unwrap(), None);
+    assert!(started.elapsed() >= Duration::from_millis(20 + 40 + 80 + 160), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn no_answer_in_time() {
+    let double = Double::start().await.unwrap();
+    double.fault(Fault::on("GET", "*").hang_ms(5_000).times(100));
+    let started = Instant::now();
+    let error = hasty(double.url()).runner(1).await.unwrap_err();
+    assert!(matches!(error, GitlabError::Timeout { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    assert!(double.requests().len() > 1);
+    // What creates is sent once.
+    double.fault(Fault::on("POST", "*").hang_ms(5_000).times(100));
+    let error = hasty(double.url()).reset_token(1).await.unwrap_err();
+    assert!(matches!(error, GitlabError::Timeout { .. }) && error.may_have_happened());
+    assert_eq!(double.requests().iter().filter(|request| request.method == "POST").count(), 1);
+}
+
+#[tokio::test]
+async fn no_more_than_eight_at_once() {
+    let double = Double::start().await.unwrap();
+    double.fault(Fault::on("GET", "*").hang_ms(100).times(100));
+    let client = hasty(double.url());
+    let calls: Vec<_> = (1..=24)
+        .map(|id| {
+            let client = client.clone();
+            tokio::spawn(async move { client.runner(id).await })
+        })
+        .collect();
+    let mut most = 0;
+    while !calls.iter().all(tokio::task::JoinHandle::is_finished) {
+        most = most.max(double.requests().iter().filter(|request| request.status.is_none()).count());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), None);
+    }
+    assert_eq!(most, 8);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_cut_off() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n[");
+        let mut sent = 0_usize;
+        while stream.write_all(&[b' '; 65_536]).is_ok() {
+            sent += 65_536;
+        }
+        sent
+    });
+    let timing = Timing { request: Duration::from_secs(60), ..Timing::default() };
+    let client = Client::with_timing(&url, Secret::new("x".to_owned()), None, timing).unwrap();
+    let error = client.version().await.unwrap_err();
+    assert!(matches!(error, GitlabError::Answer { .. }), "{error:?}");
+    assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
+    // Not here: the connection is closed by a task of this thread.
+    let sent = tokio::task::spawn_blocking(|| server.join().unwrap()).await.unwrap();
+    assert!(sent < 64 << 20, "{sent}");
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_noticed() {
+    let double = Double::start().await.unwrap();
+    double.fault(Fault::on("GET", "*").status(200).header("X-Next-Page", "1").body(serde_json::json!([])));
+    let error = hasty(double.url()).find_marked(&Scope::Instance).await.unwrap_err();
+    assert!(matches!(error, GitlabError::Answer { .. }), "{error:?}");
+    // Always one more than there is.
+    double.fault(Fault::on("GET", "*").status(200).header("X-Total", "1").body(serde_json::json!([])).times(100));
+    let error = hasty(double.url()).find_marked(&Scope::Instance).await.unwrap_err();
+    assert!(matches!(error, GitlabError::Moving { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn names_that_would_make_another_path() {
+    let client = hasty("http://127.0.0.1:9");
+    for path in ["", "..", "."] {
+        let error = client.find_marked(&Scope::Group(path.to_owned())).await.unwrap_err();
+        assert!(matches!(error, GitlabError::Plan { .. }), "{error:?}");
+    }
+}

@@ -138,7 +138,11 @@ fn the_example_plan_is_what_the_program_prints() {
 #[test]
 fn the_reference_of_the_inventory_is_the_language() {
     let page = Page::read(&root().join("docs/inventory.md"));
-    page.keep_between("<!-- reference: written by tests/docs.rs -->", "<!-- end of the reference -->", &reference::text());
+    page.keep_between(
+        "<!-- reference: written by tests/docs.rs -->",
+        "<!-- end of the reference -->",
+        &reference::text(),
+    );
 }
 
 #[test]

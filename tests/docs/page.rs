@@ -85,9 +85,8 @@ impl Page {
         let level = |line: &str| line.bytes().take_while(|byte| *byte == b'#').count();
         let mut lines = self.lines().skip_while(|(_, _, _, line)| line.trim_start_matches('#').trim() != title);
         let Some((_, _, _, heading)) = lines.next() else { panic!("{}: no heading {title}", self.path.display()) };
-        let body = lines.take_while(|(_, _, inside, line)| {
-            *inside || !line.starts_with('#') || level(line) > level(heading)
-        });
+        let body =
+            lines.take_while(|(_, _, inside, line)| *inside || !line.starts_with('#') || level(line) > level(heading));
         body.map(|(_, _, _, line)| format!("{line}\n")).collect()
     }
 

@@ -189,7 +189,6 @@ impl Client {
         let call = Call::new(Method::DELETE, &["runners", &id.to_string()], Access::ManageRunner);
         let outcome = self.delete(&call).await;
         self.forget_runner(id);
-        self.0.scans.clear();
         outcome
     }
 
@@ -221,6 +220,7 @@ impl Client {
     }
 
     fn forget_runner(&self, id: u64) {
+        self.0.scans.clear();
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }

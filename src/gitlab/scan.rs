@@ -34,12 +34,12 @@ impl Marked {
         self.of(host, runner).map(|record| record.id).collect()
     }
 
-    /// The runners of this runner spec of this host, by ascending id. Their projects are not read.
+    /// The runners of this runner spec of this host, by ascending id.
     pub fn of(&self, host: &str, runner: &str) -> impl Iterator<Item = &RunnerRecord> {
         self.entries.iter().filter(move |(marker, _)| marker.is_of(host, runner)).map(|(_, record)| record.as_ref())
     }
 
-    /// Every mark with its runner, by ascending id. Projects are not read.
+    /// Every mark with its runner, by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = (&Marker, &RunnerRecord)> {
         self.entries.iter().map(|(marker, record)| (marker, record.as_ref()))
     }
@@ -60,8 +60,8 @@ struct Listed {
 }
 
 impl Client {
-    /// The marked runners of a scope. Read once per client and scope, also when many ask at the same time, until a
-    /// runner is created or deleted through this client.
+    /// The marked runners of a scope. Read once per client and scope, also when many ask at the same time, until this
+    /// client creates, changes or deletes one.
     ///
     /// GitLab shows a note only to those who may change the runner. Who may create runners in a scope may change them
     /// too; who may only look at them finds no marks.
@@ -83,7 +83,7 @@ impl Client {
     async fn scan(&self, scope: &Scope, doubt: Option<&Marker>) -> Result<Marked, GitlabError> {
         let ids = self.list(scope).await?;
         let mut entries: Vec<(Marker, Arc<RunnerRecord>)> = self
-            .read_all(ids, doubt)
+            .read_all(ids, matches!(scope, Scope::Project(_)), doubt)
             .await?
             .into_iter()
             .filter(|record| belongs(record, scope))
@@ -134,10 +134,11 @@ impl Client {
         Err(GitlabError::Answer { call: call.name(), why: format!("the list has no end after {MAX_PAGES} pages") })
     }
 
-    /// The runners of these ids; one that was deleted meanwhile is left out.
+    /// The runners of these ids, with their `projects` if they can have any; one that was deleted meanwhile is left out.
     async fn read_all(
         &self,
         ids: BTreeSet<u64>,
+        projects: bool,
         doubt: Option<&Marker>,
     ) -> Result<Vec<Arc<RunnerRecord>>, GitlabError> {
         let mut records = Vec::with_capacity(ids.len());
@@ -155,7 +156,7 @@ impl Client {
         let mut reads = JoinSet::new();
         for id in unread {
             let client = self.clone();
-            reads.spawn(async move { client.read_runner(id, false).await });
+            reads.spawn(async move { client.read_runner(id, projects).await });
         }
         while let Some(read) = reads.join_next().await {
             let read = read.unwrap_or_else(|error| match error.try_into_panic() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gitlab_double::{Double, Fault, tokens};
 use rprov::gitlab::{Access, GitlabError};
 use rprov::inventory::model::Scope;
+use rprov::step::RunnerAttributes;
 
 use crate::{add, client, count, note, shown};
 
@@ -57,6 +58,8 @@ async fn groups_and_projects_have_their_own() {
     assert_eq!(ids(Scope::Group("acme/platform".to_owned())).await, [0_u64; 0], "the parent's runner is not its own");
     assert_eq!(ids(Scope::Project("acme/app".to_owned())).await, [of_project]);
     assert_eq!(ids(Scope::Project("acme/other".to_owned())).await, [0_u64; 0]);
+    let found = client.find_marked(&Scope::Project("acme/app".to_owned())).await.unwrap();
+    assert_eq!(found.of("a", "docker").next(), client.runner(of_project).await.unwrap().as_ref(), "whole records");
 }
 
 #[tokio::test]
@@ -119,6 +122,20 @@ async fn a_runner_deleted_between_two_pages_hides_no_other() {
     double.edit(|state| state.runners.remove(&1)).unwrap();
     assert_eq!(scan.await.unwrap().unwrap().ids("a", "docker"), [at_the_cut]);
     assert_eq!(count(&double, "GET", "/api/v4/runners/all"), 4, "read twice");
+}
+
+#[tokio::test]
+async fn what_this_run_changes_is_looked_at_again() {
+    let double = Double::start().await.unwrap();
+    let id = double.edit(|state| add(state, "instance_type", Some("by hand"))).unwrap();
+    let client = client(&double, tokens::ADMIN_API);
+    let found = async || client.find_marked(&Scope::Instance).await.unwrap().ids("a", "docker");
+    assert_eq!(found().await, [0_u64; 0]);
+    let note = RunnerAttributes { maintenance_note: Some(note("a", "docker")), ..RunnerAttributes::default() };
+    client.update_runner(id, &note).await.unwrap();
+    assert_eq!(found().await, [id]);
+    assert!(client.delete_runner(id).await.unwrap());
+    assert_eq!(found().await, [0_u64; 0]);
 }
 
 #[tokio::test]

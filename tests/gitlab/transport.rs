@@ -169,6 +169,7 @@ async fn what_is_sent() {
     assert!(request.contains(&format!("user-agent: rprov/{}\r\n", env!("CARGO_PKG_VERSION"))), "{request}");
 }
 
+/// A CA whose key is gone. It signed `server.pem`, for 127.0.0.1, until 2124; `server.key` guards nothing.
 const CA: &str = include_str!("../data/tls/ca.pem");
 
 /// A GitLab with a certificate from a private CA, for some connections.

@@ -1,57 +1,316 @@
-//! The runners of one host: their records in GitLab and the config.toml that names them. Pure.
+//! The runners of one host: their records in GitLab and the config.toml that names them. One resource, because which
+//! table belongs to which record and runner spec is one question. Pure.
 
+mod claims;
+mod config;
+mod matching;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Facts, ProbeSpec};
-use crate::inventory::model::{GitlabSpec, HostSpec, Scope};
+use crate::inventory::model::{
+    ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, RunnerSpec, Scope, Unmanaged,
+};
+use crate::marker;
 use crate::name::RemotePath;
-use crate::secret::{Secret, SecretId};
-use crate::text::Text;
+use crate::plan::{Action, Attr, Change, Effect, Note};
+use crate::runner_config::compare::runner_path;
+use crate::runner_config::parse::{HostConfig, HostRunner, parse};
+use crate::runner_config::render::{RunnerTable, render};
+use crate::secret::{Late, Secret, SecretBook, SecretId};
+use crate::step::{GitlabStep, RunnerAttributes, Step};
+use crate::text::{Text, escape};
 
+use super::file::{self, Found as FoundFile};
 use super::{Context, Diff, Resource};
+use config::{FileChange, Row};
+use matching::{Found, Matching, Removal};
+use record::Doubt;
+
+/// Only root may read it: it holds tokens.
+const MODE: u32 = 0o600;
 
 /// All runners of one host.
 #[derive(Debug, Clone)]
-pub struct Runners;
+pub struct Runners {
+    host: String,
+    /// Base URL; `None`: the inventory has no GitLab, and so no runners.
+    url: Option<String>,
+    path: RemotePath,
+    container: String,
+    global: ConfigTable,
+    global_origin: Span,
+    unmanaged: Unmanaged,
+    specs: Vec<RunnerSpec>,
+}
 
 impl Runners {
     /// `None` if the host has no manager.
     #[must_use]
-    pub fn new(_host: &HostSpec, _gitlab: Option<&GitlabSpec>) -> Option<Self> {
-        None
+    pub fn new(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<Self> {
+        let manager = host.manager.as_ref()?;
+        Some(Self {
+            host: host.name.clone(),
+            url: gitlab.map(|gitlab| gitlab.url.clone()),
+            path: manager.container.config_dir.join("config.toml"),
+            container: manager.container.name.clone(),
+            global: manager.config.clone(),
+            global_origin: manager.config_origin.clone(),
+            unmanaged: manager.unmanaged_runners,
+            specs: if gitlab.is_some() { host.runners.clone() } else { Vec::new() },
+        })
     }
 
     /// Ids of the records that config.toml names.
     #[must_use]
-    pub fn wanted_records(&self, _facts: &Facts) -> Vec<u64> {
-        Vec::new()
+    pub fn wanted_records(&self, facts: &Facts) -> Vec<u64> {
+        if self.url.is_none() {
+            return Vec::new();
+        }
+        let Some(config) = self.peek(facts) else { return Vec::new() };
+        let named = config.runners.iter().filter_map(|table| table.id);
+        let ids: BTreeSet<u64> = named.chain(config.leaving.iter().copied()).collect();
+        ids.into_iter().collect()
     }
 
     /// Runner specs (by name) that must be searched by their marker, once the records above are in the facts.
     #[must_use]
-    pub fn wanted_markers(&self, _facts: &Facts) -> Vec<(String, Scope)> {
-        Vec::new()
+    pub fn wanted_markers(&self, facts: &Facts) -> Vec<(String, Scope)> {
+        let config = self.peek(facts);
+        let tables = config.as_ref().map_or(&[][..], |config| &config.runners);
+        claims::unsettled(self, tables, facts).into_iter().map(|spec| (spec.name.clone(), spec.scope.clone())).collect()
     }
 
-    /// Secrets of the host's own config.toml, to be bound before the comparison.
+    /// What the host's own config.toml has to be kept: tokens, and whole tables that nobody declared. To be bound before
+    /// the comparison, each time the host was read.
     #[must_use]
-    pub fn host_secrets(&self, _facts: &Facts) -> Vec<(SecretId, Secret)> {
-        Vec::new()
+    pub fn host_secrets(&self, facts: &Facts) -> Vec<(SecretId, Secret)> {
+        let Some(config) = self.peek(facts) else { return Vec::new() };
+        let mut secrets = Vec::new();
+        for table in &config.runners {
+            secrets.push((self.kept(table), table.text.clone()));
+            if let Some(token) = &table.token {
+                // Never written: known so that it is taken out of what is printed.
+                secrets.push((SecretId::new(format!("kept-token:{}/{}", self.host, table.number)), token.clone()));
+            }
+        }
+        let Ok(matching) = Matching::new(self, &config, facts) else { return secrets };
+        for (spec, found) in &matching.live {
+            let Found::Table { table, record, .. } = found else { continue };
+            secrets.extend(table.token.clone().map(|token| (self.token(spec), token)));
+            let mut late = |kind, value: String| secrets.push((self.late(kind, spec), Secret::new(value)));
+            late(Late::RunnerId, record.id.to_string());
+            if let Some(time) = &table.obtained {
+                late(Late::TokenObtainedAt, time.literal.clone());
+            }
+            if let Some(time) = &table.expires {
+                late(Late::TokenExpiresAt, time.literal.clone());
+            }
+        }
+        secrets
     }
 
     /// config.toml as it would be on a bare host: path, mode, text.
     #[must_use]
     pub fn preview(&self) -> (RemotePath, u32, Text) {
-        (RemotePath::root(), 0o600, Text::default())
+        let rows: Vec<RunnerTable> = self
+            .specs
+            .iter()
+            .filter(|spec| !spec.absent)
+            .map(|spec| RunnerTable::Managed(Box::new(config::late(self, spec))))
+            .collect();
+        (self.path.clone(), MODE, self.render(&rows, &[]))
     }
+
+    fn render(&self, rows: &[RunnerTable], leaving: &[u64]) -> Text {
+        render(&self.global_origin.file, &self.global, rows, leaving)
+    }
+
+    /// The host's file if it can be read; the comparison says why where it cannot.
+    fn peek(&self, facts: &Facts) -> Option<HostConfig> {
+        let (book, earlier) = (SecretBook::default(), super::Earlier::default());
+        let context = Context { facts, book: &book, earlier: &earlier };
+        parse(file::look(&context, &self.path).ok()??.text?).ok()
+    }
+
+    fn token(&self, spec: &RunnerSpec) -> SecretId {
+        SecretId::runner_token(&self.host, &spec.name)
+    }
+
+    fn late(&self, kind: Late, spec: &RunnerSpec) -> SecretId {
+        SecretId::late(kind, &self.host, &spec.name)
+    }
+
+    fn kept(&self, table: &HostRunner) -> SecretId {
+        SecretId::new(format!("kept:{}/{}", self.host, table.number))
+    }
+
+    /// The `[[runners]]` table that the inventory asks for, with `name` and `url`.
+    fn table(&self, spec: &RunnerSpec) -> ConfigTable {
+        let mut table = ConfigTable::new();
+        let given = |key: &str| spec.config.iter().any(|(name, _)| name == key);
+        let mut add = |key: &str, value: &str, origin: &Span| {
+            let value = ConfigValue::String(Text::plain(value));
+            table.push((key.to_owned(), ConfigEntry { value, origin: origin.clone() }));
+        };
+        if !given("name") {
+            add("name", &spec.description, spec.origins.get("description").unwrap_or(&spec.origin));
+        }
+        if let Some(url) = self.url.as_ref().filter(|_| !given("url")) {
+            add("url", url, &spec.origin);
+        }
+        table.extend(spec.config.iter().cloned());
+        table
+    }
+
+    /// A text of a spec's table.
+    fn text_of(&self, spec: &RunnerSpec, key: &str) -> Option<String> {
+        self.table(spec).into_iter().find_map(|(name, entry)| match entry.value {
+            ConfigValue::String(text) if name == key => Some(text.redacted()),
+            _ => None,
+        })
+    }
+
+    /// What must not be overwritten: the file, if it is one.
+    fn read<'a>(&self, found: Option<&FoundFile<'a>>) -> Result<Option<HostConfig>, CannotTell> {
+        let Some(found) = found else { return Ok(None) };
+        let help = "rprov does not overwrite it: mend it, or move it away";
+        let text = found
+            .text
+            .ok_or_else(|| CannotTell { what: self.path.to_string(), why: format!("it is no UTF-8 text; {help}") })?;
+        let config = parse(text).map_err(|bad| CannotTell {
+            what: format!("{}:{}:{}", self.path, bad.line, bad.column),
+            why: format!("gitlab-runner cannot read this file: {}; {help}", bad.message),
+        })?;
+        Ok(Some(config))
+    }
+
+    fn live<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, plan: &mut Planned<'a>) {
+        let (row, change, stamp) = match found {
+            Found::Table { table, record, marker } => {
+                let doubt = record::token_doubt(table, marker.as_ref());
+                let change = record::update(self, spec, record, marker.as_ref(), doubt, table);
+                if matches!(doubt, Doubt::Wrong(_)) {
+                    (Row::renewed(self, spec, Some(table), Some(record.id)), change, true)
+                } else {
+                    (Row::kept(self, spec, table, record.id), change, false)
+                }
+            }
+            Found::Record { record, marker, stale } => {
+                let change = record::adopt(self, spec, record, marker);
+                (Row::renewed(self, spec, *stale, Some(record.id)), Some(change), true)
+            }
+            Found::Nothing { stale } => {
+                (Row::renewed(self, spec, *stale, None), Some(record::create(self, spec)), true)
+            }
+        };
+        if stamp {
+            plan.stamps.push(self.stamp(spec, row.id));
+        }
+        plan.rows.push(row);
+        plan.before.extend(change);
+    }
+
+    /// Writes the fingerprint of the token that config.toml has now into the record.
+    fn stamp(&self, spec: &RunnerSpec, id: Option<u64>) -> Step {
+        let note = marker::compose(&spec.note, &marker::Marker::new(&self.host, &spec.name));
+        Step::Gitlab(GitlabStep::UpdateRunner {
+            id,
+            token: self.token(spec),
+            attributes: RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() },
+            stamp_token: true,
+        })
+    }
+
+    fn delete(&self, removal: &Removal<'_>, id: u64) -> Change {
+        Change {
+            kind: record::KIND.to_owned(),
+            name: format!("#{id} {}", removal.spec),
+            action: Action::Remove,
+            reason: Some(removal.why.to_owned()),
+            attrs: Vec::new(),
+            text: None,
+            effect: Effect::FewerJobs,
+            service: None,
+            origin: Some(removal.origin.clone().unwrap_or_else(|| self.global_origin.clone())),
+            steps: vec![Step::Gitlab(GitlabStep::DeleteRunner { id })],
+        }
+    }
+
+    fn note(&self, message: String) -> Note {
+        Note { about: format!("{} {}", config::KIND, self.path), message }
+    }
+}
+
+/// What is to be done, before it is put in order.
+#[derive(Default)]
+struct Planned<'a> {
+    /// Changes in GitLab that the file depends on.
+    before: Vec<Change>,
+    rows: Vec<Row<'a>>,
+    /// Steps that follow the file.
+    stamps: Vec<Step>,
 }
 
 impl Resource for Runners {
     fn about(&self) -> String {
-        "runners".to_owned()
+        format!("{} {}", config::KIND, self.path)
     }
 
-    fn ask(&self, _probe: &mut ProbeSpec) {}
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.content(&self.path);
+    }
 
-    fn diff(&self, _context: &Context<'_>) -> Result<Diff, CannotTell> {
-        Ok(Diff::default())
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let found = file::look(context, &self.path)?;
+        let host = self.read(found.as_ref())?;
+        let empty = HostConfig::default();
+        let matching = Matching::new(self, host.as_ref().unwrap_or(&empty), context.facts)?;
+        let mut diff = Diff::default();
+        let mut plan = Planned::default();
+        for (spec, found) in &matching.live {
+            self.live(spec, found, &mut plan);
+        }
+        let mut gone: Vec<Attr> = Vec::new();
+        for (removal, table) in matching.removals.iter().filter_map(|removal| Some((removal, removal.table?))) {
+            gone.push(Attr::new(
+                runner_path(&removal.spec),
+                Some(table.id.map_or_else(|| "no id".to_owned(), |id| format!("#{id}"))),
+                None,
+            ));
+        }
+        for other in &matching.others {
+            let (name, why) = (shown(other.table), other.why());
+            if self.unmanaged == Unmanaged::Remove && other.may_go() {
+                gone.push(Attr::new(format!("runners: {name}"), Some("not in the inventory".to_owned()), None));
+                diff.notes.push(self.note(format!("{why}{name} is taken out of config.toml; GitLab keeps its record")));
+            } else {
+                plan.rows.push(Row::hand_made(self, other.table));
+                diff.notes.push(self.note(format!("{why}{name} is kept{}", other.detail())));
+            }
+        }
+        diff.problems = matching.problems;
+        if !diff.problems.is_empty() {
+            return Ok(diff);
+        }
+        let leaving = matching.removals.iter().filter_map(|removal| removal.id).collect();
+        let change = FileChange { runners: self, context, found: found.as_ref(), host: host.as_ref(), leaving };
+        let file = change.make(plan.rows, gone, plan.stamps, &mut diff.earlier)?;
+        let deletes = matching.removals.iter().filter_map(|removal| Some(self.delete(removal, removal.id?)));
+        diff.changes = plan.before.into_iter().chain(file).chain(deletes).collect();
+        Ok(diff)
+    }
+}
+
+/// A table of a host in a message: `runner "x" (#12)`.
+fn shown(table: &HostRunner) -> String {
+    let name = if table.name.is_empty() { "without a name".to_owned() } else { format!("\"{}\"", escape(&table.name)) };
+    match table.id {
+        Some(id) => format!("runner {name} (#{id})"),
+        None => format!("runner {name} (without an id)"),
     }
 }

@@ -11,3 +11,6 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
+
+#[cfg(test)]
+pub(crate) use tests::{saved_by_runner, span, table};

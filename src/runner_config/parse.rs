@@ -4,15 +4,19 @@ use jiff::Timestamp;
 use toml_edit::{ArrayOfTables, Document, DocumentMut, Item};
 
 use super::keys::RUNNER;
+use super::render::{LEAVING, is_head};
 use super::tree::{self, Field, Tree, field};
 use crate::secret::Secret;
 
 /// The file.
+#[derive(Default)]
 pub struct HostConfig {
     /// Everything but the `[[runners]]` tables.
     pub(super) global: Vec<Field>,
     /// The `[[runners]]` tables in the order of the file.
     pub runners: Vec<HostRunner>,
+    /// Ids of runners that the file no longer has and that were to be deleted in GitLab next.
+    pub leaving: Vec<u64>,
 }
 
 /// One `[[runners]]` table.
@@ -70,7 +74,8 @@ pub fn parse(content: &str) -> Result<HostConfig, BadConfig> {
         let message = error.message().lines().next().unwrap_or("this is no TOML").to_owned();
         bad(content, error.span(), message)
     })?;
-    let mut config = HostConfig { global: Vec::new(), runners: Vec::new() };
+    let leaving = content.lines().filter_map(|line| line.strip_prefix(LEAVING)?.trim().parse().ok()).collect();
+    let mut config = HostConfig { leaving, ..HostConfig::default() };
     // As GitLab Runner finds it: the exact name, else any mix of cases.
     let runners = if document.contains_key("runners") {
         Some("runners".to_owned())
@@ -120,7 +125,17 @@ fn runner(number: usize, table: toml_edit::Table) -> HostRunner {
     tables.push(table);
     let mut document = DocumentMut::new();
     document.insert("runners", Item::ArrayOfTables(tables));
-    let mut text = document.to_string();
+    let text = document.to_string();
+    // Where no key stands before it, the head of the file clings to the first table.
+    let is_comment = |line: &str| line.trim_start().starts_with('#') || line.trim().is_empty();
+    let mut in_head = true;
+    let mut text: String = text
+        .split_inclusive('\n')
+        .filter(|line| {
+            in_head &= is_comment(line);
+            !(in_head && is_head(line.trim_end()))
+        })
+        .collect();
     if !text.ends_with('\n') {
         text.push('\n');
     }

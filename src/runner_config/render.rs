@@ -29,14 +29,27 @@ pub struct Managed {
     pub expires: Option<Text>,
 }
 
-/// The file. `inventory` is the name of the file that asks for it.
+const MANAGED: &str = "# Managed by rprov:";
+const REWRITTEN: &str =
+    "# GitLab Runner rewrites it when it renews a token, without comments. That is no difference to rprov.";
+/// Begins the comment that names the runners which leave the file before they leave GitLab: should a run die between the
+/// two, the next one still knows of them.
+pub(super) const LEAVING: &str = "# Being removed from GitLab:";
+
+/// Whether a line is one of the comments at the head of the file.
+pub(super) fn is_head(line: &str) -> bool {
+    line.starts_with(MANAGED) || line == REWRITTEN || line.starts_with(LEAVING)
+}
+
+/// The file. `inventory` is the name of the file that asks for it, `leaving` are the ids of runners that this very
+/// writing takes out and that are then deleted.
 #[must_use]
-pub fn render(inventory: &str, global: &ConfigTable, runners: &[RunnerTable]) -> Text {
-    let mut out = Text::plain(format!(
-        "# Managed by rprov: change {} instead of this file.\n\
-         # GitLab Runner rewrites it when it renews a token, without comments. That is no difference to rprov.\n\n",
-        escape(inventory)
-    ));
+pub fn render(inventory: &str, global: &ConfigTable, runners: &[RunnerTable], leaving: &[u64]) -> Text {
+    let mut out = Text::plain(format!("{MANAGED} change {} instead of this file.\n{REWRITTEN}\n", escape(inventory)));
+    for id in leaving {
+        out.push(&format!("{LEAVING} {id}\n"));
+    }
+    out.push("\n");
     table(&mut out, "", global);
     for runner in runners {
         match runner {

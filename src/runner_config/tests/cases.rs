@@ -192,7 +192,7 @@ fn renders_what_a_person_would_write() {
     };
     let kept = SecretId::new("kept:h/2");
     let runners = [RunnerTable::Managed(Box::new(runner)), RunnerTable::Kept(kept)];
-    let text = render("inventories/prod.yml", &global, &runners);
+    let text = render("inventories/prod.yml", &global, &runners, &[]);
     let expected = "\
 # Managed by rprov: change inventories/prod.yml instead of this file.
 # GitLab Runner rewrites it when it renews a token, without comments. That is no difference to rprov.
@@ -219,7 +219,10 @@ name = \"b\"
 (secret kept:h/2)";
     assert_eq!(text.redacted(), expected);
     assert!(
-        render("evil\nconcurrent = 9", &Vec::new(), &[]).redacted().lines().all(|l| l.is_empty() || l.starts_with('#'))
+        render("evil\nconcurrent = 9", &Vec::new(), &[], &[7])
+            .redacted()
+            .lines()
+            .all(|l| l.is_empty() || l.starts_with('#'))
     );
 }
 
@@ -232,6 +235,9 @@ fn a_kept_table_is_the_one_of_the_file() {
                     image='x'\n  [runners.cache.s3]\n";
     assert_eq!(config.runners[0].text.expose(), expected);
     assert_eq!(config.runners[1].text.expose(), "\n[[runners]]\nname = 'b'\n");
+    let managed = render("in[v].yml", &Vec::new(), &[], &[7, 9]).redacted() + "# [mine]\n[[runners]]\n";
+    let config = parse::parse(&managed).unwrap();
+    assert_eq!((config.runners[0].text.expose(), &config.leaving[..]), ("\n# [mine]\n[[runners]]\n", &[7, 9][..]));
     let inline = parse::parse("runners = [{name = 'a', docker.image = 'b'}, {name = 'c'}]").unwrap();
     let kept = format!("{}{}", inline.runners[0].text.expose(), inline.runners[1].text.expose());
     let again = parse::parse(&kept).unwrap();

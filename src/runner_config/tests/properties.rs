@@ -124,7 +124,7 @@ fn file(global: &ConfigTable, runner: &ConfigTable) -> Text {
         obtained: Some(Text::plain("2026-08-22T10:00:00Z")),
         expires: None,
     };
-    render("prod.yml", global, &[RunnerTable::Managed(Box::new(managed))])
+    render("prod.yml", global, &[RunnerTable::Managed(Box::new(managed))], &[])
 }
 
 fn all_differences(global: &ConfigTable, runner: &ConfigTable, content: &str) -> Vec<compare::Difference> {

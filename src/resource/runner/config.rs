@@ -1,0 +1,206 @@
+//! config.toml as one change: whatever differs in it, for however many runners. Pure.
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, Known};
+use crate::inventory::model::{Owner, RunnerSpec};
+use crate::plan::{Action, Attr, Change, Effect};
+use crate::runner_config::compare;
+use crate::runner_config::parse::{HostConfig, HostRunner, Moment};
+use crate::runner_config::render::{Managed, RunnerTable};
+use crate::secret::Late;
+use crate::step::{Step, WriteFile};
+use crate::text::{Text, Unbound};
+
+use super::super::file::{self, Found};
+use super::super::{Context, Earlier};
+use super::{MODE, Runners};
+
+/// What the user calls it.
+pub(super) const KIND: &str = "runner config";
+
+/// One `[[runners]]` table of the new file.
+pub(super) struct Row<'a> {
+    /// A runner of the inventory's, and the table that it replaces.
+    spec: Option<(&'a RunnerSpec, Option<&'a HostRunner>)>,
+    table: RunnerTable,
+    /// `None`: GitLab has not given it yet.
+    pub(super) id: Option<u64>,
+    new_token: bool,
+}
+
+impl<'a> Row<'a> {
+    /// A runner whose token stays.
+    pub(super) fn kept(runners: &Runners, spec: &'a RunnerSpec, there: &'a HostRunner, id: u64) -> Self {
+        let time = |moment: &Option<Moment>| moment.as_ref().map(|moment| Text::plain(&*moment.literal));
+        let managed = Managed {
+            id: Text::plain(id.to_string()),
+            obtained: time(&there.obtained),
+            expires: time(&there.expires),
+            ..late(runners, spec)
+        };
+        let table = RunnerTable::Managed(Box::new(managed));
+        Self { spec: Some((spec, Some(there))), table, id: Some(id), new_token: false }
+    }
+
+    /// A runner that gets a new token.
+    pub(super) fn renewed(
+        runners: &Runners,
+        spec: &'a RunnerSpec,
+        there: Option<&'a HostRunner>,
+        id: Option<u64>,
+    ) -> Self {
+        let table = RunnerTable::Managed(Box::new(late(runners, spec)));
+        Self { spec: Some((spec, there)), table, id, new_token: true }
+    }
+
+    /// A table that stays as it is.
+    pub(super) fn hand_made(runners: &Runners, table: &HostRunner) -> Self {
+        Self { spec: None, table: RunnerTable::Kept(runners.kept(table)), id: None, new_token: false }
+    }
+}
+
+/// The table of a runner whose id and token are known when the plan is carried out.
+pub(super) fn late(runners: &Runners, spec: &RunnerSpec) -> Managed {
+    let late = |kind| Text::secret(runners.late(kind, spec));
+    Managed {
+        config: runners.table(spec),
+        id: late(Late::RunnerId),
+        token: runners.token(spec),
+        obtained: Some(late(Late::TokenObtainedAt)),
+        expires: Some(late(Late::TokenExpiresAt)),
+    }
+}
+
+/// The host's file, and what is to become of it.
+pub(super) struct FileChange<'a> {
+    pub(super) runners: &'a Runners,
+    pub(super) context: &'a Context<'a>,
+    pub(super) found: Option<&'a Found<'a>>,
+    pub(super) host: Option<&'a HostConfig>,
+    /// Runners that are deleted in GitLab once the file is written.
+    pub(super) leaving: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Differences {
+    attrs: Vec<Attr>,
+    origin: Option<Span>,
+    /// The first that gitlab-runner reads only when it starts.
+    restart: Option<String>,
+}
+
+impl Differences {
+    fn add(&mut self, found: Vec<compare::Difference>, running: bool) {
+        for difference in found {
+            if running && self.restart.is_none() && difference.needs_restart() {
+                self.restart = Some(difference.path.clone());
+            }
+            self.origin = self.origin.take().or(difference.origin);
+            self.attrs.push(Attr::new(difference.path, difference.old, difference.new));
+        }
+    }
+}
+
+impl FileChange<'_> {
+    /// The change; `None`: the file is right. `gone` are tables that are taken out, `stamps` steps that follow the file.
+    pub(super) fn make(
+        &self,
+        rows: Vec<Row<'_>>,
+        gone: Vec<Attr>,
+        stamps: Vec<Step>,
+        earlier: &mut Earlier,
+    ) -> Result<Option<Change>, CannotTell> {
+        let unbound = |unbound: Unbound| CannotTell { what: self.runners.path.to_string(), why: unbound.to_string() };
+        let mut all = self.differences(&rows).map_err(unbound)?;
+        all.attrs.extend(gone);
+        let owner = Owner::default();
+        let attributes = self.found.map(|found| file::attributes(found.fact, MODE, &owner)).unwrap_or_default();
+        if all.attrs.is_empty() {
+            if attributes.is_empty() {
+                return Ok(None);
+            }
+            let step = Step::Attributes { path: self.runners.path.clone(), mode: MODE, owner };
+            return Ok(Some(self.change(attributes, Effect::None, None, None, vec![step])));
+        }
+        all.attrs.extend(attributes);
+        let tables: Vec<_> = rows.into_iter().map(|row| row.table).collect();
+        let mut steps = vec![Step::WriteFile(WriteFile {
+            path: self.runners.path.clone(),
+            content: self.runners.render(&tables, &self.leaving),
+            mode: MODE,
+            owner,
+            keep_previous: false,
+            check: None,
+            replaces: self.found.and_then(|found| found.text).map(file::sha256),
+        })];
+        steps.extend(stamps);
+        let reason = all
+            .restart
+            .filter(|_| self.is_running() != Some(false))
+            .map(|path| format!("gitlab-runner reads {path} only when it starts"));
+        if let Some(reason) = &reason {
+            earlier.restart_containers.push((self.runners.container.clone(), reason.clone()));
+        }
+        let effect = match (&reason, self.is_running()) {
+            (_, Some(false)) => Effect::None,
+            (Some(_), _) => Effect::RunnerDrain,
+            (None, _) => Effect::RunnerReload,
+        };
+        Ok(Some(self.change(all.attrs, effect, reason, all.origin, steps)))
+    }
+
+    fn differences(&self, rows: &[Row<'_>]) -> Result<Differences, Unbound> {
+        let mut all = Differences::default();
+        all.add(compare::global(&self.runners.global, self.host, self.context.book)?, true);
+        for row in rows {
+            let (Some((spec, there)), RunnerTable::Managed(managed)) = (row.spec, &row.table) else { continue };
+            let path = |key: &str| format!("{}.{key}", compare::runner_path(&spec.name));
+            let before = all.attrs.len();
+            let old = there.and_then(|there| there.id);
+            if old != row.id || row.id.is_none() {
+                let new = row.id.map_or_else(|| "(from GitLab)".to_owned(), |id| id.to_string());
+                all.attrs.push(Attr::new(path("id"), old.map(|id| id.to_string()), Some(new)));
+            }
+            if row.new_token {
+                let old = there.and_then(|there| there.token.as_ref()).map(|_| "(secret)".to_owned());
+                all.attrs.push(Attr::new(path("token"), old, Some("(a new one)".to_owned())));
+            }
+            all.add(compare::runner(&spec.name, &managed.config, there, self.context.book)?, there.is_some());
+            if all.attrs.len() > before {
+                all.origin = all.origin.take().or_else(|| Some(spec.origin.clone()));
+            }
+        }
+        Ok(all)
+    }
+
+    /// `None`: unknown.
+    fn is_running(&self) -> Option<bool> {
+        match self.context.facts.containers.get(&self.runners.container)? {
+            Known::Present(container) => container.pointer("/State/Running")?.as_bool(),
+            Known::Absent => Some(false),
+            Known::Unread(_) => None,
+        }
+    }
+
+    fn change(
+        &self,
+        attrs: Vec<Attr>,
+        effect: Effect,
+        reason: Option<String>,
+        origin: Option<Span>,
+        steps: Vec<Step>,
+    ) -> Change {
+        Change {
+            kind: KIND.to_owned(),
+            name: self.runners.path.to_string(),
+            action: if self.found.is_some() { Action::Change } else { Action::Add },
+            reason,
+            attrs,
+            text: None,
+            effect,
+            service: (effect != Effect::None).then(|| self.runners.container.clone()),
+            origin: Some(origin.unwrap_or_else(|| self.runners.global_origin.clone())),
+            steps,
+        }
+    }
+}

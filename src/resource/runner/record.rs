@@ -1,0 +1,286 @@
+//! One runner record in GitLab: what differs, what of it can be changed in place, and whether the token in config.toml
+//! is still the one that GitLab gave. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Span;
+use crate::facts::RunnerRecord;
+use crate::inventory::model::{RunnerSpec, Scope};
+use crate::marker::{self, Marker};
+use crate::plan::{Action, Attr, Change, Effect};
+use crate::runner_config::parse::HostRunner;
+use crate::step::{GitlabStep, RunnerAttributes, Step};
+use crate::text::escape;
+
+use super::Runners;
+
+/// What the user calls it.
+pub(super) const KIND: &str = "runner record";
+
+/// What is known of the token that config.toml has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// GitLab gave it, as the mark says.
+    None,
+    /// It is good, and the mark does not say so yet.
+    Unmarked(&'static str),
+    /// It does not work, or is somebody else's: only a new one helps.
+    Wrong(&'static str),
+}
+
+/// Compares the table's token with the mark.
+pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>) -> Doubt {
+    let Some(token) = &table.token else { return Doubt::Wrong("config.toml has no token for it") };
+    let Some(marker) = marker else {
+        return Doubt::Unmarked("made by hand; taken over because of its name, its token stays");
+    };
+    let Some(digest) = &marker.token else { return Doubt::Unmarked("an earlier run ended before it noted the token") };
+    if *digest == token.digest() {
+        return Doubt::None;
+    }
+    // Only a token that ends is renewed by the runner itself, and then it is younger than the one that the mark means.
+    let renewed = table.expires.is_some()
+        && match (&table.obtained, marker.obtained) {
+            (Some(now), Some(then)) => now.seconds > then,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+    if renewed {
+        Doubt::Unmarked("the runner has renewed its token")
+    } else {
+        Doubt::Wrong("the token in config.toml is not the one that GitLab gave")
+    }
+}
+
+/// A record that is not there yet.
+pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {
+    let (runner_type, namespace) = match &spec.scope {
+        Scope::Instance => ("instance_type", None),
+        Scope::Group(path) => ("group_type", Some(path.clone())),
+        Scope::Project(path) => ("project_type", Some(path.clone())),
+    };
+    let attributes = RunnerAttributes {
+        description: Some(spec.description.clone()),
+        tag_list: Some(spec.tags.clone()),
+        run_untagged: Some(spec.run_untagged),
+        locked: Some(spec.locked),
+        access_level: Some(access_level(spec).to_owned()),
+        paused: Some(spec.paused),
+        maximum_timeout: spec.maximum_timeout.map(Some),
+        maintenance_note: Some(marker::compose(&spec.note, &Marker::new(&runners.host, &spec.name))),
+    };
+    let mut attrs = vec![Attr::new("scope", None, Some(spec.scope.to_string()))];
+    attrs.extend(
+        fields(spec, None)
+            .into_iter()
+            .filter_map(|field| field.noteworthy.then(|| Attr::new(field.name, None, Some(field.new)))),
+    );
+    Change {
+        kind: KIND.to_owned(),
+        name: spec.name.clone(),
+        action: Action::Add,
+        reason: None,
+        attrs,
+        text: None,
+        effect: Effect::None,
+        service: None,
+        origin: Some(spec.origin.clone()),
+        steps: vec![Step::Gitlab(GitlabStep::CreateRunner {
+            token: runners.token(spec),
+            runner_type: runner_type.to_owned(),
+            namespace,
+            attributes,
+        })],
+    }
+}
+
+/// A record of ours that config.toml does not name: its token is lost, so it gets a new one.
+pub(super) fn adopt(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, marker: &Marker) -> Change {
+    let why = "GitLab has it and config.toml does not: it gets a new token";
+    let mut change = Difference::of(spec, record, marker).change(runners, spec, record, Some(why));
+    reset(runners, spec, record, &mut change, None);
+    change
+}
+
+/// A record with its table; `None`: nothing differs.
+pub(super) fn update(
+    runners: &Runners,
+    spec: &RunnerSpec,
+    record: &RunnerRecord,
+    marker: Option<&Marker>,
+    doubt: Doubt,
+    table: &HostRunner,
+) -> Option<Change> {
+    let marker = marker.cloned().unwrap_or_else(|| Marker::new(&runners.host, &spec.name));
+    let difference = Difference::of(spec, record, &marker);
+    match doubt {
+        Doubt::None if difference.attrs.is_empty() => None,
+        Doubt::None => Some(difference.change(runners, spec, record, None)),
+        Doubt::Unmarked(why) => {
+            let mut change = difference.change(runners, spec, record, Some(why));
+            let obtained = table.obtained.as_ref().map(|time| time.seconds).or(marker.obtained);
+            let note = marker::compose(&spec.note, &Marker { token: None, obtained, ..marker });
+            let attributes = RunnerAttributes { maintenance_note: Some(note), ..difference.attributes };
+            change.steps = vec![Step::Gitlab(GitlabStep::UpdateRunner {
+                id: Some(record.id),
+                token: runners.token(spec),
+                attributes,
+                stamp_token: true,
+            })];
+            Some(change)
+        }
+        Doubt::Wrong(why) => {
+            let mut change = difference.change(runners, spec, record, Some(why));
+            let old = table.token.as_ref().map(|_| "(secret)".to_owned());
+            reset(runners, spec, record, &mut change, old);
+            Some(change)
+        }
+    }
+}
+
+fn reset(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, change: &mut Change, old: Option<String>) {
+    change.attrs.push(Attr::new("token", old, Some("(a new one)".to_owned())));
+    change.steps.push(Step::Gitlab(GitlabStep::ResetToken { id: record.id, token: runners.token(spec) }));
+}
+
+fn access_level(spec: &RunnerSpec) -> &'static str {
+    if spec.protected { "ref_protected" } else { "not_protected" }
+}
+
+/// One attribute, as the inventory names it.
+struct Field {
+    name: &'static str,
+    old: Option<String>,
+    new: String,
+    /// Shown for a new runner: it is not what everybody has.
+    noteworthy: bool,
+}
+
+fn fields(spec: &RunnerSpec, record: Option<&RunnerRecord>) -> Vec<Field> {
+    let quoted = |text: &str| format!("\"{}\"", escape(text));
+    let timeout = |seconds: Option<u64>| seconds.map_or_else(|| "(none)".to_owned(), seconds_shown);
+    let field = |name, noteworthy, new: String, old: &dyn Fn(&RunnerRecord) -> String| {
+        let old = record.map(old);
+        Field { name, old, new, noteworthy }
+    };
+    let old_tags: Vec<String> = record.map(|record| record.tag_list.clone()).unwrap_or_default();
+    let same_tags = tag_set(&old_tags) == tag_set(&spec.tags);
+    vec![
+        field("description", true, quoted(&spec.description), &|record| quoted(&record.description)),
+        field("tags", true, tags_shown(&spec.tags), &|_| {
+            // GitLab keeps no order.
+            tags_shown(if same_tags { &spec.tags } else { &old_tags })
+        }),
+        field("run_untagged", true, spec.run_untagged.to_string(), &|record| record.run_untagged.to_string()),
+        field("protected", spec.protected, spec.protected.to_string(), &|record| {
+            (record.access_level == "ref_protected").to_string()
+        }),
+        field("locked", spec.locked, spec.locked.to_string(), &|record| record.locked.to_string()),
+        field("paused", spec.paused, spec.paused.to_string(), &|record| record.paused.to_string()),
+        field("maximum_timeout", spec.maximum_timeout.is_some(), timeout(spec.maximum_timeout), &|record| {
+            timeout(record.maximum_timeout)
+        }),
+        field("note", !spec.note.trim().is_empty(), quoted(&marker::tidy(&spec.note)), &|record| {
+            quoted(&marker::parse(&record.maintenance_note).0)
+        }),
+    ]
+}
+
+fn tag_set(tags: &[String]) -> BTreeSet<&str> {
+    tags.iter().map(String::as_str).collect()
+}
+
+fn tags_shown(tags: &[String]) -> String {
+    format!("[{}]", tags.iter().map(|tag| escape(tag)).collect::<Vec<_>>().join(", "))
+}
+
+/// As the inventory has it: `2h`, `90m`, `3601s`.
+fn seconds_shown(seconds: u64) -> String {
+    match seconds {
+        s if s > 0 && s % 3600 == 0 => format!("{}h", s / 3600),
+        s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
+/// What differs between a spec and a record, and what GitLab must be told to mend it.
+struct Difference {
+    attrs: Vec<Attr>,
+    attributes: RunnerAttributes,
+    effect: Effect,
+    origin: Option<Span>,
+}
+
+impl Difference {
+    fn of(spec: &RunnerSpec, record: &RunnerRecord, marker: &Marker) -> Self {
+        let mut this =
+            Self { attrs: Vec::new(), attributes: RunnerAttributes::default(), effect: Effect::None, origin: None };
+        let attributes = &mut this.attributes;
+        for field in fields(spec, Some(record)) {
+            if field.old.as_ref() == Some(&field.new) {
+                continue;
+            }
+            let fewer = match field.name {
+                "description" => {
+                    attributes.description = Some(spec.description.clone());
+                    false
+                }
+                "tags" => {
+                    attributes.tag_list = Some(spec.tags.clone());
+                    !tag_set(&record.tag_list).is_subset(&tag_set(&spec.tags))
+                }
+                "run_untagged" => {
+                    attributes.run_untagged = Some(spec.run_untagged);
+                    !spec.run_untagged
+                }
+                "protected" => {
+                    attributes.access_level = Some(access_level(spec).to_owned());
+                    spec.protected
+                }
+                "locked" => {
+                    attributes.locked = Some(spec.locked);
+                    false
+                }
+                "paused" => {
+                    attributes.paused = Some(spec.paused);
+                    spec.paused
+                }
+                "maximum_timeout" => {
+                    attributes.maximum_timeout = Some(spec.maximum_timeout);
+                    false
+                }
+                _ => {
+                    attributes.maintenance_note = Some(marker::compose(&spec.note, marker));
+                    false
+                }
+            };
+            if fewer {
+                this.effect = Effect::FewerJobs;
+            }
+            this.origin = this.origin.or_else(|| spec.origins.get(field.name).cloned());
+            this.attrs.push(Attr::new(field.name, field.old, Some(field.new)));
+        }
+        this
+    }
+
+    fn change(&self, runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, reason: Option<&str>) -> Change {
+        let update = GitlabStep::UpdateRunner {
+            id: Some(record.id),
+            token: runners.token(spec),
+            attributes: self.attributes.clone(),
+            stamp_token: false,
+        };
+        Change {
+            kind: KIND.to_owned(),
+            name: format!("#{} {}", record.id, spec.name),
+            action: Action::Change,
+            reason: reason.map(str::to_owned),
+            attrs: self.attrs.clone(),
+            text: None,
+            effect: self.effect,
+            service: None,
+            origin: Some(self.origin.clone().unwrap_or_else(|| spec.origin.clone())),
+            steps: if self.attrs.is_empty() { Vec::new() } else { vec![Step::Gitlab(update)] },
+        }
+    }
+}

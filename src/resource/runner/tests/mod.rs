@@ -1,0 +1,400 @@
+//! A small world for tests: one host's config.toml, one GitLab, and plans carried out on them step by step.
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord};
+use crate::inventory::model::{
+    Connection, ContainerSpec, GitlabSpec, HostSpec, ManagerSpec, RunnerSpec, Scope, Unmanaged,
+};
+use crate::marker::{self, Marker};
+use crate::name::RemotePath;
+use crate::plan::Change;
+use crate::resource::runner::Runners;
+use crate::resource::{Context, Diff, Earlier, Resource as _};
+use crate::runner_config::parse::parse;
+use crate::runner_config::{saved_by_runner, span, table};
+use crate::secret::{Late, Secret, SecretBook, SecretId};
+use crate::step::{GitlabStep, RunnerAttributes, Step};
+
+mod crashes;
+mod drift;
+mod matches;
+
+const HOST: &str = "ci.example.com";
+const PATH: &str = "/srv/gitlab-runner/config.toml";
+
+/// A record and what only GitLab knows of it.
+#[derive(Clone, Debug)]
+struct Server {
+    record: RunnerRecord,
+    token: String,
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    spec: HostSpec,
+    file: Option<String>,
+    mode: u32,
+    records: BTreeMap<u64, Server>,
+    /// Seconds since 1970; each new token takes one.
+    clock: i64,
+    next_id: u64,
+    /// `token_expires_at` of new tokens is so many seconds away.
+    lifetime: Option<i64>,
+    /// The container: `None`: not there.
+    running: Option<bool>,
+    /// GitLab does not answer.
+    offline: bool,
+}
+
+fn runner(name: &str) -> RunnerSpec {
+    RunnerSpec {
+        name: name.to_owned(),
+        scope: Scope::Instance,
+        description: format!("{HOST} {name}"),
+        tags: vec!["docker".to_owned(), "production".to_owned()],
+        run_untagged: true,
+        protected: false,
+        locked: false,
+        paused: false,
+        maximum_timeout: Some(7200),
+        note: String::new(),
+        config: table("executor = 'docker'\nlimit = 10\n[docker]\nimage = 'debian:12'\npull_policy = 'always'"),
+        absent: false,
+        origin: span(10),
+        origins: [("tags".to_owned(), span(12)), ("paused".to_owned(), span(13))].into(),
+    }
+}
+
+impl World {
+    fn new(runners: Vec<RunnerSpec>) -> Self {
+        let container = ContainerSpec {
+            name: "gitlab-runner".to_owned(),
+            image: "gitlab/gitlab-runner:v17.9.0".to_owned(),
+            config_dir: RemotePath::new("/srv/gitlab-runner").unwrap(),
+            mounts: Vec::new(),
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            network: "bridge".to_owned(),
+            ports: Vec::new(),
+            extra_hosts: Vec::new(),
+            restart: "always".to_owned(),
+            stop_timeout: 7200,
+            origin: span(2),
+            image_origin: span(3),
+        };
+        let manager = ManagerSpec {
+            container,
+            config: table("concurrent = 4\ncheck_interval = 3"),
+            unmanaged_runners: Unmanaged::Keep,
+            origin: span(1),
+            config_origin: span(4),
+        };
+        let spec = HostSpec {
+            name: HOST.to_owned(),
+            groups: Vec::new(),
+            connection: Connection::Local { sudo: false },
+            packages: Vec::new(),
+            directories: Vec::new(),
+            files: Vec::new(),
+            docker: None,
+            manager: Some(manager),
+            runners,
+            cleanup: None,
+            firewall: None,
+            origin: span(1),
+        };
+        Self {
+            spec,
+            file: None,
+            mode: 0o600,
+            records: BTreeMap::new(),
+            clock: 1_790_000_000,
+            next_id: 42,
+            lifetime: None,
+            running: Some(true),
+            offline: false,
+        }
+    }
+
+    /// One that rprov has brought up.
+    fn applied(runners: Vec<RunnerSpec>) -> Self {
+        let mut world = Self::new(runners);
+        world.converge();
+        world
+    }
+
+    fn resource(&self) -> Runners {
+        let gitlab = GitlabSpec {
+            url: "https://gitlab.example.com".to_owned(),
+            api_token: SecretId::new("env:GITLAB_TOKEN"),
+            ca_pem: None,
+            variables: Vec::new(),
+            origin: span(1),
+        };
+        Runners::new(&self.spec, Some(&gitlab)).unwrap()
+    }
+
+    /// Facts, read the way a run reads them.
+    fn facts(&self) -> Facts {
+        let path = |content: &String| PathFact {
+            kind: PathKind::File,
+            mode: self.mode,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            mtime_ns: 0,
+            content: Some(Known::Present(Content::Text(Secret::new(content.clone())))),
+        };
+        let mut facts = Facts::default();
+        facts.paths.insert(
+            RemotePath::new(PATH).unwrap(),
+            self.file.as_ref().map_or(Known::Absent, |c| Known::Present(path(c))),
+        );
+        let container = self
+            .running
+            .map_or(Known::Absent, |running| Known::Present(serde_json::json!({"State": {"Running": running}})));
+        facts.containers.insert("gitlab-runner".to_owned(), container);
+        let resource = self.resource();
+        for id in resource.wanted_records(&facts) {
+            let record = self.records.get(&id).map_or(Known::Absent, |server| Known::Present(server.record.clone()));
+            let record = if self.offline { Known::Unread("no route to host".to_owned()) } else { record };
+            facts.records.insert(id, record);
+        }
+        for (name, _) in resource.wanted_markers(&facts) {
+            if self.offline {
+                facts.marked.insert(name, Known::Unread("no route to host".to_owned()));
+                continue;
+            }
+            let ids = self.marked(&name);
+            for id in &ids {
+                facts.records.insert(*id, Known::Present(self.records[id].record.clone()));
+            }
+            facts.marked.insert(name, Known::Present(ids));
+        }
+        facts
+    }
+
+    fn marked(&self, spec: &str) -> Vec<u64> {
+        let is = |note: &str| marker::parse(note).1.is_some_and(|marker| marker.is_of(HOST, spec));
+        self.records.values().filter(|server| is(&server.record.maintenance_note)).map(|s| s.record.id).collect()
+    }
+
+    fn book(&self, facts: &Facts) -> SecretBook {
+        let mut book = SecretBook::default();
+        book.bind(SecretId::new("env:CACHE"), Secret::new("cache-\"secret\"".to_owned()));
+        for (id, secret) in self.resource().host_secrets(facts) {
+            book.bind(id, secret);
+        }
+        book
+    }
+
+    fn diff(&self) -> Diff {
+        let facts = self.facts();
+        let (book, earlier) = (self.book(&facts), Earlier::default());
+        let diff = self.resource().diff(&Context { facts: &facts, book: &book, earlier: &earlier });
+        let diff = diff.unwrap_or_else(|cannot| panic!("{cannot}"));
+        // Whatever is planned, no token is in it.
+        let json = serde_json::to_string(&diff.changes).unwrap() + &format!("{:?}{:?}", diff.notes, diff.problems);
+        assert!(!json.contains("glrt-"), "{json}");
+        assert!(!json.contains("cache-"), "{json}");
+        diff
+    }
+
+    fn error(&self) -> String {
+        let facts = self.facts();
+        let (book, earlier) = (self.book(&facts), Earlier::default());
+        self.resource().diff(&Context { facts: &facts, book: &book, earlier: &earlier }).unwrap_err().to_string()
+    }
+
+    /// Carries out at most so many steps; returns how many there were to do.
+    fn apply(&mut self, changes: &[Change], at_most: usize) -> usize {
+        let mut book = self.book(&self.facts());
+        let mut ids = BTreeMap::new();
+        let steps: Vec<&Step> = changes.iter().flat_map(|change| &change.steps).collect();
+        for step in steps.iter().take(at_most) {
+            match step {
+                Step::WriteFile(file) => {
+                    let now = self.file.as_deref().map(crate::resource::file::sha256);
+                    assert_eq!(now, file.replaces, "the file is another one");
+                    assert_eq!((file.path.as_str(), file.mode, file.owner.user.as_str()), (PATH, 0o600, "root"));
+                    self.file = Some(file.content.reveal(&book).unwrap());
+                    self.mode = file.mode;
+                }
+                Step::Attributes { mode, .. } => self.mode = *mode,
+                Step::Gitlab(step) => self.gitlab(step, &mut book, &mut ids),
+                other => panic!("{other:?}"),
+            }
+        }
+        steps.len()
+    }
+
+    fn gitlab(&mut self, step: &GitlabStep, book: &mut SecretBook, ids: &mut BTreeMap<SecretId, u64>) {
+        match step {
+            GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => {
+                let mark = marker::parse(attributes.maintenance_note.as_ref().unwrap()).1.unwrap();
+                assert_eq!(self.marked(&mark.runner), Vec::<u64>::new(), "a second record");
+                let id = self.next_id;
+                self.next_id += 1;
+                let mut record = RunnerRecord {
+                    id,
+                    runner_type: runner_type.clone(),
+                    description: String::new(),
+                    tag_list: Vec::new(),
+                    run_untagged: true,
+                    locked: false,
+                    access_level: "not_protected".to_owned(),
+                    paused: false,
+                    maximum_timeout: None,
+                    maintenance_note: String::new(),
+                    groups: Vec::new(),
+                    projects: Vec::new(),
+                };
+                match runner_type.as_str() {
+                    "group_type" => record.groups.extend(namespace.clone()),
+                    "project_type" => record.projects.extend(namespace.clone()),
+                    _ => assert_eq!(*namespace, None),
+                }
+                set(&mut record, attributes);
+                self.records.insert(id, Server { record, token: String::new() });
+                self.give_token(id, token, book, ids);
+            }
+            GitlabStep::ResetToken { id, token } => self.give_token(*id, token, book, ids),
+            GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
+                let id = id.unwrap_or_else(|| ids[token]);
+                let mut attributes = attributes.clone();
+                assert_ne!(attributes, RunnerAttributes::default(), "GitLab refuses an empty update");
+                if *stamp_token {
+                    let (text, mark) = marker::parse(&attributes.maintenance_note.unwrap());
+                    let obtained = book.get(&token.late_beside(Late::TokenObtainedAt).unwrap());
+                    let obtained = obtained.map(|time| time.expose().parse::<jiff::Timestamp>().unwrap().as_second());
+                    let token = Some(book.get(token).unwrap().digest());
+                    let mark = mark.unwrap();
+                    let mark = Marker { token, obtained: obtained.or(mark.obtained), ..mark };
+                    attributes.maintenance_note = Some(marker::compose(&text, &mark));
+                }
+                set(&mut self.records.get_mut(&id).unwrap().record, &attributes);
+            }
+            GitlabStep::DeleteRunner { id } => {
+                self.records.remove(id).unwrap();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn give_token(&mut self, id: u64, token: &SecretId, book: &mut SecretBook, ids: &mut BTreeMap<SecretId, u64>) {
+        self.clock += 1;
+        let server = self.records.get_mut(&id).unwrap();
+        server.token = format!("glrt-{}", self.clock);
+        let time = |seconds: i64| Secret::new(jiff::Timestamp::from_second(seconds).unwrap().to_string());
+        let expires = self.lifetime.map(|lifetime| self.clock + lifetime).unwrap_or(-62_135_596_800);
+        book.bind(token.late_beside(Late::RunnerId).unwrap(), Secret::new(id.to_string()));
+        book.bind(token.late_beside(Late::TokenObtainedAt).unwrap(), time(self.clock));
+        book.bind(token.late_beside(Late::TokenExpiresAt).unwrap(), time(expires));
+        book.bind(token.clone(), Secret::new(server.token.clone()));
+        ids.insert(token.clone(), id);
+    }
+
+    /// Plans and applies until nothing is left, and checks what came of it. Returns the first plan.
+    fn converge(&mut self) -> Diff {
+        let first = self.diff();
+        assert_eq!(first.problems, vec![]);
+        self.apply(&first.changes, usize::MAX);
+        self.check();
+        first
+    }
+
+    /// Everything that must hold when nothing is left to do.
+    fn check(&self) {
+        let left = self.diff();
+        assert_eq!((left.changes, left.problems), (vec![], vec![]));
+        let config = parse(self.file.as_deref().unwrap_or("")).unwrap();
+        assert_eq!(self.mode, 0o600);
+        for server in self.records.values() {
+            let mark = marker::parse(&server.record.maintenance_note).1;
+            let known = |mark: &Marker| mark.host != HOST || self.spec.runners.iter().any(|s| s.name == mark.runner);
+            assert!(mark.as_ref().is_none_or(known), "nobody wants {server:?}");
+        }
+        for spec in &self.spec.runners {
+            let ids = self.marked(&spec.name);
+            assert_eq!(ids.len(), usize::from(!spec.absent), "records of {}: {ids:?}", spec.name);
+            let Some(id) = ids.first() else { continue };
+            let ours = |url: &str| url == "https://gitlab.example.com";
+            let tables: Vec<_> = config.runners.iter().filter(|t| t.id == Some(*id) && ours(&t.url)).collect();
+            assert_eq!(tables.len(), 1, "tables of {}", spec.name);
+            assert_eq!(
+                tables[0].token.as_ref().unwrap().expose(),
+                self.records[id].token,
+                "the token of {}",
+                spec.name
+            );
+        }
+    }
+
+    /// The first plan as text, `kind name: action`, with its attributes.
+    fn shown(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for change in self.diff().changes {
+            let reason = change.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            lines.push(format!(
+                "{} {} {} {:?}{reason}",
+                change.action.symbol(),
+                change.kind,
+                change.name,
+                change.effect
+            ));
+            let value = |value: Option<String>| value.unwrap_or_else(|| "(unset)".to_owned());
+            lines.extend(
+                change.attrs.into_iter().map(|a| format!("  {}: {} -> {}", a.path, value(a.old), value(a.new))),
+            );
+        }
+        lines
+    }
+
+    fn edit(&mut self, from: &str, to: &str) {
+        let file = self.file.as_mut().unwrap();
+        assert!(file.contains(from), "{from} is not in {file}");
+        *file = file.replacen(from, to, 1);
+    }
+
+    fn record(&mut self, id: u64) -> &mut RunnerRecord {
+        &mut self.records.get_mut(&id).unwrap().record
+    }
+
+    /// The runner renews its token, as it does when three quarters of its life are over.
+    fn rotate(&mut self, id: u64) {
+        self.clock += 5000;
+        let old = std::mem::replace(&mut self.records.get_mut(&id).unwrap().token, format!("glrt-{}", self.clock));
+        let new = self.records[&id].token.clone();
+        let time = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap().to_string();
+        let file = self.file.as_ref().unwrap();
+        let mut out = String::new();
+        let mut inside = false;
+        for line in saved_by_runner(&file.replace(&old, &new)).lines() {
+            inside = if line.starts_with("[[runners]]") { false } else { inside || line.contains(&new) };
+            if line.starts_with("token_obtained_at") && inside {
+                out.push_str(&format!("token_obtained_at = {}\n", time(self.clock)));
+            } else if line.starts_with("token_expires_at") && inside {
+                out.push_str(&format!("token_expires_at = {}\n", time(self.clock + self.lifetime.unwrap())));
+            } else {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+        self.file = Some(out);
+    }
+}
+
+fn set(record: &mut RunnerRecord, attributes: &RunnerAttributes) {
+    let a = attributes.clone();
+    record.description = a.description.unwrap_or(record.description.clone());
+    record.run_untagged = a.run_untagged.unwrap_or(record.run_untagged);
+    record.locked = a.locked.unwrap_or(record.locked);
+    record.access_level = a.access_level.unwrap_or(record.access_level.clone());
+    record.paused = a.paused.unwrap_or(record.paused);
+    record.maximum_timeout = a.maximum_timeout.unwrap_or(record.maximum_timeout);
+    record.maintenance_note = a.maintenance_note.unwrap_or(record.maintenance_note.clone());
+    if let Some(mut tags) = a.tag_list {
+        tags.sort();
+        record.tag_list = tags;
+    }
+}

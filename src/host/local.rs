@@ -1,6 +1,7 @@
 //! Scripts on this machine, run as a host would run them: `sh -s`, or `sudo -n -- sh -s`, with an environment of
 //! its own. There is no connection, so a script gets no argument that says where it comes from.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,35 +20,45 @@ const GRACE: Duration = Duration::from_secs(1);
 const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "USER", "LOGNAME", "TERM", "LANG"];
 
 /// This machine.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct LocalHost {
-    sudo: bool,
+    /// The program that makes root of us.
+    sudo: Option<PathBuf>,
 }
 
 impl LocalHost {
     /// Scripts run as the user who runs this program, or as root through sudo without a password.
     #[must_use]
     pub fn new(sudo: bool) -> Self {
-        Self { sudo }
+        Self { sudo: sudo.then(|| PathBuf::from("sudo")) }
     }
 
-    /// `program arguments`, through sudo if scripts are.
-    fn command(self, words: &[&str]) -> Command {
-        let sudo: &[&str] = if self.sudo { &["sudo", "-n", "--"] } else { &[] };
-        let mut words = sudo.iter().chain(words);
-        let mut command = Command::new(words.next().unwrap_or(&"sh"));
-        command.args(words).env_clear();
+    /// A command line, through sudo if scripts are.
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = match &self.sudo {
+            Some(sudo) => {
+                let mut command = Command::new(sudo);
+                command.args(["-n", "--", program]);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(arguments).env_clear();
         command.envs(ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command
     }
 
+    fn sudo_error(why: String) -> HostError {
+        HostError::Sudo { address: "this machine".to_owned(), why }
+    }
+
     /// Ends a command and everything that it started and that did not leave its process group.
-    async fn end(self, child: &mut Child) {
+    async fn end(&self, child: &mut Child) {
         let Some(group) = child.id() else { return };
         for signal in ["TERM", "KILL"] {
             // A process of another user can only be ended by the one who started it: sudo again. `kill` is part of sh.
             let kill = format!("kill -s {signal} -- -{group}");
-            let mut command = self.command(&["sh", "-c", &kill]);
+            let mut command = self.command("sh", &["-c", &kill]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let _ = timeout(GRACE, command.status()).await;
             if timeout(GRACE, child.wait()).await.is_ok() {
@@ -60,19 +71,19 @@ impl LocalHost {
 #[async_trait]
 impl Host for LocalHost {
     async fn run(&mut self, script: &Script, limits: Limits, on_line: OnLine<'_>) -> Result<Reply, HostError> {
-        let mut command = self.command(&["sh", "-s"]);
+        let mut command = self.command("sh", &["-s"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A group of its own, so that all of it can be ended; and Ctrl-C here is not a signal there.
         command.process_group(0).kill_on_drop(true);
-        let failed = |error: std::io::Error| HostError::Start {
-            program: if self.sudo { "sudo" } else { "sh" }.to_owned(),
-            why: error.to_string(),
+        let failed = |error: std::io::Error| match &self.sudo {
+            Some(sudo) => Self::sudo_error(format!("{}: {error}", sudo.display())),
+            None => HostError::Start { program: "sh".to_owned(), why: error.to_string() },
         };
         let mut child = command.spawn().map_err(failed)?;
         let failure = match timeout(limits.time, converse(&mut child, script, limits, on_line)).await {
             Ok(Ok(Ok(reply))) => {
-                return match sudo_refusal(&reply).filter(|_| self.sudo) {
-                    Some(why) => Err(HostError::Sudo { address: "this machine".to_owned(), why }),
+                return match sudo_refusal(&reply).filter(|_| self.sudo.is_some()) {
+                    Some(why) => Err(Self::sudo_error(why)),
                     None => Ok(reply),
                 };
             }
@@ -134,3 +145,6 @@ async fn take(stream: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) ->
         None => Ok(0),
     }
 }
+
+#[cfg(test)]
+mod tests;

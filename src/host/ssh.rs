@@ -17,7 +17,7 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use self::client::{Client, ClientError, words};
+use self::client::{Client, ClientError, KEEPALIVE, words};
 pub use self::local_user::LocalUser;
 use self::stream::PromptStream;
 use self::trust::Trust;
@@ -61,6 +61,10 @@ impl SshHost {
     /// # Errors
     /// As [`SshHost::connect`].
     pub async fn connect_as(spec: &SshSpec, local: &LocalUser) -> Result<Self, HostError> {
+        Self::connect_with(spec, local, KEEPALIVE).await
+    }
+
+    async fn connect_with(spec: &SshSpec, local: &LocalUser, keepalive: Duration) -> Result<Self, HostError> {
         let address = address_and_port(&spec.address, spec.port);
         let deadline = Instant::now() + Duration::from_secs(spec.connect_timeout);
         let failed = |why: String| HostError::Connect { address: address.clone(), why };
@@ -71,7 +75,7 @@ impl SshHost {
         let stream = PromptStream::new(stream).map_err(|error| failed(error.to_string()))?;
 
         let ended = Arc::new(OnceLock::new());
-        let config = Arc::new(client::config(trust.algorithms()));
+        let config = Arc::new(client::config(trust.algorithms(), keepalive));
         let client = Client { trust, ended: Arc::clone(&ended) };
         let mut handle = match timeout_at(deadline, russh::client::connect_stream(config, stream, client)).await {
             Ok(Ok(handle)) => handle,
@@ -237,3 +241,6 @@ async fn open(spec: &SshSpec, deadline: Instant) -> Result<TcpStream, String> {
 fn address_and_port(address: &str, port: u16) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,8 +72,16 @@ async fn one_connection_and_one_session_for_many_commands() {
 
 #[tokio::test]
 async fn more_than_a_window_both_ways() {
-    let sshd = sshd!();
-    let mut host = connect(&sshd).await;
+    large(&sshd!()).await;
+}
+
+#[tokio::test]
+async fn new_keys_on_the_way() {
+    large(&sshd!("RekeyLimit 1M 1s")).await;
+}
+
+async fn large(sshd: &Sshd) {
+    let mut host = connect(sshd).await;
     let heavy = limits(120_000, 64 << 20);
     let script = format!("{}\necho the end", ": 0123456789abcdef\n".repeat(5 << 20 >> 4));
     assert!(script.len() > 5 << 20);

@@ -12,7 +12,7 @@ use super::trust::Trust;
 use crate::host::HostError;
 
 /// A silent connection is asked for a sign of life this often.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 /// So many unanswered questions are the end of it.
 const KEEPALIVES_MISSED: usize = 4;
 
@@ -149,10 +149,10 @@ impl Handler for Client {
 }
 
 /// How to talk to a host of which keys of these types are known.
-pub(super) fn config<'a>(known_types: impl Iterator<Item = &'a str>) -> Config {
+pub(super) fn config<'a>(known_types: impl Iterator<Item = &'a str>, keepalive: Duration) -> Config {
     Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-rprov_", env!("CARGO_PKG_VERSION")))),
-        keepalive_interval: Some(KEEPALIVE),
+        keepalive_interval: Some(keepalive),
         keepalive_max: KEEPALIVES_MISSED,
         preferred: Preferred {
             // The cheapest exchange that every current sshd knows: half of the time that a handshake costs is here.
@@ -222,9 +222,7 @@ pub(super) fn words(error: &russh::Error) -> String {
         }
         russh::Error::IO(error) => error.to_string(),
         russh::Error::Disconnect | russh::Error::HUP => "the host closed the connection".to_owned(),
-        russh::Error::KeepaliveTimeout => {
-            format!("no sign of life for {} s", KEEPALIVE.as_secs() * (KEEPALIVES_MISSED as u64 + 1))
-        }
+        russh::Error::KeepaliveTimeout => format!("no answer to {KEEPALIVES_MISSED} keep-alives in a row"),
         russh::Error::Version => "what answers there does not speak SSH 2".to_owned(),
         russh::Error::NoCommonAlgo { kind, theirs, .. } => {
             format!("no common algorithm ({kind:?}): the host offers only {}", printable(&theirs.join(", ")))

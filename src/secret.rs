@@ -76,6 +76,12 @@ impl SecretId {
         Some(Self(format!("{}:{}", kind.prefix(), self.0.strip_prefix("token:")?)))
     }
 
+    /// Whether this is a value beside a token, which is no secret.
+    fn is_late(&self) -> bool {
+        let kinds = [Late::RunnerId, Late::TokenObtainedAt, Late::TokenExpiresAt];
+        self.0.split_once(':').is_some_and(|(prefix, _)| kinds.iter().any(|kind| kind.prefix() == prefix))
+    }
+
     /// The identity as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -136,7 +142,8 @@ impl SecretBook {
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         let mut clean = text.to_owned();
-        for secret in self.values() {
+        // A runner's id is no secret, and messages without it say nothing.
+        for (_, secret) in self.0.iter().filter(|(id, _)| !id.is_late()) {
             // Shorter values would turn ordinary words into riddles.
             if secret.expose().len() >= 6 && clean.contains(secret.expose()) {
                 clean = clean.replace(secret.expose(), "(secret)");
@@ -167,5 +174,7 @@ mod tests {
         book.bind(SecretId::new("env:X"), secret);
         assert!(!format!("{book:?}").contains("hunter2"));
         assert_eq!(book.scrub("curl: hunter2-hunter2 failed"), "curl: (secret) failed");
+        book.bind(SecretId::late(Late::RunnerId, "h", "r"), Secret::new("41234567".to_owned()));
+        assert_eq!(book.scrub("runner #41234567 is gone"), "runner #41234567 is gone");
     }
 }

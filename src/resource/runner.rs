@@ -100,15 +100,11 @@ impl Runners {
         }
         let Ok(matching) = Matching::new(self, &config, facts) else { return secrets };
         for (spec, found) in &matching.live {
-            let Found::Table { table, record, .. } = found else { continue };
+            let Found::Table { table, .. } = found else { continue };
             secrets.extend(table.token.clone().map(|token| (self.token(spec), token)));
-            let mut late = |kind, value: String| secrets.push((self.late(kind, spec), Secret::new(value)));
-            late(Late::RunnerId, record.id.to_string());
+            // The mark says of when the token is.
             if let Some(time) = &table.obtained {
-                late(Late::TokenObtainedAt, time.literal.clone());
-            }
-            if let Some(time) = &table.expires {
-                late(Late::TokenExpiresAt, time.literal.clone());
+                secrets.push((self.late(Late::TokenObtainedAt, spec), Secret::new(time.literal.clone())));
             }
         }
         secrets

@@ -135,7 +135,7 @@ fn all_differences(global: &ConfigTable, runner: &ConfigTable, content: &str) ->
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_rendered_is_what_was_wanted(seed: u64) {

@@ -34,8 +34,8 @@ pub(crate) fn plan(inventory: &str) -> String {
         jobs: Some(3),
         changes: vec![package, daemon, record, config],
         notes: vec![Note {
-            about: "runner \"old builder\"".to_owned(),
-            message: "is in config.toml but not in the inventory; kept".to_owned(),
+            about: "runner config /srv/gitlab-runner/config.toml".to_owned(),
+            message: "hand-made runner \"old builder\" (#7) is kept".to_owned(),
         }],
         problems: Vec::new(),
     };

@@ -74,7 +74,7 @@ impl Resource for Service {
                     why: format!("{} is masked; unmask it by hand: systemctl unmask {0}", self.unit),
                 });
             }
-            attrs.push(Attr::new("enabled", fact.map(|fact| fact.enabled.clone()), Some("enabled".to_owned())));
+            attrs.push(Attr::new("at boot", fact.map(|fact| fact.enabled.clone()), Some("enabled".to_owned())));
             steps.push(step(UnitAction::Enable));
         }
         let find =

@@ -1,5 +1,5 @@
 //! The probe: one script that answers everything a plan must know of a host, with few processes and no writes, and its
-//! answer as [`Facts`]. Pure: no I/O.
+//! answer as [`Facts`](crate::facts::Facts). Pure: no I/O.
 
 use crate::facts::ProbeSpec;
 

@@ -16,6 +16,10 @@ pub const LOST: i32 = 74;
 /// error. `who` is one line: owner, program, pipeline.
 #[must_use]
 pub fn acquire(run: &str, who: &str, seconds: u64) -> String {
+    acquire_at(PATH, run, who, seconds)
+}
+
+fn acquire_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
     format!(
         "lock={path}
 now=$(date +%s) || exit 71
@@ -42,7 +46,7 @@ if ! mkdir -- \"$lock\" 2>/dev/null; then
 fi
 printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
 ",
-        path = quote(PATH),
+        path = quote(path),
         run = quote(run),
         who = quote(who),
     )
@@ -51,6 +55,10 @@ printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\
 /// Shell text that checks that the lock is still this run's and keeps it for `seconds` more; ends with [`LOST`] otherwise.
 #[must_use]
 pub fn keep(run: &str, who: &str, seconds: u64) -> String {
+    keep_at(PATH, run, who, seconds)
+}
+
+fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
     format!(
         "lock={path}
 held_run=
@@ -59,7 +67,7 @@ if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$
 now=$(date +%s) || exit 71
 printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
 ",
-        path = quote(PATH),
+        path = quote(path),
         run = quote(run),
         who = quote(who),
     )
@@ -68,13 +76,81 @@ printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\
 /// Shell text that gives the lock back if it is this run's.
 #[must_use]
 pub fn release(run: &str) -> String {
+    release_at(PATH, run)
+}
+
+fn release_at(path: &str, run: &str) -> String {
     format!(
         "lock={path}
 held_run=
 if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
 if [ \"$held_run\" = {run} ]; then mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock.$$\"; fi
 ",
-        path = quote(PATH),
+        path = quote(path),
         run = quote(run),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::tests::{run, shells};
+    use crate::script::wrap;
+
+    #[test]
+    fn one_run_at_a_time() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("the lock");
+            let path = path.to_str().unwrap();
+            let go = |body: &str| run(&shell, &wrap(body, "n0"));
+            let status = |body: &str| go(body).status.code();
+            assert_eq!(status(&acquire_at(path, "one", "alice's laptop", 60)), Some(0));
+            let refused = go(&acquire_at(path, "two", "bob", 60));
+            assert_eq!(refused.status.code(), Some(HELD));
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert!(said.starts_with("held alice's laptop, expires in "), "{said}");
+            // Taking it again is keeping it.
+            assert_eq!(status(&acquire_at(path, "one", "alice", 60)), Some(0));
+            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(0));
+            assert_eq!(status(&keep_at(path, "two", "bob", 60)), Some(LOST));
+            // Somebody else cannot give it back.
+            assert_eq!(status(&release_at(path, "two")), Some(0));
+            assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(HELD));
+            assert_eq!(status(&release_at(path, "one")), Some(0));
+            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(LOST));
+            assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(0));
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something is left beside the lock");
+        }
+    }
+
+    #[test]
+    fn an_expired_lock_is_taken_over_and_its_holder_notices() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("lock");
+            let path = path.to_str().unwrap();
+            let go = |body: &str| run(&shell, &wrap(body, "n0"));
+            assert!(go(&acquire_at(path, "one", "alice", 0)).status.success());
+            let taken = go(&acquire_at(path, "two", "bob", 60));
+            assert!(taken.status.success());
+            assert!(String::from_utf8(taken.stderr).unwrap().contains("took over an expired lock: alice"));
+            assert_eq!(go(&keep_at(path, "one", "alice", 60)).status.code(), Some(LOST));
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_never_filled_holds_for_a_minute() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("lock");
+            std::fs::create_dir(&path).unwrap();
+            let go = |body: &str| run(&shell, &wrap(body, "n0"));
+            let body = acquire_at(path.to_str().unwrap(), "two", "bob", 60);
+            assert_eq!(go(&body).status.code(), Some(HELD));
+            let past = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
+            std::fs::File::open(&path).unwrap().set_modified(past).unwrap();
+            assert_eq!(go(&body).status.code(), Some(0), "{shell:?}");
+        }
+    }
 }

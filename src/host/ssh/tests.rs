@@ -110,8 +110,10 @@ async fn act(odd: Odd, id: ChannelId, session: &server::Handle) -> Option<()> {
         let words = format!("{} {}", forwarded.is_err(), agent.is_err());
         session.data(id, words).await.ok()?;
     }
-    while odd == Odd::Floods {
-        session.extended_data(id, 1, vec![b'x'; 1000]).await.ok()?;
+    if odd == Odd::Floods {
+        loop {
+            session.extended_data(id, 1, vec![b'x'; 1000]).await.ok()?;
+        }
     }
     if odd == Odd::CloseOnly {
         return session.close(id).await.ok();

@@ -66,7 +66,7 @@ impl SshHost {
 
     async fn connect_with(spec: &SshSpec, local: &LocalUser, keepalive: Duration) -> Result<Self, HostError> {
         let address = address_and_port(&spec.address, spec.port);
-        let deadline = Instant::now() + Duration::from_secs(spec.connect_timeout);
+        let deadline = after(Duration::from_secs(spec.connect_timeout));
         let failed = |why: String| HostError::Connect { address: address.clone(), why };
         let late = |during: &str| failed(format!("no end of {during} within {} s", spec.connect_timeout));
 
@@ -181,7 +181,7 @@ impl SshHost {
 #[async_trait]
 impl Host for SshHost {
     async fn run(&mut self, script: &Script, limits: Limits, on_line: OnLine<'_>) -> Result<Reply, HostError> {
-        let deadline = Instant::now() + limits.time;
+        let deadline = after(limits.time);
         let late = || HostError::Timeout { seconds: limits.time.as_secs() };
         let channel = timeout_at(deadline, self.open_channel()).await.map_err(|_| late())??;
         let (mut read, write) = channel.split();
@@ -236,6 +236,11 @@ async fn open(spec: &SshSpec, deadline: Instant) -> Result<TcpStream, String> {
         };
     }
     Err(why)
+}
+
+/// The end of a time that starts now. A day stands for all longer ones: the user may have given any number.
+fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(Duration::from_secs(86_400))
 }
 
 fn address_and_port(address: &str, port: u16) -> String {

@@ -282,6 +282,11 @@ async fn another_key_than_the_known_one_is_refused() {
 }
 
 #[test]
+fn any_time_is_a_time() {
+    assert!(after(Duration::MAX) > after(Duration::ZERO));
+}
+
+#[test]
 fn addresses_in_words() {
     assert_eq!(address_and_port("ci.example.com", 22), "ci.example.com:22");
     assert_eq!(address_and_port("::1", 2222), "[::1]:2222");

@@ -51,14 +51,12 @@ clean_up() {
   trap - EXIT
   # shellcheck disable=SC2086 # numbers
   [ -z "$pids" ] || kill $pids 2>/dev/null
-  for kind in container network volume; do
-    if [ "$kind" = container ]; then all=-aq; else all=-q; fi
-    # shellcheck disable=SC2046 # ids and plain names
-    docker "$kind" ls $all --filter label=rprov.test | xargs -r docker "$kind" rm -f >/dev/null 2>&1
-  done
+  docker ps -aq --filter label=rprov.test | xargs -r docker rm -f >/dev/null 2>&1
+  docker network ls -q --filter label=rprov.test | xargs -r docker network rm >/dev/null 2>&1
+  docker volume ls -q --filter label=rprov.test | xargs -r docker volume rm >/dev/null 2>&1
   umount "$builds/gitlab-job-9016/mnt" 2>/dev/null
   # shellcheck disable=SC2115 # it was given
-  rm -rf "$builds"/gitlab-job-90* "$builds/other-9017" "$builds/gitlab-job-custom" "$builds/gitlab-job-*" \
+  rm -rf "$builds"/gitlab-job-90* "$builds/other-9017" "$builds"/gitlab-job-custom* "$builds/gitlab-job-*" \
     "$builds/gitlab-job--rf" "$builds/gitlab-job-${esc}[31mred" "$work/outside"
   if [ -n "$health" ]; then
     if [ -f "$work/health" ]; then cat "$work/health" >"$health"; else rm -f "$health"; fi
@@ -184,6 +182,7 @@ dir gitlab-job-9010
 service gitlab-job-9010 "$builds/gitlab-job-9010" rprovtest-9010 --network none --label rprov.keep \
   -v "$builds/gitlab-job-9010:/app" "$image" sleep 1000
 dir gitlab-job-custom
+dir gitlab-job-custom.tmp
 job 88150 rprovtest-job-custom -e CI_PROJECT_DIR=/builds/gitlab-job-custom/g/p "$image" sleep 1000
 dir gitlab-job-9016
 mkdir "$builds/gitlab-job-9016/mnt"
@@ -312,6 +311,7 @@ check 'a process has the CI_JOB_ID: directory whole' whole gitlab-job-9007
 check 'a process in a container works in it, at another path: directory whole' whole gitlab-job-9008
 check 'a container labelled rprov.keep has it mounted: directory whole' whole gitlab-job-9010
 check 'a job with its own GIT_CLONE_PATH (CI_PROJECT_DIR): directory whole' whole gitlab-job-custom
+check 'the directory of its scripts whole' whole gitlab-job-custom.tmp
 check 'something is mounted in it: directory and mount whole' [ -f "$builds/gitlab-job-9016/mnt/x" ]
 check 'young directory whole' whole gitlab-job-9020
 check 'old directory with a young file deep in it whole' whole gitlab-job-9021
@@ -372,7 +372,7 @@ dir gitlab-job-9020
 "$script" --older-than 1 >"$work/out" 2>&1
 check 'after the jobs: exit status 0' [ $? = 0 ]
 sed 's/^/     | /' "$work/out"
-for gone in 9001 9001.tmp 9003 9004 9005 9006 9007 9008 9010 9011 9016 9023 custom; do
+for gone in 9001 9001.tmp 9003 9004 9005 9006 9007 9008 9010 9011 9016 9023 custom custom.tmp; do
   check "after the jobs: directory $gone removed" not has_dir "gitlab-job-$gone"
 done
 check 'after the jobs: stack of the job removed' not has_container rprovtest-9001

@@ -1,6 +1,6 @@
 //! Scripts over SSH against a real OpenSSH server.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod host_keys;
 mod keys;

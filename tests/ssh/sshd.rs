@@ -1,5 +1,6 @@
 //! A private OpenSSH server on a free port of 127.0.0.1, with keys of its own, and what a user of it has at home.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,13 +17,19 @@ pub(crate) struct Sshd {
     dir: tempfile::TempDir,
 }
 
-/// Says loudly that a test could not run.
+/// Ends a test that cannot run, loudly.
 #[macro_export]
 macro_rules! skip {
     ($why:expr) => {{
-        eprintln!("SKIPPED {}: {}", std::thread::current().name().unwrap_or("?"), $why);
+        $crate::sshd::say_skipped(&$why);
         return;
     }};
+}
+
+/// Past the harness, which shows nothing of a test that does not fail.
+pub(crate) fn say_skipped(why: &str) {
+    let thread = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", thread.name().unwrap_or("?"));
 }
 
 /// Starts a server, or ends the test with a loud line if this machine has none.
@@ -41,6 +48,11 @@ fn program(name: &str) -> Option<PathBuf> {
         .iter()
         .map(|dir| Path::new(dir).join(name))
         .find(|path| path.exists())
+}
+
+/// Where the server is; its package brings the client's programs along.
+pub(crate) fn installed() -> Result<PathBuf, String> {
+    program("sshd").ok_or_else(|| "no sshd on this machine (package openssh-server)".to_owned())
 }
 
 /// Runs a program that must succeed.
@@ -70,6 +82,7 @@ impl Sshd {
     /// Starts a server that lets the present user in with `client` (an ed25519 key) and shows an ed25519 host key;
     /// `more` are lines of sshd_config that go before the usual ones. `Err`: there is no server to start.
     pub(crate) fn start(more: &[&str]) -> Result<Self, String> {
+        installed()?;
         let dir = tempfile::tempdir().unwrap();
         keygen(&dir.path().join("host"), "ed25519");
         keygen(&dir.path().join("client"), "ed25519");
@@ -78,7 +91,7 @@ impl Sshd {
 
     /// As [`Sshd::start`], with the keys that lie in a directory.
     pub(crate) fn start_in(dir: tempfile::TempDir, more: &[&str]) -> Result<Self, String> {
-        let sshd = program("sshd").ok_or("no sshd on this machine (package openssh-server)")?;
+        let sshd = installed()?;
         // What the service's unit would make.
         let _ = std::fs::create_dir_all("/run/sshd");
         let path = dir.path();

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -9,7 +10,8 @@ fn keygen(dir: &Path, name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let mut command = Command::new("ssh-keygen");
     command.arg("-q").args(arguments).arg("-f").arg(&path).stdin(Stdio::null());
     let Ok(output) = command.output() else {
-        eprintln!("SKIPPED: no ssh-keygen on this machine (package openssh-client)");
+        // Past the harness, which shows nothing of a test that does not fail.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no ssh-keygen on this machine (package openssh-client)");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -25,7 +25,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// Steps after which rendering stops: some hundred times what the longest template here needs.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 2_000_000;
 
 /// Renders templates.
 pub struct Engine {
@@ -117,10 +117,17 @@ impl Engine {
                 let lookup = within.as_deref().and_then(|name| self.environment.get_template(name).ok());
                 let source = lookup.as_ref().map_or(source, |template| template.source());
                 match self.first_undefined(source, values) {
-                    Some((path, Some(near))) => {
-                        with(format!("`{path}` is not defined"), Some(format!("did you mean `{near}`? {raw}")))
+                    Some((path, near)) => {
+                        let help = match near {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None if path == "vars" => "texts in `vars` can use `host`, but not other `vars`".to_owned(),
+                            None if path.starts_with("vars.") => {
+                                "give it under `vars` of the defaults, of a group or of the host".to_owned()
+                            }
+                            None => raw.to_owned(),
+                        };
+                        with(format!("`{path}` is not defined"), Some(help))
                     }
-                    Some((path, None)) => with(format!("`{path}` is not defined"), Some(raw.to_owned())),
                     None => with(format!("a value is not defined: {detail}"), Some(raw.to_owned())),
                 }
             }
@@ -201,3 +208,6 @@ impl Object for Placed {
         f.write_str(&Text::marker(&self.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

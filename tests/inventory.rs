@@ -46,3 +46,193 @@ fn good_inventories_load() {
         }
     }
 }
+/// With `RPROV_BLESS=1` the expected messages are written anew, for `git diff` to show.
+#[test]
+fn broken_inventories_say_what_is_wrong() {
+    let bless = std::env::var_os("RPROV_BLESS").is_some();
+    let mut wrong = String::new();
+    for path in files("broken") {
+        let Err(failure) = rprov::inventory::load(&path) else { panic!("{} loads", path.display()) };
+        assert!(failure.diagnostics.iter().any(|problem| problem.severity == Severity::Error), "{}", path.display());
+        let said = shown(&failure.diagnostics);
+        let expected = path.with_extension("expected");
+        if bless {
+            std::fs::write(&expected, &said).unwrap();
+        }
+        let expected = std::fs::read_to_string(&expected).unwrap_or_default();
+        if said != expected {
+            writeln!(wrong, "{}: expected\n{expected}\nsaid\n{said}", path.display()).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn shipped_inventories_load_without_errors() {
+    for name in ["localhost.yml", "dedicated-ci-server.yml"] {
+        let path = Path::new("inventories").join(name);
+        match rprov::inventory::load(&path) {
+            Ok(inventory) => assert_eq!(inventory.hosts.len(), 1, "{name}"),
+            Err(failure) => panic!("{name}:\n{}", shown(&failure.diagnostics)),
+        }
+    }
+}
+
+/// Not a data file, because Git may change its line ends.
+#[test]
+fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.yml");
+    std::fs::write(&path, "\u{feff}hosts:\r\n  a.example.com:\r\n    pakages: [curl]\r\n    ssh: { prot: 22 }\r\n")
+        .unwrap();
+    let failure = rprov::inventory::load(&path).unwrap_err();
+    let places: Vec<_> =
+        failure.diagnostics.iter().filter_map(|d| d.span.as_ref()).map(|s| (s.line, s.column)).collect();
+    assert_eq!(places, [(3, 5), (4, 12)], "{}", shown(&failure.diagnostics));
+    std::fs::write(&path, "\u{feff}hosts:\r\n  a.example.com:\r\n    vars: { note: \"x\" }\r\n").unwrap();
+    assert!(rprov::inventory::load(&path).is_ok());
+}
+
+/// What the dedicated server is warned of is what its comments say, and nothing else.
+#[test]
+fn the_dedicated_server_says_its_risks() {
+    let inventory = rprov::inventory::load(Path::new("inventories/dedicated-ci-server.yml")).unwrap();
+    let risks: Vec<&str> = inventory.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(risks.len(), 3, "{risks:?}");
+    for word in ["`if-not-present`", "Docker socket", "/root/.ssh"] {
+        assert!(risks.iter().any(|risk| risk.contains(word)), "{word}: {risks:?}");
+    }
+}
+
+mod mangled {
+    use std::sync::LazyLock;
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    static SHIPPED: LazyLock<Vec<String>> = LazyLock::new(|| {
+        ["inventories/localhost.yml", "inventories/dedicated-ci-server.yml", "tests/inventory/good/spec-example.yml"]
+            .iter()
+            .map(|path| std::fs::read_to_string(path).unwrap())
+            .collect()
+    });
+
+    /// One thing that goes wrong with a file, at places given as fractions of its length.
+    #[derive(Debug, Clone)]
+    enum Slip {
+        Insert(u16, String),
+        Delete(u16, u8),
+        DoubleLine(u16),
+        DropLine(u16),
+        Indent(u16, u8),
+        Cut(u16),
+    }
+
+    fn slip() -> impl Strategy<Value = Slip> {
+        let odd = prop_oneof![
+            "[ -~]{1,3}",
+            "\\PC{1,3}",
+            prop::sample::select(vec![
+                "\t",
+                ": ",
+                "- ",
+                "&a ",
+                "*a ",
+                "{{",
+                "}}",
+                "{%",
+                "[",
+                "]",
+                "{",
+                "}",
+                "\"",
+                "'",
+                "|",
+                ">",
+                "!",
+                "#",
+                "? ",
+                "\r",
+                "\0",
+                "<<: ",
+                "---\n",
+                "\u{feff}",
+                "\u{f8f0}",
+                "null",
+                "~",
+                "0644",
+                "-1",
+                "1e999",
+                ".nan",
+                "yes",
+                "{ env: X }",
+                "\u{1b}[31m",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        prop_oneof![
+            (any::<u16>(), odd).prop_map(|(at, text)| Slip::Insert(at, text)),
+            (any::<u16>(), 1..20_u8).prop_map(|(at, length)| Slip::Delete(at, length)),
+            any::<u16>().prop_map(Slip::DoubleLine),
+            any::<u16>().prop_map(Slip::DropLine),
+            (any::<u16>(), 1..9_u8).prop_map(|(at, blanks)| Slip::Indent(at, blanks)),
+            any::<u16>().prop_map(Slip::Cut),
+        ]
+    }
+
+    fn mangle(text: &str, slips: &[Slip]) -> String {
+        let mut chars: Vec<char> = text.chars().collect();
+        for slip in slips {
+            let place = |at: u16| usize::from(at) * chars.len() / (usize::from(u16::MAX) + 1);
+            let line = |at: u16| {
+                let at = place(at);
+                let begin = chars[..at].iter().rposition(|c| *c == '\n').map_or(0, |newline| newline + 1);
+                let end = chars[at..].iter().position(|c| *c == '\n').map_or(chars.len(), |newline| at + newline + 1);
+                begin..end
+            };
+            match slip {
+                Slip::Insert(at, text) => drop(chars.splice(place(*at)..place(*at), text.chars())),
+                Slip::Delete(at, length) => {
+                    let from = place(*at);
+                    drop(chars.drain(from..(from + usize::from(*length)).min(chars.len())));
+                }
+                Slip::DoubleLine(at) => {
+                    let line = line(*at);
+                    let copy: Vec<char> = chars[line.clone()].to_vec();
+                    drop(chars.splice(line.start..line.start, copy));
+                }
+                Slip::DropLine(at) => drop(chars.drain(line(*at))),
+                Slip::Indent(at, blanks) => {
+                    let start = line(*at).start;
+                    drop(chars.splice(start..start, std::iter::repeat_n(' ', usize::from(*blanks))));
+                }
+                Slip::Cut(at) => chars.truncate(place(*at)),
+            }
+        }
+        chars.into_iter().collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+        #[test]
+        fn inventories_never_panic_or_hang(which in 0..3_usize, slips in prop::collection::vec(slip(), 1..6)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("mangled.yml");
+            std::fs::write(&path, mangle(&SHIPPED[which], &slips)).unwrap();
+            let begin = Instant::now();
+            if let Err(failure) = rprov::inventory::load(&path) {
+                prop_assert!(failure.diagnostics.iter().any(|problem| problem.severity == rprov::diagnostic::Severity::Error));
+                for problem in &failure.diagnostics {
+                    prop_assert!(!problem.message.contains('\n'), "{}", problem.message);
+                    if let Some(span) = &problem.span {
+                        let text = failure.sources.0.get(&span.file);
+                        prop_assert!(text.is_some(), "{span} is in no source");
+                        let lines = text.map_or(0, |text| text.split('\n').count());
+                        prop_assert!(span.line >= 1 && span.line <= lines + 1 && span.column >= 1, "{span}");
+                    }
+                }
+            }
+            prop_assert!(begin.elapsed() < Duration::from_secs(5));
+        }
+    }
+}

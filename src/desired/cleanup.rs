@@ -31,7 +31,7 @@ fn the_files(host: &HostSpec) -> Vec<File> {
         line.push("\n");
         files.push(file(crate::inventory::model::HEALTHCHECK_FILE, line, 0o600, None));
     }
-    files.push(file(crate::inventory::model::CLEANUP_SCRIPT, cleanup.script.clone(), 0o755, Some(Check::Shell)));
+    files.push(file(crate::inventory::model::CLEANUP_SCRIPT, Text::clone(&cleanup.script), 0o755, Some(Check::Shell)));
     // Last, so that cron never starts a script that is not there.
     files.push(file(crate::inventory::model::CLEANUP_CRON, cleanup.cron.clone(), 0o644, None));
     files

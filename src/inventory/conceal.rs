@@ -1,5 +1,6 @@
 //! Takes secrets that were written into the inventory out of the text that messages quote. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::diagnostic::{Sources, Span};
@@ -8,18 +9,22 @@ use crate::diagnostic::{Sources, Span};
 pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
     let mut clean = Sources::default();
     for (file, text) in sources.0 {
-        let hidden: Vec<&Span> = hidden.iter().filter(|span| span.file == file).collect();
-        let text = if hidden.is_empty() && !text.contains("gl") { text } else { concealed(&text, &hidden) };
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        for span in hidden.iter().filter(|span| span.file == file) {
+            let column = places.entry(span.line).or_insert(span.column);
+            *column = span.column.min(*column);
+        }
+        let text = if places.is_empty() && !text.contains("gl") { text } else { concealed(&text, &places) };
         clean.0.insert(file, text);
     }
     clean
 }
 
-fn concealed(text: &str, hidden: &[&Span]) -> Arc<str> {
+/// `hidden`: the columns, by line, from which on nothing may be shown.
+fn concealed(text: &str, hidden: &HashMap<usize, usize>) -> Arc<str> {
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        let column = hidden.iter().filter(|span| span.line == index + 1).map(|span| span.column).min();
-        match column {
+        match hidden.get(&(index + 1)) {
             Some(column) => {
                 out.extend(line.chars().take(column - 1));
                 out.push_str("(hidden)");

@@ -218,7 +218,7 @@ pub(super) fn owner(text: &str) -> Result<Owner, Bad> {
 pub(super) fn mode(text: &str) -> Result<u32, Bad> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
-        Ok(bits) if bits <= 0o7777 && (3..=5).contains(&digits.len()) => Ok(bits),
+        Ok(bits) if bits <= 0o7777 && !digits.starts_with('+') && (3..=5).contains(&digits.len()) => Ok(bits),
         _ => bad("is not a file mode", "three or four octal digits in quotes, such as \"0644\""),
     }
 }
@@ -471,3 +471,6 @@ fn dir_pattern(text: &str) -> Result<(), Bad> {
     }
     all(text, "._-*?[]", "is not a usable pattern", "letters, digits, `.`, `_`, `-` and the wildcards `*`, `?`, `[…]`")
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ use crate::template::Engine;
 const MAX_INVENTORY: u64 = 8 << 20;
 /// Longest template or file to copy.
 const MAX_FILE: u64 = 4 << 20;
+/// Problems that are told in one go.
+const MAX_PROBLEMS: usize = 200;
 /// Files that an inventory may consist of.
 const MAX_IMPORTS: usize = 500;
 
@@ -52,7 +54,7 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
         problems.extend(found.problems);
         hidden.extend(found.hidden);
     }
-    let sound = problems.is_empty();
+    let sound = problems.iter().all(|problem| problem.severity == Severity::Warning);
     let disk = Disk { sources: RefCell::new(sources), home: secrets::home() };
     let engine = Engine::new(own_templates(path, &mut problems));
     let built = build::inventory(&root, &disk, &engine);
@@ -73,6 +75,12 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
         problems.extend(warnings);
     }
     problems.sort_by(by_place);
+    problems.dedup();
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    if more > 0 {
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(Diagnostic::error(format!("{more} more problems are not shown")));
+    }
     Err(LoadFailure { diagnostics: problems, sources })
 }
 
@@ -262,7 +270,7 @@ fn not_text(name: &Arc<str>, bytes: &[u8]) -> (Span, String) {
 }
 
 /// The system's reason without its number.
-fn said(error: &std::io::Error) -> String {
+pub(super) fn said(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

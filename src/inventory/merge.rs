@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::format::Format;
 use super::node::{Entry, Node, Value};
 use super::schema::{self, Kind, Table};
 use super::validate::secret_entry;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::runner_config::keys;
 
 /// The upper layer on top of the lower one.
 #[must_use]
@@ -26,10 +28,10 @@ pub fn tables(lower: &Node, upper: &Node, table: &Table) -> Node {
     merged
 }
 
-/// One map of free form on top of another.
+/// One table of config.toml on top of another.
 #[must_use]
-pub fn free(lower: &Node, upper: &Node) -> Node {
-    values(lower, upper, Kind::Free)
+pub fn config(lower: &Node, upper: &Node, section: &'static str) -> Node {
+    values(lower, upper, Kind::Config(section))
 }
 
 fn values(lower: &Node, upper: &Node, kind: Kind) -> Node {
@@ -37,8 +39,11 @@ fn values(lower: &Node, upper: &Node, kind: Kind) -> Node {
     match kind {
         Kind::Table(table) if both_maps => tables(lower, upper, table),
         Kind::Texts(..) if both_maps => maps(lower, upper, |_| Kind::Free),
+        Kind::Config(section) | Kind::Unchecked(section) if both_maps => {
+            maps(lower, upper, |key| in_config(section, key))
+        }
         // A map that names a secret is one value.
-        Kind::Config(_) | Kind::Free if both_maps && secret_entry(lower).is_none() && secret_entry(upper).is_none() => {
+        Kind::Free if both_maps && secret_entry(lower).is_none() && secret_entry(upper).is_none() => {
             maps(lower, upper, |_| Kind::Free)
         }
         Kind::Json if both_maps => maps(lower, upper, |_| Kind::Json),
@@ -46,11 +51,30 @@ fn values(lower: &Node, upper: &Node, kind: Kind) -> Node {
     }
 }
 
+/// How the values of a key of config.toml merge. A table whose one key happens to be called `env` or `command` is no secret.
+fn in_config(section: &str, key: &str) -> Kind {
+    use crate::runner_config::keys::Kind as Toml;
+
+    match keys::find(section, key).map(|key| key.kind) {
+        Some(Toml::Table(section)) if !section.is_empty() => Kind::Config(section),
+        Some(
+            Toml::Table(_)
+            | Toml::AnyMap
+            | Toml::StringMap
+            | Toml::IntegerMap
+            | Toml::BooleanMap
+            | Toml::StringArrayMap,
+        ) => Kind::Texts(Format::Any, Format::Any),
+        _ => Kind::Free,
+    }
+}
+
 fn maps<'a>(lower: &Node, upper: &Node, kind: impl Fn(&str) -> Kind + 'a) -> Node {
     let mut entries: Vec<Entry> = lower.entries().to_vec();
+    let places: HashMap<&str, usize> =
+        lower.entries().iter().enumerate().map(|(at, entry)| (&*entry.key, at)).collect();
     for entry in upper.entries() {
-        let at = entries.iter().position(|known| known.key == entry.key);
-        match at {
+        match places.get(&*entry.key).copied() {
             Some(at) => {
                 let value = values(&entries[at].value, &entry.value, kind(&entry.key));
                 entries[at] = Entry { key: entry.key.clone(), span: entry.span.clone(), value };
@@ -119,3 +143,6 @@ pub fn without_nulls(node: Node) -> Node {
     };
     Node { value, span, written }
 }
+
+#[cfg(test)]
+mod tests;

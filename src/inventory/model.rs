@@ -2,6 +2,7 @@
 //! name. Every managed thing keeps the place in the user's files that asked for it. Data only.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -383,8 +384,9 @@ pub struct CleanupSpec {
     pub prune_compose: bool,
     /// URL to be pinged.
     pub healthcheck: Option<SecretId>,
-    /// The cleaner script, rendered (from the built-in template or the user's own of the same name).
-    pub script: Text,
+    /// The cleaner script, rendered (from the built-in template or the user's own of the same name). Hosts with the same
+    /// script share it.
+    pub script: Arc<Text>,
     /// The cron entry, rendered.
     pub cron: Text,
     /// Where `cleanup:` stands.

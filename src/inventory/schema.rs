@@ -104,6 +104,8 @@ pub enum Kind {
     RunnerList,
     /// A section of GitLab Runner's config.toml.
     Config(&'static str),
+    /// Keys of such a section that this release does not know.
+    Unchecked(&'static str),
     /// Anything, with secrets anywhere in it.
     Free,
     /// A JSON object.

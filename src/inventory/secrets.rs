@@ -1,9 +1,192 @@
-//! Reads what is the user's own and not in a file of the inventory: the values of secrets, and where home is. The other
-//! of the two places of the inventory that do I/O.
+//! Reads what is the user's own and in no inventory file: the values of secrets, and where home is. The other of the two
+//! places of the inventory that do I/O.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use super::model::{Inventory, SecretKind, SecretSource};
+use crate::diagnostic::Diagnostic;
+use crate::secret::{Secret, SecretBook, SecretId};
+
+/// Longest value: a file of certificates fits.
+const MAX_VALUE: u64 = 1 << 20;
+/// How long a command may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a running command is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Secrets that were read.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// Their values.
+    pub book: SecretBook,
+    /// What is risky about where they lie.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads secrets: each once, however often it is named. Identities that the inventory does not declare, such as tokens of
+/// runners, are passed over: their values come from elsewhere.
+///
+/// `environment` looks up a variable of rprov's own environment.
+///
+/// # Errors
+/// One problem for each secret that cannot be read, at the place that names it. None holds a value.
+pub fn resolve(
+    inventory: &Inventory,
+    which: impl IntoIterator<Item = SecretId>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Resolved, Vec<Diagnostic>> {
+    let mut resolved = Resolved::default();
+    let mut problems = Vec::new();
+    for id in which {
+        let Some(source) = inventory.secrets.get(&id).filter(|_| resolved.book.get(&id).is_none()) else { continue };
+        match value(source, environment, &mut resolved.warnings) {
+            Ok(value) => resolved.book.bind(id, value),
+            Err(problem) => problems.push(problem.at(&source.origin)),
+        }
+    }
+    problems.sort_by(|one, other| (&one.span, &one.message).cmp(&(&other.span, &other.message)));
+    problems.dedup();
+    if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
 
 /// The user's home directory, which `~` stands for.
 pub(super) fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
 }
+
+fn value(
+    source: &SecretSource,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Secret, Diagnostic> {
+    let (what, bytes) = match &source.kind {
+        SecretKind::Env(name) => {
+            let Some(value) = environment(name) else {
+                let problem = Diagnostic::error(format!("the environment variable {name} is not set"));
+                return Err(problem.help(format!("set it before the run: in CI as a masked variable named {name}")));
+            };
+            return finish(value.into_encoded_bytes(), &format!("the environment variable {name}"), false);
+        }
+        SecretKind::File(path) => {
+            let (bytes, mode) =
+                file(path).map_err(|why| Diagnostic::error(format!("cannot read {}: {why}", path.display())))?;
+            if mode & 0o077 != 0 {
+                let message = format!("others on this machine can read {} (mode {mode:04o})", path.display());
+                let warning = Diagnostic::warning(message).at(&source.origin);
+                warnings.push(warning.help(format!("chmod 600 {}", path.display())));
+            }
+            (path.display().to_string(), bytes)
+        }
+        SecretKind::Command(words) => {
+            let (program, arguments) = words.split_first().ok_or_else(|| Diagnostic::error("the command is empty"))?;
+            (format!("the output of `{program}`"), run(program, arguments)?)
+        }
+    };
+    finish(bytes, &what, true)
+}
+
+/// Text without the line break that editors and programs end it with.
+fn finish(bytes: Vec<u8>, what: &str, drop_line_break: bool) -> Result<Secret, Diagnostic> {
+    let mut text = String::from_utf8(bytes).map_err(|_| Diagnostic::error(format!("{what} is not UTF-8 text")))?;
+    if drop_line_break && text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        return Err(Diagnostic::error(format!("{what} is empty")));
+    }
+    Ok(Secret::new(text))
+}
+
+/// A file's bytes and its permission bits.
+fn file(path: &Path) -> Result<(Vec<u8>, u32), String> {
+    let reason = |error: std::io::Error| super::load::said(&error);
+    let metadata = std::fs::metadata(path).map_err(reason)?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(reason)?.take(MAX_VALUE + 1).read_to_end(&mut bytes).map_err(reason)?;
+    if bytes.len() as u64 > MAX_VALUE {
+        return Err("it is longer than 1 MiB".to_owned());
+    }
+    Ok((bytes, metadata.permissions().mode() & 0o7777))
+}
+
+/// A command's standard output. Its standard error is shown when it fails; its standard output never is.
+fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Diagnostic> {
+    let fail = |why: String| Diagnostic::error(format!("`{program}`, which should print a secret, {why}"));
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| fail(format!("cannot be started: {}", super::load::said(&error))))?;
+    let output = read_aside(child.stdout.take());
+    let complaint = read_aside(child.stderr.take());
+    let status = wait(&mut child).map_err(fail)?;
+    // A process that it left behind may hold the pipe open: it does not count.
+    let grace = Duration::from_secs(1);
+    let said = complaint.recv_timeout(grace).unwrap_or_default();
+    if !status.success() {
+        let said = String::from_utf8_lossy(&said);
+        let mut lines: Vec<&str> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(5).collect();
+        lines.reverse();
+        let problem = fail(match status.code() {
+            Some(code) => format!("ended with status {code}"),
+            None => "was killed".to_owned(),
+        });
+        return Err(if lines.is_empty() { problem } else { problem.help(format!("it said: {}", lines.join("\n"))) });
+    }
+    let bytes = output.recv_timeout(grace).map_err(|_| fail("left its output open".to_owned()))?;
+    if bytes.len() as u64 > MAX_VALUE {
+        return Err(fail("printed more than 1 MiB".to_owned()));
+    }
+    Ok(bytes)
+}
+
+/// Reads a pipe on a thread of its own, so that neither a full pipe nor an open one stops us.
+fn read_aside(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(pipe) = pipe {
+            // What was read before a failure is what there is.
+            let mut limited = pipe.take(MAX_VALUE + 1);
+            drop(limited.read_to_end(&mut bytes));
+        }
+        drop(sender.send(bytes));
+    });
+    receiver
+}
+
+fn wait(child: &mut Child) -> Result<std::process::ExitStatus, String> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if waited < TIMEOUT => {
+                std::thread::sleep(TICK);
+                waited += TICK;
+            }
+            Ok(None) => {
+                drop(child.kill());
+                drop(child.wait());
+                return Err(format!("took longer than {} seconds and was ended", TIMEOUT.as_secs()));
+            }
+            Err(error) => return Err(format!("cannot be waited for: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::format::Format;
 use super::node::{Entry, Node, Value};
-use super::schema::{self, Field, Kind, Table, Word};
+use super::schema::{self, Field, Kind, Table};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 mod config;
+mod scalar;
 
 /// What checking found.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ pub(super) fn names(root: &Node) -> Names<'_> {
 
 /// Checks one file.
 pub(super) fn file(root: &Node, names: &Names<'_>) -> Findings {
-    let mut walk = Walk { found: Findings::default(), names, templates: false };
+    let mut walk = Walk { found: Findings::default(), names, templates: false, unknown: HashSet::new() };
     walk.table(root, &schema::ROOT, Whole::Yes);
     walk.found
 }
@@ -73,6 +74,8 @@ struct Walk<'a> {
     names: &'a Names<'a>,
     /// Whether texts here are rendered, so that a text with `{{` is checked later.
     templates: bool,
+    /// Places of unknown keys.
+    unknown: HashSet<Span>,
 }
 
 impl Walk<'_> {
@@ -80,6 +83,11 @@ impl Walk<'_> {
         let help = help.into();
         let problem = Diagnostic::error(message).at(at);
         self.found.problems.push(if help.is_empty() { problem } else { problem.help(help) });
+    }
+
+    /// The known name nearest to a mistyped one. After many problems none is looked for: it takes time, and helps nobody.
+    fn near<'n>(&self, typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+        if self.found.problems.len() < 1000 { nearest(typed, known) } else { None }
     }
 
     fn expected(&mut self, what: &str, node: &Node, help: &str) {
@@ -105,8 +113,11 @@ impl Walk<'_> {
             }
         }
         for choice in table.choices {
-            let given: Vec<&Entry> =
-                entries.iter().filter(|e| choice.of.contains(&&*e.key) && !e.value.is_null()).collect();
+            let given: Vec<&Entry> = entries
+                .iter()
+                .filter(|e| choice.of.contains(&&*e.key) && !e.value.is_null())
+                .filter(|e| !is_later(table, e))
+                .collect();
             if let [first, second, ..] = given[..] {
                 let message = format!("`{}` and `{}` exclude each other", first.key, second.key);
                 self.error(message, &second.span, format!("keep {}", either(choice.of)));
@@ -125,11 +136,14 @@ impl Walk<'_> {
 
     fn unknown_key(&mut self, entry: &Entry, table: &Table) {
         let known = || table.fields.iter().map(|field| field.name);
-        let help = match nearest(&entry.key, known()) {
+        let help = match self.near(&entry.key, known()) {
             Some(name) => format!("did you mean `{name}`?"),
             None => format!("known keys: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.error(format!("unknown key `{}` in {}", shown(&entry.key), table.title), &entry.span, help);
+        // A map that aliases or merge keys repeat has its mistakes once.
+        if self.unknown.insert(entry.span.clone()) {
+            self.error(format!("unknown key `{}` in {}", shown(&entry.key), table.title), &entry.span, help);
+        }
     }
 
     fn field(&mut self, entry: &Entry, field: &'static Field, whole: Whole) {
@@ -169,102 +183,10 @@ impl Walk<'_> {
             Kind::Texts(key, value) => self.texts(node, key, value),
             Kind::RunnerList => self.runner_list(node),
             Kind::Config(section) => self.config(node, section),
+            Kind::Unchecked(section) => self.unchecked(node, section),
             Kind::Free => self.free(node),
             Kind::Json if matches!(node.value, Value::Map(_)) => {}
             Kind::Json => self.expected("a map", node, field.doc),
-        }
-    }
-
-    fn text(&mut self, node: &Node, format: Format) {
-        if format == Format::Mode && matches!(node.value, Value::Int(_)) {
-            let written = node.written.as_deref().unwrap_or_default();
-            let quoted = if written.starts_with('0') { written.to_owned() } else { format!("0{written}") };
-            return self.error(
-                format!("the mode {written} is not quoted, so YAML may take it for another number"),
-                &node.span,
-                format!("write it in quotes: \"{quoted}\""),
-            );
-        }
-        let Some(text) = node.text() else {
-            let help =
-                if matches!(node.value, Value::Bool(_)) { "put it in quotes if it is meant as text" } else { "" };
-            return self.expected("text", node, help);
-        };
-        if self.templates && is_template(&text) {
-            return;
-        }
-        if let Err(bad) = format.check(&text) {
-            let subject = subject(format, &text);
-            self.error(format!("{subject} {}", bad.message), &node.span, bad.help.unwrap_or_default());
-        }
-    }
-
-    fn boolean(&mut self, node: &Node) {
-        if matches!(node.value, Value::Bool(_)) {
-            return;
-        }
-        let help = match &node.value {
-            Value::String(text) if self.templates && is_template(text) => "a template cannot stand for true or false",
-            Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "yes" | "on" | "true" | "y") => "true",
-            Value::String(text) if matches!(text.to_ascii_lowercase().as_str(), "no" | "off" | "false" | "n") => {
-                "false"
-            }
-            _ => "",
-        };
-        let help = if matches!(help, "true" | "false") { format!("write {help}, without quotes") } else { help.into() };
-        self.expected("true or false", node, &help);
-    }
-
-    fn integer(&mut self, node: &Node, min: i64, max: i64) {
-        match node.value {
-            Value::Int(number) if (min..=max).contains(&number) => {
-                let written = node.written.as_deref().unwrap_or_default();
-                if written.len() > 1 && written.starts_with('0') {
-                    self.error(
-                        format!("{written} begins with a zero, which some YAML tools take for octal"),
-                        &node.span,
-                        format!("write {number}"),
-                    );
-                }
-            }
-            Value::Int(number) => {
-                self.error(format!("{number} is out of range"), &node.span, format!("between {min} and {max}"));
-            }
-            Value::String(ref text) if text.parse::<i64>().is_ok() => {
-                self.expected("a number", node, &format!("write {text}, without quotes"));
-            }
-            _ => self.expected("a whole number", node, &format!("between {min} and {max}")),
-        }
-    }
-
-    fn word(&mut self, node: &Node, words: &'static [Word]) {
-        let help = || format!("one of {}", listed(words.iter().filter(|word| !word.later).map(|word| word.name)));
-        let Some(text) = node.text() else { return self.expected("a word", node, &help()) };
-        match words.iter().find(|word| word.name == text) {
-            Some(word) if word.later => {
-                self.error(format!("`{text}` is not supported yet in this release"), &node.span, help());
-            }
-            Some(_) => {}
-            None => {
-                let near = nearest(&text, words.iter().map(|word| word.name));
-                let help = near.map_or_else(help, |name| format!("did you mean `{name}`?"));
-                self.error(format!("`{}` is not known here", shown(&text)), &node.span, help);
-            }
-        }
-    }
-
-    fn scope(&mut self, node: &Node) {
-        let help = "instance, { group: acme/platform } or { project: acme/app }";
-        match (&node.value, node.only()) {
-            (Value::String(text), _) if &**text == "instance" => {}
-            (_, Some(entry)) if matches!(&*entry.key, "group" | "project") => self.text(&entry.value, Format::FullPath),
-            (_, Some(entry)) => {
-                let near = nearest(&entry.key, ["group", "project"]);
-                let help = near.map_or_else(|| help.to_owned(), |name| format!("did you mean `{name}`?"));
-                self.error(format!("`{}` is no scope", shown(&entry.key)), &entry.span, help);
-            }
-            (Value::String(text), _) => self.error(format!("`{}` is no scope", shown(text)), &node.span, help),
-            _ => self.expected("a scope", node, help),
         }
     }
 
@@ -307,7 +229,7 @@ impl Walk<'_> {
             if Format::Name.check(&text).is_err() {
                 continue;
             }
-            let help = match nearest(&text, self.names.groups.iter().copied()) {
+            let help = match self.near(&text, self.names.groups.iter().copied()) {
                 Some(name) => format!("did you mean `{name}`?"),
                 None if self.names.groups.is_empty() => "the inventory has no `groups`".to_owned(),
                 None => format!("groups: {}", listed(self.names.groups.iter().copied())),
@@ -323,7 +245,7 @@ impl Walk<'_> {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for entry in entries {
             if let Err(bad) = format.check(&entry.key) {
-                let message = format!("`{}` {}", shown(&entry.key), bad.message);
+                let message = format!("{} {}", subject(format, &entry.key), bad.message);
                 self.error(message, &entry.span, bad.help.unwrap_or_default());
             }
             if let Some(other) = seen.insert(entry.key.to_lowercase(), &entry.key) {
@@ -388,7 +310,7 @@ impl Walk<'_> {
                 }
             };
             if !self.names.runners.contains(&*name) {
-                let help = match nearest(&name, self.names.runners.iter().copied()) {
+                let help = match self.near(&name, self.names.runners.iter().copied()) {
                     Some(name) => format!("did you mean `{name}`?"),
                     None if self.names.runners.is_empty() => "the inventory has no `runners`".to_owned(),
                     None => format!("runner specs: {}", listed(self.names.runners.iter().copied())),
@@ -401,56 +323,10 @@ impl Walk<'_> {
             }
         }
     }
+}
 
-    /// Any value; only secrets in it have a form.
-    fn free(&mut self, node: &Node) {
-        match &node.value {
-            Value::Map(_) if secret_entry(node).is_some() => self.secret(node),
-            Value::Map(entries) => entries.iter().for_each(|entry| self.free(&entry.value)),
-            Value::List(items) => items.iter().for_each(|item| self.free(item)),
-            _ => {}
-        }
-    }
-
-    fn secret(&mut self, node: &Node) {
-        let help = "write { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }";
-        if !matches!(node.value, Value::Map(_)) {
-            self.found.hidden.push(node.span.clone());
-            return self.error("a secret may not be written into the inventory", &node.span, help);
-        }
-        let Some(entry) = node.only() else {
-            return self.error("a secret is a map with one key", &node.span, help);
-        };
-        match &*entry.key {
-            "env" => self.plain_text(&entry.value, Format::EnvName),
-            "file" => self.plain_text(&entry.value, Format::LocalPath),
-            "command" => match &entry.value.value {
-                Value::List(words) if !words.is_empty() => {
-                    for word in words {
-                        self.plain_text(word, Format::Line(4096));
-                    }
-                }
-                Value::String(_) => self.expected(
-                    "a list",
-                    &entry.value,
-                    "program and arguments are separate items, and no shell is involved: [pass, show, ci/token]",
-                ),
-                _ => self.expected("a list with a program in it", &entry.value, "such as [pass, show, ci/token]"),
-            },
-            other => {
-                let near = nearest(other, ["env", "file", "command"]);
-                let help = near.map_or_else(|| help.to_owned(), |name| format!("did you mean `{name}`?"));
-                self.error(format!("`{}` is no way to name a secret", shown(other)), &entry.span, help);
-            }
-        }
-    }
-
-    /// A text that is never rendered.
-    fn plain_text(&mut self, node: &Node, format: Format) {
-        let templates = std::mem::replace(&mut self.templates, false);
-        self.text(node, format);
-        self.templates = templates;
-    }
+fn is_later(table: &Table, entry: &Entry) -> bool {
+    table.field(&entry.key).is_some_and(|field| field.later)
 }
 
 /// The entry that makes a map a secret.

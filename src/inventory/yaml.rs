@@ -14,8 +14,8 @@ use crate::text::{MARK_CLOSE, MARK_OPEN};
 
 /// Deeper nesting than any inventory has; also what keeps recursive walks of a tree from exhausting the stack.
 const MAX_DEPTH: usize = 48;
-/// Bounds the tree after aliases are copied in: some fifty times the size of an inventory of 1,000 hosts.
-const MAX_WEIGHT: usize = 1_000_000;
+/// Bounds the tree after aliases are copied in: some ten times the size of an inventory of 1,000 hosts.
+const MAX_WEIGHT: usize = 500_000;
 
 /// Parses one file. Problems that leave the tree usable (a key twice, an unknown tag) come beside it; without a tree the
 /// last problem says why.
@@ -143,9 +143,7 @@ impl Builder {
 
     fn begin(&mut self, span: Span, anchor: usize, inside: Inside) -> Result<(), Diagnostic> {
         if self.key_expected() {
-            return Err(Diagnostic::error("a key must be plain text")
-                .at(&span)
-                .help("quote it if it is meant as text"));
+            return Err(odd_key(&span));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(&span));
@@ -283,7 +281,7 @@ impl Builder {
                 Some(Key::Merge) => merges.push(node),
                 Some(Key::Dropped) => {}
                 // An alias as a key.
-                None => return Err(Diagnostic::error("a key must be plain text").at(at)),
+                None => return Err(odd_key(at)),
             },
         }
         Ok(())
@@ -305,6 +303,11 @@ fn shown(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+fn odd_key(at: &Span) -> Diagnostic {
+    let problem = Diagnostic::error("a key must be plain text").at(at);
+    problem.help("a text that begins with `{` or `[`, such as a template, needs quotes: \"{{ … }}\"")
 }
 
 fn too_deep(at: &Span) -> Diagnostic {
@@ -390,3 +393,6 @@ fn scan_problem(error: &ScanError, at: Span) -> Diagnostic {
     };
     Diagnostic::error(message).at(&at).help(help)
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,7 @@ fn kind(kind: &Kind, tables: &mut Vec<&'static Table>) -> String {
         Kind::Texts(..) => "map of texts".to_owned(),
         Kind::RunnerList => "list of names, or of `NAME: { … }`".to_owned(),
         Kind::Config(section) => format!("keys of config.toml's `{section}`"),
+        Kind::Unchecked(section) => format!("further keys of config.toml's `{section}`"),
         Kind::Free => "anything".to_owned(),
         Kind::Json => "map".to_owned(),
     }

@@ -7,6 +7,7 @@ use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connect
 use crate::inventory::node::Node;
 
 mod risks;
+mod versions;
 
 /// Directories of the system, in which no job directories can lie.
 const SYSTEM_DIRS: &[&str] = &[
@@ -47,6 +48,7 @@ impl Build<'_> {
             }
         }
         self.risks(host, live);
+        self.versions(host);
     }
 
     /// Files that two parts of the inventory would write.

@@ -1,5 +1,7 @@
 //! One host: its layers merged, its values as the model has them. Pure.
 
+use std::sync::Arc;
+
 use super::Build;
 use super::read::{Scene, flag, is_word, one_or_list, port};
 use crate::diagnostic::{Diagnostic, Span};
@@ -165,7 +167,7 @@ impl Build<'_> {
             return Some(Text::plain(&*text));
         }
         match self.engine.render(&name, &text, &scene.values) {
-            Ok(text) => self.whole_secrets(text, &entry.value.span),
+            Ok(text) => self.whole_secrets(text, &entry.value.span, scene),
             Err(problem) => {
                 let at = match (problem.line, &problem.within) {
                     (Some(line), None) => Span { file: name, line, column: 1 },
@@ -239,19 +241,28 @@ impl Build<'_> {
             prune_volumes,
             prune_compose,
             healthcheck,
-            script: script?,
+            script: self.shared(script?),
             cron: cron?,
             origin: entry.span.clone(),
         })
     }
 
+    /// The script is long, and most hosts have the same: a thousand of them keep one.
+    fn shared(&mut self, script: Text) -> Arc<Text> {
+        if let Some(known) = self.scripts.iter().find(|known| ***known == script) {
+            return known.clone();
+        }
+        let script = Arc::new(script);
+        self.scripts.push(script.clone());
+        script
+    }
+
     /// A built-in template, or the user's own of that name.
     fn built_in(&mut self, name: &str, at: &Span, scene: &Scene) -> Option<Text> {
         match self.engine.render_named(name, &scene.values) {
-            Ok(text) => self.whole_secrets(text, at),
+            Ok(text) => self.whole_secrets(text, at, scene),
             Err(mut problem) => {
-                let line = problem.line.map(|line| format!(", line {line}")).unwrap_or_default();
-                problem.message = format!("{}, in templates/{name}{line}", problem.message);
+                problem.within.get_or_insert_with(|| name.to_owned());
                 self.template_problem(problem, at, scene);
                 None
             }

@@ -12,6 +12,7 @@ use super::{schema, validate};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::secret::SecretId;
 use crate::template::Engine;
+use crate::text::Text;
 
 mod checks;
 mod gitlab;
@@ -61,6 +62,7 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
         build.warn(Diagnostic::warning("the inventory names no hosts").at(&root.span));
     }
     build.whole();
+    build.close_template_errors();
     build.out
 }
 
@@ -72,9 +74,13 @@ struct Build<'a> {
     group_index: HashMap<&'a str, usize>,
     specs: HashMap<&'a str, (&'a Span, &'a Node)>,
     has_gitlab: bool,
+    /// Different cleaner scripts so far.
+    scripts: Vec<Arc<Text>>,
     out: Built,
     /// What has been said: the same mistake in `defaults` shows on every host.
     said: HashSet<(Option<Span>, String)>,
+    /// Where in the list a template's error is, and how many hosts have it.
+    template_hosts: HashMap<(Option<Span>, String), (usize, usize)>,
 }
 
 impl<'a> Build<'a> {
@@ -89,8 +95,10 @@ impl<'a> Build<'a> {
             groups,
             specs: entries("runners").iter().map(|e| (&*e.key, (&e.span, &e.value))).collect(),
             has_gitlab: root.get("gitlab").is_some(),
+            scripts: Vec::new(),
             out: Built::default(),
             said: HashSet::new(),
+            template_hosts: HashMap::new(),
         }
     }
 
@@ -124,9 +132,28 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn template_error(&mut self, problem: Diagnostic) {
-        if self.new_to_say(&problem) {
-            self.out.template_problems.push(problem);
+    /// The same mistake in a template of `defaults` shows on every host: it is told once, with the first of them.
+    fn template_error(&mut self, problem: Diagnostic, host: &str) {
+        let key = (problem.span.clone(), problem.message.clone());
+        match self.template_hosts.get_mut(&key) {
+            Some((_, hosts)) => *hosts += 1,
+            None => {
+                self.template_hosts.insert(key, (self.out.template_problems.len(), 1));
+                let message = format!("{} (host {host}", problem.message);
+                self.out.template_problems.push(Diagnostic { message, ..problem });
+            }
+        }
+    }
+
+    /// Completes the messages of [`Build::template_error`].
+    fn close_template_errors(&mut self) {
+        for (at, hosts) in std::mem::take(&mut self.template_hosts).into_values() {
+            if let Some(problem) = self.out.template_problems.get_mut(at) {
+                problem.message.push_str(&match hosts {
+                    1 => ")".to_owned(),
+                    more => format!(" and {} more)", more - 1),
+                });
+            }
         }
     }
 

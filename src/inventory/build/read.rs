@@ -12,6 +12,7 @@ use crate::inventory::model::{ConfigEntry, ConfigTable, ConfigValue, Owner};
 use crate::inventory::node::{Node, Value};
 use crate::inventory::validate::{is_template, secret_entry, subject};
 use crate::name::RemotePath;
+use crate::runner_config::keys;
 use crate::template;
 use crate::text::{Segment, Text};
 
@@ -32,7 +33,7 @@ impl Build<'_> {
             return Some(Text::plain(source));
         }
         match self.engine.render("this text", &source, &scene.values) {
-            Ok(text) => self.whole_secrets(text, &node.span),
+            Ok(text) => self.whole_secrets(text, &node.span, scene),
             Err(problem) => {
                 self.template_problem(problem, &node.span, scene);
                 None
@@ -41,17 +42,18 @@ impl Build<'_> {
     }
 
     pub(super) fn template_problem(&mut self, problem: template::Problem, at: &Span, scene: &Scene) {
-        let within = problem.within.map(|name| format!(", in {name}")).unwrap_or_default();
-        let message = format!("{}{within} (for host {})", problem.message, scene.host);
-        let diagnostic = Diagnostic::error(message).at(at);
-        self.template_error(match problem.help {
+        let line = problem.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let within = problem.within.map(|name| format!(", in templates/{name}{line}")).unwrap_or_default();
+        let diagnostic = Diagnostic::error(format!("{}{within}", problem.message)).at(at);
+        let diagnostic = match problem.help {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
-        });
+        };
+        self.template_error(diagnostic, &scene.host);
     }
 
     /// A filter that changed a secret's marker made the name of a secret that nobody declared.
-    pub(super) fn whole_secrets(&mut self, text: Text, at: &Span) -> Option<Text> {
+    pub(super) fn whole_secrets(&mut self, text: Text, at: &Span, scene: &Scene) -> Option<Text> {
         let known = text.segments().iter().all(|segment| match segment {
             Segment::Plain(_) => true,
             Segment::Secret(id) | Segment::Escaped(id) => self.out.secrets.contains_key(id),
@@ -60,7 +62,7 @@ impl Build<'_> {
             return Some(text);
         }
         let message = "a filter changed a secret: secrets can be inserted, not transformed";
-        self.template_error(Diagnostic::error(message).at(at));
+        self.template_error(Diagnostic::error(message).at(at), &scene.host);
         None
     }
 
@@ -75,12 +77,13 @@ impl Build<'_> {
         let text = text.redacted();
         let Err(bad) = form.check(&text) else { return Some(text) };
         if node.text().is_some_and(|source| is_template(&source)) {
-            let message = format!("{} {} (made by this template)", subject(form, &text), bad.message);
+            let message = format!("{} {}, made by this template", subject(form, &text), bad.message);
             let problem = Diagnostic::error(message).at(&node.span);
-            self.template_error(match bad.help {
+            let problem = match bad.help {
                 Some(help) => problem.help(help),
                 None => problem,
-            });
+            };
+            self.template_error(problem, &scene.host);
         }
         None
     }
@@ -149,29 +152,44 @@ impl Build<'_> {
         }
     }
 
-    pub(super) fn config_table(&mut self, node: &Node, scene: &Scene) -> ConfigTable {
+    /// A table of config.toml. In a section of the key table (`Some`), what is a table is known; elsewhere a map with the
+    /// one key `env`, `file` or `command` names a secret.
+    pub(super) fn config_table(&mut self, node: &Node, section: Option<&str>, scene: &Scene) -> ConfigTable {
         let mut table = ConfigTable::new();
         for entry in node.entries() {
-            if let Some(value) = self.config_value(&entry.value, scene) {
-                let origin = entry.span.clone();
-                table.push((entry.key.to_string(), ConfigEntry { value, origin }));
+            let kind = section.and_then(|section| keys::find(section, &entry.key)).map(|key| key.kind);
+            if let Some(value) = self.config_value(&entry.value, kind, scene) {
+                table.push((entry.key.to_string(), ConfigEntry { value, origin: entry.span.clone() }));
             }
         }
         table
     }
 
-    fn config_value(&mut self, node: &Node, scene: &Scene) -> Option<ConfigValue> {
-        Some(match &node.value {
-            Value::Null => return None,
-            Value::Bool(value) => ConfigValue::Boolean(*value),
-            Value::Int(number) => ConfigValue::Integer(*number),
-            Value::Float(number) => ConfigValue::Float(*number),
-            Value::String(_) => ConfigValue::String(self.text(node, scene)?),
-            Value::List(items) => {
-                ConfigValue::Array(items.iter().filter_map(|item| self.config_value(item, scene)).collect())
+    fn config_value(&mut self, node: &Node, kind: Option<keys::Kind>, scene: &Scene) -> Option<ConfigValue> {
+        use keys::Kind;
+
+        Some(match (&node.value, kind) {
+            (Value::Null, _) => return None,
+            (Value::Bool(value), _) => ConfigValue::Boolean(*value),
+            (Value::Int(number), _) => ConfigValue::Integer(*number),
+            (Value::Float(number), _) => ConfigValue::Float(*number),
+            (Value::String(_), _) => ConfigValue::String(self.text(node, scene)?),
+            (Value::List(items), Some(Kind::TableArray(section))) => {
+                let tables = items.iter().map(|item| ConfigValue::Table(self.config_table(item, Some(section), scene)));
+                ConfigValue::Array(tables.collect())
             }
-            Value::Map(_) if secret_entry(node).is_some() => ConfigValue::String(self.text(node, scene)?),
-            Value::Map(_) => ConfigValue::Table(self.config_table(node, scene)),
+            (Value::List(items), _) => {
+                ConfigValue::Array(items.iter().filter_map(|item| self.config_value(item, None, scene)).collect())
+            }
+            (Value::Map(_), Some(Kind::Table(section))) => {
+                ConfigValue::Table(self.config_table(node, Some(section), scene))
+            }
+            (
+                Value::Map(_),
+                Some(Kind::AnyMap | Kind::StringMap | Kind::IntegerMap | Kind::BooleanMap | Kind::StringArrayMap),
+            ) => ConfigValue::Table(self.config_table(node, None, scene)),
+            (Value::Map(_), _) if secret_entry(node).is_some() => ConfigValue::String(self.text(node, scene)?),
+            (Value::Map(_), _) => ConfigValue::Table(self.config_table(node, None, scene)),
         })
     }
 

@@ -11,12 +11,13 @@ use crate::inventory::merge;
 use crate::inventory::model::{ConfigTable, ContainerSpec, ManagerSpec, RunnerSpec, Unmanaged};
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
+use crate::runner_config::keys;
 use crate::template;
 
 impl Build<'_> {
     pub(super) fn manager(&mut self, entry: &Entry, scene: &Scene) -> Option<ManagerSpec> {
         let node = &entry.value;
-        let config = self.config_of(node, scene);
+        let config = self.config_of(node, keys::GLOBAL, scene);
         let container = node.entry("container").and_then(|entry| self.container(entry, scene))?;
         Some(ManagerSpec {
             container,
@@ -32,12 +33,12 @@ impl Build<'_> {
     }
 
     /// `config` with `unchecked_config` on top.
-    fn config_of(&mut self, node: &Node, scene: &Scene) -> ConfigTable {
+    fn config_of(&mut self, node: &Node, section: &'static str, scene: &Scene) -> ConfigTable {
         let empty = Node::new(Value::Map(Vec::new()), node.span.clone());
         let checked = node.get("config").unwrap_or(&empty);
         match node.get("unchecked_config") {
-            Some(unchecked) => self.config_table(&merge::free(checked, unchecked), scene),
-            None => self.config_table(checked, scene),
+            Some(unchecked) => self.config_table(&merge::config(checked, unchecked, section), Some(section), scene),
+            None => self.config_table(checked, Some(section), scene),
         }
     }
 
@@ -117,7 +118,7 @@ impl Build<'_> {
                 Diagnostic::error(format!("the runner spec `{name}` could never take a job")).at(&at("run_untagged"));
             self.error(problem.help("give it `tags`, or `run_untagged: true`"));
         }
-        let config = self.config_of(&node, &inner);
+        let config = self.config_of(&node, keys::RUNNER, &inner);
         if !absent && !config.iter().any(|(key, _)| key == "executor") {
             let problem =
                 Diagnostic::error(format!("the runner spec `{name}` needs `config.executor`")).at(&at("config"));

@@ -30,7 +30,7 @@ pub(super) fn check(text: &str) -> Result<(), Bad> {
     }
     if parts.len() != 5 || text.contains(['\n', '\r']) {
         let help = "minute, hour, day of the month, month, day of the week, such as \"0 4 * * *\"";
-        return bad(format!("has {} fields instead of five", parts.len()), help);
+        return bad(format!("is not a cron expression: it needs five fields, and has {}", parts.len()), help);
     }
     let mut days = 0;
     let mut months = 0;
@@ -101,6 +101,6 @@ impl Field {
 
     fn no<T>(&self, why: String) -> Result<T, Bad> {
         let help = format!("the {} is {} to {}, `*`, or a list, range or step of these", self.name, self.min, self.max);
-        bad(format!("is not a cron expression: {why} in the {}", self.name), &help)
+        bad(format!("is not a cron expression: {why} (the {})", self.name), &help)
     }
 }

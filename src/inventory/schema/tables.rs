@@ -2,6 +2,7 @@
 
 use super::{Choice, Field, Kind, Table, Word};
 use crate::inventory::format::Format;
+use crate::runner_config::keys;
 
 const fn word(name: &'static str) -> Word {
     Word { name, later: false }
@@ -83,8 +84,12 @@ pub static RUNNER: Table = Table {
         Field::new("paused", Kind::Boolean, "takes no jobs; default false"),
         Field::new("maximum_timeout", Kind::Text(Format::Duration(MIN_TIMEOUT, YEAR)), "longest job; at least 10m"),
         Field::new("note", Kind::Text(Format::Block(MAX_NOTE)), "maintenance note in GitLab"),
-        Field::new("config", Kind::Config("runners[]"), "its [[runners]] table, in config.toml's own keys"),
-        Field::new("unchecked_config", Kind::Free, "keys that this release of rprov does not know; not checked"),
+        Field::new("config", Kind::Config(keys::RUNNER), "its [[runners]] table, in config.toml's own keys"),
+        Field::new(
+            "unchecked_config",
+            Kind::Unchecked(keys::RUNNER),
+            "keys that this release of rprov does not know; not checked",
+        ),
         Field::new("state", STATE, "absent removes it from the host, then from GitLab; default present"),
     ],
     choices: &[],
@@ -220,8 +225,12 @@ static MANAGER: Table = Table {
     fields: &[
         Field::new("container", Kind::Table(&CONTAINER), "gitlab-runner runs in a container"),
         Field::later("package", "gitlab-runner runs as a service of the host"),
-        Field::new("config", Kind::Config("(global)"), "config.toml's global section, in its own keys"),
-        Field::new("unchecked_config", Kind::Free, "keys that this release of rprov does not know; not checked"),
+        Field::new("config", Kind::Config(keys::GLOBAL), "config.toml's global section, in its own keys"),
+        Field::new(
+            "unchecked_config",
+            Kind::Unchecked(keys::GLOBAL),
+            "keys that this release of rprov does not know; not checked",
+        ),
         Field::new(
             "unmanaged_runners",
             Kind::Word(&[word("keep"), word("remove")]),

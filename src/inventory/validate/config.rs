@@ -1,27 +1,251 @@
-//! Checks tables of GitLab Runner's config.toml. Pure.
+//! Checks tables of GitLab Runner's config.toml against the table of its keys: names, types, words, secrets. Which keys
+//! the pinned runner knows is `build`'s to check: only a complete host tells its version. Pure.
 
-use super::Walk;
-use crate::inventory::node::{Node, Value};
+use super::{Walk, listed, secret_entry, shown};
+use crate::diagnostic::Diagnostic;
+use crate::inventory::node::{Entry, Node, Value};
+use crate::runner_config::duration;
+use crate::runner_config::keys::{self, Key, Kind};
 
 /// Keys of `[[runners]]` that GitLab and the runner write.
 const OWNED: [&str; 4] = ["id", "token", "token_obtained_at", "token_expires_at"];
 
+const PULL_POLICIES: &[&str] = &["always", "if-not-present", "never"];
+
+/// Keys that take only certain words.
+const WORDS: &[(&str, &str, &[&str])] = &[
+    (
+        keys::RUNNER,
+        "executor",
+        &[
+            "docker",
+            "shell",
+            "docker-autoscaler",
+            "instance",
+            "kubernetes",
+            "custom",
+            "ssh",
+            "docker+machine",
+            "docker-windows",
+            "virtualbox",
+            "parallels",
+        ],
+    ),
+    (keys::RUNNER, "shell", &["bash", "sh", "pwsh", "powershell"]),
+    (keys::GLOBAL, "log_level", &["debug", "info", "warn", "error", "fatal", "panic"]),
+    (keys::GLOBAL, "log_format", &["runner", "text", "json"]),
+    ("runners[].docker", "pull_policy", PULL_POLICIES),
+    ("runners[].docker", "allowed_pull_policies", PULL_POLICIES),
+    ("runners[].kubernetes", "pull_policy", PULL_POLICIES),
+    ("runners[].kubernetes", "allowed_pull_policies", PULL_POLICIES),
+    ("runners[].cache", "Type", &["s3", "gcs", "azure"]),
+];
+
+/// What lies next to a key that no release knows.
+const ESCAPE: &str = "a key that this release of rprov does not know goes into `unchecked_config`";
+
 impl Walk<'_> {
-    pub(super) fn config(&mut self, node: &Node, section: &str) {
+    pub(super) fn config(&mut self, node: &Node, section: &'static str) {
         let Value::Map(entries) = &node.value else {
             return self.expected("a map", node, "keys of GitLab Runner's config.toml");
         };
         for entry in entries {
-            if section == "runners[]" && OWNED.contains(&&*entry.key) {
-                self.found.hidden.push(entry.value.span.clone());
-                self.error(
-                    format!("`{}` belongs to the runner", entry.key),
-                    &entry.span,
-                    "GitLab gives it out and it stays in the host's config.toml: remove it here",
-                );
-                continue;
+            if is_owned(section, entry) {
+                self.owned(entry);
+            } else if section == keys::GLOBAL && &*entry.key == "runners" {
+                let help = "runners are under `runners` at the top of the inventory, each with its `config`";
+                self.error("`runners` does not belong here", &entry.span, help);
+            } else {
+                match keys::find(section, &entry.key) {
+                    Some(key) => self.config_entry(entry, key),
+                    None => self.unknown_config_key(entry, section),
+                }
             }
-            self.free(&entry.value);
         }
     }
+
+    fn owned(&mut self, entry: &Entry) {
+        self.found.hidden.push(entry.value.span.clone());
+        self.error(
+            format!("`{}` belongs to the runner", entry.key),
+            &entry.span,
+            "GitLab gives it out, and it stays in the host's config.toml alone: remove it here",
+        );
+    }
+
+    fn unknown_config_key(&mut self, entry: &Entry, section: &'static str) {
+        let name = &*entry.key;
+        let near = keys::find_any_case(section, name)
+            .map(|key| key.name)
+            .or_else(|| self.near(name, keys::in_section(section).map(|key| key.name)));
+        let help = match (near, elsewhere(section, name)) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(place)) => format!("it belongs to {place}"),
+            (None, None) => ESCAPE.to_owned(),
+        };
+        let message = format!("unknown key `{}` in {} of config.toml", shown(name), place(section));
+        self.error(message, &entry.span, help);
+    }
+
+    fn config_entry(&mut self, entry: &Entry, key: &'static Key) {
+        if key.deprecated && !entry.value.is_null() {
+            let help = key.replacement.map_or_else(String::new, |other| format!("use `{other}` instead"));
+            let warning = Diagnostic::warning(format!("`{}` is deprecated", key.name)).at(&entry.span);
+            self.found.problems.push(if help.is_empty() { warning } else { warning.help(help) });
+        }
+        let node = &entry.value;
+        if key.name == "log_options" {
+            self.log_options(node);
+        }
+        match key.kind {
+            _ if node.is_null() => {}
+            _ if key.secret => self.secret(node),
+            Kind::Table("") | Kind::AnyMap => self.config_map(node, &mut |walk, value| walk.free(value)),
+            Kind::Table(section) => self.config(node, section),
+            Kind::TableArray(section) => self.config_tables(node, section),
+            Kind::StringMap => self.config_map(node, &mut |walk, value| walk.config_text(value, None)),
+            Kind::IntegerMap => self.config_map(node, &mut Walk::config_integer),
+            Kind::BooleanMap => self.config_map(node, &mut |walk, value| walk.boolean(value)),
+            Kind::StringArrayMap => self.config_map(node, &mut |walk, value| walk.config_texts(value, None)),
+            Kind::StringArray => self.config_texts(node, words(key)),
+            Kind::StringOrArray if matches!(node.value, Value::List(_)) => self.config_texts(node, words(key)),
+            Kind::String | Kind::StringOrArray | Kind::Time => self.config_text(node, words(key)),
+            Kind::Boolean => self.boolean(node),
+            Kind::Integer => self.config_integer(node),
+            Kind::Float => self.config_float(node),
+            Kind::IntegerArray => self.config_list(node, Walk::config_integer),
+            Kind::FloatArray => self.config_list(node, Walk::config_float),
+            Kind::Duration => self.config_duration(node),
+        }
+    }
+
+    /// `log_options` takes two names; any other fails every job.
+    fn log_options(&mut self, node: &Node) {
+        for entry in node.entries().iter().filter(|entry| !matches!(&*entry.key, "env" | "labels")) {
+            let message = format!("`log_options` does not take `{}`, and every job would fail", shown(&entry.key));
+            self.error(message, &entry.span, "only `env` and `labels`; rotation belongs to `docker.daemon`: log-opts");
+        }
+    }
+
+    fn config_tables(&mut self, node: &Node, section: &'static str) {
+        let Value::List(items) = &node.value else {
+            return self.expected("a list of maps", node, "each item begins with `- `");
+        };
+        items.iter().for_each(|item| self.config(item, section));
+    }
+
+    fn config_map(&mut self, node: &Node, check: &mut dyn FnMut(&mut Self, &Node)) {
+        if !matches!(node.value, Value::Map(_)) {
+            return self.expected("a map", node, "NAME: value lines");
+        }
+        node.entries().iter().filter(|entry| !entry.value.is_null()).for_each(|entry| check(self, &entry.value));
+    }
+
+    fn config_list(&mut self, node: &Node, check: impl Fn(&mut Self, &Node)) {
+        if !matches!(node.value, Value::List(_)) {
+            return self.expected("a list", node, "items begin with `- `, or stand in [ ]");
+        }
+        node.items().iter().for_each(|item| check(self, item));
+    }
+
+    fn config_texts(&mut self, node: &Node, words: Option<&'static [&'static str]>) {
+        if let (Value::String(_), Some(text)) = (&node.value, node.text()) {
+            return self.expected("a list", node, &format!("write [{}]", shown(&text)));
+        }
+        self.config_list(node, |walk, item| walk.config_text(item, words));
+    }
+
+    fn config_text(&mut self, node: &Node, words: Option<&'static [&'static str]>) {
+        match &node.value {
+            Value::Map(_) if secret_entry(node).is_some() => self.secret(node),
+            Value::String(text) => {
+                let Some(words) = words.filter(|words| !words.contains(&&**text)) else { return };
+                if self.templates && super::is_template(text) {
+                    return;
+                }
+                let near = self.near(text, words.iter().copied());
+                let help = near.map_or_else(
+                    || format!("one of {}", listed(words.iter().copied())),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                self.error(format!("`{}` is not known here", shown(text)), &node.span, help);
+            }
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
+                let written = node.written.as_deref().unwrap_or_default();
+                self.expected("text", node, &format!("write it in quotes: \"{written}\""));
+            }
+            _ => self.expected("text", node, "or a secret: { env: NAME }"),
+        }
+    }
+
+    fn config_integer(&mut self, node: &Node) {
+        match node.value {
+            Value::Int(_) => self.integer(node, i64::MIN, i64::MAX),
+            Value::String(ref text) if text.parse::<i64>().is_ok() => self.integer(node, i64::MIN, i64::MAX),
+            _ => self.expected("a whole number", node, ""),
+        }
+    }
+
+    fn config_float(&mut self, node: &Node) {
+        match node.value {
+            Value::Int(_) => {}
+            Value::Float(number) if number.is_finite() => {}
+            _ => self.expected("a number", node, ""),
+        }
+    }
+
+    fn config_duration(&mut self, node: &Node) {
+        match &node.value {
+            // Go counts in nanoseconds, so a plain `30` would be next to nothing.
+            Value::Int(number) if number.unsigned_abs() < 1_000_000_000 && *number != 0 => {
+                let message = format!("{number} without a unit means nanoseconds");
+                self.error(message, &node.span, format!("write \"{number}s\" for seconds"));
+            }
+            Value::Int(_) => {}
+            Value::String(text) if duration::parse(text).is_some() => {}
+            Value::String(text) if self.templates && super::is_template(text) => {}
+            Value::String(text) => {
+                let message = format!("`{}` is not a length of time that GitLab Runner reads", shown(text));
+                self.error(message, &node.span, "such as \"30s\", \"10m\" or \"1h30m\"; it has no days");
+            }
+            _ => self.expected("a length of time", node, "such as \"30s\", \"10m\" or \"1h30m\""),
+        }
+    }
+
+    /// Keys that this release does not know: no more than that it is a map, and that secrets in it have their form.
+    pub(super) fn unchecked(&mut self, node: &Node, section: &'static str) {
+        let Value::Map(entries) = &node.value else {
+            return self.expected("a map", node, "keys of GitLab Runner's config.toml");
+        };
+        entries.iter().filter(|entry| is_owned(section, entry)).for_each(|entry| self.owned(entry));
+        self.free(node);
+    }
+}
+
+fn is_owned(section: &str, entry: &Entry) -> bool {
+    section == keys::RUNNER && OWNED.contains(&&*entry.key)
+}
+
+fn words(key: &Key) -> Option<&'static [&'static str]> {
+    WORDS.iter().find(|(section, name, _)| *section == key.section && *name == key.name).map(|(.., words)| *words)
+}
+
+/// How a section is called in messages.
+fn place(section: &str) -> String {
+    match section {
+        keys::GLOBAL => "the global section".to_owned(),
+        keys::RUNNER => "[[runners]]".to_owned(),
+        other => format!("`{}`", other.trim_start_matches("runners[].").replace("[]", "")),
+    }
+}
+
+/// Where a key does belong, if that is plain: the global section, the runner itself, or one table right below it.
+fn elsewhere(section: &str, name: &str) -> Option<String> {
+    let near = [keys::GLOBAL, keys::RUNNER, "runners[].docker", "runners[].cache", "runners[].kubernetes"];
+    let found = near.into_iter().find(|other| *other != section && keys::find(other, name).is_some())?;
+    Some(match found {
+        keys::GLOBAL => "`manager.config`".to_owned(),
+        keys::RUNNER => "`config` of a runner spec itself".to_owned(),
+        other => format!("`config.{}` of a runner spec", other.trim_start_matches("runners[].")),
+    })
 }

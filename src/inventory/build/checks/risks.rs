@@ -49,13 +49,7 @@ impl Build<'_> {
                         "give such a runner tags and a scope of its own, or list `allowed_privileged_images`",
                     );
                 }
-                ("volumes", ConfigValue::Array(volumes)) if volumes.iter().any(mounts_socket) => {
-                    self.risk(
-                        "the Docker socket in `volumes`: every job that runs here can become root on the host",
-                        at,
-                        "fine where only trusted people can push; else use `docker:dind` on a runner of its own",
-                    );
-                }
+                ("volumes", ConfigValue::Array(volumes)) => self.volume_risks(volumes, at),
                 ("pull_policy", policy) if runner.scope.is_shared() && mentions(policy, "if-not-present") => {
                     let message = format!(
                         "`if-not-present` on a runner of the {}: a job can use private images that another job pulled",
@@ -65,6 +59,24 @@ impl Build<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn volume_risks(&mut self, volumes: &[ConfigValue], at: &Span) {
+        let sources: Vec<String> = volumes.iter().filter_map(source).collect();
+        if sources.iter().any(|path| is_socket(path)) {
+            self.risk(
+                "the Docker socket in `volumes`: every job that runs here can become root on the host",
+                at,
+                "fine where only trusted people can push; else use `docker:dind` on a runner of its own",
+            );
+        }
+        for path in sources.iter().filter(|path| is_private(path)) {
+            self.risk(
+                &format!("{path} of the host in `volumes`: every job that runs here can use what is in it"),
+                at,
+                "fine where only trusted people can push; else give the jobs that need it a runner of their own",
+            );
         }
     }
 
@@ -92,11 +104,22 @@ fn is_socket(path: &str) -> bool {
     matches!(path, SOCKET | "/run/docker.sock")
 }
 
-fn mounts_socket(volume: &ConfigValue) -> bool {
-    match volume {
-        ConfigValue::String(text) => text.redacted().split(':').next().is_some_and(is_socket),
-        _ => false,
-    }
+/// What of the host a volume mounts.
+fn source(volume: &ConfigValue) -> Option<String> {
+    let ConfigValue::String(text) = volume else { return None };
+    let text = text.redacted();
+    // A path alone is a volume of the job's own.
+    text.split_once(':').map(|(source, _)| source.to_owned())
+}
+
+/// Directories that hold keys or the system itself.
+fn is_private(path: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    matches!(
+        path,
+        "" | "/etc" | "/home" | "/var" | "/var/lib" | "/var/lib/docker" | "/usr" | "/boot" | "/proc" | "/sys"
+    ) || path == "/root"
+        || path.starts_with("/root/")
 }
 
 fn mentions(value: &ConfigValue, word: &str) -> bool {

@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::diagnostic::{Sources, Span};
+
+fn inventory(kinds: &[(&str, SecretKind)]) -> Inventory {
+    let origin = Span { file: "prod.yml".into(), line: 3, column: 7 };
+    let secrets: BTreeMap<SecretId, SecretSource> = kinds
+        .iter()
+        .map(|(id, kind)| (SecretId::new(*id), SecretSource { kind: kind.clone(), origin: origin.clone() }))
+        .collect();
+    Inventory {
+        gitlab: None,
+        hosts: Vec::new(),
+        groups: Vec::new(),
+        secrets,
+        warnings: Vec::new(),
+        sources: Sources::default(),
+    }
+}
+
+fn command(words: &[&str]) -> SecretKind {
+    SecretKind::Command(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+fn all(inventory: &Inventory) -> Result<Resolved, Vec<Diagnostic>> {
+    let environment = |name: &str| (name == "TOKEN").then(|| OsString::from("from-env"));
+    resolve(inventory, inventory.secrets.keys().cloned(), &environment)
+}
+
+fn exposed<'a>(resolved: &'a Resolved, id: &str) -> &'a str {
+    resolved.book.get(&SecretId::new(id)).unwrap().expose()
+}
+
+#[test]
+fn each_kind_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    std::fs::write(&path, "from-file\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let resolved = all(&inventory(&[
+        ("e", SecretKind::Env("TOKEN".to_owned())),
+        ("f", SecretKind::File(path)),
+        ("c", command(&["printf", "%s\\r\\n", "from command"])),
+    ]))
+    .unwrap();
+    assert_eq!(exposed(&resolved, "e"), "from-env");
+    assert_eq!(exposed(&resolved, "f"), "from-file");
+    assert_eq!(exposed(&resolved, "c"), "from command");
+    assert!(resolved.warnings.is_empty());
+}
+
+#[test]
+fn no_shell_reads_a_command() {
+    let resolved = all(&inventory(&[("c", command(&["printf", "%s", "$HOME; `id` 'x'"]))])).unwrap();
+    assert_eq!(exposed(&resolved, "c"), "$HOME; `id` 'x'");
+}
+
+#[test]
+fn a_file_that_others_can_read_is_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    std::fs::write(&path, "x").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let resolved = all(&inventory(&[("f", SecretKind::File(path))])).unwrap();
+    assert_eq!(resolved.warnings.len(), 1);
+    assert!(resolved.warnings[0].message.contains("(mode 0644)"), "{}", resolved.warnings[0].message);
+}
+
+#[test]
+fn all_problems_come_together_and_no_value_with_them() {
+    let script = "echo hunter2-on-stdout; echo 'no such entry' >&2; exit 3";
+    let problems = all(&inventory(&[
+        ("e", SecretKind::Env("MISSING".to_owned())),
+        ("f", SecretKind::File("/nonexistent/token".into())),
+        ("d", SecretKind::File("/".into())),
+        ("c", command(&["sh", "-c", script])),
+        ("g", command(&["true"])),
+        ("h", command(&["/nonexistent/program"])),
+    ]))
+    .unwrap_err();
+    let text = format!("{problems:?}");
+    for said in [
+        "the environment variable MISSING is not set",
+        "cannot read /nonexistent/token: there is no such file",
+        "cannot read /: it is not a regular file",
+        "ended with status 3",
+        "it said: no such entry",
+        "the output of `true` is empty",
+        "cannot be started: there is no such file",
+    ] {
+        assert!(text.contains(said), "{said} is not in {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    assert_eq!(problems.len(), 6);
+    assert!(problems.iter().all(|problem| problem.span.as_ref().is_some_and(|span| span.line == 3)));
+}
+
+#[test]
+fn a_command_that_leaves_a_process_behind_does_not_hang() {
+    let resolved = all(&inventory(&[("c", command(&["sh", "-c", "sleep 30 >/dev/null 2>&1 & echo value"]))])).unwrap();
+    assert_eq!(exposed(&resolved, "c"), "value");
+}
+
+#[test]
+fn undeclared_identities_are_passed_over() {
+    let resolved = resolve(&inventory(&[]), [SecretId::runner_token("a", "b")], &|_| None).unwrap();
+    assert_eq!(resolved.book.values().count(), 0);
+}

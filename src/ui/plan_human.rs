@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::plan::{Action, Effect, HostPlan, Plan, Totals};
-use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
+use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 
 mod attrs;
 mod change;
@@ -36,7 +36,7 @@ pub fn render(plan: &Plan, look: Look) -> String {
         }
     }
     blocks.extend(legend(plan, look));
-    blocks.push(look.paint(verdict_role(plan), &verdict(plan)) + "\n");
+    blocks.push(look.paint(verdict_role(plan), &style::verdict(&verdict(plan), look)) + "\n");
     blocks.join("\n")
 }
 

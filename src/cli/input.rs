@@ -1,6 +1,6 @@
 //! What every command starts with: the inventory, the hosts that are meant, the values of secrets.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::inventory::{self, model::Inventory};
 use crate::secret::SecretBook;
 use crate::ui::diagnostics;
@@ -8,6 +8,7 @@ use crate::ui::diagnostics;
 use super::args::{Format, Global};
 use super::console::Console;
 use super::exit::Exit;
+use super::needed;
 
 /// The inventory; its warnings are told. Errors are told all together, and in JSON they are the result.
 pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
@@ -23,20 +24,28 @@ pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> R
     }
 }
 
-/// The values of the secrets that the inventory names.
-pub(super) fn secrets(inventory: &Inventory, format: Format, console: &Console) -> Result<SecretBook, Exit> {
-    inventory::secrets::resolve(inventory).or_else(|problems| {
-        refuse(&problems, &inventory.sources, format, console)?;
-        Err(Exit::Error)
-    })
-}
-
-fn refuse(
-    problems: &[Diagnostic],
-    sources: &crate::diagnostic::Sources,
+/// The values of the secrets that the selected hosts need. Programs that print secrets are run now, before anything is
+/// shown of the run.
+pub(super) fn secrets(
+    inventory: &Inventory,
+    selected: &[usize],
     format: Format,
     console: &Console,
-) -> Result<(), Exit> {
+) -> Result<SecretBook, Exit> {
+    let needed = needed::secrets(inventory, selected);
+    match inventory::secrets::resolve(inventory, needed, &|name| std::env::var_os(name)) {
+        Ok(resolved) => {
+            console.problems(&resolved.warnings, &inventory.sources);
+            Ok(resolved.book)
+        }
+        Err(problems) => {
+            refuse(&problems, &inventory.sources, format, console)?;
+            Err(Exit::Error)
+        }
+    }
+}
+
+fn refuse(problems: &[Diagnostic], sources: &Sources, format: Format, console: &Console) -> Result<(), Exit> {
     match format {
         Format::Human => console.problems(problems, sources),
         Format::Json => console.json(&diagnostics::json(problems))?,

@@ -10,6 +10,7 @@ mod console;
 pub mod exit;
 mod input;
 pub mod limit;
+mod needed;
 mod plan;
 mod render;
 mod session;

@@ -1,4 +1,4 @@
-//! `rprov plan`.
+//! `rprov plan`: reads the hosts and shows what would change. Changes nothing.
 
 use std::time::Duration;
 

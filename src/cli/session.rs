@@ -52,7 +52,7 @@ pub(super) async fn open(
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
     let selected = limit::select(&inventory, &args.limit).map_err(|problem| console.stop(problem))?;
-    let book = input::secrets(&inventory, args.format, console)?;
+    let book = input::secrets(&inventory, &selected, args.format, console)?;
     let variables = inventory.gitlab.as_ref().map_or(0, |gitlab| gitlab.variables.len());
     if variables > 0 && selected.len() < inventory.hosts.len() {
         let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";

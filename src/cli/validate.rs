@@ -1,4 +1,4 @@
-//! `rprov validate`.
+//! `rprov validate`: checks the inventory and says so. Connects to nothing.
 
 use crate::inventory;
 use crate::ui::diagnostics;

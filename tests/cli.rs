@@ -97,7 +97,7 @@ hosts:
     );
     let (code, out, err) = run(directory.path(), &["plan"]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("NOT_THERE") && err.contains("inventory.yml:5:"), "{err}");
+    assert!(err.contains("NOT_THERE") && err.contains("inventory.yml:"), "{err}");
     let (code, out, _) = run(directory.path(), &["plan", "--limit", "here"]);
     assert_eq!((code, out.as_str()), (0, "No changes. 1 host matches the inventory.\n"));
 }

@@ -91,7 +91,7 @@ fn only_the_secrets_of_selected_hosts_are_needed() {
 hosts:
   here: { connection: local }
   other:
-    connection: local
+    ssh: { address: 127.0.0.1, port: 1 }
     cleanup: { schedule: \"0 4 * * *\", builds_older_than: 1h, healthcheck: { env: NOT_THERE } }
 ",
     );

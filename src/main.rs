@@ -1,4 +1,4 @@
 //! The `rprov` program: hands over to the command line, nothing else.
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    rprov::cli::main()
 }

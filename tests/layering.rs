@@ -84,6 +84,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("resource::variable", "compares a variable's value with the wanted one"),
     ("host::local", "hands a script to the standard input of sh"),
     ("host::ssh", "hands a script to the standard input of sh on the host"),
+    ("cli::render", "shows the script that reads a host, which holds no secret"),
     ("gitlab::http", "puts the API token into the request's header and takes it out of messages"),
     ("gitlab::steps", "reads the time of a token, which is known no earlier than the token"),
     ("gitlab::variables", "puts a variable's value into the request's body"),

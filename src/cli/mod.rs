@@ -1,1 +1,62 @@
-//! To come.
+//! The command line: arguments in, exit code out. Results go to standard output, everything else to standard error.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+mod apply;
+pub mod args;
+mod console;
+pub mod exit;
+mod input;
+pub mod limit;
+mod needed;
+mod plan;
+mod render;
+mod session;
+mod validate;
+
+use args::{Cli, Command};
+use console::Console;
+use exit::Exit;
+
+/// Runs the program with this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors. A closed pipe is nobody's concern.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Error } else { Exit::Ok }.into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let console = Console::new(&cli.global);
+            return console.stop(crate::diagnostic::Diagnostic::error(format!("cannot start threads: {error}"))).into();
+        }
+    };
+    let exit = runtime.block_on(run(cli));
+    // After a second Ctrl-C nothing is waited for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn run(cli: Cli) -> Exit {
+    let console = Console::new(&cli.global);
+    let done = match &cli.command {
+        Command::Validate(args) => validate::run(&cli.global, args, &console),
+        Command::Plan(args) => plan::run(&cli.global, args, &console).await,
+        Command::Apply(args) => apply::run(&cli.global, args, &console).await,
+        Command::Render(args) => render::run(&cli.global, args, &console),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "rprov", &mut script);
+            console.bytes(&script).map(|()| Exit::Ok)
+        }
+        Command::Version => console.result(concat!("rprov ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
+    };
+    done.unwrap_or_else(|exit| exit)
+}

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use serde::Serialize;
 
 use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
-use crate::ui::style::{Look, Role, count, sanitize};
+use crate::ui::style::{Look, Role, count, sanitize, wrap};
 
 mod mask;
 #[cfg(test)]
@@ -46,24 +46,23 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
 }
 
 fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
+    let Some(span) = &diagnostic.span else { return without_place(diagnostic, look) };
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let message = readable(&diagnostic.message);
     let mut group = Group::with_title(level.primary_title(&*message));
-    let place = diagnostic.span.as_ref().map(|span| place(span, sources));
-    if let Some(place) = &place {
-        group = match &place.line {
-            Some(line) => group.element(
-                Snippet::source(line.text.as_str())
-                    .path(&*place.file)
-                    .line_start(place.number)
-                    .annotation(AnnotationKind::Primary.span(line.start..line.end)),
-            ),
-            None => group.element(Origin::path(&*place.file).line(place.number)),
-        };
-    }
+    let Place { file, number, column, line } = place(span, sources);
+    group = match &line {
+        Some(line) => group.element(
+            Snippet::source(line.text.as_str())
+                .path(&*file)
+                .line_start(number)
+                .annotation(AnnotationKind::Primary.span(line.start..line.end)),
+        ),
+        None => group.element(Origin::path(&*file).line(number)),
+    };
     let help = diagnostic.help.as_deref().map(readable);
     if let Some(help) = &help {
         group = group.element(Level::HELP.message(&**help));
@@ -71,14 +70,26 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
     // Links to files would be escape sequences that a log cannot show.
     let renderer = if look.colour { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
     let drawn = renderer.term_width(look.width).render(&[group]);
-    match place {
-        Some(Place { file, number, column, line: Some(line) }) => {
-            // The column that was drawn is that of the line as shown; where something is hidden, the file's is another.
-            let shown = format!("{file}:{number}:{}", line.text[..line.start].chars().count() + 1);
-            drawn.replacen(&shown, &format!("{file}:{number}:{column}"), 1)
-        }
-        _ => drawn,
+    let Some(line) = line else { return drawn };
+    // The column that was drawn is that of the line as shown; where something is hidden, the file's is another.
+    let shown = format!("{file}:{number}:{}", line.text[..line.start].chars().count() + 1);
+    drawn.replacen(&shown, &format!("{file}:{number}:{column}"), 1)
+}
+
+/// What is about no line of a file: two lines at most, without a frame around nothing.
+fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
+    let (role, word) = match diagnostic.severity {
+        Severity::Error => (Role::Error, "error"),
+        Severity::Warning => (Role::Warn, "warning"),
+    };
+    let mut out = format!("{}: {}", look.paint(role, word), look.paint(Role::Bold, &readable(&diagnostic.message)));
+    if let Some(help) = &diagnostic.help {
+        out += "\n  help:";
+        let lines = wrap(&readable(help), look.width.saturating_sub(8));
+        out += &lines.iter().map(|line| format!(" {line}\n       ")).collect::<String>();
+        out.truncate(out.trim_end().len());
     }
+    out
 }
 
 /// Harmless, and without tokens that a message quotes.

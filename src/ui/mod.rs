@@ -3,6 +3,7 @@
 
 pub mod diagnostics;
 pub mod outcome;
+pub mod outcome_json;
 pub mod plan_human;
 pub mod progress;
 pub mod style;

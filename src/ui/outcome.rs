@@ -3,7 +3,7 @@
 use crate::apply::Outcome;
 use crate::event::Failure;
 use crate::ui::plan_human;
-use crate::ui::style::{Look, Role, columns, count, cut_end, pad, sanitize, wrap};
+use crate::ui::style::{self, Look, Role, columns, count, cut_end, pad, sanitize, wrap};
 
 /// What one host failed at: the command, its last lines, what is still different, and what to do next.
 #[must_use]
@@ -69,7 +69,7 @@ pub fn summary(outcomes: &[Outcome], look: Look) -> String {
         out.push('\n');
     }
     let role = if outcomes.iter().all(|outcome| outcome.result.is_ok()) { Role::Add } else { Role::Error };
-    out + &look.paint(role, &verdict(outcomes)) + "\n"
+    out + &look.paint(role, &style::verdict(&verdict(outcomes), look)) + "\n"
 }
 
 /// `Apply complete: 12 changes on 3 hosts.`

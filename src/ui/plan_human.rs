@@ -1,10 +1,10 @@
 //! A plan as text for people: problems first, then hosts with changes, one counted line for the rest, a legend of the
 //! symbols used, and the verdict last. Pure; decides nothing that the plan has not decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::plan::{Action, Effect, HostPlan, Plan, Totals};
-use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
+use crate::plan::{Action, Effect, HostPlan, Plan, Problem, Totals};
+use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 
 mod attrs;
 mod change;
@@ -23,7 +23,7 @@ const GAP: usize = 3;
 #[must_use]
 pub fn render(plan: &Plan, look: Look) -> String {
     let mut blocks = Vec::new();
-    let problems: String = plan.hosts.iter().map(|host| problems(host, look)).collect();
+    let problems = problems(&plan.hosts, look);
     if !problems.is_empty() {
         blocks.push(problems);
     }
@@ -36,14 +36,14 @@ pub fn render(plan: &Plan, look: Look) -> String {
         }
     }
     blocks.extend(legend(plan, look));
-    blocks.push(look.paint(verdict_role(plan), &verdict(plan)) + "\n");
+    blocks.push(look.paint(verdict_role(plan), &style::verdict(&verdict(plan), look)) + "\n");
     blocks.join("\n")
 }
 
 /// One host's part of a plan: its changes and notes, with its name as the heading.
 #[must_use]
 pub fn render_host(host: &HostPlan, look: Look) -> String {
-    problems(host, look) + &block(host, &Table::new(std::slice::from_ref(host), look), look)
+    problems(std::slice::from_ref(host), look) + &block(host, &Table::new(std::slice::from_ref(host), look), look)
 }
 
 /// The verdict alone, one line: how much would change, where, and at what cost.
@@ -120,13 +120,37 @@ fn is_quiet(host: &HostPlan) -> bool {
     host.changes.is_empty() && host.problems.is_empty()
 }
 
-/// What stops a host, one paragraph each; empty if nothing does.
-fn problems(host: &HostPlan, look: Look) -> String {
+/// Names in front of a problem that many hosts share.
+const NAMES: usize = 3;
+
+/// What stops hosts, one paragraph each, the same problem of many hosts once; empty if nothing does.
+fn problems(hosts: &[HostPlan], look: Look) -> String {
+    let mut groups: Vec<(&Problem, Vec<&str>)> = Vec::new();
+    let mut places = HashMap::new();
+    for host in hosts {
+        for problem in host.problems.iter().filter(|problem| !problem.unknown_only) {
+            let place = *places.entry((&problem.message, &problem.help)).or_insert_with(|| {
+                groups.push((problem, Vec::new()));
+                groups.len() - 1
+            });
+            groups[place].1.push(&host.name);
+        }
+    }
     let mut out = String::new();
-    for problem in host.problems.iter().filter(|problem| !problem.unknown_only) {
-        let name = sanitize(&host.name);
-        let lead = format!("{} {}   ", look.paint(Role::Error, "!"), look.paint(Role::Bold, &name));
-        out += &paragraph(&lead, columns(&name) + 5, 4, &sanitize(&problem.message), look);
+    for (problem, hosts) in groups {
+        let shown = if look.verbose || hosts.len() <= NAMES + 1 { hosts.len() } else { NAMES };
+        let names: Vec<_> = hosts[..shown].iter().map(|host| sanitize(host)).collect();
+        let mut names = names.join(", ");
+        if shown < hosts.len() {
+            names += &format!(" and {} more hosts", hosts.len() - shown);
+        }
+        let lead = format!("{} {}", look.paint(Role::Error, "!"), look.paint(Role::Bold, &names));
+        let message = sanitize(&problem.message);
+        if columns(&names) <= look.width / 2 {
+            out += &paragraph(&(lead + "   "), columns(&names) + 5, 4, &message, look);
+        } else {
+            out += &paragraph(&(lead + "\n    "), 4, 4, &message, look);
+        }
         if let Some(help) = &problem.help {
             out += &paragraph("    help: ", 10, 10, &sanitize(help), look);
         }

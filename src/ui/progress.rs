@@ -46,8 +46,9 @@ pub fn view(phase: Phase, hosts: &[String], look: Look) -> Box<dyn View> {
 
     let env = |name: &str| std::env::var(name).unwrap_or_default();
     let ci = !matches!(env("CI").as_str(), "" | "0" | "false");
-    // With `-v` every line of output is wanted, and a live view keeps none.
-    if std::io::stderr().is_terminal() && !ci && env("TERM") != "dumb" && !look.verbose {
+    // With `-v` every line of what is done is wanted, and a live view keeps none.
+    let kept = look.verbose && phase == Phase::Apply;
+    if std::io::stderr().is_terminal() && !ci && env("TERM") != "dumb" && !kept {
         Box::new(live::Live::new(phase, hosts, look))
     } else {
         Box::new(lines::Lines::new(phase, hosts, look, Box::new(std::io::stderr())))

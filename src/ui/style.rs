@@ -67,6 +67,8 @@ pub struct Look {
     pub width: usize,
     /// `-v`: nothing is folded or cut.
     pub verbose: bool,
+    /// Whether people read it as it comes: then lines that a program may look for are broken too.
+    pub terminal: bool,
 }
 
 /// Columns where the output is no terminal.
@@ -78,7 +80,7 @@ impl Look {
     /// No colours, so many columns.
     #[must_use]
     pub fn plain(width: usize) -> Self {
-        Self { colour: false, width: width.max(MIN_WIDTH), verbose: false }
+        Self { colour: false, width: width.max(MIN_WIDTH), verbose: false, terminal: false }
     }
 
     /// With `-v`.
@@ -99,7 +101,7 @@ impl Look {
             // Some CI systems tell their log's width this way.
             .or_else(|| env("COLUMNS")?.parse().ok())
             .unwrap_or(PIPED_WIDTH);
-        Self { colour: wants_colour(choice, terminal, env), width: width.max(MIN_WIDTH), verbose: false }
+        Self { colour: wants_colour(choice, terminal, env), width: width.max(MIN_WIDTH), verbose: false, terminal }
     }
 
     /// The text in the role's colour. The text must be harmless already.
@@ -233,6 +235,12 @@ pub fn wrap(text: &str, to: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A line that programs may look for: broken at blanks for people only.
+#[must_use]
+pub fn verdict(text: &str, look: Look) -> String {
+    if look.terminal { wrap(text, look.width).join("\n") } else { text.to_owned() }
 }
 
 /// `1 host`, `2 hosts`.

@@ -170,6 +170,28 @@ fn verdicts() {
 }
 
 #[test]
+fn a_problem_of_many_hosts_is_told_once() {
+    let host = |number: usize| {
+        let message = if number == 7 { "it is down" } else { "GitLab refuses the token" };
+        HostPlan {
+            name: format!("ci-{number}.example.com"),
+            problems: vec![Problem { message: message.to_owned(), help: None, unknown_only: false }],
+            ..HostPlan::default()
+        }
+    };
+    let plan = Plan { hosts: (1..=9).map(host).collect() };
+    let text = render(&plan, Look::plain(120));
+    assert!(
+        text.starts_with(
+            "! ci-1.example.com, ci-2.example.com, ci-3.example.com and 5 more hosts\n    GitLab refuses the token\n! \
+             ci-7.example.com   it is down\n"
+        ),
+        "{text}"
+    );
+    assert!(render(&plan, Look::plain(120).verbose(true)).contains("ci-6.example.com"));
+}
+
+#[test]
 fn hostile_text_steers_nothing() {
     const EVIL: &str = "\x1b[2J\x1b]0;owned\x07\r\u{202e}\u{9b}31m\nfake: ok";
     let mut bad = change(Action::Change, EVIL, EVIL, Effect::KillsJobs, 1);

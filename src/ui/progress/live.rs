@@ -1,11 +1,10 @@
 //! Progress on a terminal: one line per busy host, and one that counts. Hosts without changes leave no trace; what was
 //! done or failed stays above.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Board, Busy, Phase, Turn, View, duration, line_to};
 use crate::event::Event;
@@ -23,9 +22,8 @@ pub struct Live {
     names: usize,
     hosts: usize,
     board: Board,
-    multi: MultiProgress,
-    bars: BTreeMap<String, ProgressBar>,
-    footer: Option<ProgressBar>,
+    /// One bar with as many lines as there are busy hosts: so all of them are drawn at once.
+    bar: Option<ProgressBar>,
 }
 
 impl Live {
@@ -38,14 +36,16 @@ impl Live {
             names: hosts.iter().map(|host| columns(&sanitize(host))).max().unwrap_or(0).min(30),
             hosts: hosts.len(),
             board: Board::default(),
-            multi: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-            bars: BTreeMap::new(),
-            footer: None,
+            bar: None,
         }
     }
 
     fn keep(&self, line: &str) {
-        self.multi.suspend(|| line_to(&mut std::io::stderr(), line));
+        let write = || line_to(&mut std::io::stderr(), line);
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 }
 
@@ -53,12 +53,6 @@ impl View for Live {
     fn event(&mut self, now: Duration, event: &Event) {
         let host = sanitize(&event.host).into_owned();
         let turn = self.board.turn(now, event);
-        if matches!(turn, Turn::Done { .. } | Turn::Failed(_))
-            && let Some(bar) = self.bars.remove(&host)
-        {
-            bar.finish_and_clear();
-            self.multi.remove(&bar);
-        }
         if let Some(line) = last_line(&host, &turn, self.names, self.look).filter(|_| self.phase == Phase::Apply) {
             self.keep(&line);
         }
@@ -67,21 +61,15 @@ impl View for Live {
     fn tick(&mut self, now: Duration) {
         // The window may have been resized.
         let size = terminal_size::terminal_size_of(std::io::stderr());
-        let width = size.map_or(self.look.width, |(width, _)| usize::from(width.0)).max(MIN_WIDTH);
-        for (host, busy) in &self.board.busy {
-            if now.saturating_sub(busy.since) < PATIENCE {
-                continue;
-            }
-            let bar = self.bars.entry(host.clone()).or_insert_with(|| match &self.footer {
-                Some(footer) => self.multi.insert_before(footer, bar()),
-                None => self.multi.add(bar()),
-            });
-            bar.set_message(busy_line(host, busy, now, self.names, Look { width, ..self.look }));
+        let (width, height) = size.map_or((self.look.width, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
+        let look = Look { width: width.max(MIN_WIDTH), ..self.look };
+        let lines = lines(self.phase, self.hosts, &self.board, now, self.names, height, look);
+        if lines.is_empty() && self.bar.is_none() {
+            return;
         }
-        if self.hosts > 1 && !self.bars.is_empty() {
-            let footer = self.footer.get_or_insert_with(|| self.multi.add(bar()));
-            footer.set_message(self.look.paint(Role::Dim, &footer_line(self.phase, self.hosts, &self.board)));
-        }
+        let bar = self.bar.get_or_insert_with(bar);
+        bar.set_message(lines.join("\n"));
+        bar.tick();
     }
 
     fn say(&mut self, line: &str) {
@@ -89,11 +77,10 @@ impl View for Live {
     }
 
     fn finish(&mut self, _now: Duration) {
-        for bar in std::mem::take(&mut self.bars).into_values().chain(self.footer.take()) {
+        if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
         // The terminal itself may fail; there is nothing left to clear then.
-        let _ = self.multi.clear();
         let _ = std::io::stderr().flush();
     }
 
@@ -103,9 +90,36 @@ impl View for Live {
 }
 
 fn bar() -> ProgressBar {
-    // The line is made here, whole and cut to the width; the library only knows where it is on the terminal.
+    // The lines are made here, whole and cut to the width; the library only knows where they are on the terminal.
     let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::new_spinner().with_style(style)
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+/// What is to be seen: busy hosts, as many as there is room for, and a line that counts.
+fn lines(
+    phase: Phase,
+    hosts: usize,
+    board: &Board,
+    now: Duration,
+    names: usize,
+    height: usize,
+    look: Look,
+) -> Vec<String> {
+    let busy: Vec<_> = board.busy.iter().filter(|(_, busy)| now.saturating_sub(busy.since) >= PATIENCE).collect();
+    if busy.is_empty() {
+        return Vec::new();
+    }
+    let room = height.saturating_sub(3).max(1);
+    let shown = if busy.len() <= room { busy.len() } else { room - 1 };
+    let mut lines: Vec<String> =
+        busy[..shown].iter().map(|(host, busy)| busy_line(host, busy, now, names, look)).collect();
+    if shown < busy.len() {
+        lines.push(look.paint(Role::Dim, &format!("  … and {}", count(busy.len() - shown, "more host"))));
+    }
+    if hosts > 1 {
+        lines.push(look.paint(Role::Dim, &footer_line(phase, hosts, board)));
+    }
+    lines
 }
 
 /// Spinner, name, what it is at, for how long, its last line of output.
@@ -136,7 +150,9 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
             Some(format!("{} {name}   {text}", look.paint(Role::Add, "✓")))
         }
         Turn::Failed(text) => {
-            Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, text)))
+            // All of it is told after the view; here one line is enough.
+            let text = cut_end(text, look.width.saturating_sub(columns(host).max(names) + 6));
+            Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, &text)))
         }
         _ => None,
     }
@@ -173,6 +189,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let mut board = Board { done: 2, failed: 1, ..Board::default() };
+        for number in 0..9 {
+            board.busy.insert(format!("ci-{number}"), busy("reading", ""));
+        }
+        let now = Duration::from_secs(6);
+        let seen = |height| lines(Phase::Apply, 12, &board, now, 4, height, Look::plain(80));
+        assert_eq!(seen(24).len(), 10);
+        assert_eq!(seen(24)[9], "  3 of 12 hosts done, 1 failed");
+        assert_eq!(seen(8).len(), 6);
+        assert_eq!(seen(8)[4], "  … and 5 more hosts");
+        assert!(
+            lines(Phase::Read, 12, &board, Duration::from_secs(5), 4, 24, Look::plain(80)).is_empty(),
+            "no flicker"
+        );
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! `rprov apply`: plan, ask, carry out, tell.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::apply::{CancelFlag, Outcome, Session};
+use crate::diagnostic::Diagnostic;
+use crate::event::Failure;
+use crate::plan::Plan;
+use crate::ui::outcome_json::ApplyV1;
+use crate::ui::progress::Phase;
+use crate::ui::{outcome, plan_human};
+
+use super::args::{ApplyArgs, Format, Global};
+use super::console::Console;
+use super::exit::{self, Exit};
+use super::session::{self, Opened};
+
+pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) -> Result<Exit, Exit> {
+    let Opened { session, plan, mut shown } = session::open(global, &args.hosts, args.lock_timeout, console).await?;
+    let json = args.hosts.format == Format::Json;
+    if json {
+        // Standard output is for the one document at the end.
+        console.tell(&plan_human::render(&plan, console.err));
+    } else {
+        console.result(&plan_human::render(&plan, console.out))?;
+    }
+    let feasible = plan.hosts.iter().any(|host| !host.changes.is_empty() && host.problems.is_empty());
+    if !feasible {
+        session.close().await;
+        if json {
+            console.json(&ApplyV1::new(&plan, &[]))?;
+        }
+        // Something that is not known may be something that differs.
+        let all_known = plan.hosts.iter().all(|host| host.problems.is_empty());
+        return Ok(if all_known { Exit::Ok } else { Exit::HostsFailed });
+    }
+    if !args.yes
+        && let Err(exit) = approve(console).await
+    {
+        session.close().await;
+        return Err(exit);
+    }
+    let tell = shown.tell.clone();
+    let work = carry_out(session, tell, console);
+    let Some(mut outcomes) = shown.during(Phase::Apply, console, work).await? else {
+        let stopped = Diagnostic::error("stopped at once, as asked").help(
+            "the next run goes on from where each host is; a host that was at a change stays locked for some minutes",
+        );
+        return Err(console.stop(stopped));
+    };
+    outcomes.extend(lost(&plan, &outcomes));
+    report(&plan, &outcomes, json, console)?;
+    Ok(exit::of_apply(&outcomes))
+}
+
+async fn approve(console: &Console) -> Result<(), Exit> {
+    if !console.can_ask() {
+        let problem = Diagnostic::error("nothing was changed: there is no terminal to ask for approval on")
+            .help("`rprov apply --yes` applies without asking");
+        return Err(console.stop(problem));
+    }
+    let question = "\nDo you want to make these changes? Only 'yes' will be accepted: ";
+    if console.ask(question).await {
+        console.tell("\n");
+        return Ok(());
+    }
+    console.tell("\nNothing was changed.\n");
+    Err(Exit::Error)
+}
+
+/// Applies until done, or until somebody asked twice to stop: `None`.
+async fn carry_out(
+    session: Session,
+    tell: UnboundedSender<String>,
+    console: &Console,
+) -> Result<Option<Vec<Outcome>>, Exit> {
+    let mut signals = Signals::new()
+        .map_err(|error| console.stop(Diagnostic::error(format!("cannot listen to signals: {error}"))))?;
+    let cancel = CancelFlag::default();
+    let apply = session.apply(cancel.clone());
+    tokio::pin!(apply);
+    loop {
+        tokio::select! {
+            outcomes = &mut apply => return Ok(Some(outcomes)),
+            () = signals.next() => {
+                if cancel.is_cancelled() {
+                    return Ok(None);
+                }
+                cancel.cancel();
+                // The view lives as long as this function; it takes what it is told.
+                let _ = tell.send("Stopping after the changes that are under way; once more stops at once.".to_owned());
+            }
+        }
+    }
+}
+
+/// Ctrl-C, and what a CI system sends to end a job.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn report(plan: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
+    for one in outcomes {
+        // What the plan has told of a host is not told again.
+        let told = plan.hosts.iter().any(|host| host.name == one.host && !host.problems.is_empty());
+        if let (Err(failure), false) = (&one.result, told) {
+            console.tell(&format!("\n{}", outcome::failure(&one.host, failure, console.err)));
+        }
+    }
+    if json {
+        console.tell(&format!("\n{}", outcome::summary(outcomes, console.err)));
+        console.json(&ApplyV1::new(plan, outcomes))
+    } else {
+        console.result(&format!("\n{}", outcome::summary(outcomes, console.out)))
+    }
+}
+
+/// Hosts of the plan that nothing is known of any more: a defect of rprov's, which must not look like success.
+fn lost(plan: &Plan, outcomes: &[Outcome]) -> Vec<Outcome> {
+    let failure = || Failure {
+        during: "applying".to_owned(),
+        message: "rprov stopped unexpectedly while it was at this host".to_owned(),
+        command: None,
+        output: Vec::new(),
+        help: Some(
+            "this is a defect of rprov's: please report it; the next run goes on from where the host is".to_owned(),
+        ),
+        done: 0,
+        remaining: None,
+        locked: false,
+    };
+    plan.hosts
+        .iter()
+        .filter(|host| !outcomes.iter().any(|outcome| outcome.host == host.name))
+        .map(|host| Outcome { host: host.name.clone(), result: Err(Box::new(failure())) })
+        .collect()
+}

@@ -1,0 +1,242 @@
+//! The command line as typed. Data only.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ui::style::ColorChoice;
+
+/// Everything on the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rprov",
+    version,
+    about = "Plan and apply for GitLab Runner hosts",
+    long_about = "Plan and apply for GitLab Runner hosts.\n\nOne YAML inventory says what hosts and runners should be; `rprov plan` shows what \
+                  differs on every host and in GitLab, `rprov apply` makes it so over SSH.",
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  rprov validate                      check the inventory, connect to nothing\n  rprov plan                          show what would change\n  \
+                  rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
+                  rprov apply --yes                   make it so, in CI",
+    after_long_help = "Examples:\n  rprov validate                      check the inventory, connect to nothing\n  rprov plan                          show what would change\n  \
+                  rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
+                  rprov apply --yes                   make it so, in CI\n\nExit codes:\n  0  done\n  1  error: command line, inventory, secrets, no approval\n  \
+                  2  plan --detailed-exitcode: there are changes\n  3  some hosts failed\n  4  a saved plan no longer fits\n  5  locked by another run"
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The inventory
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "RPROV_INVENTORY",
+        hide_env_values = true,
+        default_value = "inventory.yml"
+    )]
+    pub inventory: PathBuf,
+    /// Show everything: whole values, whole diffs, steps, output of commands
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Colours; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are honoured
+    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
+    pub color: ColorChoice,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the inventory; connects to nothing
+    #[command(after_help = "Examples:\n  rprov validate\n  rprov validate -i inventories/prod.yml --format json")]
+    Validate(ValidateArgs),
+    /// Show what would change on hosts and in GitLab; changes nothing
+    #[command(
+        after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
+                            rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not"
+    )]
+    Plan(PlanArgs),
+    /// Make hosts and GitLab what the inventory says, after showing the plan and asking
+    #[command(
+        after_help = "Examples:\n  rprov apply\n  rprov apply --yes --lock-timeout 5m   # in CI\n  rprov apply --limit gpu-1\n\n\
+                            Ctrl-C stops after the changes that are under way; twice stops at once. The next run goes on from there."
+    )]
+    Apply(ApplyArgs),
+    /// Show the files that rprov writes on a host, secrets by name; connects to nothing
+    #[command(
+        after_help = "Examples:\n  rprov render ci.example.com\n  rprov render ci.example.com /etc/docker/daemon.json\n  \
+                            rprov render ci.example.com --probe | less    # what is run on the host to read it"
+    )]
+    Render(RenderArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  rprov completions bash > /etc/bash_completion.d/rprov\n  \
+                            rprov completions zsh > \"${fpath[1]}/_rprov\"\n  rprov completions fish > ~/.config/fish/completions/rprov.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    #[command(after_help = "Example:\n  rprov version")]
+    Version,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// `rprov validate`
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// Which hosts, and how many at once.
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Only these hosts: names, groups, globs; `!` in front takes hosts away
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
+    pub limit: Vec<String>,
+    /// Hosts at once
+    #[arg(long, value_name = "N", default_value = "10", value_parser = parse_parallel)]
+    pub parallel: usize,
+    /// How the result is written to standard output
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `rprov plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// Exit with 2 if there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// `rprov apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait for a host that another run has locked: 30s, 5m, 1h
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    pub lock_timeout: Duration,
+}
+
+/// `rprov render`
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// The host, as the inventory names it
+    pub host: String,
+    /// Only this file, and nothing but its text
+    #[arg(conflicts_with = "probe")]
+    pub path: Option<String>,
+    /// The script that reads the host instead
+    #[arg(long)]
+    pub probe: bool,
+}
+
+fn parse_parallel(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a number from 1 is needed".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// `90`, `90s`, `5m`, `1h`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err("a duration such as 30s, 5m or 1h is needed".to_owned()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a duration such as 30s, 5m or 1h is needed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("rprov {}", command.get_name())), "{}: {help}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
+        for bad in ["", "m", "5 m", "-1s", "5d", "99999999999999999999h"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_can_be_listed_and_repeated() {
+        let cli =
+            Cli::try_parse_from(["rprov", "plan", "--limit", "a,!b", "--limit", "c", "-i", "x.yml", "-v"]).unwrap();
+        let Command::Plan(args) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(args.hosts.limit, ["a", "!b", "c"]);
+        assert_eq!(cli.global.inventory, PathBuf::from("x.yml"));
+        assert!(cli.global.verbose);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            &["rprov", "plan", "--parallel", "0"][..],
+            &["rprov", "plan", "--yes"],
+            &["rprov", "plan", "--format", "xml"],
+            &["rprov", "render"],
+            &["rprov", "render", "a", "/b", "--probe"],
+            &["rprov", "aply"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_err(), "{line:?}");
+        }
+    }
+}

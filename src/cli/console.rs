@@ -1,0 +1,93 @@
+//! Standard output for results, standard error for the rest, and the question before an apply. The one place of the
+//! command line that writes.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::ui::diagnostics;
+use crate::ui::style::Look;
+
+use super::args::Global;
+use super::exit::Exit;
+
+/// How the two streams look.
+#[derive(Debug)]
+pub(super) struct Console {
+    /// Standard output.
+    pub(super) out: Look,
+    /// Standard error.
+    pub(super) err: Look,
+}
+
+impl Console {
+    pub(super) fn new(global: &Global) -> Self {
+        let look = |look: Look| look.verbose(global.verbose);
+        Self {
+            out: look(Look::detect(global.color, &io::stdout())),
+            err: look(Look::detect(global.color, &io::stderr())),
+        }
+    }
+
+    /// Writes a result. A reader that went away (`| head`) is no error.
+    pub(super) fn result(&self, text: &str) -> Result<(), Exit> {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(super) fn bytes(&self, bytes: &[u8]) -> Result<(), Exit> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(self.stop(Diagnostic::error(format!("cannot write to standard output: {error}"))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a JSON document.
+    pub(super) fn json(&self, document: &impl serde::Serialize) -> Result<(), Exit> {
+        match serde_json::to_string_pretty(document) {
+            Ok(text) => self.result(&(text + "\n")),
+            Err(error) => Err(self.stop(Diagnostic::error(format!("cannot write JSON: {error}")))),
+        }
+    }
+
+    /// Tells something that is no result.
+    pub(super) fn tell(&self, text: &str) {
+        // Where standard error is gone, there is nobody to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Tells problems; nothing without any.
+    pub(super) fn problems(&self, problems: &[Diagnostic], sources: &Sources) {
+        self.tell(&diagnostics::render(problems, sources, self.err));
+    }
+
+    /// Tells one thing that is about no file.
+    pub(super) fn note(&self, problem: Diagnostic) {
+        let text = diagnostics::render(&[problem], &Sources::default(), self.err);
+        // One alone needs no count.
+        self.tell(text.trim_end().rsplit_once("\n\n").map_or(&*text, |(text, _)| text));
+        self.tell("\n");
+    }
+
+    /// Tells the one thing that ends the program.
+    pub(super) fn stop(&self, problem: Diagnostic) -> Exit {
+        self.note(problem);
+        Exit::Error
+    }
+
+    /// Whether somebody is there to be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks, and waits for `yes`. Anything else is no, and so is the end of the input.
+    pub(super) async fn ask(&self, question: &str) -> bool {
+        self.tell(question);
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map(|_| line)
+        });
+        matches!(answer.await, Ok(Ok(line)) if line.trim() == "yes")
+    }
+}

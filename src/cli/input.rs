@@ -1,0 +1,54 @@
+//! What every command starts with: the inventory, the hosts that are meant, the values of secrets.
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::inventory::{self, model::Inventory};
+use crate::secret::SecretBook;
+use crate::ui::diagnostics;
+
+use super::args::{Format, Global};
+use super::console::Console;
+use super::exit::Exit;
+use super::needed;
+
+/// The inventory; its warnings are told. Errors are told all together, and in JSON they are the result.
+pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
+    match inventory::load(&global.inventory) {
+        Ok(inventory) => {
+            console.problems(&inventory.warnings, &inventory.sources);
+            Ok(inventory)
+        }
+        Err(failure) => {
+            refuse(&failure.diagnostics, &failure.sources, format, console)?;
+            Err(Exit::Error)
+        }
+    }
+}
+
+/// The values of the secrets that the selected hosts need. Programs that print secrets are run now, before anything is
+/// shown of the run.
+pub(super) fn secrets(
+    inventory: &Inventory,
+    selected: &[usize],
+    format: Format,
+    console: &Console,
+) -> Result<SecretBook, Exit> {
+    let needed = needed::secrets(inventory, selected);
+    match inventory::secrets::resolve(inventory, needed, &|name| std::env::var_os(name)) {
+        Ok(resolved) => {
+            console.problems(&resolved.warnings, &inventory.sources);
+            Ok(resolved.book)
+        }
+        Err(problems) => {
+            refuse(&problems, &inventory.sources, format, console)?;
+            Err(Exit::Error)
+        }
+    }
+}
+
+fn refuse(problems: &[Diagnostic], sources: &Sources, format: Format, console: &Console) -> Result<(), Exit> {
+    match format {
+        Format::Human => console.problems(problems, sources),
+        Format::Json => console.json(&diagnostics::json(problems))?,
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! `--limit`: which hosts are meant. Pure.
+
+use std::collections::BTreeSet;
+
+use globset::Glob;
+
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::inventory::model::Inventory;
+
+/// The indices of the hosts that the patterns choose, in the inventory's order; all without patterns. A pattern is a
+/// host, a group, or a glob over both; with `!` in front it takes hosts away. Only such patterns: from all hosts.
+///
+/// # Errors
+/// When a pattern matches nothing (most likely a typing error, which must not end in a run on fewer hosts), or when no
+/// host is left.
+pub fn select(inventory: &Inventory, patterns: &[String]) -> Result<Vec<usize>, Diagnostic> {
+    let all: BTreeSet<usize> = (0..inventory.hosts.len()).collect();
+    let (mut wanted, mut unwanted) = (BTreeSet::new(), BTreeSet::new());
+    let mut only_exclusions = true;
+    for pattern in patterns.iter().map(|pattern| pattern.trim()) {
+        if let Some(excluded) = pattern.strip_prefix('!') {
+            unwanted.extend(matching(inventory, excluded)?);
+        } else {
+            only_exclusions = false;
+            wanted.extend(matching(inventory, pattern)?);
+        }
+    }
+    let wanted = if only_exclusions { all } else { wanted };
+    let chosen: Vec<usize> = wanted.difference(&unwanted).copied().collect();
+    if chosen.is_empty() && !patterns.is_empty() {
+        return Err(Diagnostic::error("`--limit` leaves no host"));
+    }
+    Ok(chosen)
+}
+
+fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnostic> {
+    let chosen = |matches: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        let hosts = inventory.hosts.iter().enumerate();
+        hosts
+            .filter(|(_, host)| matches(&host.name) || host.groups.iter().any(|group| matches(group)))
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let exact = chosen(&|name| name == pattern);
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    if inventory.groups.iter().any(|group| group == pattern) {
+        return Err(Diagnostic::error(format!("`--limit {pattern}`: no host is in this group")));
+    }
+    if pattern.contains(['*', '?', '[', '{']) {
+        let glob = Glob::new(pattern)
+            .map_err(|error| Diagnostic::error(format!("`--limit {pattern}` is no pattern: {}", error.kind())))?
+            .compile_matcher();
+        let matched = chosen(&|name| glob.is_match(name));
+        if !matched.is_empty() {
+            return Ok(matched);
+        }
+    }
+    let error = Diagnostic::error(format!("`--limit {pattern}` matches no host and no group"));
+    let names = inventory.hosts.iter().map(|host| host.name.as_str());
+    Err(match nearest(pattern, names.chain(inventory.groups.iter().map(String::as_str))) {
+        Some(name) => error.help(format!("did you mean `{name}`?")),
+        None => error.help("the inventory's hosts and groups can be named here, and globs such as `ci-*`"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Sources, Span};
+    use crate::inventory::model::{Connection, HostSpec};
+
+    fn inventory() -> Inventory {
+        let host = |name: &str, groups: &[&str]| HostSpec {
+            name: name.to_owned(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            connection: Connection::Local { sudo: false },
+            packages: Vec::new(),
+            directories: Vec::new(),
+            files: Vec::new(),
+            docker: None,
+            manager: None,
+            runners: Vec::new(),
+            cleanup: None,
+            firewall: None,
+            origin: Span { file: "i.yml".into(), line: 1, column: 1 },
+        };
+        Inventory {
+            gitlab: None,
+            hosts: vec![
+                host("ci.example.com", &["eu"]),
+                host("gpu-1", &["gpu", "eu"]),
+                host("gpu-2", &["gpu", "us"]),
+                host("[::1]", &[]),
+            ],
+            groups: ["eu", "us", "gpu", "empty"].map(str::to_owned).to_vec(),
+            secrets: Default::default(),
+            warnings: Vec::new(),
+            sources: Sources::default(),
+        }
+    }
+
+    fn chosen(patterns: &[&str]) -> Result<Vec<usize>, String> {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        select(&inventory(), &patterns)
+            .map_err(|error| format!("{} / {}", error.message, error.help.unwrap_or_default()))
+    }
+
+    #[test]
+    fn hosts_groups_globs_and_exclusions() {
+        assert_eq!(chosen(&[]), Ok(vec![0, 1, 2, 3]));
+        assert_eq!(chosen(&["gpu-2", "ci.example.com"]), Ok(vec![0, 2]), "in the inventory's order");
+        assert_eq!(chosen(&["gpu"]), Ok(vec![1, 2]));
+        assert_eq!(chosen(&["gpu-*"]), Ok(vec![1, 2]));
+        assert_eq!(chosen(&["e*"]), Ok(vec![0, 1]), "globs match groups too");
+        assert_eq!(chosen(&["gpu", "!eu"]), Ok(vec![2]));
+        assert_eq!(chosen(&["!gpu"]), Ok(vec![0, 3]));
+        assert_eq!(chosen(&["[::1]"]), Ok(vec![3]), "a name comes before a glob");
+    }
+
+    #[test]
+    fn what_matches_nothing_is_an_error() {
+        assert_eq!(
+            chosen(&["gpu-3"]).unwrap_err(),
+            "`--limit gpu-3` matches no host and no group / did you mean `gpu-1`?"
+        );
+        assert!(chosen(&["zebra-*"]).unwrap_err().contains("matches no host and no group"));
+        assert!(chosen(&["gpu", "!zebra"]).is_err());
+        assert!(chosen(&["empty"]).unwrap_err().contains("no host is in this group"));
+        assert!(chosen(&["gpu", "!gpu"]).unwrap_err().starts_with("`--limit` leaves no host"));
+        assert!(chosen(&["a[", "gpu"]).unwrap_err().contains("is no pattern"));
+        assert!(chosen(&[""]).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! Which secrets a run needs: with `--limit`, those of other hosts need not be at hand. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Inventory};
+use crate::secret::SecretId;
+use crate::text::{Segment, Text};
+
+/// The secrets of the selected hosts and of GitLab; CI/CD variables belong to all hosts together.
+pub(super) fn secrets(inventory: &Inventory, selected: &[usize]) -> BTreeSet<SecretId> {
+    let mut needed = BTreeSet::new();
+    if let Some(gitlab) = &inventory.gitlab {
+        needed.insert(gitlab.api_token.clone());
+        if selected.len() == inventory.hosts.len() {
+            gitlab.variables.iter().for_each(|variable| text(&variable.value, &mut needed));
+        }
+    }
+    for index in selected {
+        host(&inventory.hosts[*index], &mut needed);
+    }
+    needed
+}
+
+fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
+    // Every field is named, so that a new one cannot be forgotten here.
+    let HostSpec {
+        name: _,
+        groups: _,
+        connection: _,
+        packages: _,
+        directories: _,
+        files,
+        docker: _,
+        manager,
+        runners,
+        cleanup,
+        firewall: _,
+        origin: _,
+    } = host;
+    files.iter().filter_map(|file| file.content.as_ref()).for_each(|content| text(content, needed));
+    if let Some(manager) = manager {
+        table(&manager.config, needed);
+    }
+    runners.iter().for_each(|runner| table(&runner.config, needed));
+    if let Some(cleanup) = cleanup {
+        needed.extend(cleanup.healthcheck.clone());
+        text(&cleanup.script, needed);
+        text(&cleanup.cron, needed);
+    }
+}
+
+fn table(entries: &ConfigTable, needed: &mut BTreeSet<SecretId>) {
+    entries.iter().for_each(|(_, entry)| value(&entry.value, needed));
+}
+
+fn value(config: &ConfigValue, needed: &mut BTreeSet<SecretId>) {
+    match config {
+        ConfigValue::String(content) => text(content, needed),
+        ConfigValue::Array(items) => items.iter().for_each(|item| value(item, needed)),
+        ConfigValue::Table(entries) => table(entries, needed),
+        ConfigValue::Integer(_) | ConfigValue::Float(_) | ConfigValue::Boolean(_) => {}
+    }
+}
+
+fn text(content: &Text, needed: &mut BTreeSet<SecretId>) {
+    for segment in content.segments() {
+        match segment {
+            Segment::Secret(id) | Segment::Escaped(id) => drop(needed.insert(id.clone())),
+            Segment::Plain(_) => {}
+        }
+    }
+}

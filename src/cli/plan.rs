@@ -1,0 +1,21 @@
+//! `rprov plan`: reads the hosts and shows what would change. Changes nothing.
+
+use std::time::Duration;
+
+use crate::plan::json::PlanV1;
+use crate::ui::plan_human;
+
+use super::args::{Format, Global, PlanArgs};
+use super::console::Console;
+use super::exit::{self, Exit};
+use super::session;
+
+pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
+    let opened = session::open(global, &args.hosts, Duration::ZERO, console).await?;
+    opened.session.close().await;
+    match args.hosts.format {
+        Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,
+        Format::Json => console.json(&PlanV1::from(&opened.plan))?,
+    }
+    Ok(exit::of_plan(&opened.plan, args.detailed_exitcode))
+}

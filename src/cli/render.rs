@@ -1,0 +1,73 @@
+//! `rprov render`: the files of one host as they would be written, and the script that reads it.
+
+use std::io::IsTerminal as _;
+
+use crate::desired;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::inventory::model::{HostSpec, Inventory};
+use crate::ui::style::{Role, sanitize, sanitize_line};
+
+use super::args::{Format, Global, RenderArgs};
+use super::console::Console;
+use super::exit::Exit;
+use super::input;
+
+pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Result<Exit, Exit> {
+    let inventory = input::inventory(global, Format::Human, console)?;
+    let host = find(&inventory, &args.host).map_err(|problem| console.stop(problem))?;
+    let terminal = std::io::stdout().is_terminal();
+    if args.probe {
+        let script = desired::probe_script(host, inventory.gitlab.as_ref());
+        console.result(&shown(script.expose(), terminal))?;
+        return Ok(Exit::Ok);
+    }
+    let files = desired::rendered_files(host, inventory.gitlab.as_ref());
+    if let Some(path) = &args.path {
+        let Some((_, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path) else {
+            let known = files.iter().map(|(known, _, _)| known.as_str());
+            let problem = Diagnostic::error(format!("rprov writes no file {path} on {}", host.name));
+            return Err(console.stop(match nearest(path, known) {
+                Some(near) => problem.help(format!("did you mean {near}?")),
+                None => problem.help(format!("`rprov render {}` shows all that it writes", host.name)),
+            }));
+        };
+        console.result(&shown(&text.redacted(), terminal))?;
+        return Ok(Exit::Ok);
+    }
+    let mut out = String::new();
+    for (path, mode, text) in &files {
+        let heading = format!("==> {} ({mode:04o}) <==", sanitize(path.as_str()));
+        let text = shown(&text.redacted(), terminal);
+        let end = if text.ends_with('\n') { "\n" } else { "\n\n" };
+        out += &format!("{}\n{text}{end}", console.out.paint(Role::Bold, &heading));
+    }
+    if files.is_empty() {
+        console.tell(&format!("rprov writes no files on {}.\n", sanitize(&host.name)));
+    }
+    console.result(out.strip_suffix('\n').unwrap_or(&out))?;
+    Ok(Exit::Ok)
+}
+
+fn find<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a HostSpec, Diagnostic> {
+    if let Some(host) = inventory.hosts.iter().find(|host| host.name == name) {
+        return Ok(host);
+    }
+    let problem = Diagnostic::error(format!("the inventory has no host `{name}`"));
+    Err(match nearest(name, inventory.hosts.iter().map(|host| host.name.as_str())) {
+        Some(near) => problem.help(format!("did you mean `{near}`?")),
+        None => problem,
+    })
+}
+
+/// For a terminal harmless; for a file or a pipe as it is, so that it can be compared with the host's.
+fn shown(text: &str, terminal: bool) -> String {
+    if !terminal {
+        return text.to_owned();
+    }
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => format!("{}\n", sanitize_line(line)),
+            None => sanitize_line(line).into_owned(),
+        })
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! The program as its users meet it: what it prints where, and how it ends. Connects to nothing but this machine, and
+//! changes nothing.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program, away from the environment of whoever runs the tests.
+fn rprov(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rprov"));
+    command
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = rprov(directory, arguments).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A directory with an inventory in it.
+fn with(inventory: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("inventory.yml"),
+        inventory.replace("DIR", directory.path().to_str().unwrap()),
+    )
+    .unwrap();
+    directory
+}
+
+/// One host that lacks a file, one that cannot be reached.
+const HOSTS: &str = "\
+defaults:
+  files: [{ path: DIR/motd, content: \"hello\\n\" }]
+hosts:
+  here: { connection: local }
+  gone: { ssh: { address: 127.0.0.1, port: 1 } }
+";
+
+#[test]
+fn usage_errors_end_with_1_and_help_with_0() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&["conjure"][..], &["plan", "--parallel", "0"], &["apply", "--lock-timeout", "soon"], &[]] {
+        let (code, out, err) = run(directory.path(), arguments);
+        assert_eq!((code, out.as_str()), (1, ""), "{arguments:?}");
+        assert!(err.contains("rprov") || err.contains("try '--help'"), "{err}");
+    }
+    for arguments in [&["--help"][..], &["plan", "-h"], &["--version"], &["version"], &["completions", "bash"]] {
+        let (code, out, err) = run(directory.path(), arguments);
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
+        assert!(out.contains("rprov"), "{out}");
+    }
+}
+
+#[test]
+fn an_inventory_with_errors_is_told_whole() {
+    let directory = with("hosts:\n  a: { conection: local }\n  b: { connection: lokal }\n");
+    let (code, out, err) = run(directory.path(), &["validate"]);
+    assert_eq!((code, err.as_str()), (1, ""));
+    assert!(out.contains("inventory.yml:2:8") && out.contains("inventory.yml:3:"), "{out}");
+    assert!(out.ends_with("2 errors\n"), "{out}");
+
+    let (code, out, err) = run(directory.path(), &["plan"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.ends_with("2 errors\n"), "{err}");
+
+    let (code, out, _) = run(directory.path(), &["plan", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["format"], &document["errors"]), (1, &"rprov-diagnostics/1".into(), &2.into()));
+}
+
+#[test]
+fn a_sound_inventory_is_valid() {
+    let directory = with(HOSTS);
+    assert_eq!(
+        run(directory.path(), &["validate"]),
+        (0, "inventory.yml is valid: 2 hosts, 0 groups.\n".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn only_the_secrets_of_selected_hosts_are_needed() {
+    let directory = with(
+        "\
+hosts:
+  here: { connection: local }
+  other:
+    ssh: { address: 127.0.0.1, port: 1 }
+    cleanup: { schedule: \"0 4 * * *\", builds_older_than: 1h, healthcheck: { env: NOT_THERE } }
+",
+    );
+    let (code, out, err) = run(directory.path(), &["plan"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("NOT_THERE") && err.contains("inventory.yml:"), "{err}");
+    let (code, out, _) = run(directory.path(), &["plan", "--limit", "here"]);
+    assert_eq!((code, out.as_str()), (0, "No changes. 1 host matches the inventory.\n"));
+}
+
+#[test]
+fn a_plan_tells_of_every_host() {
+    let directory = with(HOSTS);
+    let (code, out, err) = run(directory.path(), &["plan"]);
+    assert_eq!((code, err.as_str()), (3, ""));
+    assert!(out.starts_with("! gone   cannot connect to 127.0.0.1:1"), "{out}");
+    assert!(out.contains("/motd"), "{out}");
+    assert!(
+        out.trim_end().lines().last().unwrap().starts_with("Plan: 1 to add, 0 to change, 0 to remove on 1 of 2 hosts"),
+        "{out}"
+    );
+
+    let here = |more: &[&str]| run(directory.path(), &[&["plan", "--limit", "here"], more].concat());
+    assert_eq!(here(&[]).0, 0);
+    assert_eq!(here(&["--detailed-exitcode"]).0, 2);
+    let document: serde_json::Value = serde_json::from_str(&here(&["--format", "json"]).1).unwrap();
+    assert_eq!(document["totals"]["add"], 1);
+
+    let (code, out, _) = run(directory.path(), &["plan", "--limit", "nobody"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+}
+
+#[test]
+fn nothing_is_applied_without_approval() {
+    let directory = with(HOSTS);
+    let (code, out, err) = run(directory.path(), &["apply", "--limit", "here"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("Plan: 1 to add"), "{out}");
+    assert!(err.contains("nothing was changed") && err.contains("--yes"), "{err}");
+    assert!(!directory.path().join("motd").exists());
+
+    // Where nothing can be applied, nobody is asked.
+    let (code, _, err) = run(directory.path(), &["apply", "--limit", "gone"]);
+    assert_eq!((code, err.as_str()), (3, ""));
+}
+
+#[test]
+fn rendered_files_come_as_they_are() {
+    let directory = with(HOSTS);
+    let path = directory.path().join("motd");
+    let path = path.to_str().unwrap();
+    assert_eq!(run(directory.path(), &["render", "gone", path]), (0, "hello\n".to_owned(), String::new()));
+    let (_, out, _) = run(directory.path(), &["render", "gone"]);
+    assert_eq!(out, format!("==> {path} (0644) <==\nhello\n"));
+    let (code, _, err) = run(directory.path(), &["render", "gine"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("did you mean `gone`?"), "{err}");
+    assert!(run(directory.path(), &["render", "here", "--probe"]).1.contains("rprov"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let directory = with(HOSTS);
+    let mut child = rprov(directory.path(), &["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let directory = with(HOSTS);
+    let plan = |more: &[&str]| run(directory.path(), &[&["plan", "--limit", "here"], more].concat()).1;
+    assert!(!plan(&[]).contains('\x1b'));
+    assert!(plan(&["--color", "always"]).contains("\x1b[32m"));
+}

@@ -1,11 +1,14 @@
 //! Inventories as data files: the good ones load, the broken ones say exactly what their `.expected` file says.
 
-#![allow(clippy::unwrap_used, reason = "a test may end at the first thing that is not as it should be")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end at the first thing that is not as it should be")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use rprov::diagnostic::{Diagnostic, Severity};
+
+#[path = "inventory/layers.rs"]
+mod layers;
 
 /// The `.yml` files of a directory below this one's, by name.
 fn files(directory: &str) -> Vec<PathBuf> {

@@ -47,6 +47,7 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
 
     let (root, twice) = merge::documents(&documents);
     problems.extend(twice);
+    problems.extend(validate::root(&root));
     let names = validate::names(&root);
     let mut hidden = Vec::new();
     for document in &documents {

@@ -9,6 +9,7 @@ use super::schema::{self, Field, Kind, Table};
 use crate::diagnostic::{Diagnostic, Span, nearest};
 
 mod config;
+mod daemon;
 mod scalar;
 
 /// What checking found.
@@ -42,8 +43,22 @@ pub(super) fn file(root: &Node, names: &Names<'_>) -> Findings {
     walk.found
 }
 
+/// What the whole inventory lacks: `gitlab` may be in several of its files.
+pub(super) fn root(root: &Node) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    if let (Some(entry), Some(Kind::Table(table))) =
+        (root.entry("gitlab"), schema::ROOT.field("gitlab").map(|f| f.kind))
+    {
+        missing(&entry.value, table, table.title, &entry.span, &mut problems);
+    }
+    problems
+}
+
 /// What a table that layers have been merged into lacks.
 pub(super) fn missing(node: &Node, table: &Table, what: &str, at: &Span, problems: &mut Vec<Diagnostic>) {
+    if !matches!(node.value, Value::Map(_)) {
+        return;
+    }
     let lacking = table.fields.iter().filter(|field| field.required && node.get(field.name).is_none());
     for field in lacking {
         problems.push(Diagnostic::error(format!("{what} needs `{}`", field.name)).at(at).help(field.doc));
@@ -153,8 +168,9 @@ impl Walk<'_> {
         // Texts under these are rendered for each host.
         let templates = self.templates;
         self.templates |= matches!(field.name, "runners" | "defaults" | "groups" | "hosts");
-        // What is written under these are layers; only runner specs and `gitlab` are complete in themselves.
-        let whole = if matches!(field.name, "defaults" | "groups" | "hosts") { Whole::Layer } else { whole };
+        // What is written under these are layers; only runner specs are complete in themselves.
+        let layered = matches!(field.name, "gitlab" | "defaults" | "groups" | "hosts");
+        let whole = if layered { Whole::Layer } else { whole };
         self.value(&entry.value, field.kind, field, whole);
         self.templates = templates;
     }
@@ -185,7 +201,7 @@ impl Walk<'_> {
             Kind::Config(section) => self.config(node, section),
             Kind::Unchecked(section) => self.unchecked(node, section),
             Kind::Free => self.free(node),
-            Kind::Json if matches!(node.value, Value::Map(_)) => {}
+            Kind::Json if matches!(node.value, Value::Map(_)) => self.daemon(node),
             Kind::Json => self.expected("a map", node, field.doc),
         }
     }

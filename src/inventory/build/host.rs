@@ -55,13 +55,11 @@ impl Build<'_> {
 
     /// `host` and `vars` for templates. Texts of `vars` may use `host`, not other `vars`.
     fn scene(&mut self, name: &str, groups: &[String], node: &Node) -> Scene {
-        let ssh = node.get("ssh");
-        let address = ssh.and_then(|ssh| ssh.get("address")).and_then(Node::text);
-        let host = template::map([
-            ("name", Value::from(name)),
-            ("groups", groups.iter().map(String::as_str).collect()),
-            ("address", Value::from(address.as_deref().unwrap_or(name))),
-        ]);
+        let known = [("name", Value::from(name)), ("groups", groups.iter().map(String::as_str).collect())];
+        let nameless = Scene { host: name.to_owned(), values: template::map([("host", template::map(known.clone()))]) };
+        let address = node.at(&["ssh", "address"]).and_then(|node| self.plain(node, Format::Address, &nameless));
+        let address = Value::from(address.unwrap_or_else(|| name.to_owned()));
+        let host = template::map(known.into_iter().chain([("address", address)]));
         let first = Scene { host: name.to_owned(), values: template::map([("host", host.clone())]) };
         let vars = match node.get("vars") {
             Some(vars) => self.template_value(vars, &first),

@@ -34,7 +34,10 @@ impl Build<'_> {
         }
         match self.engine.render("this text", &source, &scene.values) {
             Ok(text) => self.whole_secrets(text, &node.span, scene),
-            Err(problem) => {
+            Err(mut problem) => {
+                if let Some(line) = problem.line.filter(|_| problem.within.is_none() && source.contains('\n')) {
+                    problem.message = format!("{}, in line {line} of this text", problem.message);
+                }
                 self.template_problem(problem, &node.span, scene);
                 None
             }

@@ -3,6 +3,7 @@
 
 use super::{Walk, listed, secret_entry, shown};
 use crate::diagnostic::Diagnostic;
+use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::runner_config::duration;
 use crate::runner_config::keys::{self, Key, Kind};
@@ -39,6 +40,16 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("runners[].kubernetes", "pull_policy", PULL_POLICIES),
     ("runners[].kubernetes", "allowed_pull_policies", PULL_POLICIES),
     ("runners[].cache", "Type", &["s3", "gcs", "azure"]),
+];
+
+/// Keys that name an image.
+const IMAGES: &[(&str, &str)] = &[
+    ("runners[].docker", "image"),
+    ("runners[].docker", "helper_image"),
+    ("runners[].docker.services[]", "name"),
+    ("runners[].kubernetes", "image"),
+    ("runners[].kubernetes", "helper_image"),
+    ("runners[].kubernetes.services[]", "name"),
 ];
 
 /// What lies next to a key that no release knows.
@@ -99,6 +110,7 @@ impl Walk<'_> {
         }
         match key.kind {
             _ if node.is_null() => {}
+            _ if IMAGES.contains(&(key.section, key.name)) => self.config_image(node),
             _ if key.secret => self.secret(node),
             Kind::Table("") | Kind::AnyMap => self.config_map(node, &mut |walk, value| walk.free(value)),
             Kind::Table(section) => self.config(node, section),
@@ -116,6 +128,14 @@ impl Walk<'_> {
             Kind::IntegerArray => self.config_list(node, Walk::config_integer),
             Kind::FloatArray => self.config_list(node, Walk::config_float),
             Kind::Duration => self.config_duration(node),
+        }
+    }
+
+    /// The runner fills in variables, so a text with `$` can become any image.
+    fn config_image(&mut self, node: &Node) {
+        match &node.value {
+            Value::String(text) if !text.contains('$') => self.text(node, Format::Image),
+            _ => self.config_text(node, None),
         }
     }
 

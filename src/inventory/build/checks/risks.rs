@@ -10,9 +10,16 @@ const SOCKET: &str = "/var/run/docker.sock";
 impl Build<'_> {
     pub(super) fn risks(&mut self, host: &HostSpec, live: usize) {
         for runner in host.runners.iter().filter(|runner| !runner.absent) {
+            if let Some(at) = runner.origins.get("locked").filter(|_| runner.locked && runner.scope.is_shared()) {
+                let message = format!("`locked` means nothing on a runner of the {}", runner.scope.kind());
+                self.risk(&message, at, "remove it: it keeps a project's runner from being enabled in other projects");
+            }
             for executor in ["docker", "kubernetes"] {
                 if let Some(ConfigValue::Table(table)) = value(&runner.config, executor) {
                     self.container_risks(runner, table);
+                    if executor == "docker" {
+                        self.pull_policies(table);
+                    }
                 }
             }
         }
@@ -59,6 +66,22 @@ impl Build<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// A job that names no policy gets the runner's own, and is refused if that is not among those that it allows.
+    fn pull_policies(&mut self, table: &ConfigTable) {
+        let entry = |name: &str| table.iter().find(|(key, _)| key == name).map(|(_, entry)| entry);
+        let Some(allowed) = entry("allowed_pull_policies") else { return };
+        if !matches!(&allowed.value, ConfigValue::Array(items) if !items.is_empty()) {
+            return;
+        }
+        let policies = ["always", "if-not-present", "never"];
+        let own = |policy: &&str| entry("pull_policy").map_or(*policy == "always", |own| mentions(&own.value, policy));
+        if !policies.iter().filter(|policy| own(policy)).any(|policy| mentions(&allowed.value, policy)) {
+            let problem =
+                Diagnostic::error("the runner's own `pull_policy` is not among these: jobs that name none would fail");
+            self.error(problem.at(&allowed.origin).help("add it here; without `pull_policy` it is `always`"));
         }
     }
 

@@ -73,6 +73,48 @@ pub struct Failure {
     pub done: usize,
     /// After verification: what is still different.
     pub remaining: Option<HostPlan>,
+    /// Of which sort it is, for the exit code.
+    pub cause: Cause,
+}
+
+/// Sorts of failures that scripts want to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Something went wrong.
+    Failed,
     /// Another run holds the host's lock.
-    pub locked: bool,
+    Locked,
+    /// The host is no longer as it was when the plan was made.
+    Stale,
+}
+
+impl Failure {
+    /// A failure of which nothing more is known than what went wrong.
+    #[must_use]
+    pub fn new(during: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            during: during.into(),
+            message: message.into(),
+            command: None,
+            output: Vec::new(),
+            help: None,
+            done: 0,
+            remaining: None,
+            cause: Cause::Failed,
+        }
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With the number of changes that were done before.
+    #[must_use]
+    pub fn after(mut self, done: usize) -> Self {
+        self.done = done;
+        self
+    }
 }

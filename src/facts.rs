@@ -77,6 +77,8 @@ impl ProbeSpec {
 pub struct Facts {
     /// The system.
     pub system: SystemFacts,
+    /// It is the machine that rprov runs on.
+    pub local: bool,
     /// By path.
     pub paths: BTreeMap<RemotePath, Known<PathFact>>,
     /// By package name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::event::{EventKind, Failure};
+use crate::event::{Cause, EventKind, Failure};
 use crate::host::Limits;
 use crate::plan::{Change, HostPlan};
 use crate::script::{lock, reply, step as script};
@@ -12,7 +12,7 @@ use crate::step::Step;
 
 use super::exchange::{last_lines, nonce};
 use super::target::Target;
-use super::{CancelFlag, Shared};
+use super::{CancelFlag, Shared, stopped};
 
 /// How many of a failed command's last lines are shown.
 const LAST_LINES: usize = 12;
@@ -44,24 +44,11 @@ pub(super) async fn changes(
             help: failed.help,
             done,
             remaining: None,
-            locked: false,
+            cause: failed.cause,
         })?;
         shared.send(&plan.name, EventKind::ChangeDone { what, took: started.elapsed() });
     }
     Ok(plan.changes.len())
-}
-
-fn stopped(what: &str, done: usize) -> Failure {
-    Failure {
-        during: what.to_owned(),
-        message: "stopped before this change, as asked".to_owned(),
-        command: None,
-        output: Vec::new(),
-        help: Some("run `rprov apply` again to continue".to_owned()),
-        done,
-        remaining: None,
-        locked: false,
-    }
 }
 
 /// Why a change failed.
@@ -70,6 +57,7 @@ struct Failed {
     command: Option<String>,
     output: Vec<String>,
     help: Option<String>,
+    cause: Cause,
 }
 
 async fn one(
@@ -102,7 +90,13 @@ async fn gitlab(
     step: &crate::step::GitlabStep,
     ids: &mut RunnerIds,
 ) -> Result<(), Failed> {
-    let failed = |message: String, help: Option<String>| Failed { message, command: None, output: Vec::new(), help };
+    let failed = |message: String, help: Option<String>| Failed {
+        message,
+        command: None,
+        output: Vec::new(),
+        help,
+        cause: Cause::Failed,
+    };
     match &shared.gitlab {
         Some(Ok(client)) => client
             .run_step(step, &mut target.book, ids)
@@ -115,7 +109,13 @@ async fn gitlab(
 }
 
 async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step]) -> Result<(), Failed> {
-    let failed = |message: String, help: Option<String>| Failed { message, command: None, output: Vec::new(), help };
+    let failed = |message: String, help: Option<String>| Failed {
+        message,
+        command: None,
+        output: Vec::new(),
+        help,
+        cause: Cause::Failed,
+    };
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
     let (run, owner) = (&shared.settings.run_id, &shared.settings.owner);
@@ -155,5 +155,7 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
         ),
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };
-    Err(Failed { message, command, output, help })
+    let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
+    let cause = if moved { Cause::Stale } else { Cause::Failed };
+    Err(Failed { message, command, output, help, cause })
 }

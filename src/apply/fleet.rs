@@ -11,7 +11,7 @@ use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
-use super::{CancelFlag, Outcome, Shared, records, refused};
+use super::{CancelFlag, Outcome, Shared, left_over, records, refused, stopped};
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -74,26 +74,17 @@ impl Fleet {
         let of = plan.changes.len();
         for (done, change) in plan.changes.iter().enumerate() {
             let what = format!("{} {}", change.kind, change.name);
-            let fail = |message: String, command: Option<String>, help: Option<String>| Failure {
-                during: what.clone(),
-                message,
-                command,
-                output: Vec::new(),
-                help,
-                done,
-                remaining: None,
-                locked: false,
-            };
             if cancel.is_cancelled() {
-                let help = Some("run `rprov apply` again to continue".to_owned());
-                return Err(fail("stopped before this change, as asked".to_owned(), None, help));
+                return Err(stopped(&what, done));
             }
             shared.send(&self.name, EventKind::ChangeStarted { number: done + 1, of, what: what.clone() });
             let started = std::time::Instant::now();
             for step in &change.steps {
-                run(client, step, &mut self.book)
-                    .await
-                    .map_err(|(message, help)| fail(message, Some(shown(step)), help))?;
+                run(client, step, &mut self.book).await.map_err(|(message, help)| Failure {
+                    command: Some(shown(step)),
+                    help,
+                    ..Failure::new(&what, message).after(done)
+                })?;
             }
             shared.send(&self.name, EventKind::ChangeDone { what, took: started.elapsed() });
         }
@@ -104,16 +95,7 @@ impl Fleet {
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(of);
         }
-        Err(Failure {
-            during: "verifying".to_owned(),
-            message: "not everything is as it should be after the changes".to_owned(),
-            command: None,
-            output: Vec::new(),
-            help: Some("run `rprov plan` to see what is left".to_owned()),
-            done: of,
-            remaining: Some(left),
-            locked: false,
-        })
+        Err(left_over(left, of))
     }
 }
 

@@ -166,14 +166,21 @@ impl Session {
 /// The failure of a host whose plan has problems: nothing was done to it.
 fn refused(plan: &HostPlan) -> Failure {
     let problem = plan.problems.first();
-    Failure {
-        during: "planning".to_owned(),
-        message: problem.map(|problem| problem.message.clone()).unwrap_or_default(),
-        command: None,
-        output: Vec::new(),
-        help: problem.and_then(|problem| problem.help.clone()),
-        done: 0,
-        remaining: None,
-        locked: false,
+    let message = problem.map(|problem| problem.message.clone()).unwrap_or_default();
+    Failure { help: problem.and_then(|problem| problem.help.clone()), ..Failure::new("planning", message) }
+}
+
+/// Somebody asked to stop before this change.
+fn stopped(what: &str, done: usize) -> Failure {
+    Failure::new(what, "stopped before this change, as asked").help("run `rprov apply` again to continue").after(done)
+}
+
+/// What was promised is not there after everything was done.
+fn left_over(left: HostPlan, done: usize) -> Failure {
+    let mut message = "not everything is as it should be after the changes".to_owned();
+    if let Some(problem) = left.problems.first() {
+        message = format!("{message}: {}", problem.message);
     }
+    let help = "run `rprov plan` to see what is left; run `rprov apply` again to continue";
+    Failure { remaining: Some(left), ..Failure::new("verifying", message).help(help).after(done) }
 }

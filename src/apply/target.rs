@@ -1,22 +1,21 @@
 //! One host of a run: its connection, what was read, its plan, and the way through an apply: lock, read again, changes,
 //! verify, unlock.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::desired;
-use crate::event::{EventKind, Failure};
+use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::{self, Host};
-use crate::inventory::model::HostSpec;
+use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem};
 use crate::resource::Resource;
 use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Outcome, Shared, carry_out, records, refused};
+use super::{CancelFlag, Outcome, Shared, carry_out, left_over, records, refused, stopped};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -83,6 +82,7 @@ impl Target {
         };
         let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
+        facts.local = matches!(spec.connection, Connection::Local { .. });
         records::read(shared, spec, &mut facts, &mut self.book).await;
         Ok(desired::plan(&spec.name, &self.resources, &facts, &self.book))
     }
@@ -112,7 +112,7 @@ impl Target {
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
         let _slot = shared.slots.acquire().await;
         let approved = self.plan.clone();
-        let now = self.lock(shared).await?;
+        let now = self.lock(shared, cancel).await?;
         let done = if now.changes.is_empty() && now.problems.is_empty() {
             // Another run has done the same in the meantime.
             Ok(0)
@@ -131,7 +131,7 @@ impl Target {
     }
 
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
-    async fn lock(&mut self, shared: &Shared) -> Result<HostPlan, Failure> {
+    async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<HostPlan, Failure> {
         let started = Instant::now();
         let name = self.spec(shared).name.clone();
         let mut told = false;
@@ -145,11 +145,12 @@ impl Target {
                         told = true;
                     }
                     tokio::time::sleep(Duration::from_secs(2)).await;
+                    if cancel.is_cancelled() {
+                        return Err(stopped("locking", 0));
+                    }
                 }
-                Err(error) => {
-                    let locked = matches!(error, ReadError::Locked(_));
-                    return Err(failure(if locked { "locking" } else { "reading" }, error, 0, locked));
-                }
+                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0)),
+                Err(error) => return Err(failure("reading", error, 0)),
             }
         }
     }
@@ -169,45 +170,23 @@ impl Target {
         let release = lock::release(&shared.settings.run_id);
         let left = match self.look(shared, "", &release).await {
             Ok(plan) => plan,
-            Err(error) => return Err(failure("verifying", error, done, false)),
+            Err(error) => return Err(failure("verifying", error, done)),
         };
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(done);
         }
-        let mut message = String::from("not everything is as it should be after the changes");
-        if let Some(problem) = left.problems.first() {
-            let _ = write!(message, ": {}", problem.message);
-        }
-        Err(Failure {
-            during: "verifying".to_owned(),
-            message,
-            command: None,
-            output: Vec::new(),
-            help: Some("run `rprov plan` to see what is left; run `rprov apply` again to continue".to_owned()),
-            done,
-            remaining: Some(left),
-            locked: false,
-        })
+        Err(left_over(left, done))
     }
 }
 
-fn failure(during: &str, error: ReadError, done: usize, locked: bool) -> Failure {
-    Failure {
-        during: during.to_owned(),
-        help: error.help(),
-        message: match &error {
-            ReadError::Answer { message, .. } => message.clone(),
-            other => other.message(),
-        },
-        command: None,
-        output: match error {
-            ReadError::Answer { output, .. } => output,
-            ReadError::Host(_) | ReadError::Locked(_) => Vec::new(),
-        },
-        done,
-        remaining: None,
-        locked,
-    }
+fn failure(during: &str, error: ReadError, done: usize) -> Failure {
+    let cause = if matches!(error, ReadError::Locked(_)) { Cause::Locked } else { Cause::Failed };
+    let help = error.help();
+    let (message, output) = match error {
+        ReadError::Answer { message, output } => (message, output),
+        other => (other.message(), Vec::new()),
+    };
+    Failure { help, output, cause, ..Failure::new(during, message).after(done) }
 }
 
 /// The host is not as it was when the plan was made.
@@ -227,14 +206,7 @@ fn moved(approved: &HostPlan, now: &HostPlan) -> Failure {
             what.push(format!("{} {} is no longer needed", change.kind, change.name));
         }
     }
-    Failure {
-        during: "checking the plan".to_owned(),
-        message: "the host changed after the plan was shown; nothing was done".to_owned(),
-        command: None,
-        output: what,
-        help: Some("look at a new plan, then apply that".to_owned()),
-        done: 0,
-        remaining: None,
-        locked: false,
-    }
+    let message = "the host changed after the plan was shown; nothing was done";
+    let failure = Failure::new("checking the plan", message).help("look at a new plan, then apply that");
+    Failure { output: what, cause: Cause::Stale, ..failure }
 }

@@ -132,17 +132,9 @@ fn report(plan: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> R
 
 /// Hosts of the plan that nothing is known of any more: a defect of rprov's, which must not look like success.
 fn lost(plan: &Plan, outcomes: &[Outcome]) -> Vec<Outcome> {
-    let failure = || Failure {
-        during: "applying".to_owned(),
-        message: "rprov stopped unexpectedly while it was at this host".to_owned(),
-        command: None,
-        output: Vec::new(),
-        help: Some(
-            "this is a defect of rprov's: please report it; the next run goes on from where the host is".to_owned(),
-        ),
-        done: 0,
-        remaining: None,
-        locked: false,
+    let failure = || {
+        Failure::new("applying", "rprov stopped unexpectedly while it was at this host")
+            .help("this is a defect of rprov's: please report it; the next run goes on from where the host is")
     };
     plan.hosts
         .iter()

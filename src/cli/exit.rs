@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::apply::Outcome;
+use crate::event::Cause;
 use crate::plan::Plan;
 
 /// Why the program ended. The numbers are a promise.
@@ -17,7 +18,7 @@ pub enum Exit {
     Changes = 2,
     /// Some hosts (or all) failed or could not be planned.
     HostsFailed = 3,
-    /// A saved plan no longer fits the world.
+    /// Every failed host had changed after its plan was made.
     Stale = 4,
     /// Every failed host is locked by another run.
     Locked = 5,
@@ -42,11 +43,15 @@ pub fn of_plan(plan: &Plan, detailed: bool) -> Exit {
 /// The end of `rprov apply`.
 #[must_use]
 pub fn of_apply(outcomes: &[Outcome]) -> Exit {
-    let mut failures = outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).peekable();
-    if failures.peek().is_none() {
+    let causes: Vec<Cause> =
+        outcomes.iter().filter_map(|outcome| outcome.result.as_ref().err()).map(|failure| failure.cause).collect();
+    let all = |cause| causes.iter().all(|other| *other == cause);
+    if causes.is_empty() {
         Exit::Ok
-    } else if failures.all(|failure| failure.locked) {
+    } else if all(Cause::Locked) {
         Exit::Locked
+    } else if all(Cause::Stale) {
+        Exit::Stale
     } else {
         Exit::HostsFailed
     }
@@ -58,17 +63,8 @@ mod tests {
     use crate::event::Failure;
     use crate::plan::{HostPlan, Problem};
 
-    fn failed(locked: bool) -> Outcome {
-        let failure = Failure {
-            during: "locking".to_owned(),
-            message: String::new(),
-            command: None,
-            output: Vec::new(),
-            help: None,
-            done: 0,
-            remaining: None,
-            locked,
-        };
+    fn failed(cause: Cause) -> Outcome {
+        let failure = Failure { cause, ..Failure::new("locking", "") };
         Outcome { host: "a".to_owned(), result: Err(Box::new(failure)) }
     }
 
@@ -76,9 +72,11 @@ mod tests {
     fn never_0_after_a_failure() {
         let fine = || Outcome { host: "b".to_owned(), result: Ok(3) };
         assert_eq!(of_apply(&[fine()]), Exit::Ok);
-        assert_eq!(of_apply(&[fine(), failed(false)]), Exit::HostsFailed);
-        assert_eq!(of_apply(&[fine(), failed(true)]), Exit::Locked);
-        assert_eq!(of_apply(&[failed(true), failed(false)]), Exit::HostsFailed);
+        assert_eq!(of_apply(&[fine(), failed(Cause::Failed)]), Exit::HostsFailed);
+        assert_eq!(of_apply(&[fine(), failed(Cause::Locked)]), Exit::Locked);
+        assert_eq!(of_apply(&[fine(), failed(Cause::Stale)]), Exit::Stale);
+        assert_eq!(of_apply(&[failed(Cause::Locked), failed(Cause::Failed)]), Exit::HostsFailed);
+        assert_eq!(of_apply(&[failed(Cause::Locked), failed(Cause::Stale)]), Exit::HostsFailed);
     }
 
     #[test]

@@ -103,7 +103,8 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
             Err(cannot) => plan.problems.push(Problem {
                 message: cannot.to_string(),
                 help: None,
-                unknown_only: !facts.system.root,
+                // Trying rprov on a machine without systemd, a container say, is no failure of a plan either.
+                unknown_only: !facts.system.root || (!facts.system.systemd && facts.local),
             }),
         }
     }

@@ -145,7 +145,7 @@ pub struct Problem {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub help: Option<String>,
-    /// As a user without privileges reads a host, some things are unknown: shown, but no failure of the run.
+    /// Unknown because of where rprov was tried (no privileges, no systemd): shown, but no failure of a plan.
     pub unknown_only: bool,
 }
 

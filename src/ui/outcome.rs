@@ -104,6 +104,7 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Cause;
     use crate::plan::{Action, Attr, Change, Effect, HostPlan};
 
     fn failed() -> Failure {
@@ -120,7 +121,7 @@ mod tests {
             help: Some("correct `docker.daemon` in the inventory and run `rprov apply` again".to_owned()),
             done: 2,
             remaining: None,
-            locked: false,
+            cause: Cause::Failed,
         }
     }
 
@@ -147,7 +148,7 @@ mod tests {
             help: None,
             done: 4,
             remaining: Some(remaining),
-            locked: false,
+            cause: Cause::Failed,
         }
     }
 

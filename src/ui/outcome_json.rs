@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::apply::Outcome;
-use crate::event::Failure;
+use crate::event::{Cause, Failure};
 use crate::plan::Plan;
 use crate::plan::json::{HostV1, PlanV1};
 
@@ -47,6 +47,8 @@ pub struct FailureV1 {
     pub help: Option<String>,
     /// Another run holds the host's lock.
     pub locked: bool,
+    /// The host changed after the plan was shown.
+    pub stale: bool,
     /// What is still different after all changes, as a plan has it.
     pub remaining: Option<HostV1>,
 }
@@ -81,7 +83,8 @@ impl From<&Failure> for FailureV1 {
             command: failure.command.clone(),
             output: failure.output.clone(),
             help: failure.help.clone(),
-            locked: failure.locked,
+            locked: failure.cause == Cause::Locked,
+            stale: failure.cause == Cause::Stale,
             remaining: failure.remaining.as_ref().map(HostV1::from),
         }
     }
@@ -102,7 +105,7 @@ mod tests {
             help: Some("h".to_owned()),
             done: 2,
             remaining: Some(HostPlan { name: "a".to_owned(), ..HostPlan::default() }),
-            locked: false,
+            cause: Cause::Failed,
         };
         let outcomes = [
             Outcome { host: "a".to_owned(), result: Err(Box::new(failure)) },

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lines::Lines;
 use super::*;
-use crate::event::Failure;
+use crate::event::{Cause, Failure};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -36,7 +36,7 @@ fn failure() -> Box<Failure> {
         help: None,
         done: 1,
         remaining: None,
-        locked: false,
+        cause: Cause::Failed,
     })
 }
 

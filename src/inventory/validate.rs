@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::conceal;
 use super::format::Format;
 use super::node::{Entry, Node, Value};
 use super::schema::{self, Field, Kind, Table};
@@ -40,6 +41,7 @@ pub(super) fn names(root: &Node) -> Names<'_> {
 pub(super) fn file(root: &Node, names: &Names<'_>) -> Findings {
     let mut walk = Walk { found: Findings::default(), names, templates: false, unknown: HashSet::new() };
     walk.table(root, &schema::ROOT, Whole::Yes);
+    walk.tokens(root);
     walk.found
 }
 
@@ -103,6 +105,21 @@ impl Walk<'_> {
     /// The known name nearest to a mistyped one. After many problems none is looked for: it takes time, and helps nobody.
     fn near<'n>(&self, typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
         if self.found.problems.len() < 1000 { nearest(typed, known) } else { None }
+    }
+
+    /// Tokens in places where any text may stand.
+    fn tokens(&mut self, node: &Node) {
+        match &node.value {
+            Value::String(text) if conceal::holds_token(text) && !self.found.hidden.contains(&node.span) => {
+                self.found.hidden.push(node.span.clone());
+                let help = "name where it is instead: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }; \
+                            and as it has been in a file, revoke it";
+                self.error("this looks like a token of GitLab's", &node.span, help);
+            }
+            Value::List(items) => items.iter().for_each(|item| self.tokens(item)),
+            Value::Map(entries) => entries.iter().for_each(|entry| self.tokens(&entry.value)),
+            _ => {}
+        }
     }
 
     fn expected(&mut self, what: &str, node: &Node, help: &str) {

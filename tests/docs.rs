@@ -151,7 +151,7 @@ fn exit_codes_are_those_of_the_help() {
     let help = String::from_utf8(out.stdout).unwrap();
     let (_, listed) = help.split_once("Exit codes:\n").unwrap();
     let code = |line: &str| -> Option<(u8, String)> {
-        let line = line.replace(['|', '`'], " ");
+        let line = line.replace('`', "").replace('|', " ");
         let (number, words) = line.trim().split_once(' ')?;
         Some((number.parse().ok()?, words.trim().to_owned()))
     };

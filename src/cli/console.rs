@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::ui::diagnostics;
-use crate::ui::style::Look;
+use crate::ui::style::{Look, count};
 
 use super::args::Global;
 use super::exit::Exit;
@@ -60,6 +60,19 @@ impl Console {
     /// Tells problems; nothing without any.
     pub(super) fn problems(&self, problems: &[Diagnostic], sources: &Sources) {
         self.tell(&diagnostics::render(problems, sources, self.err));
+    }
+
+    /// Tells what `validate` shows in full: at every plan, one line about it is enough, unless `-v` asks for more.
+    pub(super) fn warnings(&self, warnings: &[Diagnostic], sources: &Sources, global: &Global) {
+        if global.verbose || warnings.is_empty() {
+            self.problems(warnings, sources);
+        } else {
+            let command = format!("rprov validate -i {}", global.inventory.display());
+            self.note(Diagnostic::warning(format!(
+                "{} in the inventory; see `{command}`",
+                count(warnings.len(), "risk")
+            )));
+        }
     }
 
     /// Tells one thing that is about no file.

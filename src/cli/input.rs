@@ -14,7 +14,7 @@ use super::needed;
 pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
     match inventory::load(&global.inventory) {
         Ok(inventory) => {
-            console.problems(&inventory.warnings, &inventory.sources);
+            console.warnings(&inventory.warnings, &inventory.sources, global);
             Ok(inventory)
         }
         Err(failure) => {

@@ -176,6 +176,7 @@ impl Resource for File {
             keep_previous: false,
             replaces,
         })];
+        diff.earlier.written.insert(self.path.clone());
         if self.unit_file {
             steps.push(Step::Unit { unit: String::new(), action: crate::step::UnitAction::DaemonReload });
             diff.earlier.daemon_reload = true;

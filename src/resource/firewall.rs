@@ -138,11 +138,16 @@ fn sources(nets: &[IpNet]) -> Vec<String> {
     found
 }
 
-/// One line per rule, without indentation and empty lines, protocols by number: where /etc/protocols is installed, nft
-/// prints their names.
+/// One line per rule, without indentation and empty lines.
 fn normal(table: &str) -> String {
+    let table = by_number(table);
+    table.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+}
+
+/// The table with protocols by number: where /etc/protocols is installed, nft prints their names.
+fn by_number(table: &str) -> String {
     let mut out = String::new();
-    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in table.lines() {
         let mut line = format!("{line} ");
         for (name, number) in [("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("icmpv6", 58)] {
             line = line.replace(&format!("l4proto {name} "), &format!("l4proto {number} "));
@@ -184,9 +189,11 @@ impl Resource for Firewall {
             kind: "firewall".to_owned(),
             name: format!("table {TABLE}"),
             action: if found.is_some() { Action::Change } else { Action::Add },
-            reason: None,
+            reason: context.earlier.written.contains(&self.path).then(|| "loads the file above".to_owned()),
             attrs: Vec::new(),
-            text: Some(TextChange { old: found.cloned().unwrap_or_default(), new: wanted }),
+            // The file's own line shows the same rules.
+            text: (!context.earlier.written.contains(&self.path))
+                .then(|| TextChange { old: found.map(|found| by_number(found)).unwrap_or_default(), new: wanted }),
             effect: Effect::None,
             service: None,
             origin: Some(self.spec.origin.clone()),

@@ -18,6 +18,7 @@ pub mod service;
 pub mod variable;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};
+use crate::name::RemotePath;
 use crate::plan::{Change, Note, Problem};
 use crate::secret::SecretBook;
 
@@ -47,6 +48,8 @@ pub struct Earlier {
     pub restarted: BTreeSet<String>,
     /// Containers that will be stopped and not started again by what stopped them.
     pub restart_containers: Vec<(String, String)>,
+    /// Files that will be written.
+    pub written: BTreeSet<RemotePath>,
     /// systemd must read its unit files again.
     pub daemon_reload: bool,
 }
@@ -59,6 +62,7 @@ impl Earlier {
         self.restarted.extend(other.restarted);
         self.installed.extend(other.installed);
         self.pulled.extend(other.pulled);
+        self.written.extend(other.written);
         self.restart_containers.extend(other.restart_containers);
         self.daemon_reload |= other.daemon_reload;
     }

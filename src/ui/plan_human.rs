@@ -9,6 +9,7 @@ use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 mod attrs;
 mod change;
 mod diff;
+mod lists;
 mod steps;
 #[cfg(test)]
 mod tests;

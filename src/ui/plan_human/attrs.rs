@@ -1,6 +1,6 @@
 //! The attributes of a change as `path   old -> new`, aligned. Pure.
 
-use super::GAP;
+use super::{GAP, lists};
 use crate::plan::{Action, Attr};
 use crate::ui::style::{Look, Role, columns, cut_end, cut_middle, pad, sanitize};
 
@@ -25,6 +25,10 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
     let mut out = String::new();
     for attr in &attrs[..shown] {
         let path = sanitize(&attr.path);
+        if let Some(lines) = as_lists(attr, look.width.saturating_sub(indent + path_column + GAP), indent + GAP, look) {
+            out += &format!("{:indent$}{path}{lines}\n", "");
+            continue;
+        }
         let room = look.width.saturating_sub(indent + path_column + GAP).max(20);
         out += &" ".repeat(indent);
         if columns(&path) <= path_column {
@@ -40,6 +44,15 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
         out += &format!("{:indent$}{}\n", "", look.paint(Role::Dim, &more(attrs.len() - shown, "attribute")));
     }
     out
+}
+
+/// A list that changes and does not fit on one line.
+fn as_lists(attr: &Attr, room: usize, indent: usize, look: Look) -> Option<String> {
+    let (old, new) = (attr.old.as_deref()?, attr.new.as_deref()?);
+    if columns(old) + ARROW.len() + columns(new) <= room {
+        return None;
+    }
+    lists::render(old, new, indent, look)
 }
 
 /// `… 12 more lines (-v shows all)`

@@ -29,6 +29,12 @@ check() { # TEXT COMMAND...
   if "$@"; then ok "$text"; else bad "$text"; fi
 }
 not() { ! "$@"; }
+lacks() { # FILE GREP-OPTIONS: a file that is not there does not count
+  file=$1
+  shift
+  grep -q "$@" "$file"
+  [ $? = 1 ]
+}
 
 setting() { # of the script, as its own shell reads it
   (
@@ -64,7 +70,7 @@ clean_up() {
   rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT TERM PIPE
 
 # ---------------------------------------------------------------------------------------------------- what there is
 
@@ -286,7 +292,7 @@ check 'stale directory with newlines removed' not has_dir "gitlab-job-9013${nl}n
 check 'stale directory named like the pattern removed' not has_dir 'gitlab-job-*'
 check 'stale directory with dashes removed' not has_dir gitlab-job--rf
 check 'stale directory with an escape sequence removed' not has_dir "gitlab-job-${esc}[31mred"
-check 'no escape sequence reached the log' not grep -q "$esc" "$work/out"
+check 'no escape sequence reached the log' lacks "$work/out" -e "$esc"
 check 'what a link in a stale directory points to is whole' [ "$(cat "$work/outside/deep/file")" = precious ]
 check 'a link named like a job directory stays' [ -L "$builds/gitlab-job-9014" ]
 check 'a directory that the pattern does not match stays' whole other-9017
@@ -355,7 +361,7 @@ if [ -n "$pinged" ]; then
 elif [ -n "$health" ]; then
   echo 'skip healthcheck: neither curl nor GNU wget on this host'
 fi
-check 'the URL is in no output' not grep -qF -f "$work/secret" "$work/out"
+check 'the URL is in no output' lacks "$work/out" -F -f "$work/secret"
 : >"$work/unwatch"
 check 'the URL was in no command line and no environment' [ ! -s "$work/watch" ]
 

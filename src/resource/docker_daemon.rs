@@ -113,16 +113,18 @@ impl Resource for DockerDaemon {
             diff.changes.push(change);
             return Ok(diff);
         }
-        change.steps.push(Step::WriteFile(WriteFile {
+        self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
+        let write = Step::WriteFile(WriteFile {
             path: self.path.clone(),
             content: Text::plain(self.text()),
             mode: 0o644,
             owner,
             check: Some(Check::Dockerd),
-            keep_previous: true,
+            // Only a restart puts it back, or takes it away.
+            keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
             replaces: found.as_ref().and_then(|found| found.text).map(sha256),
-        }));
-        self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
+        });
+        change.steps.insert(0, write);
         diff.changes.push(change);
         Ok(diff)
     }

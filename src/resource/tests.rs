@@ -179,10 +179,14 @@ fn docker_reloads_where_that_suffices_and_restarts_where_it_must() {
     let reload = planned(&old("{\"mtu\":1400}")).changes.remove(0);
     assert_eq!((reload.effect, reload.attrs.len()), (Effect::ServiceReload, 1));
     assert!(matches!(reload.steps[1], Step::Unit { action: UnitAction::Reload, .. }));
+    // The previous file is kept only for a restart, which takes it away again.
+    let keeps = |step: &Step| matches!(step, Step::WriteFile(file) if file.keep_previous);
+    assert!(!keeps(&reload.steps[0]));
 
     let restart = planned(&old("{\"live-restore\":true}"));
     assert_eq!(restart.changes[0].effect, Effect::KillsJobs);
     assert!(restart.earlier.restarted.contains("docker.service"));
+    assert!(keeps(&restart.changes[0].steps[0]));
 
     // A restart that an earlier run lost: a reload of today's change would not bring it back.
     let lost = docker_host(regular("{\"mtu\":1400}", 0o644, 30), unit("enabled", "active", 20, 20));

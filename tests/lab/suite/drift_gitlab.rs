@@ -1,0 +1,123 @@
+//! Drifts in GitLab: the runner record's attributes, the record itself, CI/CD variables.
+
+use super::drift::{Bench, Drift};
+use super::world::World;
+
+/// The plan's line for attributes of the record.
+fn record(world: &World, rest: &str) -> String {
+    format!("change runner record #{} docker: {rest}", world.gitlab.runner().id)
+}
+
+#[test]
+fn drift_of_the_record() {
+    let Some(mut bench) = Bench::new() else { return };
+    let id = bench.world.gitlab.runner().id;
+    let put = ["PUT /api/v4/runners/*"];
+    let change =
+        |bench: &mut Bench, what: &str, attribute: &str, words: &[&str], make: &dyn Fn(&mut gitlab_double::Runner)| {
+            let shown = record(&bench.world, attribute);
+            let before = bench.world.gitlab.runner();
+            let drift = Drift {
+                what,
+                make: &|world| world.gitlab.edit_runner(make),
+                shown: &[&shown],
+                words,
+                touched: &[],
+                asked: &put,
+            };
+            bench.try_drift(&drift);
+            let after = bench.world.gitlab.runner();
+            assert_eq!(after.id, id, "{what}: another record");
+            assert_eq!(after.token, before.token, "{what}: another token");
+            assert_eq!(
+                serde_json::to_string(&after).ok(),
+                serde_json::to_string(&before).ok(),
+                "{what}: the record is not what it was"
+            );
+        };
+    change(&mut bench, "tags changed", "tags", &["[docker]", "production"], &|r| {
+        r.tag_list = vec!["docker".to_owned()]
+    });
+    change(&mut bench, "description changed", "description", &["mine"], &|r| r.description = Some("mine".to_owned()));
+    change(&mut bench, "paused", "paused", &["paused"], &|r| r.paused = true);
+    change(&mut bench, "protected", "protected", &["protected"], &|r| r.access_level = "ref_protected".to_owned());
+    change(&mut bench, "untagged jobs refused", "run_untagged", &["run_untagged"], &|r| r.run_untagged = false);
+    change(&mut bench, "timeout changed", "maximum_timeout", &["maximum_timeout"], &|r| r.maximum_timeout = Some(600));
+    change(&mut bench, "timeout taken away", "maximum_timeout", &["maximum_timeout"], &|r| r.maximum_timeout = None);
+    change(&mut bench, "note's text changed", "note", &["hands off"], &|r| {
+        let marker = r.maintenance_note.clone().unwrap_or_default();
+        let marker = marker.lines().last().unwrap_or_default().to_owned();
+        r.maintenance_note = Some(format!("hands off\n{marker}"));
+    });
+
+    // Several at once are one request.
+    let shown = bench.world.plan().lines();
+    assert!(shown.is_empty(), "{shown:?}");
+    bench.world.gitlab.edit_runner(|r| (r.paused, r.description) = (true, None));
+    bench.world.gitlab.forget_requests();
+    bench.world.apply();
+    assert_eq!(bench.world.gitlab.mutations(), [format!("PUT /api/v4/runners/{id}")]);
+}
+
+#[test]
+fn drift_of_the_marker() {
+    let Some(world) = World::converged() else { return };
+    let before = world.gitlab.runner();
+    // Without its marker the record is still the one that config.toml names.
+    world.gitlab.edit_runner(|runner| runner.maintenance_note = None);
+    world.apply();
+    let after = world.gitlab.runner();
+    assert_eq!((after.id, &after.token), (before.id, &before.token));
+    assert_eq!(after.maintenance_note, before.maintenance_note);
+    world.assert_converged("after the note was emptied");
+}
+
+#[test]
+fn a_record_deleted_in_gitlab_is_made_anew() {
+    let Some(world) = World::converged() else { return };
+    let old = world.gitlab.runner();
+    world.gitlab.edit(|state| state.runners.clear());
+    let lines = world.plan().lines();
+    assert!(lines.iter().any(|line| line.starts_with("add runner record ")), "{lines:#?}");
+    world.apply();
+    let new = world.gitlab.runner();
+    assert_ne!(new.id, old.id);
+    let config = world.host().sh("cat /srv/gitlab-runner/config.toml");
+    assert!(config.contains(&new.token) && !config.contains(&old.token), "config.toml has another token");
+    assert_eq!(
+        world.host().toml("/srv/gitlab-runner/config.toml")["runners"]
+            .as_array_of_tables()
+            .map(toml_edit::ArrayOfTables::len),
+        Some(1)
+    );
+    world.assert_converged("after the record was made anew");
+}
+
+#[test]
+fn drift_of_a_variable() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.try_drift(&Drift {
+        what: "value changed",
+        make: &|world| world.gitlab.edit(|state| state.instance_variables[0].value = "$CI_BUILDS_DIR/mine".to_owned()),
+        shown: &["change variable GIT_CLONE_PATH (instance): value"],
+        words: &["GIT_CLONE_PATH", "$CI_BUILDS_DIR/mine"],
+        touched: &[],
+        asked: &["PUT /api/v4/admin/ci/variables/GIT_CLONE_PATH"],
+    });
+    bench.try_drift(&Drift {
+        what: "made protected",
+        make: &|world| world.gitlab.edit(|state| state.instance_variables[0].protected = true),
+        shown: &["change variable GIT_CLONE_PATH (instance): protected"],
+        words: &["protected"],
+        touched: &[],
+        asked: &["PUT /api/v4/admin/ci/variables/GIT_CLONE_PATH"],
+    });
+    bench.try_drift(&Drift {
+        what: "deleted",
+        make: &|world| world.gitlab.edit(|state| state.instance_variables.clear()),
+        shown: &["add variable GIT_CLONE_PATH (instance): value"],
+        words: &["GIT_CLONE_PATH"],
+        touched: &[],
+        asked: &["POST /api/v4/admin/ci/variables"],
+    });
+}

@@ -1,0 +1,103 @@
+//! GitLab's double, one for each test, at the address where hosts could reach it.
+
+use std::sync::OnceLock;
+
+use gitlab_double::{Config, Double, Entry, Fault, Runner, State};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use super::lab::Lab;
+
+/// The API token of these tests: administrator, scope `api`. A name that nothing else could contain by chance.
+pub(crate) const API_TOKEN: &str = "glpat-Zx9kQ7vTnLm2RwYb4HcP";
+
+/// A GitLab of its own.
+#[derive(Debug)]
+pub(crate) struct Gitlab {
+    double: Double,
+}
+
+/// All doubles run on one runtime that lives as long as the tests.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime starts")
+    })
+}
+
+impl Gitlab {
+    /// An empty GitLab.
+    pub(crate) fn start(lab: &Lab) -> Self {
+        let double = runtime().block_on(async {
+            let listener = TcpListener::bind((lab.gateway(), 0)).await.expect("the lab's network is up");
+            gitlab_double::serve(listener, Config::default()).expect("the double starts")
+        });
+        let gitlab = Self { double };
+        gitlab.edit(|state| {
+            let admin = state.tokens.iter_mut().find(|token| token.name == "admin-api").expect("seeded");
+            admin.token = API_TOKEN.to_owned();
+        });
+        gitlab
+    }
+
+    /// Its base URL.
+    pub(crate) fn url(&self) -> &str {
+        self.double.url()
+    }
+
+    /// Everything it remembers.
+    pub(crate) fn state(&self) -> State {
+        self.double.state()
+    }
+
+    /// Everything it remembers, as text that is equal if and only if nothing changed.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.state()).expect("records serialise")
+    }
+
+    /// Changes something behind rprov's back.
+    pub(crate) fn edit<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.double.edit(change).expect("the double keeps its state in memory")
+    }
+
+    /// Changes the one runner behind rprov's back.
+    pub(crate) fn edit_runner(&self, change: impl FnOnce(&mut Runner)) {
+        let id = self.runner().id;
+        self.edit(|state| change(state.runners.get_mut(&id).expect("it was just there")));
+    }
+
+    /// The one runner record. Fails the test if there is none, or a second.
+    pub(crate) fn runner(&self) -> Runner {
+        let all: Vec<Runner> = self.state().runners.into_values().collect();
+        let [runner] = all.as_slice() else {
+            panic!("one runner record is expected, there are {}: {all:#?}", all.len())
+        };
+        runner.clone()
+    }
+
+    /// Orders a fault.
+    pub(crate) fn fault(&self, fault: Fault) {
+        self.double.fault(fault);
+    }
+
+    /// The faults that have not been met yet.
+    pub(crate) fn faults_left(&self) -> usize {
+        self.double.faults().len()
+    }
+
+    /// The requests since the last call of [`Gitlab::forget_requests`].
+    pub(crate) fn requests(&self) -> Vec<Entry> {
+        self.double.requests()
+    }
+
+    /// Those of them that ask for a change, as `METHOD PATH`.
+    pub(crate) fn mutations(&self) -> Vec<String> {
+        let asks = |entry: &Entry| !["GET", "HEAD"].contains(&entry.method.as_str());
+        self.requests().iter().filter(|e| asks(e)).map(|e| format!("{} {}", e.method, e.path)).collect()
+    }
+
+    /// Starts a new list of requests.
+    pub(crate) fn forget_requests(&self) {
+        self.double.clear_requests();
+    }
+}

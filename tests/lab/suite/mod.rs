@@ -1,0 +1,26 @@
+//! The tests by subject, and what they stand on. A test takes a host of the lab for itself, bare, and a GitLab double of
+//! its own, so that tests neither wait for each other's state nor see it.
+
+mod gitlab;
+mod host;
+mod inventory;
+mod lab;
+mod ping;
+mod plan;
+mod rprov;
+mod watch;
+mod world;
+
+mod bare_host;
+mod cleaner;
+mod drift;
+mod drift_docker;
+mod drift_gitlab;
+mod drift_host;
+mod drift_runner_config;
+mod fleet;
+mod killed;
+mod locked;
+mod lost_config;
+mod read_only;
+mod secrets;

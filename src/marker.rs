@@ -26,11 +26,21 @@ pub struct Marker {
     pub obtained: Option<i64>,
 }
 
+/// Stands for the digest while a runner gets another token: no token has it, so that whatever a host has then is wrong.
+const RESET: &str = "reset";
+
 impl Marker {
     /// A mark without a token.
     #[must_use]
     pub fn new(host: impl Into<String>, runner: impl Into<String>) -> Self {
         Self { host: host.into(), runner: runner.into(), token: None, obtained: None }
+    }
+
+    /// The mark of a runner whose token is void from now on, `now` in seconds since 1970: no token that a host may still
+    /// have is the right one, not even one that comes back from a backup.
+    #[must_use]
+    pub fn reset(self, now: i64) -> Self {
+        Self { token: Some(RESET.to_owned()), obtained: Some(now), ..self }
     }
 
     /// Whether it is the mark of this host and runner spec.

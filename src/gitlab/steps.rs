@@ -67,6 +67,7 @@ impl Client {
                 Ok(outcome)
             }
             GitlabStep::ResetToken { id, token } => {
+                self.void_mark(*id).await?;
                 let runner = self.with_new_token(*id).await?;
                 bind(token, runner, book, ids);
                 Ok(StepOutcome::Done)
@@ -138,8 +139,20 @@ impl Client {
     }
 
     async fn adopt(&self, id: u64, attributes: &RunnerAttributes) -> Result<(CreatedRunner, StepOutcome), GitlabError> {
-        self.update_runner(id, attributes).await?;
+        let mut attributes = attributes.clone();
+        attributes.maintenance_note = attributes.maintenance_note.map(|note| voided(&note).unwrap_or(note));
+        self.update_runner(id, &attributes).await?;
         Ok((self.with_new_token(id).await?, StepOutcome::Adopted { id }))
+    }
+
+    /// Takes back what the mark says of the token. A run that dies after the reset and before the host has the new token
+    /// would else leave a mark that vouches for the old one, and a host that still has it (its file was out of reach for
+    /// a while) would look right for ever with a runner that GitLab turns away.
+    async fn void_mark(&self, id: u64) -> Result<(), GitlabError> {
+        let Some(record) = self.read_runner(id, false).await? else { return Ok(()) };
+        let Some(note) = voided(&record.maintenance_note) else { return Ok(()) };
+        let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
+        self.update_runner(id, &attributes).await
     }
 
     async fn with_new_token(&self, id: u64) -> Result<CreatedRunner, GitlabError> {
@@ -174,6 +187,12 @@ impl Client {
         mark.obtained = obtained.map(jiff::Timestamp::as_second).or(mark.obtained);
         Ok(marker::compose(&text, &mark))
     }
+}
+
+/// The note with a mark that vouches for no token; `None` if it has no mark.
+fn voided(note: &str) -> Option<String> {
+    let (text, mark) = marker::parse(note);
+    Some(marker::compose(&text, &mark?.reset(jiff::Timestamp::now().as_second())))
 }
 
 /// Makes a runner's token, and what config.toml holds beside it, known to the rest of the run.

@@ -270,3 +270,36 @@ async fn fifty_hosts_cost_one_reading_of_every_runner() {
     // The 30 were read before; each of the new ones is read once, by the next to create.
     assert_eq!(double.requests().len(), 10 + 10 + 9);
 }
+
+#[tokio::test]
+async fn from_a_reset_on_the_mark_vouches_for_no_token() {
+    let double = Double::start().await.unwrap();
+    let mut run = Run::default();
+    run.step(&double, &create("instance_type", None)).await.unwrap();
+    let stamp = GitlabStep::UpdateRunner {
+        id: None,
+        token: token(),
+        attributes: RunnerAttributes::default(),
+        stamp_token: true,
+    };
+    run.step(&double, &stamp).await.unwrap();
+    let mark = |runner: &Runner| marker::parse(runner.maintenance_note.as_deref().unwrap()).1.unwrap();
+    let good = run.book.get(&token()).unwrap().digest();
+    assert_eq!(mark(&only(&double)).token.as_ref(), Some(&good));
+    let id = only(&double).id;
+    for step in [GitlabStep::ResetToken { id, token: token() }, create("instance_type", None)] {
+        double.edit(|state| state.runners.get_mut(&id).unwrap().maintenance_note = Some(stamped(&good))).unwrap();
+        // The run dies with the answer: GitLab has done it, the host never gets the token.
+        double.fault(Fault::on("POST", "*/reset_authentication_token").commit().close());
+        Run::default().step(&double, &step).await.unwrap_err();
+        let left = only(&double);
+        assert!(mark(&left).is_of("ci.example.com", "docker"));
+        assert_ne!(mark(&left).token.as_ref(), Some(&good), "a token that is void looks right");
+        assert!(mark(&left).token.is_some(), "any token looks right");
+    }
+}
+
+fn stamped(digest: &str) -> String {
+    let mark = marker::Marker::new("ci.example.com", "docker");
+    marker::compose("Do not touch.", &marker::Marker { token: Some(digest.to_owned()), ..mark })
+}

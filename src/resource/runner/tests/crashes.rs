@@ -87,3 +87,19 @@ fn a_hand_made_runner_is_taken_over() {
     world.converge();
     assert_eq!((world.records.len(), &world.records[&42].token), (1, &token));
 }
+
+#[test]
+fn a_file_that_comes_back_with_a_void_token_is_not_trusted() {
+    for lifetime in [None, Some(10_000)] {
+        let mut world = World::new(vec![runner("docker")]);
+        world.lifetime = lifetime;
+        world.converge();
+        // Its disk is not mounted, the token is reset, and the new one has nowhere to go.
+        let before = world.file.take();
+        let changes = world.diff().changes;
+        let reset = changes[0].steps.iter().position(|s| matches!(s, Step::Gitlab(GitlabStep::ResetToken { .. })));
+        world.apply(&changes, reset.unwrap() + 1);
+        world.file = before;
+        world.converge();
+    }
+}

@@ -258,7 +258,14 @@ impl World {
                 self.records.insert(id, Server { record, token: String::new() });
                 self.give_token(id, token, book, ids);
             }
-            GitlabStep::ResetToken { id, token } => self.give_token(*id, token, book, ids),
+            GitlabStep::ResetToken { id, token } => {
+                let (text, mark) = marker::parse(&self.record(*id).maintenance_note);
+                if let Some(mark) = mark {
+                    let note = marker::compose(&text, &mark.reset(self.clock));
+                    self.record(*id).maintenance_note = note;
+                }
+                self.give_token(*id, token, book, ids);
+            }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
                 let id = id.unwrap_or_else(|| ids[token]);
                 let mut attributes = attributes.clone();

@@ -27,6 +27,13 @@ const FUNCTIONS: &str = r#"install_packages() {
 remove_packages() {
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
   export DEBIAN_FRONTEND NEEDRESTART_SUSPEND
+  # What depends on a package goes with it: Docker with iptables, say. The plan has not shown that.
+  more=$(apt-get -s -q remove -- "$@" | while read -r verb name _; do
+    [ "$verb" = Remv ] || continue
+    for asked in "$@"; do [ "${name%%:*}" = "${asked%%:*}" ] && continue 2; done
+    printf ' %s' "$name"
+  done)
+  [ -z "$more" ] || { printf 'other packages need them and would be removed too:%s\ngive these state: absent as well, or keep what they need\n' "$more" >&2; return 1; }
   apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove -- "$@"
 }
 # path mode owner check replaces content keep
@@ -76,11 +83,19 @@ remove_container() {
   docker container inspect -f '{{.Id}}' -- "$1" >/dev/null 2>&1 || return 0
   docker update --restart=no -- "$1" >/dev/null && stop_gracefully "$1" "$2" && docker rm -- "$1" >/dev/null
 }
+start_container() {
+  case $(docker container inspect -f '{{.State.Paused}}' -- "$1") in
+    true) docker unpause -- "$1" >/dev/null;;
+    *) docker start -- "$1" >/dev/null;;
+  esac
+}
 restart_container() {
   stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null
 }
 stop_gracefully() {
   [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ] || return 0
+  # A paused process takes no signal.
+  [ "$(docker container inspect -f '{{.State.Paused}}' -- "$1")" = false ] || docker unpause -- "$1" >/dev/null || return
   # SIGQUIT tells gitlab-runner to finish its jobs and take no new ones; docker stop would send the image's own signal.
   docker kill -s QUIT -- "$1" >/dev/null || return
   waited=0
@@ -168,7 +183,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RestartWith { unit, path } => format!("restart_with {} {}", quote(unit), quote(path.as_str())),
         Step::PullImage(image) => format!("docker pull -q -- {}", quote(image)),
         Step::CreateContainer(container) => create_container(container),
-        Step::StartContainer(name) => format!("docker start -- {}", quote(name)),
+        Step::StartContainer(name) => format!("start_container {}", quote(name)),
         Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
@@ -219,8 +234,12 @@ fn create_container(container: &CreateContainer) -> String {
     }
     words.push(format!("-- {}", quote(&container.image)));
     let name = quote(&container.name);
-    // A container that was created and never started, by a run that died in between, is in the way of its own name.
-    format!("{} >/dev/null && docker start -- {name}", words.join(" "))
+    // A container can be there that the plan could not see: Docker's package was removed and comes back, and its
+    // containers have stayed. The reading at the end of the run compares it.
+    format!(
+        "if docker container inspect -- {name} >/dev/null 2>&1; then start_container {name}; else {} >/dev/null && docker start -- {name}; fi",
+        words.join(" ")
+    )
 }
 
 /// What a step does, as a person would type it: for messages. Without content and secrets.

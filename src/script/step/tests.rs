@@ -135,3 +135,25 @@ fn no_secret_in_what_is_shown() {
     // Encoded, it is in the script, and nowhere in clear.
     assert!(script.expose().contains(&to_base64(b"canary-canary")) && !script.expose().contains("canary-canary"));
 }
+
+#[test]
+fn no_package_goes_that_was_not_asked_for() {
+    let go = |shell: &[&str], names: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = dir.path().join("apt-get");
+        let text = "#!/bin/sh\ncase $1 in -s) printf 'Reading...\\nRemv docker.io [20.10]\\nRemv iptables:amd64 [1.8]\\n';; *) echo removed;; esac\n";
+        std::fs::write(&fake, text).unwrap();
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let step = Step::RemovePackages(names.iter().map(|name| (*name).to_owned()).collect());
+        let command = command(&step, &SecretBook::default()).unwrap();
+        let path = quote(dir.path().to_str().unwrap());
+        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"));
+        (out.status.success(), String::from_utf8(out.stderr).unwrap())
+    };
+    for shell in shells() {
+        let (done, said) = go(&shell, &["iptables"]);
+        assert!(!done && said.contains("too: docker.io\n") && !said.contains("removed\n"), "{shell:?}: {said}");
+        let (done, said) = go(&shell, &["docker.io", "iptables"]);
+        assert!(done && said.contains("removed"), "{shell:?}: {said}");
+    }
+}

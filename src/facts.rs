@@ -281,6 +281,13 @@ pub struct ImageFact {
 pub const DOCKER_STOPPED: &str = "Docker is not running";
 
 impl Facts {
+    /// Whether a time of a file on the host lies ahead of the host's own clock: then it was set back, or somebody set the
+    /// file's time, and what is older than the file cannot be told.
+    #[must_use]
+    pub fn is_ahead(&self, time_ns: i128) -> bool {
+        time_ns >= (i128::from(self.system.now) + 1) * 1_000_000_000
+    }
+
     /// Whether Docker is installed and not running.
     #[must_use]
     pub fn docker_stopped(&self) -> bool {

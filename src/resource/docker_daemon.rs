@@ -169,7 +169,7 @@ impl DockerDaemon {
             return false;
         };
         let last = unit.active_since_ns.max(unit.changed_ns);
-        last.is_some_and(|last| file.mtime_ns > last)
+        last.is_some_and(|last| file.mtime_ns > last) && !context.facts.is_ahead(file.mtime_ns)
     }
 }
 

@@ -138,6 +138,8 @@ impl Service {
             let Some(known) = context.facts.paths.get(path) else { continue };
             if let Some(fact) = known.read(path.as_str())?
                 && fact.mtime_ns > last
+                // No restart would ever be late enough for it, and each one ends jobs.
+                && !context.facts.is_ahead(fact.mtime_ns)
             {
                 return Ok(Some(format!("{} changed after {} had started", path, self.name)));
             }

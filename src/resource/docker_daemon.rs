@@ -209,16 +209,24 @@ pub fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, attrs: &mut
     }
 }
 
-/// A value to be shown; a password in a URL (a proxy's) is not.
+/// A value to be shown; passwords in URLs (a proxy's, a mirror's) are not.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    let Some(scheme) = text.find("://") else { return text };
-    match text[scheme + 3..].find('@') {
-        Some(at) if !text[scheme + 3..scheme + 3 + at].contains(['/', '"']) => {
-            format!("{}(secret){}", &text[..scheme + 3], &text[scheme + 3 + at..])
-        }
-        _ => text,
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(scheme) = rest.find("://") {
+        let (before, after) = rest.split_at(scheme + 3);
+        let end = after.find(['/', '"', ' ']).unwrap_or(after.len());
+        out.push_str(before);
+        rest = match after[..end].rfind('@') {
+            Some(at) => {
+                out.push_str("(secret)");
+                &after[at..]
+            }
+            None => after,
+        };
     }
+    out + rest
 }
 
 #[cfg(test)]
@@ -254,5 +262,8 @@ mod tests {
     fn a_password_in_a_url_is_not_shown() {
         let old = json!({"proxies": {"http-proxy": "http://me:hunter2@proxy:3128/"}});
         assert_eq!(attrs(&old, &json!({})), ["proxies {\"http-proxy\":\"http://(secret)@proxy:3128/\"} -"]);
+        let old = json!({"registry-mirrors": ["https://a.example.com/", "https://me:hunter2@b.example.com"]});
+        let shown = "registry-mirrors [\"https://a.example.com/\",\"https://(secret)@b.example.com\"] -";
+        assert_eq!(attrs(&old, &json!({})), [shown]);
     }
 }

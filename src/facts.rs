@@ -272,6 +272,8 @@ pub struct ImageFact {
     pub env: Vec<String>,
     /// Labels that the image gives to its containers.
     pub labels: BTreeMap<String, String>,
+    /// What its containers run unless told otherwise: entry point, command, user, each as Docker has it.
+    pub runs: [serde_json::Value; 3],
     /// The digest that the registry has under this reference now, if it was asked for and answered.
     pub registry: Option<Known<String>>,
 }

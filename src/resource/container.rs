@@ -19,6 +19,20 @@ pub const CONFIG_MOUNT: &str = "/etc/gitlab-runner";
 #[derive(Debug, Clone)]
 pub struct Container(pub ContainerSpec);
 
+/// What a container may have and the inventory has no word for.
+const UNUSUAL: [(&str, &str); 10] = [
+    ("privileged", "/HostConfig/Privileged"),
+    ("cap_add", "/HostConfig/CapAdd"),
+    ("cap_drop", "/HostConfig/CapDrop"),
+    ("devices", "/HostConfig/Devices"),
+    ("security_opt", "/HostConfig/SecurityOpt"),
+    ("pid", "/HostConfig/PidMode"),
+    ("read_only", "/HostConfig/ReadonlyRootfs"),
+    ("memory", "/HostConfig/Memory"),
+    ("cpus", "/HostConfig/NanoCpus"),
+    ("dns", "/HostConfig/Dns"),
+];
+
 impl Container {
     fn mounts(&self) -> Vec<String> {
         let config = format!("{}:{CONFIG_MOUNT}", self.0.config_dir);
@@ -121,6 +135,22 @@ impl Container {
         maps("labels", &labels, &spec.labels, &mut attrs);
         let hosts: BTreeSet<String> = strings(found.pointer("/HostConfig/ExtraHosts")).into_iter().collect();
         sets("extra_hosts", &hosts, &spec.extra_hosts.iter().cloned().collect(), &mut attrs);
+        // The rest is not the inventory's to say: the image decides what runs, and nothing more is allowed to it.
+        let mut foreign = |path: &str, old: Option<&Value>, usual: Option<&Value>| {
+            let (old, usual) = (plain(old), plain(usual));
+            if old != usual {
+                attrs.push(Attr::new(path, old, usual));
+            }
+        };
+        if let Some(image) = image.filter(|image| image.id == text("/Image")) {
+            for (name, usual) in ["Entrypoint", "Cmd", "User"].iter().zip(&image.runs) {
+                let path = if *name == "Cmd" { "command".to_owned() } else { name.to_lowercase() };
+                foreign(&path, found.pointer(&format!("/Config/{name}")), Some(usual));
+            }
+        }
+        for (path, pointer) in UNUSUAL {
+            foreign(path, found.pointer(pointer), None);
+        }
         let ports = spec.ports.iter().map(|port| wanted_port(port)).collect();
         sets("ports", &found_ports(found), &ports, &mut attrs);
         attrs
@@ -162,14 +192,16 @@ impl Resource for Container {
             return Ok(diff);
         };
         let attrs = self.compare(found, image, context.earlier.pulled.contains(&spec.image));
-        let running = found.pointer("/State/Running").and_then(Value::as_bool).unwrap_or(false)
-            && !found.pointer("/State/Restarting").and_then(Value::as_bool).unwrap_or(false);
+        let is = |pointer: &str| found.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
+        // Docker calls a paused container running; no job comes on in it.
+        let paused = is("/State/Paused");
+        let running = is("/State/Running") && !is("/State/Restarting");
         if !attrs.is_empty() {
             let effect = if running { Effect::RunnerDrain } else { Effect::None };
             let steps =
                 vec![Step::RemoveContainer { name: spec.name.clone(), stop_timeout: spec.stop_timeout }, self.create()];
             diff.changes.push(self.change(Action::Replace, effect, attrs, steps));
-        } else if !running {
+        } else if !running || paused {
             let status = found.pointer("/State/Status").and_then(Value::as_str).unwrap_or("stopped").to_owned();
             let attrs = vec![Attr::new("state", Some(status), Some("running".to_owned()))];
             diff.changes.push(self.change(
@@ -186,6 +218,17 @@ impl Resource for Container {
             diff.changes.push(change);
         }
         Ok(diff)
+    }
+}
+
+/// A value to be shown; `None` for all that Docker writes where nothing was asked for.
+fn plain(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Null | Value::Bool(false) => None,
+        Value::Array(list) if list.is_empty() => None,
+        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
+        Value::Number(number) => (number.as_f64() != Some(0.0)).then(|| number.to_string()),
+        other => Some(other.to_string()),
     }
 }
 

@@ -255,6 +255,7 @@ fn image_facts(registry: Option<Known<String>>) -> Facts {
         repo_digests: vec!["r:5000/runner@sha256:old".to_owned()],
         env: vec!["PATH=/bin".to_owned()],
         labels: [("from".to_owned(), "image".to_owned())].into(),
+        runs: [json!(["/entrypoint"]), json!(["run"]), json!("")],
         registry,
     };
     facts.images.insert("r:5000/runner:v1".to_owned(), Known::Present(image));
@@ -301,9 +302,17 @@ fn inspected() -> serde_json::Value {
             "Env": ["TZ=UTC", "PATH=/bin"],
             "Labels": {"from": "image"},
             "StopSignal": "SIGQUIT",
-            "StopTimeout": 7200
+            "StopTimeout": 7200,
+            "Entrypoint": ["/entrypoint"],
+            "Cmd": ["run"],
+            "User": ""
         },
         "HostConfig": {
+            "Privileged": false,
+            "CapAdd": null,
+            "Devices": [],
+            "PidMode": "",
+            "Memory": 0,
             "NetworkMode": "default",
             "RestartPolicy": {"Name": "always", "MaximumRetryCount": 0},
             "PortBindings": {"8093/tcp": [{"HostIp": "", "HostPort": "8093"}]},
@@ -342,6 +351,14 @@ fn each_field_of_the_container_is_compared() {
         ("/HostConfig/NetworkMode", json!("host"), "network"),
         ("/HostConfig/PortBindings", json!({}), "ports"),
         ("/HostConfig/ExtraHosts", json!(["a:1.2.3.4"]), "extra_hosts"),
+        ("/Config/Entrypoint", json!(["/bin/sleep"]), "entrypoint"),
+        ("/Config/Cmd", json!(["9999"]), "command"),
+        ("/Config/User", json!("1:1"), "user"),
+        ("/HostConfig/Privileged", json!(true), "privileged"),
+        ("/HostConfig/CapAdd", json!(["SYS_ADMIN"]), "cap_add"),
+        ("/HostConfig/Devices", json!([{"PathOnHost": "/dev/kvm"}]), "devices"),
+        ("/HostConfig/PidMode", json!("host"), "pid"),
+        ("/HostConfig/Memory", json!(1_000_000), "memory"),
         ("/Mounts/0/Source", json!("/srv/other"), "mounts[/etc/gitlab-runner]"),
         ("/Mounts/1/RW", json!(false), "mounts[/var/run/docker.sock]"),
         ("/Mounts/2/Name", json!("named"), "mounts[/home/gitlab-runner]"),
@@ -360,6 +377,10 @@ fn a_container_that_stands_still_is_only_started() {
     let mut stopped = inspected();
     stopped["State"] = json!({"Running": false, "Status": "exited"});
     let change = diff(&container(), &container_facts(stopped)).unwrap().changes.remove(0);
+    assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
+    let mut paused = inspected();
+    paused["State"] = json!({"Running": true, "Paused": true, "Status": "paused"});
+    let change = diff(&container(), &container_facts(paused)).unwrap().changes.remove(0);
     assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
     let mut facts = container_facts(inspected());
     facts.containers.insert("gitlab-runner".to_owned(), Known::Absent);

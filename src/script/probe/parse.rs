@@ -391,6 +391,9 @@ fn docker_facts(
                     .pointer("/Config/Labels")
                     .and_then(|map| serde_json::from_value(map.clone()).ok())
                     .unwrap_or_default(),
+                runs: ["Entrypoint", "Cmd", "User"].map(|key| {
+                    image.pointer("/Config").and_then(|config| config.get(key)).cloned().unwrap_or_default()
+                }),
                 registry: asked.iter().position(|asked| *asked == name).map(|at| registry_digest(registry, at)),
             }),
             Known::Absent => Known::Absent,

@@ -45,7 +45,8 @@ printf 'clock %s %s\n' "$(date +%s.%N)" "$uptime"
 printf 'peer %s\n' "${SSH_CONNECTION:-${1:-}}"
 "#;
 
-/// `seek` tells "not there" from "may not look": it climbs to the nearest directory that exists.
+/// `seek` tells "not there" from "may not look" and "cannot look": it climbs to the nearest directory that exists. A link
+/// that leads nowhere on the way, as to a disk that is not mounted, is no absence either.
 fn paths(spec: &ProbeSpec) -> String {
     if spec.paths.is_empty() {
         return String::new();
@@ -56,8 +57,14 @@ fn paths(spec: &ProbeSpec) -> String {
   [ -e "$1" ] && return 0
   up=$1
   while [ "$up" != / ]; do
+    [ -L "$up" ] && return 40
+    below=$up
     up=${{up%/*}}; [ -n "$up" ] || up=/
-    if [ -d "$up" ]; then [ -x "$up" ] && return 44; return 13; fi
+    if [ -d "$up" ]; then
+      [ -x "$up" ] || return 13
+      case $(stat -- "$below" 2>&1) in *'No such file or directory'*) return 44;; esac
+      return 5
+    fi
     [ -e "$up" ] && return 44
   done
   return 44
@@ -172,17 +179,19 @@ fn docker(spec: &ProbeSpec) -> String {
         "pid=
 [ -r /run/docker.pid ] && read -r pid </run/docker.pid
 if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
-  if [ ! -w {DOCKER_SOCKET} ]; then
+  if [ ! -e {DOCKER_SOCKET} ]; then
+    echo 'docker socketless'
+  elif [ ! -w {DOCKER_SOCKET} ]; then
     echo 'docker denied'
   elif command -v curl >/dev/null; then
     echo 'docker curl'
-    curl -sg --max-time 30 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n'{curl}
+    curl -sg --fail-early --max-time 30 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n'{curl}
     printf 'docker-status %s\\n' \"$?\"
 {registry}  elif command -v docker >/dev/null; then
     echo 'docker client'
 {client}    echo 'docker-status 0'
   else
-    echo 'docker denied'
+    echo 'docker clientless'
   fi
 elif command -v dockerd >/dev/null; then
   echo 'docker stopped'

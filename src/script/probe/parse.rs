@@ -130,7 +130,9 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
                     .map_or_else(|| Known::Unread("stat gave an answer that makes no sense".to_owned()), Known::Present)
             }
             "13" => Known::Unread(NOT_ROOT.to_owned()),
+            "40" => Known::Unread("a symbolic link on the way to it leads nowhere; is a disk not mounted?".to_owned()),
             "44" => Known::Absent,
+            "5" => Known::Unread("the host cannot tell whether it is there: see `stat` on it".to_owned()),
             other => Known::Unread(format!("code {other}")),
         };
         facts.paths.insert(path.clone(), known);
@@ -307,6 +309,13 @@ fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<
         "none" => all(facts, None),
         "stopped" => all(facts, Some(crate::facts::DOCKER_STOPPED)),
         "denied" => all(facts, Some("only root and the group docker may ask Docker")),
+        "socketless" => all(
+            facts,
+            Some(
+                "Docker runs without its socket /var/run/docker.sock: `systemctl restart docker.socket docker` makes it anew",
+            ),
+        ),
+        "clientless" => all(facts, Some("Docker runs, and neither curl nor Docker's client is there to ask it")),
         "curl" | "client" => {
             let (answers, status) = answers(lines, "docker-status")?;
             let registry = if how == "curl" && spec.images.values().any(|asked| *asked) {

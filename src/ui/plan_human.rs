@@ -10,7 +10,6 @@ mod attrs;
 mod change;
 mod diff;
 mod lists;
-mod steps;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GAP, attrs, diff, paragraph, steps, words};
+use super::{GAP, attrs, diff, paragraph, words};
 use crate::plan::{Action, Change, HostPlan};
 use crate::ui::style::{Look, Role, columns, cut_end, pad, sanitize};
 
@@ -102,7 +102,7 @@ impl Table {
         }
         if look.verbose {
             for step in &change.steps {
-                let words = steps::words(step);
+                let words = crate::script::step::shown(step);
                 out += &format!("{:INDENT$}{}\n", "", look.paint(Role::Dim, &format!("step: {}", sanitize(&words))));
             }
         }

@@ -72,6 +72,10 @@ pub(super) async fn read(host: &mut dyn Host, spec: &ProbeSpec, before: &str, af
         let holder = lines.last().map(|line| line.trim_start_matches("held ").to_owned());
         return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
     }
+    if reply.status == Some(lock::REFUSED) {
+        let output = last_lines(&reply, 1);
+        return Err(ReadError::Answer { message: "the host cannot be locked".to_owned(), output });
+    }
     probe::parse(spec, &reply.stdout, &nonce)
         .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5) })
 }

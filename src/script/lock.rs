@@ -9,6 +9,9 @@ pub const PATH: &str = "/run/rprov.lock";
 /// Status of a script that found the lock held by another run.
 pub const HELD: i32 = 73;
 
+/// Status of a script that could not make the lock.
+pub const REFUSED: i32 = 72;
+
 /// Status of a script that found its own lock gone.
 pub const LOST: i32 = 74;
 
@@ -23,7 +26,9 @@ fn acquire_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
     format!(
         "lock={path}
 now=$(date +%s) || exit 71
-if ! mkdir -- \"$lock\" 2>/dev/null; then
+if ! why=$(mkdir -- \"$lock\" 2>&1); then
+  # Not there and not to be made, or made and gone at this moment: then the next run finds a way.
+  [ -e \"$lock\" ] || {{ printf 'cannot make the lock: %s; changes need root: is become missing?\n' \"$why\" >&2; exit {REFUSED}; }}
   held_until=0 held_run= held_who='an unknown run'
   if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; }} <\"$lock/info\"; fi
   case $held_until in ''|*[!0-9]*) held_until=0;; esac
@@ -53,6 +58,7 @@ printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\
 }
 
 /// Shell text that checks that the lock is still this run's and keeps it for `seconds` more; ends with [`LOST`] otherwise.
+/// What follows may do the same with `keep_lock SECONDS`.
 #[must_use]
 pub fn keep(run: &str, who: &str, seconds: u64) -> String {
     keep_at(PATH, run, who, seconds)
@@ -61,11 +67,14 @@ pub fn keep(run: &str, who: &str, seconds: u64) -> String {
 fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
     format!(
         "lock={path}
-held_run=
-if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
-[ \"$held_run\" = {run} ] || exit {LOST}
-now=$(date +%s) || exit 71
-printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
+keep_lock() {{
+  held_run=
+  if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
+  [ \"$held_run\" = {run} ] || exit {LOST}
+  now=$(date +%s) || exit 71
+  printf '%s\\n%s\\n%s\\n' \"$((now + $1))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
+}}
+keep_lock {seconds}
 ",
         path = quote(path),
         run = quote(run),
@@ -121,6 +130,18 @@ mod tests {
             assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(LOST));
             assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(0));
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something is left beside the lock");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_made_is_nobody_elses() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("not there/lock");
+            let out = run(&shell, &wrap(&acquire_at(path.to_str().unwrap(), "one", "alice", 60), "n0"));
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert_eq!(out.status.code(), Some(REFUSED), "{said}");
+            assert!(said.starts_with("cannot make the lock: mkdir: "), "{said}");
         }
     }
 

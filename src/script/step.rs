@@ -105,6 +105,7 @@ stop_gracefully() {
       docker stop -t 30 -- "$1" >/dev/null
       return
     fi
+    [ $((waited % 30)) -ne 0 ] || keep_lock 600
     [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
     sleep 1
     waited=$((waited + 1))
@@ -118,7 +119,7 @@ stop_gracefully() {
 /// # Errors
 /// When a secret's value is not known.
 pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &str) -> Result<Script, Unbound> {
-    let seconds: u64 = steps.iter().map(|step| longest(step)).sum::<u64>() + 120;
+    let seconds: u64 = steps.iter().map(|step| longest(step) - waits(step)).sum::<u64>() + 120;
     let mut body = lock::keep(run, who, seconds);
     body.push_str(FUNCTIONS);
     for (number, step) in steps.iter().enumerate() {
@@ -144,6 +145,15 @@ pub fn longest(step: &Step) -> u64 {
         | Step::RemoveFile(_)
         | Step::LoadRuleset(_)
         | Step::Gitlab(_) => 60,
+    }
+}
+
+/// How much of [`longest`] is a wait that keeps the lock while it lasts. A run that dies in it must not leave the host
+/// locked for the hours that jobs may take.
+fn waits(step: &Step) -> u64 {
+    match step {
+        Step::RemoveContainer { stop_timeout, .. } | Step::RestartContainer { stop_timeout, .. } => *stop_timeout,
+        _ => 0,
     }
 }
 

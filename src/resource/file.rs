@@ -156,6 +156,8 @@ impl Resource for File {
             diff.changes.push(self.change(action, attrs, None, vec![step]));
             return Ok(diff);
         }
+        // What a host lets not everybody read may hold a password, and a plan is for everybody.
+        let private = found.as_ref().is_some_and(|found| found.fact.mode & 0o004 == 0);
         let old = found.and_then(|found| found.text).unwrap_or("").to_owned();
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
@@ -163,6 +165,10 @@ impl Resource for File {
                 (!old.is_empty()).then(|| "(secret)".to_owned()),
                 Some(content.redacted()),
             ));
+            None
+        } else if private && !old.is_empty() {
+            let shown = |text: &str| Some(format!("({text})"));
+            attrs.push(Attr::new("content", shown("not shown: not everybody may read it"), shown("the inventory's")));
             None
         } else {
             Some(TextChange { old, new: wanted })

@@ -110,6 +110,15 @@ fn a_file_with_a_secret_shows_neither_side() {
     assert!(file.diff(&Context { facts: &facts, book: &book, earlier: &earlier }).unwrap().changes.is_empty());
 }
 
+#[test]
+fn what_not_everybody_may_read_is_not_shown() {
+    let mut facts = Facts::default();
+    facts.paths.insert(path("/etc/x"), regular("password canary-old", 0o640, 1));
+    let diffed = diff(&file(), &facts).unwrap();
+    assert_eq!(diffed.changes[0].attrs.iter().map(|attr| attr.path.as_str()).collect::<Vec<_>>(), ["mode", "content"]);
+    assert!(!format!("{diffed:?}").contains("canary"));
+}
+
 fn packages(version: Option<&str>, absent: bool) -> Packages {
     let spec = |name: &str| PackageSpec {
         name: name.to_owned(),

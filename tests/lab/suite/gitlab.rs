@@ -85,6 +85,11 @@ impl Gitlab {
         self.double.faults().len()
     }
 
+    /// Takes back what was ordered.
+    pub(crate) fn forget_faults(&self) {
+        self.double.forget_faults();
+    }
+
     /// The requests since the last call of [`Gitlab::forget_requests`].
     pub(crate) fn requests(&self) -> Vec<Entry> {
         self.double.requests()

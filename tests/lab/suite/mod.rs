@@ -24,3 +24,4 @@ mod locked;
 mod lost_config;
 mod read_only;
 mod secrets;
+mod unread;

@@ -83,6 +83,11 @@ impl Double {
         server::lock(&self.core).faults.push(fault);
     }
 
+    /// Forgets the faults that are still waiting.
+    pub fn forget_faults(&self) {
+        server::lock(&self.core).faults.clear();
+    }
+
     /// The faults that are still waiting.
     pub fn faults(&self) -> Vec<Fault> {
         server::lock(&self.core).faults.clone()

@@ -29,7 +29,38 @@ const FUEL: u64 = 2_000_000;
 
 /// Renders templates.
 pub struct Engine {
+    /// For files, which may hold Jinja's `{# comments #}`.
     environment: Environment<'static>,
+    /// For texts within the inventory: `${#name}` is shell there, not the start of a comment that swallows what follows.
+    inline: Environment<'static>,
+}
+
+/// Private-use characters as comment marks: no text has them, so no text has comments.
+const NO_COMMENT: (&str, &str) = ("\u{f8f2}", "\u{f8f3}");
+
+fn environment(
+    own: Arc<BTreeMap<String, String>>,
+    comment: Option<(&'static str, &'static str)>,
+) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_recursion_limit(50);
+    environment.set_fuel(Some(FUEL));
+    let mut syntax = minijinja::syntax::SyntaxConfig::builder();
+    syntax.keep_trailing_newline(true);
+    if let Some((open, close)) = comment {
+        syntax.comment_delimiters(open, close);
+    }
+    if let Ok(syntax) = syntax.build() {
+        environment.set_syntax(syntax);
+    }
+    filters::add_to(&mut environment);
+    environment.set_loader(move |name| {
+        let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        Ok(own.get(name).cloned().or_else(built_in))
+    });
+    environment
 }
 
 /// Why a template could not be rendered.
@@ -55,29 +86,34 @@ impl Engine {
     /// An engine that knows the built-in templates and, over these, the user's own by name.
     #[must_use]
     pub fn new(own: BTreeMap<String, String>) -> Self {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        environment.set_recursion_limit(50);
-        environment.set_fuel(Some(FUEL));
-        if let Ok(syntax) = minijinja::syntax::SyntaxConfig::builder().keep_trailing_newline(true).build() {
-            environment.set_syntax(syntax);
-        }
-        filters::add_to(&mut environment);
-        environment.set_loader(move |name| {
-            let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-            Ok(own.get(name).cloned().or_else(built_in))
-        });
-        Self { environment }
+        let own = Arc::new(own);
+        Self { environment: environment(Arc::clone(&own), None), inline: environment(own, Some(NO_COMMENT)) }
     }
 
-    /// Renders a template that is given as text; `name` is for messages.
+    /// Renders a text of the inventory.
+    ///
+    /// # Errors
+    /// As [`Engine::render`].
+    pub fn render_inline(&self, name: &str, source: &str, values: &Value) -> Result<Text, Problem> {
+        self.render_in(&self.inline, name, source, values)
+    }
+
+    /// Renders a file's text; `name` is for messages.
     ///
     /// # Errors
     /// When its syntax is wrong, it uses a name that is not there, or a filter fails.
     pub fn render(&self, name: &str, source: &str, values: &Value) -> Result<Text, Problem> {
-        let rendered = self
-            .environment
+        self.render_in(&self.environment, name, source, values)
+    }
+
+    fn render_in(
+        &self,
+        environment: &Environment<'static>,
+        name: &str,
+        source: &str,
+        values: &Value,
+    ) -> Result<Text, Problem> {
+        let rendered = environment
             .template_from_named_str(name, source)
             .and_then(|template| template.render(values.clone()))
             .map_err(|error| self.problem(&error, name, source, values))?;

@@ -6,12 +6,16 @@ use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Inventory};
 use crate::secret::SecretId;
 use crate::text::{Segment, Text};
 
-/// The secrets of the selected hosts and of GitLab; CI/CD variables belong to all hosts together.
+/// The secrets of the selected hosts, and GitLab's token if one of them has to do with GitLab; CI/CD variables belong to
+/// all hosts together.
 pub(super) fn secrets(inventory: &Inventory, selected: &[usize]) -> BTreeSet<SecretId> {
     let mut needed = BTreeSet::new();
     if let Some(gitlab) = &inventory.gitlab {
-        needed.insert(gitlab.api_token.clone());
-        if selected.len() == inventory.hosts.len() {
+        let whole = selected.len() == inventory.hosts.len();
+        if whole || selected.iter().any(|index| inventory.hosts[*index].manager.is_some()) {
+            needed.insert(gitlab.api_token.clone());
+        }
+        if whole {
             gitlab.variables.iter().for_each(|variable| text(&variable.value, &mut needed));
         }
     }

@@ -177,15 +177,27 @@ impl HostError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            Self::Connect { why, .. }
+                if why.contains("lookup") || why.contains("resolve") || why.contains("no address") =>
+            {
+                "the name does not resolve: check its spelling and DNS, or set `ssh.address`".to_owned()
+            }
             Self::Connect { address, .. } => {
                 format!(
                     "check that {address} is up and that this machine may reach it; `ssh.address` and `ssh.port` set where rprov connects"
                 )
             }
-            Self::UnknownKey { accept, .. } => format!("compare the fingerprint, then accept it with: {accept}"),
-            Self::ChangedKey { address, .. } => format!(
-                "if the host was installed anew, remove the old key with: ssh-keygen -R '{address}'; otherwise somebody may be listening"
+            Self::UnknownKey { accept, .. } => format!(
+                "compare it with what `ssh-keygen -lf` says of the key on the host's own console, then accept it with:\n{accept}"
             ),
+            Self::ChangedKey { address, known_at, .. } => {
+                let file = known_at.rsplit_once(':').map_or(known_at.as_str(), |(file, _)| file);
+                format!(
+                    "somebody may be listening, unless the host was installed anew; then remove the old key with:\n\
+                     ssh-keygen -f '{}' -R '{address}'",
+                    file.replace('\'', "'\\''")
+                )
+            }
             Self::RevokedKey { .. } => "this key may no longer be used: give the host a new one".to_owned(),
             Self::KnownHosts { .. } => {
                 "it may hold a key that is revoked, so it must be readable; or name another one with `ssh.known_hosts`"

@@ -273,7 +273,7 @@ impl Walk<'_> {
 
     fn named(&mut self, node: &Node, format: Format, table: &'static Table, whole: Whole) {
         let Value::Map(entries) = &node.value else {
-            return self.expected("a map", node, "names, each with its values below it");
+            return self.expected("a map", node, "names with their values below them, such as `ci.example.com: {}`");
         };
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for entry in entries {
@@ -285,7 +285,15 @@ impl Walk<'_> {
                 let message = format!("`{}` differs from `{other}` only in upper and lower case", entry.key);
                 self.error(message, &entry.span, "names that look the same are a trap: rename one");
             }
-            if !entry.value.is_null() {
+            if !entry.value.is_null()
+                && !matches!(entry.value.value, Value::Map(_))
+                && table.field(&entry.key).is_some()
+            {
+                // The commonest slip of YAML: a key that stands one level too far to the left.
+                let help =
+                    format!("indent `{0}` below the name it belongs to: here `{0}` is read as a name", entry.key);
+                self.error(format!("`{}` is no name but a key", entry.key), &entry.span, help);
+            } else if !entry.value.is_null() {
                 self.table(&entry.value, table, whole);
             } else if whole == Whole::Yes {
                 self.lacking(&entry.value, table, &entry.span);

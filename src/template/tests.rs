@@ -92,3 +92,13 @@ fn built_in_templates_are_valid() {
         assert!(problem.message.ends_with("is not defined"), "{name}: {problem:?}");
     }
 }
+
+#[test]
+fn shell_in_the_inventory_is_no_comment() {
+    let source = "# {{ host.name }}\n[ \"${#}\" -ge 1 ] || exit 64\necho ${#x}\n# done #}\n";
+    let inline = engine().render_inline("this text", source, &values()).unwrap().redacted();
+    assert!(inline.contains("[ \"${#}\" -ge 1 ] || exit 64\necho ${#x}\n# done #}\n"), "{inline}");
+    assert!(!inline.contains("host.name"), "{inline}");
+    // Files are Jinja's, comments and all.
+    assert_eq!(engine().render("x.j2", "a{# b #}c", &values()).unwrap().redacted(), "ac");
+}

@@ -31,7 +31,12 @@ pub fn failure(host: &str, failure: &Failure, look: Look) -> String {
         out += &labelled("done", Role::Dim, &done, look);
     }
     if let Some(help) = &failure.help {
-        out += &labelled("help", Role::Hunk, &sanitize(help), look);
+        let mut lines = help.lines();
+        out += &labelled("help", Role::Hunk, &sanitize(lines.next().unwrap_or_default()), look);
+        // Further lines are commands, whole, to be copied.
+        for command in lines {
+            out += &format!("        {}\n", sanitize(command.trim()));
+        }
     }
     out
 }

@@ -152,8 +152,18 @@ fn problems(hosts: &[HostPlan], look: Look) -> String {
             out += &paragraph(&(lead + "\n    "), 4, 4, &message, look);
         }
         if let Some(help) = &problem.help {
-            out += &paragraph("    help: ", 10, 10, &sanitize(help), look);
+            out += &advice("    help: ", 10, help, look);
         }
+    }
+    out
+}
+
+/// What to do next; lines after the first are commands, which are never broken: they are there to be copied.
+fn advice(lead: &str, indent: usize, help: &str, look: Look) -> String {
+    let mut lines = help.lines();
+    let mut out = paragraph(lead, indent, indent, &sanitize(lines.next().unwrap_or_default()), look);
+    for command in lines {
+        out += &format!("{:indent$}{}\n", "", sanitize(command.trim()));
     }
     out
 }
@@ -196,7 +206,7 @@ fn block(host: &HostPlan, table: &Table, look: Look) -> String {
     for problem in host.problems.iter().filter(|problem| problem.unknown_only) {
         out += &paragraph(&format!("  {} ", look.paint(Role::Warn, "?")), 4, 6, &sanitize(&problem.message), look);
         if let Some(help) = &problem.help {
-            out += &paragraph("      help: ", 12, 12, &sanitize(help), look);
+            out += &advice("      help: ", 12, help, look);
         }
     }
     out

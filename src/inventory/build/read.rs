@@ -32,7 +32,7 @@ impl Build<'_> {
         if !is_template(&source) {
             return Some(Text::plain(source));
         }
-        match self.engine.render("this text", &source, &scene.values) {
+        match self.engine.render_inline("this text", &source, &scene.values) {
             Ok(text) => self.whole_secrets(text, &node.span, scene),
             Err(mut problem) => {
                 if let Some(line) = problem.line.filter(|_| problem.within.is_none() && source.contains('\n')) {

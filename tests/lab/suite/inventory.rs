@@ -65,6 +65,7 @@ defaults:
     become: sudo
     identity_file: @KEY@
     known_hosts: @KNOWN_HOSTS@
+    connect_timeout: 60s
   packages: [ca-certificates, curl]
   directories:
     - /builds

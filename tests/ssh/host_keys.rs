@@ -79,7 +79,10 @@ async fn changed_revoked_and_rotated_keys() {
     assert_eq!((address, known_at), (&name, &format!("{file}:2")));
     // What the help says is what works.
     let help = error.help().unwrap();
-    assert!(help.contains(&format!("ssh-keygen -R '{name}'")), "{help}");
+    let command = help.lines().last().unwrap();
+    assert_eq!(command, format!("ssh-keygen -f '{file}' -R '{name}'"));
+    assert!(std::process::Command::new("sh").args(["-c", command]).output().unwrap().status.success());
+    assert!(matches!(refused(&spec, &nobody()).await, HostError::UnknownKey { .. }));
 
     for lines in [format!("{name} {old}\n{name} {mine}\n"), format!("{name} {mine}\n{name} {old}\n")] {
         sshd.know(&lines);

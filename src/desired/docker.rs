@@ -39,7 +39,8 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
         runs_jobs: true,
         origin: docker.origin.clone(),
     }));
-    let manager = host.manager.as_ref().map(|manager| (&manager.container.image, &manager.container.image_origin));
+    let manager = host.manager.as_ref().and_then(|manager| manager.container());
+    let manager = manager.map(|container| (&container.image, &container.image_origin));
     let images = docker.images.iter().map(|(image, origin)| (image, origin));
     let mut seen = std::collections::BTreeSet::new();
     for (reference, origin) in manager.into_iter().chain(images) {
@@ -58,7 +59,9 @@ pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Ve
     if let Some(runners) = crate::resource::runner::Runners::new(host, gitlab) {
         all.push(Box::new(runners));
     }
-    all.push(Box::new(Container(manager.container.clone())));
+    if let Some(container) = manager.container() {
+        all.push(Box::new(Container(container.clone())));
+    }
 }
 
 /// The private CA of GitLab, where gitlab-runner looks for it: `certs/HOSTNAME.crt` beside config.toml.
@@ -68,7 +71,7 @@ fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<crate::resour
     let name = gitlab.url.split("://").nth(1)?.split(['/', ':']).next()?;
     Some(crate::resource::file::File {
         kind: "file",
-        path: manager.container.config_dir.join(&format!("certs/{name}.crt")),
+        path: manager.config_dir().join(&format!("certs/{name}.crt")),
         content: Some(Text::plain(pem.clone())),
         mode: 0o644,
         owner: crate::inventory::model::Owner::default(),

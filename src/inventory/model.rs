@@ -252,8 +252,8 @@ pub enum DockerSource {
 /// `manager:`
 #[derive(Debug, Clone)]
 pub struct ManagerSpec {
-    /// The container that runs gitlab-runner.
-    pub container: ContainerSpec,
+    /// How gitlab-runner runs on the host.
+    pub process: Manager,
     /// config.toml's global section, in its own keys.
     pub config: ConfigTable,
     /// What happens to `[[runners]]` tables that nobody declared: reported and kept, or removed.
@@ -262,6 +262,61 @@ pub struct ManagerSpec {
     pub origin: Span,
     /// Where `manager.config` stands.
     pub config_origin: Span,
+}
+
+impl ManagerSpec {
+    /// The directory of the host that holds config.toml.
+    #[must_use]
+    pub fn config_dir(&self) -> RemotePath {
+        match &self.process {
+            Manager::Container(container) => container.config_dir.clone(),
+            Manager::Package(package) => package.config_dir.clone(),
+        }
+    }
+
+    /// The container that runs gitlab-runner, if one does.
+    #[must_use]
+    pub fn container(&self) -> Option<&ContainerSpec> {
+        match &self.process {
+            Manager::Container(container) => Some(container),
+            Manager::Package(_) => None,
+        }
+    }
+
+    /// The package that runs gitlab-runner as a service, if one does.
+    #[must_use]
+    pub fn package(&self) -> Option<&PackageManagerSpec> {
+        match &self.process {
+            Manager::Package(package) => Some(package),
+            Manager::Container(_) => None,
+        }
+    }
+}
+
+/// How gitlab-runner runs on a host.
+#[derive(Debug, Clone)]
+pub enum Manager {
+    /// In a container.
+    Container(ContainerSpec),
+    /// As a service of the host, from a package.
+    Package(PackageManagerSpec),
+}
+
+/// `manager.package`
+#[derive(Debug, Clone)]
+pub struct PackageManagerSpec {
+    /// Version of GitLab Runner, such as `17.9.0`, without the package's own suffix.
+    pub version: String,
+    /// Where config.toml lies: `/etc/gitlab-runner`.
+    pub config_dir: RemotePath,
+    /// Seconds that jobs may take to end when the service is stopped; 7200 by default.
+    pub stop_timeout: u64,
+    /// The user `gitlab-runner` is a member of the group `docker`, which is as good as root.
+    pub docker_group: bool,
+    /// Where `manager.package` stands.
+    pub origin: Span,
+    /// Where `manager.package.version` stands.
+    pub version_origin: Span,
 }
 
 /// `manager.unmanaged_runners`

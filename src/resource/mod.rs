@@ -12,6 +12,7 @@ pub mod docker_daemon;
 pub mod file;
 pub mod firewall;
 pub mod image;
+pub mod manager_package;
 pub mod package;
 pub mod runner;
 pub mod service;

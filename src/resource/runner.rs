@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::inventory::model::{
-    ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, RunnerSpec, Scope, Unmanaged,
+    ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
 use crate::marker;
 use crate::name::RemotePath;
@@ -41,11 +41,28 @@ pub struct Runners {
     /// Base URL; `None`: the inventory has no GitLab, and so no runners.
     url: Option<String>,
     path: RemotePath,
-    container: String,
+    process: Process,
     global: ConfigTable,
     global_origin: Span,
     unmanaged: Unmanaged,
     specs: Vec<RunnerSpec>,
+}
+
+/// What runs gitlab-runner with this config.toml.
+#[derive(Debug, Clone)]
+enum Process {
+    Container(String),
+    Unit(String),
+}
+
+impl Process {
+    /// As the user knows it.
+    fn name(&self) -> &str {
+        match self {
+            Self::Container(name) => name,
+            Self::Unit(unit) => unit.trim_end_matches(".service"),
+        }
+    }
 }
 
 impl Runners {
@@ -56,8 +73,11 @@ impl Runners {
         Some(Self {
             host: host.name.clone(),
             url: gitlab.map(|gitlab| gitlab.url.clone()),
-            path: manager.container.config_dir.join("config.toml"),
-            container: manager.container.name.clone(),
+            path: manager.config_dir().join("config.toml"),
+            process: match &manager.process {
+                Manager::Container(container) => Process::Container(container.name.clone()),
+                Manager::Package(_) => Process::Unit(super::manager_package::UNIT.to_owned()),
+            },
             global: manager.config.clone(),
             global_origin: manager.config_origin.clone(),
             unmanaged: manager.unmanaged_runners,

@@ -114,7 +114,7 @@ fn docker_manager_cleanup_firewall() {
     assert_eq!(docker.images.iter().map(|(image, _)| image.as_str()).collect::<Vec<_>>(), ["debian:12"]);
 
     let manager = ci.manager.as_ref().unwrap();
-    let container = &manager.container;
+    let container = manager.container().unwrap();
     assert_eq!(container.image, "gitlab/gitlab-runner:alpine-v17.9.0");
     assert_eq!(container.image_origin.file.as_ref(), "tests/inventory/good/parts/base.yml");
     assert_eq!((container.name.as_str(), container.config_dir.as_str()), ("runner", "/srv/gitlab-runner"));

@@ -58,10 +58,10 @@ impl Build<'_> {
             taken.push(("/etc/docker/daemon.json".to_owned(), "`docker.daemon`"));
         }
         if let Some(manager) = &host.manager {
-            taken.push((manager.container.config_dir.join("config.toml").to_string(), "`manager`"));
+            taken.push((manager.config_dir().join("config.toml").to_string(), "`manager`"));
             let inside = |mount: &String| mount.split(':').nth(1).is_some_and(|target| target == "/etc/gitlab-runner");
-            if manager.container.mounts.iter().any(inside) {
-                let problem = Diagnostic::error("/etc/gitlab-runner is mounted twice").at(&manager.container.origin);
+            if let Some(container) = manager.container().filter(|container| container.mounts.iter().any(inside)) {
+                let problem = Diagnostic::error("/etc/gitlab-runner is mounted twice").at(&container.origin);
                 self.error(problem.help("`config_dir` is mounted there already: remove it from `mounts`"));
             }
         }

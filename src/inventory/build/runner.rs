@@ -8,7 +8,7 @@ use super::read::{Scene, flag, is_word};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
 use crate::inventory::merge;
-use crate::inventory::model::{ConfigTable, ContainerSpec, ManagerSpec, RunnerSpec, Unmanaged};
+use crate::inventory::model::{ConfigTable, ContainerSpec, Manager, ManagerSpec, RunnerSpec, Unmanaged};
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
 use crate::runner_config::keys;
@@ -20,7 +20,7 @@ impl Build<'_> {
         let config = self.config_of(node, keys::GLOBAL, scene);
         let container = node.entry("container").and_then(|entry| self.container(entry, scene))?;
         Some(ManagerSpec {
-            container,
+            process: Manager::Container(container),
             config,
             unmanaged_runners: if is_word(node, "unmanaged_runners", "remove") {
                 Unmanaged::Remove

@@ -13,7 +13,7 @@ use crate::text::{Text, Unbound};
 
 use super::super::file::{self, Found};
 use super::super::{Context, Earlier};
-use super::{MODE, Runners};
+use super::{MODE, Process, Runners};
 
 /// What the user calls it.
 pub(super) const KIND: &str = "runner config";
@@ -139,7 +139,10 @@ impl FileChange<'_> {
             .filter(|_| self.is_running() != Some(false))
             .map(|path| format!("gitlab-runner reads {path} only when it starts"));
         if let Some(reason) = &reason {
-            earlier.restart_containers.push((self.runners.container.clone(), reason.clone()));
+            match &self.runners.process {
+                Process::Container(name) => earlier.restart_containers.push((name.clone(), reason.clone())),
+                Process::Unit(unit) => earlier.restart.push((unit.clone(), reason.clone())),
+            }
         }
         let effect = match (&reason, self.is_running()) {
             (_, Some(false)) => Effect::None,
@@ -175,10 +178,17 @@ impl FileChange<'_> {
 
     /// `None`: unknown.
     fn is_running(&self) -> Option<bool> {
-        match self.context.facts.containers.get(&self.runners.container)? {
-            Known::Present(container) => container.pointer("/State/Running")?.as_bool(),
-            Known::Absent => Some(false),
-            Known::Unread(_) => None,
+        match &self.runners.process {
+            Process::Container(name) => match self.context.facts.containers.get(name)? {
+                Known::Present(container) => container.pointer("/State/Running")?.as_bool(),
+                Known::Absent => Some(false),
+                Known::Unread(_) => None,
+            },
+            Process::Unit(unit) => match self.context.facts.units.get(unit)? {
+                Known::Present(unit) => Some(!["inactive", "failed"].contains(&unit.active.as_str())),
+                Known::Absent => Some(false),
+                Known::Unread(_) => None,
+            },
         }
     }
 
@@ -198,7 +208,7 @@ impl FileChange<'_> {
             attrs,
             text: None,
             effect,
-            service: (effect != Effect::None).then(|| self.runners.container.clone()),
+            service: (effect != Effect::None).then(|| self.runners.process.name().to_owned()),
             origin: Some(origin.unwrap_or_else(|| self.runners.global_origin.clone())),
             steps,
         }

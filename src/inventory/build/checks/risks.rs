@@ -36,11 +36,13 @@ impl Build<'_> {
             let message = format!("{live} runners share {slots} concurrent jobs, so some of them can starve");
             self.warn(Diagnostic::warning(message).at(at).help("set `concurrent` to at least the number of runners"));
         }
+        // As a service it runs as root on the host itself and reaches the socket.
+        let Some(container) = manager.container() else { return };
         let local_docker = host.runners.iter().filter(|runner| !runner.absent).find(|runner| uses_local_docker(runner));
-        let reachable = manager.container.mounts.iter().any(|mount| mount.split(':').nth(1).is_some_and(is_socket));
+        let reachable = container.mounts.iter().any(|mount| mount.split(':').nth(1).is_some_and(is_socket));
         if let Some(runner) = local_docker.filter(|_| !reachable) {
             let message = format!("the runner `{}` uses Docker, which its container cannot reach", runner.name);
-            let warning = Diagnostic::warning(message).at(&manager.container.origin);
+            let warning = Diagnostic::warning(message).at(&container.origin);
             self.warn(warning.help(format!("add {SOCKET}:{SOCKET} to `manager.container.mounts`")));
         }
     }

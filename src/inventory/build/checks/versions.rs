@@ -2,36 +2,42 @@
 
 use super::super::Build;
 use crate::diagnostic::Diagnostic;
-use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec};
+use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Manager};
 use crate::runner_config::keys::{self, Kind, Version};
 
 impl Build<'_> {
     pub(super) fn versions(&mut self, host: &HostSpec) {
         let Some(manager) = &host.manager else { return };
-        let Some(version) = version_of(&manager.container.image) else { return };
-        self.known_keys(keys::GLOBAL, &manager.config, version);
+        let (version, pin) = match &manager.process {
+            Manager::Container(container) => (version_of(&container.image), "image"),
+            Manager::Package(package) => (package.version.parse().ok(), "package"),
+        };
+        let Some(version) = version else { return };
+        self.known_keys(keys::GLOBAL, &manager.config, version, pin);
         for runner in host.runners.iter().filter(|runner| !runner.absent) {
-            self.known_keys(keys::RUNNER, &runner.config, version);
+            self.known_keys(keys::RUNNER, &runner.config, version, pin);
         }
     }
 
-    fn known_keys(&mut self, section: &str, table: &ConfigTable, version: Version) {
+    fn known_keys(&mut self, section: &str, table: &ConfigTable, version: Version, pin: &str) {
         for (name, entry) in table {
             let Some(key) = keys::find(section, name) else { continue };
             if let Some(since) = key.since.filter(|since| version < *since) {
-                let message = format!("`{name}` needs GitLab Runner {since}, and the image is {version}");
-                self.error(Diagnostic::error(message).at(&entry.origin).help("remove it, or use a newer image"));
+                let message = format!("`{name}` needs GitLab Runner {since}, and the {pin} is {version}");
+                self.error(
+                    Diagnostic::error(message).at(&entry.origin).help(format!("remove it, or use a newer {pin}")),
+                );
             } else if let Some(gone) = key.removed_in.filter(|gone| *gone <= version) {
-                let message = format!("`{name}` is gone since GitLab Runner {gone}, and the image is {version}");
+                let message = format!("`{name}` is gone since GitLab Runner {gone}, and the {pin} is {version}");
                 let help = key.replacement.map_or("remove it".to_owned(), |other| format!("use `{other}` instead"));
                 self.error(Diagnostic::error(message).at(&entry.origin).help(help));
             }
             match (key.kind, &entry.value) {
-                (Kind::Table(section), ConfigValue::Table(table)) => self.known_keys(section, table, version),
+                (Kind::Table(section), ConfigValue::Table(table)) => self.known_keys(section, table, version, pin),
                 (Kind::TableArray(section), ConfigValue::Array(items)) => {
                     for item in items {
                         if let ConfigValue::Table(table) = item {
-                            self.known_keys(section, table, version);
+                            self.known_keys(section, table, version, pin);
                         }
                     }
                 }

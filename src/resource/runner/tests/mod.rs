@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord};
 use crate::inventory::model::{
-    Connection, ContainerSpec, GitlabSpec, HostSpec, ManagerSpec, RunnerSpec, Scope, Unmanaged,
+    Connection, ContainerSpec, GitlabSpec, HostSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged,
 };
 use crate::marker::{self, Marker};
 use crate::name::RemotePath;
@@ -84,7 +84,7 @@ impl World {
             image_origin: span(3),
         };
         let manager = ManagerSpec {
-            container,
+            process: Manager::Container(container),
             config: table("concurrent = 4\ncheck_interval = 3"),
             unmanaged_runners: Unmanaged::Keep,
             origin: span(1),

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::event::{Event, EventKind, Failure};
 use crate::gitlab::Client;
+use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
 use crate::secret::SecretBook;
@@ -71,6 +72,7 @@ struct Shared {
     settings: Settings,
     gitlab: Option<Result<Client, Problem>>,
     events: UnboundedSender<Event>,
+    connector: Connector,
     slots: Semaphore,
 }
 
@@ -112,7 +114,7 @@ impl Session {
         });
         let whole_fleet = selected.len() == inventory.hosts.len();
         let slots = Semaphore::new(settings.parallel.max(1));
-        let shared = Arc::new(Shared { inventory, settings, gitlab, events, slots });
+        let shared = Arc::new(Shared { inventory, settings, gitlab, events, connector: Connector::default(), slots });
         let mut tasks = JoinSet::new();
         for (place, index) in selected.into_iter().enumerate() {
             let (shared, book) = (Arc::clone(&shared), book.clone());

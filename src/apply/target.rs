@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::desired;
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
-use crate::host::{self, Host};
+use crate::host::Host;
 use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem};
 use crate::resource::Resource;
@@ -46,7 +46,7 @@ impl Target {
         let mut target = Self { index, host: None, resources, probe, book, plan: HostPlan::default() };
         let _slot = shared.slots.acquire().await;
         shared.send(&spec.name, EventKind::Connecting);
-        let problem = match host::connect(&spec.connection).await {
+        let problem = match shared.connector.connect(&spec.connection).await {
             Ok(host) => {
                 target.host = Some(host);
                 shared.send(&spec.name, EventKind::Reading);

@@ -1,12 +1,13 @@
 //! How to run a script on a host: [`Host`], over SSH or on this machine. One connection per host and run, one command at
 //! a time. Knows nothing of what the scripts do.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::local::LocalHost;
-use self::ssh::SshHost;
+use self::ssh::Network;
 use crate::inventory::model::Connection;
 use crate::script::Script;
 
@@ -14,15 +15,23 @@ pub mod local;
 mod output;
 pub mod ssh;
 
-/// Connects to a host in the way that the inventory says.
-///
-/// # Errors
-/// When the host cannot be reached, is not the one it should be, or lets nobody in.
-pub async fn connect(connection: &Connection) -> Result<Box<dyn Host>, HostError> {
-    Ok(match connection {
-        Connection::Local { sudo } => Box::new(LocalHost::new(*sudo)),
-        Connection::Ssh(spec) => Box::new(SshHost::connect(spec).await?),
-    })
+/// Connects to the hosts of a run. What they have in common is read or opened once: ssh_config, jump hosts.
+#[derive(Debug, Default)]
+pub struct Connector {
+    ssh: OnceLock<Network>,
+}
+
+impl Connector {
+    /// Connects to a host in the way that the inventory says.
+    ///
+    /// # Errors
+    /// When the host cannot be reached, is not the one it should be, or lets nobody in.
+    pub async fn connect(&self, connection: &Connection) -> Result<Box<dyn Host>, HostError> {
+        Ok(match connection {
+            Connection::Local { sudo } => Box::new(LocalHost::new(*sudo)),
+            Connection::Ssh(spec) => Box::new(self.ssh.get_or_init(Network::default).connect(spec).await?),
+        })
+    }
 }
 
 /// What came back.

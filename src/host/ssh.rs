@@ -2,9 +2,11 @@
 
 mod auth;
 mod client;
+mod connect;
 mod key_file;
 mod known_hosts;
 mod local_user;
+mod settings;
 mod stream;
 mod trust;
 
@@ -14,13 +16,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect, Sig};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use self::client::{Client, ClientError, KEEPALIVE, words};
+use self::client::Client;
+pub use self::connect::Network;
+use self::connect::{Connected, after};
 pub use self::local_user::LocalUser;
-use self::stream::PromptStream;
-use self::trust::Trust;
 use super::output::{Output, sudo_refusal};
 use super::{Host, HostError, Limits, OnLine, Reply, Script};
 use crate::inventory::model::SshSpec;
@@ -48,51 +49,17 @@ impl std::fmt::Debug for SshHost {
 }
 
 impl SshHost {
-    /// Connects, checks the host's key and logs in.
+    /// As [`Network::connect`], with the keys and the files of the given user of this machine, and nothing shared.
     ///
     /// # Errors
-    /// When one of these fails, or all of them together take longer than `connect_timeout`.
-    pub async fn connect(spec: &SshSpec) -> Result<Self, HostError> {
-        Self::connect_as(spec, &LocalUser::current()).await
-    }
-
-    /// As [`SshHost::connect`], with the keys and the known hosts of the given user of this machine.
-    ///
-    /// # Errors
-    /// As [`SshHost::connect`].
+    /// As [`Network::connect`].
     pub async fn connect_as(spec: &SshSpec, local: &LocalUser) -> Result<Self, HostError> {
-        Self::connect_with(spec, local, KEEPALIVE).await
+        Network::new(local.clone()).connect(spec).await
     }
 
-    async fn connect_with(spec: &SshSpec, local: &LocalUser, keepalive: Duration) -> Result<Self, HostError> {
-        let address = address_and_port(&spec.address, spec.port);
-        let deadline = after(Duration::from_secs(spec.connect_timeout));
-        let failed = |why: String| HostError::Connect { address: address.clone(), why };
-        let late = |during: &str| failed(format!("no end of {during} within {} s", spec.connect_timeout));
-
-        let trust = Trust::load(spec, local.home.as_deref())?;
-        let stream = open(spec, deadline).await.map_err(failed)?;
-        let stream = PromptStream::new(stream).map_err(|error| failed(error.to_string()))?;
-
-        let ended = Arc::new(OnceLock::new());
-        let config = Arc::new(client::config(trust.algorithms(), keepalive));
-        let client = Client { trust, ended: Arc::clone(&ended) };
-        let mut handle = match timeout_at(deadline, russh::client::connect_stream(config, stream, client)).await {
-            Ok(Ok(handle)) => handle,
-            Ok(Err(ClientError::Host(error))) => return Err(error),
-            Ok(Err(ClientError::Ssh(error))) => {
-                return Err(failed(ended.get().cloned().unwrap_or_else(|| words(&error))));
-            }
-            Err(_) => return Err(late("the key exchange")),
-        };
-
-        let user = match &spec.user {
-            Some(user) => user.clone(),
-            None => local.name().await.map_err(failed)?,
-        };
-        let login = auth::authenticate(&mut handle, &user, &address, &spec.identity_files, local, &ended);
-        timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
-        Ok(Self { handle, address, user, sudo: spec.sudo, used: false, ended })
+    fn new(connected: Connected, address: String, sudo: bool) -> Self {
+        let Connected { handle, user, ended } = connected;
+        Self { handle, address, user, sudo, used: false, ended }
     }
 
     /// What the login shell runs. The script's one argument is where the connection comes from, which sudo would take out
@@ -216,35 +183,6 @@ impl Host for SshHost {
         };
         let _ = timeout(GRACE, goodbye).await;
     }
-}
-
-/// Tries the host's addresses in order; each gets an equal part of the time that is left.
-async fn open(spec: &SshSpec, deadline: Instant) -> Result<TcpStream, String> {
-    let late = || format!("no answer within {} s", spec.connect_timeout);
-    let found = timeout_at(deadline, tokio::net::lookup_host((spec.address.as_str(), spec.port)));
-    let found = found.await.map_err(|_| "the name is not resolved in time".to_owned())?;
-    let mut addresses = found.map_err(|error| error.to_string())?.collect::<Vec<_>>();
-    addresses.dedup();
-    let mut why = "the name has no address".to_owned();
-    for (n, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
-        why = match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => late(),
-        };
-    }
-    Err(why)
-}
-
-/// The end of a time that starts now. A day stands for all longer ones: the user may have given any number.
-fn after(time: Duration) -> Instant {
-    Instant::now() + time.min(Duration::from_secs(86_400))
-}
-
-fn address_and_port(address: &str, port: u16) -> String {
-    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
 
 #[cfg(test)]

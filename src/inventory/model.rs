@@ -153,22 +153,50 @@ pub enum Connection {
 /// `ssh:`
 #[derive(Debug, Clone)]
 pub struct SshSpec {
-    /// Host name or address to connect to; the host's name by default.
+    /// What `ssh` would be told: a name that ssh_config may know, a host name or an address. The host's name by default.
     pub address: String,
-    /// Port, 22 by default.
-    pub port: u16,
-    /// User; the local user's name by default (`None`).
+    /// Port; `None`: ssh_config's, else 22.
+    pub port: Option<u16>,
+    /// User; `None`: ssh_config's, else the local user's name.
     pub user: Option<String>,
     /// `become: sudo`.
     pub sudo: bool,
-    /// Private key files (controller paths, `~` and relative-to-inventory already resolved). Empty: agent, then the usual ones.
+    /// Private key files (controller paths, `~` and relative-to-inventory already resolved). Empty: ssh_config's, else the
+    /// agent, then the usual ones.
     pub identity_files: Vec<std::path::PathBuf>,
-    /// known_hosts files. Empty: `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
+    /// known_hosts files. Empty: ssh_config's, else `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`.
     pub known_hosts: Vec<std::path::PathBuf>,
-    /// Seconds until a connection attempt is given up; 10 by default.
-    pub connect_timeout: u64,
+    /// Seconds until a connection attempt is given up; `None`: ssh_config's, else 10. Each jump host has as much for itself.
+    pub connect_timeout: Option<u64>,
+    /// Which ssh_config is read.
+    pub config: SshConfig,
+    /// Hosts to go through, the first one first; empty: none, whatever ssh_config says; `None`: ssh_config's.
+    pub proxy_jump: Option<Vec<JumpSpec>>,
     /// Where `ssh:` (or the host) stands.
     pub origin: Span,
+}
+
+/// `ssh.config`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum SshConfig {
+    /// `~/.ssh/config` and `/etc/ssh/ssh_config`.
+    #[default]
+    Usual,
+    /// `none`
+    Nothing,
+    /// This file alone.
+    File(std::path::PathBuf),
+}
+
+/// A host that connections to others go through.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JumpSpec {
+    /// User, if named.
+    pub user: Option<String>,
+    /// As `ssh` would be told.
+    pub host: String,
+    /// Port, if named.
+    pub port: Option<u16>,
 }
 
 /// One of `packages`.

@@ -74,12 +74,15 @@ fn secrets_are_named_with_where_they_are() {
 fn connections() {
     let inventory = inventory();
     let Connection::Ssh(ssh) = &host(&inventory, "ci.example.com").connection else { panic!("not SSH") };
-    assert_eq!((ssh.address.as_str(), ssh.port, ssh.user.as_deref(), ssh.sudo), ("10.0.0.7", 2200, Some("ci"), false));
+    assert_eq!(
+        (ssh.address.as_str(), ssh.port, ssh.user.as_deref(), ssh.sudo),
+        ("10.0.0.7", Some(2200), Some("ci"), false)
+    );
     assert!(ssh.identity_files[0].is_absolute() && ssh.identity_files[0].ends_with(".ssh/ci"));
     assert_eq!(ssh.known_hosts, [PathBuf::from("tests/inventory/good/parts/known_hosts")]);
-    assert_eq!(ssh.connect_timeout, 30);
+    assert_eq!(ssh.connect_timeout, Some(30));
     let Connection::Ssh(ssh) = &host(&inventory, "imported.example.com").connection else { panic!("not SSH") };
-    let defaults = ("imported.example.com", 2200, Some("deploy"), true, 10);
+    let defaults = ("imported.example.com", Some(2200), Some("deploy"), true, None);
     assert_eq!((ssh.address.as_str(), ssh.port, ssh.user.as_deref(), ssh.sudo, ssh.connect_timeout), defaults);
     assert!(matches!(host(&inventory, "bare.example.com").connection, Connection::Local { sudo: true }));
 }

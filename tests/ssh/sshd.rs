@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rprov::diagnostic::Span;
 use rprov::host::ssh::LocalUser;
-use rprov::inventory::model::SshSpec;
+use rprov::inventory::model::{SshConfig, SshSpec};
 
 /// The server, stopped when dropped.
 pub(crate) struct Sshd {
@@ -155,12 +155,14 @@ impl Sshd {
         }
         SshSpec {
             address: "127.0.0.1".to_owned(),
-            port: self.port,
+            port: Some(self.port),
             user: None,
             sudo: false,
             identity_files: vec![self.path("client")],
             known_hosts: vec![self.path("known_hosts")],
-            connect_timeout: 20,
+            connect_timeout: Some(20),
+            config: SshConfig::Nothing,
+            proxy_jump: None,
             origin: Span { file: "inventory.yml".into(), line: 1, column: 1 },
         }
     }

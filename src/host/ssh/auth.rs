@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use super::client::Client;
 use super::key_file::{self, KeyFile};
 use super::local_user::LocalUser;
+use super::settings::Settings;
 use crate::host::HostError;
 
 /// How many keys are shown. sshd ends the connection after the sixth refusal by default (`MaxAuthTries`).
@@ -26,18 +27,19 @@ const USUAL_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 pub(super) async fn authenticate(
     handle: &mut Handle<Client>,
     user: &str,
-    address: &str,
-    named: &[PathBuf],
+    settings: &Settings,
     local: &LocalUser,
     ended: &OnceLock<String>,
 ) -> Result<(), HostError> {
-    let mut agent = Agent::open(local.agent.as_deref(), handle).await;
+    let named = &settings.identity_files;
+    let mut agent = Agent::open(settings.agent_socket(local).as_deref(), handle).await;
     let held = agent.as_ref().map_or(Vec::new(), |agent| agent.keys.clone());
     let mut choice = Choice::default();
     choice.add_files(named.iter().map(|path| (path.clone(), key_file::read(path))), &held);
     // A key that is asked for by name and is no use is the likeliest reason if none is accepted.
     let unusable = choice.unusable.first().cloned();
     match &agent {
+        Ok(_) if settings.identities_only => {}
         Ok(_) => choice.add_agent(&held),
         Err(why) => choice.no_agent = Some(why.clone()),
     }
@@ -47,7 +49,7 @@ pub(super) async fn authenticate(
         return Ok(());
     }
     // Only read now: most logins never need them.
-    if named.is_empty() && login.over.is_none() {
+    if named.is_empty() && !settings.no_usual_files && login.over.is_none() {
         let usual = USUAL_FILES.iter().filter_map(|name| Some(local.home.as_ref()?.join(".ssh").join(name)));
         choice.add_files(usual.filter(|path| path.exists()).map(|path| (path.clone(), key_file::read(&path))), &held);
         if login.try_all(&mut choice, agent.as_mut().ok()).await {
@@ -58,7 +60,7 @@ pub(super) async fn authenticate(
         (Some((path, why)), None) => HostError::Key { path: path.display().to_string(), why },
         (_, over) => {
             let tried = choice.in_words(over);
-            HostError::Auth { user: user.to_owned(), address: address.to_owned(), tried }
+            HostError::Auth { user: user.to_owned(), address: settings.label(), tried }
         }
     })
 }

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::diagnostic::Span;
+use crate::inventory::model::SshConfig;
 
 fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from(Ed25519PrivateKey::from_bytes(&[seed; 32])))
@@ -30,12 +31,14 @@ fn known(address: SocketAddr) -> (tempfile::TempDir, SshSpec) {
     std::fs::write(dir.path().join("key"), key(CLIENT).to_openssh(LineEnding::LF).unwrap()).unwrap();
     let spec = SshSpec {
         address: "127.0.0.1".to_owned(),
-        port: address.port(),
+        port: Some(address.port()),
         user: Some("deploy".to_owned()),
         sudo: false,
         identity_files: vec![dir.path().join("key")],
         known_hosts: vec![dir.path().join("known_hosts")],
-        connect_timeout: 10,
+        connect_timeout: Some(10),
+        config: SshConfig::Nothing,
+        proxy_jump: None,
         origin: Span { file: "inventory.yml".into(), line: 1, column: 1 },
     };
     (dir, spec)
@@ -145,7 +148,7 @@ async fn connect(odd: Odd) -> (tempfile::TempDir, SshHost) {
         let _ = server::run_stream(Arc::new(config), stream, OddServer(odd)).await.unwrap().await;
     });
     let keepalive = Duration::from_millis(100);
-    (dir, SshHost::connect_with(&spec, &LocalUser::default(), keepalive).await.unwrap())
+    (dir, Network::new(LocalUser::default()).keepalive(keepalive).connect(&spec).await.unwrap())
 }
 
 async fn run(odd: Odd) -> Result<Reply, HostError> {
@@ -229,7 +232,7 @@ async fn greet(raw: Raw) -> String {
         }
     });
     let started = std::time::Instant::now();
-    let spec = SshSpec { connect_timeout: 1, ..spec };
+    let spec = SshSpec { connect_timeout: Some(1), ..spec };
     let error = SshHost::connect_as(&spec, &LocalUser::default()).await.unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(3), "{raw:?}");
     server.abort();
@@ -279,15 +282,4 @@ async fn another_key_than_the_known_one_is_refused() {
     let file: PathBuf = dir.path().join("known_hosts");
     let wanted = format!("{}:1", file.display());
     assert!(matches!(&error, HostError::ChangedKey { known_at, .. } if *known_at == wanted), "{error:?}");
-}
-
-#[test]
-fn any_time_is_a_time() {
-    assert!(after(Duration::MAX) > after(Duration::ZERO));
-}
-
-#[test]
-fn addresses_in_words() {
-    assert_eq!(address_and_port("ci.example.com", 22), "ci.example.com:22");
-    assert_eq!(address_and_port("::1", 2222), "[::1]:2222");
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use russh::keys::{HashAlg, PublicKey, PublicKeyBase64 as _};
 
 use super::known_hosts::{KnownKeys, Verdict, host_name};
+use super::settings::Settings;
 use crate::host::HostError;
-use crate::inventory::model::SshSpec;
 use crate::script::quote;
 
 /// What is known about the keys of one host, and where a new one would be written down.
@@ -30,13 +30,14 @@ struct AcceptInto {
 impl Trust {
     /// Reads the files. A file that does not exist is empty; one that cannot be read is an error, since it may revoke
     /// the very key.
-    pub(super) fn load(spec: &SshSpec, home: Option<&Path>) -> Result<Self, HostError> {
-        let files = if spec.known_hosts.is_empty() {
+    pub(super) fn load(settings: &Settings, home: Option<&Path>) -> Result<Self, HostError> {
+        let files = if settings.known_hosts.is_empty() {
             let own = home.map(|home| home.join(".ssh/known_hosts"));
             own.into_iter().chain([PathBuf::from("/etc/ssh/ssh_known_hosts")]).collect()
         } else {
-            spec.known_hosts.clone()
+            settings.known_hosts.clone()
         };
+        let (address, port) = settings.known_as();
         let mut keys = KnownKeys::default();
         let mut accept_into = None;
         for path in files {
@@ -48,7 +49,7 @@ impl Trust {
                 }
             };
             let file = path.display().to_string();
-            keys.read(&spec.address, spec.port, &file, &String::from_utf8_lossy(&content));
+            keys.read(address, port, &file, &String::from_utf8_lossy(&content));
             if accept_into.is_none() {
                 let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
                 let missing_directory = directory.filter(|directory| !directory.exists()).map(Path::to_owned);
@@ -56,7 +57,7 @@ impl Trust {
                 accept_into = Some(AcceptInto { path, missing_directory, open_line });
             }
         }
-        Ok(Self { name: host_name(&spec.address, spec.port), keys, accept_into })
+        Ok(Self { name: host_name(address, port), keys, accept_into })
     }
 
     /// The types of the known keys, best known first.

@@ -82,7 +82,7 @@ impl Build<'_> {
         let mut twice = Vec::new();
         for host in &self.out.hosts {
             let (key, at) = match &host.connection {
-                Connection::Ssh(ssh) => ((ssh.address.to_lowercase(), ssh.port), &host.origin),
+                Connection::Ssh(ssh) => ((ssh.address.to_lowercase(), ssh.port.unwrap_or(22)), &host.origin),
                 Connection::Local { .. } => ((String::new(), 0), &host.origin),
             };
             if let Some(other) = seen.insert(key, host.name.clone()) {

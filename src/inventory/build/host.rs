@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::{self, Format};
 use crate::inventory::model::{
     AllowSpec, CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec,
-    DockerSource, DockerSpec, FileSpec, FirewallSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshSpec,
+    DockerSource, DockerSpec, FileSpec, FirewallSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
 use crate::inventory::schema;
@@ -32,7 +32,7 @@ impl Build<'_> {
         let connection = self.connection(&name, &node, &entry.span, &scene)?;
         let manager = node.entry("manager").and_then(|entry| self.manager(entry, &scene));
         let firewall_port = match &connection {
-            Connection::Ssh(ssh) => ssh.port,
+            Connection::Ssh(ssh) => ssh.port.unwrap_or(22),
             Connection::Local { .. } => 22,
         };
         let host = HostSpec {
@@ -88,12 +88,14 @@ impl Build<'_> {
         };
         Some(Connection::Ssh(SshSpec {
             address,
-            port: port(ssh, "port").unwrap_or(22),
+            port: port(ssh, "port"),
             user: self.plain_at(ssh, "user", Format::User, scene),
             sudo,
             identity_files,
             known_hosts,
-            connect_timeout: self.seconds_at(ssh, "connect_timeout", scene).unwrap_or(10),
+            connect_timeout: self.seconds_at(ssh, "connect_timeout", scene),
+            config: SshConfig::Usual,
+            proxy_jump: None,
             origin: entry.map_or(at, |entry| &entry.span).clone(),
         }))
     }

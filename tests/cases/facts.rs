@@ -1,0 +1,333 @@
+//! What a case says of its host, laid over what an unlisted thing is: not there.
+
+use std::collections::BTreeMap;
+
+use rprov::facts::{
+    Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerRecord,
+    UnitFact, VariableFact,
+};
+use rprov::inventory::model::Scope;
+use rprov::name::RemotePath;
+use rprov::secret::Secret;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::after::{NOW, nanoseconds};
+
+/// `facts:`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Seen {
+    /// Everything else is as an apply of this inventory leaves it.
+    pub(crate) applied: bool,
+    system: System,
+    docker: Option<Found<Docker>>,
+    packages: BTreeMap<String, Found<Package>>,
+    paths: BTreeMap<String, Found<PathSeen>>,
+    units: BTreeMap<String, Found<Unit>>,
+    containers: BTreeMap<String, Found<Value>>,
+    images: BTreeMap<String, Found<Image>>,
+    tables: BTreeMap<String, Found<String>>,
+    records: BTreeMap<u64, Found<Record>>,
+    variables: BTreeMap<String, Found<VariableSeen>>,
+}
+
+/// `absent`, `{ unread: WHY }`, or what is there.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Found<T> {
+    Unread { unread: String },
+    Word(Absent),
+    There(T),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Absent {
+    Absent,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct System {
+    os: Option<String>,
+    version: Option<String>,
+    root: Option<bool>,
+    systemd: Option<bool>,
+    apt: Option<bool>,
+    peer: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Docker {
+    version: String,
+    jobs: usize,
+    stopped: bool,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self { version: "20.10.24+dfsg1".to_owned(), jobs: 0, stopped: false }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Package {
+    Version(String),
+    Broken { version: String, status: String },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PathSeen {
+    kind: Option<String>,
+    mode: Option<String>,
+    owner: Option<String>,
+    content: Option<String>,
+    binary: bool,
+    /// Seconds after [`NOW`]; negative: before.
+    mtime: Option<i64>,
+    unreadable: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Unit {
+    enabled: Option<String>,
+    active: Option<String>,
+    since: Option<i64>,
+    changed: Option<i64>,
+    daemon_reload: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Image {
+    id: Option<String>,
+    digests: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    registry: Option<Found<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Record {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    description: Option<String>,
+    tags: Option<Vec<String>>,
+    run_untagged: Option<bool>,
+    locked: Option<bool>,
+    access_level: Option<String>,
+    paused: Option<bool>,
+    maximum_timeout: Option<Option<u64>>,
+    note: Option<String>,
+    groups: Option<Vec<String>>,
+    projects: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct VariableSeen {
+    value: Option<String>,
+    hidden: bool,
+    protected: Option<bool>,
+    masked: Option<bool>,
+    raw: Option<bool>,
+    file: Option<bool>,
+}
+
+impl Seen {
+    /// Changes what is said; leaves the rest.
+    pub(crate) fn lay_over(&self, facts: &mut Facts) {
+        let system = &mut facts.system;
+        put(&mut system.os, self.system.os.clone());
+        put(&mut system.os_version, self.system.version.clone());
+        put(&mut system.root, self.system.root);
+        put(&mut system.systemd, self.system.systemd);
+        put(&mut system.apt, self.system.apt);
+        put(&mut system.peer, self.system.peer.clone().map(Some));
+        if let Some(docker) = &self.docker {
+            facts.docker = Some(match docker {
+                Found::There(docker) if docker.stopped => Known::Unread(DOCKER_STOPPED.to_owned()),
+                other => known(other, None, |docker, _: Option<DockerFact>| DockerFact {
+                    version: docker.version.clone(),
+                    jobs: docker.jobs,
+                }),
+            });
+        }
+        each(&self.packages, &mut facts.packages, Clone::clone, |package, _| {
+            let (version, status) = match package {
+                Package::Version(version) => (version.clone(), "install ok installed".to_owned()),
+                Package::Broken { version, status } => (version.clone(), status.clone()),
+            };
+            let installed = ["install ok installed", "hold ok installed"].contains(&status.as_str());
+            PackageFact { version, installed, status }
+        });
+        each(&self.paths, &mut facts.paths, |path| RemotePath::new(path).unwrap(), path);
+        each(&self.units, &mut facts.units, Clone::clone, unit);
+        each(&self.containers, &mut facts.containers, Clone::clone, |inspect, old| {
+            let mut value = old.unwrap_or_else(|| serde_json::json!({}));
+            merge(&mut value, inspect);
+            value
+        });
+        each(&self.images, &mut facts.images, Clone::clone, image);
+        each(&self.tables, &mut facts.nft_tables, Clone::clone, |text, _| text.clone());
+        for (id, record) in &self.records {
+            let old = facts.records.remove(id);
+            facts.records.insert(*id, known(record, old, |record, old| self::record(*id, record, old)));
+        }
+        let keys: Vec<_> = facts.variables.keys().cloned().collect();
+        for (name, seen) in &self.variables {
+            let key = keys.iter().find(|key| key.key == *name).unwrap_or_else(|| panic!("nothing asks for {name}"));
+            let old = facts.variables.remove(key);
+            assert!(matches!(key.scope, Scope::Instance | Scope::Group(_) | Scope::Project(_)));
+            facts.variables.insert(key.clone(), known(seen, old, variable));
+        }
+    }
+}
+
+fn put<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+fn known<T, U>(found: &Found<T>, old: Option<Known<U>>, make: impl FnOnce(&T, Option<U>) -> U) -> Known<U> {
+    match found {
+        Found::Unread { unread } => Known::Unread(unread.clone()),
+        Found::Word(Absent::Absent) => Known::Absent,
+        Found::There(value) => Known::Present(make(
+            value,
+            match old {
+                Some(Known::Present(old)) => Some(old),
+                _ => None,
+            },
+        )),
+    }
+}
+
+/// A case that speaks of what nothing asks for has a slip of the pen in it.
+fn each<T, K: Ord + std::fmt::Debug, U>(
+    seen: &BTreeMap<String, Found<T>>,
+    facts: &mut BTreeMap<K, Known<U>>,
+    key: impl Fn(&String) -> K,
+    make: impl Fn(&T, Option<U>) -> U,
+) {
+    for (name, found) in seen {
+        let key = key(name);
+        assert!(facts.contains_key(&key), "the case tells of {name}, and the inventory does not make rprov ask for it");
+        let old = facts.remove(&key);
+        facts.insert(key, known(found, old, &make));
+    }
+}
+
+fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
+    let mut fact = old.unwrap_or(PathFact {
+        kind: PathKind::File,
+        mode: 0o644,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime_ns: nanoseconds(NOW - 86400),
+        content: None,
+    });
+    if let Some(kind) = &seen.kind {
+        fact.kind = match kind.as_str() {
+            "file" => PathKind::File,
+            "directory" => PathKind::Directory,
+            "link" => PathKind::Link,
+            "other" => PathKind::Other,
+            _ => panic!("no such kind of path: {kind}"),
+        };
+        fact.mode = if fact.kind == PathKind::Directory { 0o755 } else { fact.mode };
+    }
+    put(&mut fact.mode, seen.mode.as_deref().map(|mode| u32::from_str_radix(mode, 8).unwrap()));
+    if let Some(owner) = &seen.owner {
+        let (user, group) = owner.split_once(':').unwrap_or((owner, owner));
+        (fact.user, fact.group) = (user.to_owned(), group.to_owned());
+    }
+    put(&mut fact.mtime_ns, seen.mtime.map(|seconds| nanoseconds(NOW + seconds)));
+    if let Some(content) = &seen.content {
+        fact.content = Some(Known::Present(Content::Text(Secret::new(content.clone()))));
+    }
+    if seen.binary {
+        fact.content = Some(Known::Present(Content::Binary));
+    }
+    if let Some(why) = &seen.unreadable {
+        fact.content = Some(Known::Unread(why.clone()));
+    }
+    fact
+}
+
+fn unit(seen: &Unit, old: Option<UnitFact>) -> UnitFact {
+    let mut fact = old.unwrap_or(UnitFact {
+        enabled: "enabled".to_owned(),
+        active: "active".to_owned(),
+        active_since_ns: Some(nanoseconds(NOW - 3600)),
+        changed_ns: Some(nanoseconds(NOW - 3600)),
+        needs_daemon_reload: false,
+    });
+    put(&mut fact.enabled, seen.enabled.clone());
+    put(&mut fact.active, seen.active.clone());
+    put(&mut fact.active_since_ns, seen.since.map(|seconds| Some(nanoseconds(NOW + seconds))));
+    put(&mut fact.changed_ns, seen.changed.or(seen.since).map(|seconds| Some(nanoseconds(NOW + seconds))));
+    fact.needs_daemon_reload |= seen.daemon_reload;
+    fact
+}
+
+fn image(seen: &Image, old: Option<ImageFact>) -> ImageFact {
+    let mut fact = old.unwrap_or_else(|| crate::after::image("image"));
+    put(&mut fact.id, seen.id.clone());
+    put(&mut fact.repo_digests, seen.digests.clone());
+    put(&mut fact.env, seen.env.clone());
+    if let Some(registry) = &seen.registry {
+        fact.registry = Some(known(registry, None, |digest, _| digest.clone()));
+    }
+    fact
+}
+
+fn record(id: u64, seen: &Record, old: Option<RunnerRecord>) -> RunnerRecord {
+    let mut fact = old.unwrap_or_else(|| crate::after::record(id, "instance_type"));
+    put(&mut fact.runner_type, seen.kind.clone());
+    put(&mut fact.description, seen.description.clone());
+    put(&mut fact.tag_list, seen.tags.clone());
+    put(&mut fact.run_untagged, seen.run_untagged);
+    put(&mut fact.locked, seen.locked);
+    put(&mut fact.access_level, seen.access_level.clone());
+    put(&mut fact.paused, seen.paused);
+    put(&mut fact.maximum_timeout, seen.maximum_timeout);
+    put(&mut fact.maintenance_note, seen.note.clone());
+    put(&mut fact.groups, seen.groups.clone());
+    put(&mut fact.projects, seen.projects.clone());
+    fact
+}
+
+fn variable(seen: &VariableSeen, old: Option<VariableFact>) -> VariableFact {
+    let mut fact =
+        old.unwrap_or(VariableFact { value: None, protected: false, masked: false, raw: false, file: false });
+    if let Some(value) = &seen.value {
+        fact.value = Some(Secret::new(value.clone()));
+    }
+    if seen.hidden {
+        fact.value = None;
+    }
+    put(&mut fact.protected, seen.protected);
+    put(&mut fact.masked, seen.masked);
+    put(&mut fact.raw, seen.raw);
+    put(&mut fact.file, seen.file);
+    fact
+}
+
+/// Maps merge, everything else replaces.
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}

@@ -1,6 +1,9 @@
 //! What was seen of a host, as values. "Could not read" ([`Known::Unread`]) is never "not there" ([`Known::Absent`]). No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::inventory::model::Scope;
 use crate::name::RemotePath;
@@ -91,6 +94,8 @@ pub struct Facts {
     pub images: BTreeMap<String, Known<ImageFact>>,
     /// By `FAMILY NAME`.
     pub nft_tables: BTreeMap<String, Known<String>>,
+    /// Routes of the kernel's main table, as far as they could be read; asked for with tables of nftables.
+    pub routes: Vec<Route>,
     /// Docker's engine.
     pub docker: Option<Known<DockerFact>>,
     /// Runner records in GitLab, by id, as far as they were asked for. `Absent`: GitLab says 404.
@@ -100,6 +105,15 @@ pub struct Facts {
     pub marked: BTreeMap<String, Known<Vec<u64>>>,
     /// CI/CD variables.
     pub variables: BTreeMap<VariableKey, Known<VariableFact>>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where to.
+    pub to: IpNet,
+    /// The interface that leads there.
+    pub interface: String,
 }
 
 /// Which CI/CD variable.
@@ -283,6 +297,13 @@ pub struct ImageFact {
 pub const DOCKER_STOPPED: &str = "Docker is not running";
 
 impl Facts {
+    /// The interface that leads to an address, as far as routes are known.
+    #[must_use]
+    pub fn way_to(&self, address: IpAddr) -> Option<&str> {
+        let fitting = self.routes.iter().filter(|route| route.to.contains(&address));
+        fitting.max_by_key(|route| route.to.prefix_len()).map(|route| route.interface.as_str())
+    }
+
     /// Whether a time of a file on the host lies ahead of the host's own clock: then it was set back, or somebody set the
     /// file's time, and what is older than the file cannot be told.
     #[must_use]

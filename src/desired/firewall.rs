@@ -18,7 +18,7 @@ const UNIT: &str = "rprov-firewall.service";
 
 fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
     let spec = host.firewall.clone()?;
-    let firewall = Firewall { spec, path: path("/etc/rprov/firewall.nft") };
+    let firewall = Firewall { spec, shell_user: None, path: path("/etc/rprov/firewall.nft") };
     let file = |at: RemotePath, content: String, check, unit_file| File {
         kind: "firewall",
         path: at,

@@ -44,6 +44,8 @@ pub enum Format {
     Cron,
     /// IP address or CIDR network.
     Cidr,
+    /// The same, or the word `internal`.
+    DeniedNet,
     /// Port or range of ports.
     Ports,
     /// Container image reference.
@@ -121,6 +123,7 @@ impl Format {
             }
             Self::Cron => cron::check(text),
             Self::Cidr => cidr(text).map(drop),
+            Self::DeniedNet => denied_net(text),
             Self::Ports => ports(text).map(drop),
             Self::Image => docker::image(text),
             Self::GitlabUrl => gitlab_url(text),
@@ -290,6 +293,17 @@ pub(super) fn cidr(text: &str) -> Result<IpNet, Bad> {
         );
     }
     Ok(net)
+}
+
+fn denied_net(text: &str) -> Result<(), Bad> {
+    if text == "internal" {
+        return Ok(());
+    }
+    let Err(wrong) = cidr(text) else { return Ok(()) };
+    if text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains([':', '.', '/']) {
+        return bad("is not a network", "a network such as 10.0.0.0/8, or `internal` for all private ones");
+    }
+    Err(wrong)
 }
 
 /// First and last port.

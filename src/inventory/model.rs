@@ -485,17 +485,73 @@ pub struct FirewallSpec {
     pub ssh_port: u16,
     /// Further ports.
     pub allow: Vec<AllowSpec>,
+    /// What jobs may reach; `None`: everything.
+    pub jobs: Option<JobsSpec>,
     /// Where `firewall:` stands.
     pub origin: Span,
+}
+
+/// A range of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// The first one.
+    pub first: u16,
+    /// The last one; equal to the first for a single one.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Whether it holds a port.
+    #[must_use]
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+/// `firewall.jobs`
+#[derive(Debug, Clone)]
+pub struct JobsSpec {
+    /// Networks that jobs do not reach.
+    pub deny: Vec<IpNet>,
+    /// Nor what clouds tell a machine about itself. The default.
+    pub metadata_denied: bool,
+    /// Exceptions; they come first.
+    pub allow: Vec<ReachSpec>,
+    /// Where `jobs:` stands.
+    pub origin: Span,
+}
+
+/// One of `firewall.jobs.allow`.
+#[derive(Debug, Clone)]
+pub struct ReachSpec {
+    /// Where to; never empty.
+    pub to: Vec<IpNet>,
+    /// Which ports; `None`: all, of every protocol.
+    pub ports: Option<Ports>,
+    /// `udp` instead of `tcp`.
+    pub udp: bool,
+}
+
+impl JobsSpec {
+    /// The network by which an address is kept from jobs, if it is and a TCP connection to this port is not allowed.
+    #[must_use]
+    pub fn denies(&self, address: std::net::IpAddr, port: u16) -> Option<IpNet> {
+        let opens = |entry: &ReachSpec| {
+            entry.to.iter().any(|net| net.contains(&address))
+                && entry.ports.is_none_or(|ports| !entry.udp && ports.contains(port))
+        };
+        if port == 53 || self.allow.iter().any(opens) {
+            return None;
+        }
+        self.deny.iter().find(|net| net.contains(&address)).copied()
+    }
 }
 
 /// One of `firewall.allow`.
 #[derive(Debug, Clone)]
 pub struct AllowSpec {
-    /// First port.
-    pub from_port: u16,
-    /// Last port; equal to the first for a single one.
-    pub to_port: u16,
+    /// Which ports.
+    pub ports: Ports,
     /// `udp` instead of `tcp`.
     pub udp: bool,
     /// Who. Empty: everyone.

@@ -211,12 +211,22 @@ fn nft(spec: &ProbeSpec) -> String {
     for table in &spec.nft_tables {
         // Family and name are this program's own.
         out.push_str(&format!(
-            "case \"\n$tables\n\" in *\"\ntable {table}\n\"*) echo 'nft-table'; nft -s list table {table}; printf 'nft-status %s\\n' \"$?\";; *) echo 'nft-absent';; esac\n"
+            "case \"\n$tables\n\" in *\"\ntable {table}\n\"*) echo 'nft-table'; nft -s -u list table {table}; printf 'nft-status %s\\n' \"$?\";; *) echo 'nft-absent';; esac\n"
         ));
     }
     out.push_str("else echo 'nft failed'; fi\n");
+    out.push_str(ROUTES);
     out
 }
+
+/// Which interface leads where, as the kernel lists it: no process is needed to read it.
+const ROUTES: &str = r#"if [ -r /proc/net/route ]; then
+  while read -r dev to _ _ _ _ _ mask _; do printf 'route4 %s %s %s\n' "$to" "$mask" "$dev"; done </proc/net/route
+fi
+if [ -r /proc/net/ipv6_route ]; then
+  while read -r to length _ _ _ _ _ _ _ dev; do printf 'route6 %s %s %s\n' "$to" "$length" "$dev"; done </proc/net/ipv6_route
+fi
+"#;
 
 /// A name as part of a URL's path: slashes and colons stay, whatever else could end or change the path does not.
 fn path_part(name: &str) -> String {

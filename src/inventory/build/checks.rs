@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connection, HEALTHCHECK_FILE, HostSpec};
 use crate::inventory::node::Node;
 
+mod egress;
 mod risks;
 mod versions;
 
@@ -47,6 +48,7 @@ impl Build<'_> {
                 self.error(problem.help("the cleaner removes what lies in it: name the directory of the builds alone"));
             }
         }
+        self.check_egress(host);
         self.risks(host, live);
         self.versions(host);
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::Build;
 use super::read::{Scene, flag, is_word, one_or_list, port};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::inventory::format::{self, Format};
+use crate::inventory::format::Format;
 use crate::inventory::model::{
-    AllowSpec, CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec,
-    DockerSource, DockerSpec, FileSpec, FirewallSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
+    CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec, DockerSource,
+    DockerSpec, FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
 use crate::inventory::schema;
@@ -267,29 +267,5 @@ impl Build<'_> {
                 None
             }
         }
-    }
-
-    fn firewall(&mut self, entry: &Entry, default_port: u16, scene: &Scene) -> Option<FirewallSpec> {
-        let node = &entry.value;
-        if let Some(given) = node.get("ssh_from").filter(|given| one_or_list(Some(given)).is_empty()) {
-            let problem = Diagnostic::error("nobody could reach sshd").at(&given.span);
-            self.error(
-                problem.help("networks such as [203.0.113.0/24]; [0.0.0.0/0, \"::/0\"] leaves sshd open to everyone"),
-            );
-        }
-        let mut allow = Vec::new();
-        for item in node.get("allow").map(Node::items).unwrap_or_default() {
-            let ports = self.plain_at(item, "port", Format::Ports, scene);
-            let from = self.nets_at(item, "from", scene);
-            let Some((from_port, to_port)) = ports.and_then(|text| format::ports(&text).ok()) else { continue };
-            let udp = is_word(item, "protocol", "udp");
-            allow.push(AllowSpec { from_port, to_port, udp, from, origin: item.span.clone() });
-        }
-        Some(FirewallSpec {
-            ssh_from: self.nets_at(node, "ssh_from", scene),
-            ssh_port: port(node, "ssh_port").unwrap_or(default_port),
-            allow,
-            origin: entry.span.clone(),
-        })
     }
 }

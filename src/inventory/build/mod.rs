@@ -15,6 +15,7 @@ use crate::template::Engine;
 use crate::text::Text;
 
 mod checks;
+mod firewall;
 mod gitlab;
 mod host;
 mod read;

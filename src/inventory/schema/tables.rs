@@ -286,7 +286,36 @@ static FIREWALL: Table = Table {
     fields: &[
         Field::required("ssh_from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach sshd"),
         Field::new("ssh_port", Kind::Integer(1, 65535), "sshd's port; default `ssh.port`"),
-        Field::new("allow", Kind::List(&Kind::Table(&ALLOW)), "further ports"),
+        Field::new("allow", Kind::List(&Kind::Table(&ALLOW)), "further ports, those of containers among them"),
+        Field::new("jobs", Kind::Table(&JOBS), "what jobs may reach; default everything"),
+    ],
+    choices: &[],
+};
+
+static JOBS: Table = Table {
+    title: "`firewall.jobs`",
+    fields: &[
+        Field::new(
+            "deny",
+            Kind::OneOrList(&Kind::Text(Format::DeniedNet)),
+            "networks that jobs do not reach; `internal` for all private ones; default none",
+        ),
+        Field::new(
+            "metadata",
+            Kind::Word(&[word("deny"), word("allow")]),
+            "what clouds serve at 169.254.169.254 and its like; default deny",
+        ),
+        Field::new("allow", Kind::List(&Kind::Table(&REACH)), "exceptions, of `deny` and of the host itself"),
+    ],
+    choices: &[],
+};
+
+static REACH: Table = Table {
+    title: "an entry of `firewall.jobs.allow`",
+    fields: &[
+        Field::required("to", Kind::OneOrList(&Kind::Text(Format::Cidr)), "addresses or networks"),
+        Field::new("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010; default all"),
+        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "tcp or udp; default tcp"),
     ],
     choices: &[],
 };

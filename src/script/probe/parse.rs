@@ -10,6 +10,8 @@ use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
 use crate::secret::Secret;
 
+mod routes;
+
 /// Why something is unread for a user without privileges.
 const NOT_ROOT: &str = "only root may read it";
 /// Files larger than this are not what rprov manages.
@@ -494,5 +496,6 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
         };
         facts.nft_tables.insert(table.clone(), known);
     }
+    routes::read(lines, facts);
     Ok(())
 }

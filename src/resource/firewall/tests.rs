@@ -1,0 +1,158 @@
+//! The ruleset's text, and what is known of it before it is loaded.
+
+use super::*;
+use crate::diagnostic::Span;
+use crate::facts::Route;
+use crate::inventory::model::{AllowSpec, JobsSpec, Ports, ReachSpec};
+use ipnet::IpNet;
+
+fn firewall() -> Firewall {
+    let origin = Span { file: "x.yml".into(), line: 1, column: 1 };
+    let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
+    let allow = |from_port, to_port, udp, from| AllowSpec {
+        ports: Ports { first: from_port, last: to_port },
+        udp,
+        from,
+        origin: origin.clone(),
+    };
+    Firewall {
+        spec: FirewallSpec {
+            ssh_from: nets(&["203.0.113.0/24", "2001:db8::/32", "192.0.2.7/32"]),
+            ssh_port: 22,
+            allow: vec![
+                allow(9252, 9252, false, nets(&["10.0.0.5/32"])),
+                allow(8000, 8100, true, Vec::new()),
+                allow(80, 80, false, nets(&["0.0.0.0/0"])),
+            ],
+            jobs: None,
+            origin: origin.clone(),
+        },
+        shell_user: None,
+        path: RemotePath::new("/etc/rprov/firewall.nft").unwrap(),
+    }
+}
+
+#[test]
+fn names_of_protocols_are_no_difference() {
+    let table = firewall().table();
+    let printed = table.replace("l4proto 58 ", "l4proto ipv6-icmp ").replace("l4proto 1 ", "l4proto icmp ");
+    let printed = printed.replace("l4proto 6 ", "l4proto tcp ").replace("l4proto 17 ", "l4proto udp ");
+    assert_eq!(normal(&table), normal(&printed));
+    assert_ne!(normal(&table), normal(&table.replace("203.0.113.0/24", "203.0.112.0/24")));
+}
+
+fn facts() -> Facts {
+    let route = |to: &str, interface: &str| Route { to: to.parse().unwrap(), interface: interface.to_owned() };
+    let routes = vec![route("0.0.0.0/0", "eth0"), route("172.17.0.0/16", "docker0"), route("::/0", "eth0")];
+    Facts { routes, ..Facts::default() }
+}
+
+#[test]
+fn a_plan_that_cuts_us_off_is_known_before() {
+    let cut = |firewall: &Firewall, peer: &str| firewall.cuts_off(peer.parse().unwrap(), &facts());
+    let plain = firewall();
+    for (peer, fits) in [
+        ("203.0.113.9", true),
+        ("::ffff:203.0.113.9", true),
+        ("198.51.100.1", false),
+        ("127.0.0.1", true),
+        ("2001:db8::1", true),
+        ("2001:db9::1", false),
+        // A container of the host: without `jobs` they all come in.
+        ("172.17.0.2", true),
+    ] {
+        assert_eq!(cut(&plain, peer).is_none(), fits, "{peer}");
+    }
+    let mut jobs = with_jobs();
+    let why = cut(&jobs, "198.51.100.1").unwrap();
+    assert!(why.contains("`firewall.ssh_from`"), "{why}");
+    if let Some(jobs) = &mut jobs.spec.jobs {
+        jobs.allow.truncate(2);
+    }
+    // Also where ssh_from names it: containers come in another way.
+    jobs.spec.ssh_from.push("172.17.0.0/16".parse().unwrap());
+    let why = cut(&jobs, "172.17.0.2").unwrap();
+    assert!(why.contains("`firewall.jobs.allow`"), "{why}");
+    if let Some(jobs) = &mut jobs.spec.jobs {
+        let ports = Some(Ports { first: 22, last: 22 });
+        jobs.allow.push(ReachSpec { to: vec!["172.17.0.1/32".parse().unwrap()], ports, udp: false });
+    }
+    assert_eq!(cut(&jobs, "172.17.0.2"), None);
+    jobs.spec.ssh_port = 2222;
+    assert!(cut(&jobs, "172.17.0.2").unwrap().contains("`port: 2222`"));
+}
+
+#[test]
+fn an_uplink_is_not_taken_for_a_container_network() {
+    let mut facts = facts();
+    assert_eq!(Firewall::mistaken_uplink(&facts), None);
+    facts.routes.push(Route { to: "0.0.0.0/0".parse().unwrap(), interface: "br-lan".to_owned() });
+    let problem = Firewall::mistaken_uplink(&facts).unwrap();
+    assert!(problem.message.contains("br-lan") && problem.help.is_some(), "{problem:?}");
+}
+
+/// The same with what keeps jobs off internal networks, also those of the shell executor.
+fn with_jobs() -> Firewall {
+    let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
+    let mut firewall = firewall();
+    firewall.spec.jobs = Some(JobsSpec {
+        deny: nets(&["10.0.0.0/8", "fc00::/7", "169.254.0.0/16"]),
+        metadata_denied: true,
+        allow: vec![
+            ReachSpec { to: nets(&["10.0.0.5/32"]), ports: Some(Ports { first: 443, last: 443 }), udp: false },
+            ReachSpec { to: nets(&["10.1.0.0/16", "fd00::/64"]), ports: Some(Ports { first: 1, last: 9 }), udp: true },
+            ReachSpec { to: nets(&["10.2.0.0/16"]), ports: None, udp: false },
+        ],
+        origin: firewall.spec.origin.clone(),
+    });
+    // A user that every machine has.
+    firewall.shell_user = Some("daemon".to_owned());
+    firewall
+}
+
+#[test]
+fn the_table_as_text() {
+    insta::assert_snapshot!(with_jobs().table());
+}
+
+#[test]
+fn without_jobs_containers_are_let_out_and_in() {
+    let table = firewall().table();
+    assert!(table.contains("iifname \"br-*\" accept") && !table.contains("goto"), "{table}");
+}
+
+#[test]
+fn metadata_can_be_left_open() {
+    let mut firewall = with_jobs();
+    if let Some(jobs) = &mut firewall.spec.jobs {
+        (jobs.metadata_denied, jobs.deny) = (false, Vec::new());
+    }
+    assert!(!firewall.table().contains("daddr 169.254"), "{}", firewall.table());
+}
+
+/// The text as nft itself prints it, where this machine lets us load a table into a namespace of its own.
+#[test]
+fn nft_prints_the_table_as_it_is_written() {
+    for firewall in [firewall(), with_jobs()] {
+        let child = std::process::Command::new("unshare")
+            .args(["-rn", "sh", "-c", "nft -f - && nft -s -u list table inet rprov"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        let Ok(mut child) = child else {
+            println!("SKIPPED nft_prints_the_table_as_it_is_written: no unshare on this machine");
+            return;
+        };
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), firewall.file().as_bytes());
+        let out = child.wait_with_output().unwrap();
+        if !out.status.success() {
+            let said = String::from_utf8_lossy(&out.stderr);
+            // A machine without the right is one thing, a text that nft does not take another.
+            assert!(!said.contains("Error: ") || said.contains("not permitted"), "{said}");
+            println!("SKIPPED nft_prints_the_table_as_it_is_written: {said}");
+            return;
+        }
+        assert_eq!(normal(&String::from_utf8(out.stdout).unwrap()), normal(&firewall.table()));
+    }
+}

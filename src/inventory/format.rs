@@ -283,6 +283,9 @@ pub(super) fn cidr(text: &str) -> Result<IpNet, Bad> {
         return Ok(IpNet::from(address));
     }
     let Ok(net) = IpNet::from_str(text) else {
+        if text.contains('.') && text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains([':', '/']) {
+            return bad("is a name", "its address, such as 203.0.113.7: what a name means can change, rules do not");
+        }
         return bad("is not a network", "an address such as 203.0.113.7, or a network such as 203.0.113.0/24");
     };
     if net.addr() != net.network() {

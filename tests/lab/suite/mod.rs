@@ -18,6 +18,7 @@ mod drift_docker;
 mod drift_gitlab;
 mod drift_host;
 mod drift_runner_config;
+mod firewall_traffic;
 mod fleet;
 mod killed;
 mod locked;

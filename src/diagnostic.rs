@@ -31,6 +31,8 @@ pub enum Severity {
     Error,
     /// Works, but names a risk.
     Warning,
+    /// No problem of the file's: says what is not in the list of problems.
+    Note,
 }
 
 /// One problem.
@@ -57,6 +59,12 @@ impl Diagnostic {
     #[must_use]
     pub fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, message: message.into(), span: None, help: None }
+    }
+
+    /// A remark on the problems before it.
+    #[must_use]
+    pub fn note(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, message: message.into(), span: None, help: None }
     }
 
     /// With its place.
@@ -86,16 +94,24 @@ impl Sources {
     }
 }
 
-/// Up to three known names nearest to a mistyped one, best first: for "did you mean".
+/// The known name nearest to a mistyped one, if one is near: for "did you mean".
 #[must_use]
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_ascii_lowercase();
     known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed, &name.to_ascii_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .filter_map(|name| Some((distance(&typed, &name.to_ascii_lowercase())?, name)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// How far apart two names are, if they are near enough for a slip: one in three letters, or the beginning alone.
+fn distance(typed: &str, name: &str) -> Option<usize> {
+    let distance = strsim::damerau_levenshtein(typed, name);
+    if typed.len() >= 3 && name.starts_with(typed) {
+        return Some(distance.min(1));
+    }
+    (distance <= name.len().div_ceil(4)).then_some(distance)
 }
 
 #[cfg(test)]
@@ -108,5 +124,8 @@ mod tests {
         assert_eq!(nearest("run_untaged", known), Some("run_untagged"));
         assert_eq!(nearest("tag", known), Some("tags"));
         assert_eq!(nearest("zebra", known), None);
+        assert_eq!(nearest("proto", ["port", "protocol"]), Some("protocol"), "the beginning counts more than letters");
+        assert_eq!(nearest("fish", ["bash", "sh"]), None, "half of a short name is no slip");
+        assert_eq!(nearest("prot", ["port", "address"]), Some("port"));
     }
 }

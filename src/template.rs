@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::value::{Object, ObjectRepr};
+use minijinja::{Environment, UndefinedBehavior};
 
 pub use minijinja::Value;
 
-use crate::diagnostic::nearest;
 use crate::secret::SecretId;
 use crate::text::Text;
 
 mod filters;
+mod problem;
+
+pub use problem::Problem;
 
 /// The templates in the binary: name and text. A file of the same name beside the inventory takes its place.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -61,19 +63,6 @@ fn environment(
         Ok(own.get(name).cloned().or_else(built_in))
     });
     environment
-}
-
-/// Why a template could not be rendered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: Option<String>,
-    /// Line in the template, from 1.
-    pub line: Option<usize>,
-    /// The template it is in, if not the one that was asked for.
-    pub within: Option<String>,
 }
 
 impl fmt::Debug for Engine {
@@ -134,83 +123,10 @@ impl Engine {
             Err(error) => Err(self.problem(&error, name, template.source(), values)),
         }
     }
-
-    /// The engine's error in a user's words.
-    fn problem(&self, error: &Error, name: &str, source: &str, values: &Value) -> Problem {
-        let mut inner = error;
-        // An error in an included template is the source of the one that reports the include.
-        while let Some(deeper) = std::error::Error::source(inner).and_then(|source| source.downcast_ref::<Error>()) {
-            inner = deeper;
-        }
-        let within = inner.name().filter(|inner| *inner != name).map(str::to_owned);
-        let line = inner.line();
-        let detail = inner.detail().map_or_else(|| inner.kind().to_string(), str::to_owned);
-        let with = |message: String, help: Option<String>| Problem { message, help, line, within: within.clone() };
-        let raw =
-            "text for another program, such as `{{ … }}` of Docker or Go, goes between {% raw %} and {% endraw %}";
-        match inner.kind() {
-            ErrorKind::UndefinedError => {
-                let lookup = within.as_deref().and_then(|name| self.environment.get_template(name).ok());
-                let source = lookup.as_ref().map_or(source, |template| template.source());
-                match self.first_undefined(source, values) {
-                    Some((path, near)) => {
-                        let help = match near {
-                            Some(near) => format!("did you mean `{near}`?"),
-                            None if path == "vars" => "texts in `vars` can use `host`, but not other `vars`".to_owned(),
-                            None if path.starts_with("vars.") => {
-                                "give it under `vars` of the defaults, of a group or of the host".to_owned()
-                            }
-                            None => raw.to_owned(),
-                        };
-                        with(format!("`{path}` is not defined"), Some(help))
-                    }
-                    None => with(format!("a value is not defined: {detail}"), Some(raw.to_owned())),
-                }
-            }
-            ErrorKind::SyntaxError | ErrorKind::InvalidDelimiter | ErrorKind::BadEscape => {
-                with(format!("this is no valid template: {detail}"), Some(raw.to_owned()))
-            }
-            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
-                with(format!("the template cannot be rendered: {detail}"), Some(raw.to_owned()))
-            }
-            ErrorKind::OutOfFuel => with("the template takes too long to render".to_owned(), None),
-            ErrorKind::TemplateNotFound => with(
-                format!("the template cannot be rendered: {detail}"),
-                Some("templates of the user's own are in `templates/` beside the inventory".to_owned()),
-            ),
-            _ => with(format!("the template cannot be rendered: {detail}"), None),
-        }
-    }
-
-    /// The first dotted name of the template that the values do not have, and the nearest one that they do.
-    fn first_undefined(&self, source: &str, values: &Value) -> Option<(String, Option<String>)> {
-        let template = self.environment.template_from_str(source).ok()?;
-        let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
-        names.sort();
-        names.into_iter().find_map(|path| {
-            let mut at = values.clone();
-            let mut parent = String::new();
-            for part in path.split('.') {
-                let next = at.get_attr(part).unwrap_or_default();
-                if next.is_undefined() {
-                    let keys: Vec<String> =
-                        at.try_iter().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect();
-                    let near = nearest(part, keys.iter().map(String::as_str)).map(|near| format!("{parent}{near}"));
-                    return Some((format!("{parent}{part}"), near));
-                }
-                if next.kind() != ValueKind::Map {
-                    break;
-                }
-                parent = format!("{parent}{part}.");
-                at = next;
-            }
-            None
-        })
-    }
 }
 
 fn finish(rendered: &str) -> Result<Text, Problem> {
-    Text::from_marked(rendered).map_err(|message| Problem { message, help: None, line: None, within: None })
+    Text::from_marked(rendered).map_err(Problem::new)
 }
 
 /// A map as a value for templates. Loops over it go by the order of its keys.

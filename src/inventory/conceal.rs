@@ -46,6 +46,11 @@ pub(super) fn holds_token(text: &str) -> bool {
     text.contains("gl") && without_tokens(text) != text
 }
 
+/// Whether a text holds a private key in PEM form.
+pub(super) fn holds_private_key(text: &str) -> bool {
+    text.contains("PRIVATE KEY-----")
+}
+
 /// GitLab's tokens have a prefix such as `glpat-` or `glrt-` and at least 16 more characters.
 fn without_tokens(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
@@ -56,6 +61,7 @@ fn without_tokens(line: &str) -> String {
         let prefix = from[..word].find('-').unwrap_or(0);
         out.push_str(before);
         if PREFIXES.contains(&&from[..prefix]) && word >= prefix + 17 {
+            out.push_str(&from[..=prefix]);
             out.push_str("(hidden)");
         } else {
             out.push_str(&from[..word]);
@@ -88,6 +94,6 @@ mod tests {
         sources.0.insert(file.clone(), text.into());
         let clean = tokens(sources, &[Span { file, line: 1, column: 12 }]);
         assert_eq!(clean.line("a.yml", 1), Some("api_token: (hidden)"));
-        assert_eq!(clean.line("a.yml", 2), Some("x: (hidden), gitlab-runner-helper-images"));
+        assert_eq!(clean.line("a.yml", 2), Some("x: glpat-(hidden), gitlab-runner-helper-images"));
     }
 }

@@ -102,7 +102,7 @@ impl Format {
         match self {
             Self::Any => Ok(()),
             Self::Line(max) if text.contains(['\n', '\r', '\0']) => {
-                bad("holds a line break", &format!("one line of at most {max} characters"))
+                bad("holds a line break", &format!("write one line of at most {max} characters"))
             }
             Self::Line(max) | Self::Block(max) => longest(text, max),
             Self::Name => name(text),
@@ -111,13 +111,15 @@ impl Format {
             Self::Owner => owner(text).map(drop),
             Self::Mode => mode(text).map(drop),
             Self::HostPath => host_path(text).map(drop),
-            Self::LocalPath if text.is_empty() || text.contains('\0') => bad("is not a path", ""),
+            Self::LocalPath if text.is_empty() || text.contains('\0') => {
+                bad("is not a path", "name a file, relative to the inventory")
+            }
             Self::LocalPath => Ok(()),
             Self::Duration(min, max) => {
                 let seconds = duration(text)?;
                 if seconds < min || seconds > max {
                     let (least, most) = (show_duration(min), show_duration(max));
-                    return bad("is out of range", &format!("a length of time between {least} and {most}"));
+                    return bad("is out of range", &format!("write a length of time from {least} to {most}"));
                 }
                 Ok(())
             }
@@ -184,6 +186,14 @@ fn host_name(text: &str) -> Result<(), Bad> {
             &format!("name the host `{host}` and write `ssh: {{ user: {user} }}` under it"),
         );
     }
+    if let Some((host, port)) = text.split_once(':')
+        && !host.is_empty()
+        && !port.is_empty()
+        && port.bytes().all(|b| b.is_ascii_digit())
+    {
+        let help = format!("name the host `{host}` and write `ssh: {{ port: {port} }}` under it");
+        return bad("holds a port", &help);
+    }
     if text.starts_with('-') {
         return bad("is not a host name", "it may not begin with `-`");
     }
@@ -193,18 +203,21 @@ fn host_name(text: &str) -> Result<(), Bad> {
     if text.is_empty() || text.len() > 253 {
         return bad("is not a host name", "between 1 and 253 characters");
     }
+    if text.contains('[') && text.contains(':') && !text.starts_with('[') {
+        return bad("is a range of names", "rprov has no ranges: name each host on a line of its own");
+    }
     let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'`$;&|<>(){}\\,*?!#".contains(c);
     if text.contains(odd) {
-        return bad("is not a host name", "letters, digits, `.`, `-`, `_` and `:`");
+        return bad("is not a host name", "it has letters, digits, `.`, `-`, `_` and `:` alone");
     }
     Ok(())
 }
 
 fn user(text: &str) -> Result<(), Bad> {
     if text.starts_with('-') || text.len() > 64 {
-        return bad("is not a user name", "");
+        return bad("is not a user name", "it may not begin with `-`, and has at most 64 characters");
     }
-    all(text, "._-$@\\+", "is not a user name", "")
+    all(text, "._-$@\\+", "is not a user name", "letters, digits, `.`, `_` and `-`, such as deploy")
 }
 
 /// `user` or `user:group`; the group is the user's name by default.
@@ -212,7 +225,7 @@ pub(super) fn owner(text: &str) -> Result<Owner, Bad> {
     let (user_name, group) = text.split_once(':').unwrap_or((text, text));
     for part in [user_name, group] {
         if user(part).is_err() {
-            return bad("is not an owner", "`user` or `user:group`, such as root:docker");
+            return bad("is not an owner", "write `user` or `user:group`, such as root:docker");
         }
     }
     Ok(Owner { user: user_name.to_owned(), group: group.to_owned() })
@@ -223,23 +236,34 @@ pub(super) fn mode(text: &str) -> Result<u32, Bad> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     match u32::from_str_radix(digits, 8) {
         Ok(bits) if bits <= 0o7777 && !digits.starts_with('+') && (3..=5).contains(&digits.len()) => Ok(bits),
-        _ => bad("is not a file mode", "three or four octal digits in quotes, such as \"0644\""),
+        _ => bad("is not a file mode", "write three or four octal digits in quotes, such as \"0644\""),
     }
 }
 
 /// An absolute path on a host.
 pub(super) fn host_path(text: &str) -> Result<RemotePath, Bad> {
     if text.contains(char::is_control) {
-        return bad("holds control characters", "");
+        return bad("holds control characters", "a path is one line of plain text");
     }
-    RemotePath::new(text).or_else(|error| bad(format!("is not usable: {error}"), ""))
+    RemotePath::new(text).or_else(|_| {
+        if text.starts_with('~') {
+            return bad(
+                "is not an absolute path",
+                "`~` means nothing to rprov on a host: write the whole path, such as /root",
+            );
+        }
+        if !text.starts_with('/') {
+            return bad("is not an absolute path", "it begins with `/`, such as /etc/motd");
+        }
+        bad("holds `..`", "write the path that it leads to")
+    })
 }
 
 /// Seconds of `90m`, `1h30m`, `2d`.
 pub(super) fn duration(text: &str) -> Result<u64, Bad> {
-    let help = "a number with a unit: 90s, 10m, 2h, 1h30m, 7d";
+    let help = "write a number with a unit: 90s, 10m, 2h, 1h30m, 7d";
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return bad("has no unit", &format!("{text}s for seconds, or another unit: 10m, 2h, 1h30m, 7d"));
+        return bad("has no unit", &format!("write {text}s for seconds, or another unit: 10m, 2h, 1h30m, 7d"));
     }
     let (mut total, mut number, mut last) = (0u64, String::new(), u64::MAX);
     for c in text.chars() {
@@ -283,16 +307,22 @@ pub(super) fn cidr(text: &str) -> Result<IpNet, Bad> {
         return Ok(IpNet::from(address));
     }
     let Ok(net) = IpNet::from_str(text) else {
-        if text.contains('.') && text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains([':', '/']) {
-            return bad("is a name", "its address, such as 203.0.113.7: what a name means can change, rules do not");
+        if matches!(text.to_ascii_lowercase().as_str(), "any" | "all" | "everyone" | "everywhere" | "*") {
+            return bad("is not a network", "everyone is [0.0.0.0/0, \"::/0\"]");
         }
-        return bad("is not a network", "an address such as 203.0.113.7, or a network such as 203.0.113.0/24");
+        if text.contains('.') && text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains([':', '/']) {
+            return bad(
+                "is a name",
+                "write its address, such as 203.0.113.7: what a name means can change, rules do not",
+            );
+        }
+        return bad("is not a network", "write an address such as 203.0.113.7, or a network such as 203.0.113.0/24");
     };
     if net.addr() != net.network() {
         let (whole, one) = (net.trunc(), net.addr());
         return bad(
             "has address bits beyond its prefix",
-            &format!("{whole} for the network, {one} for the one address"),
+            &format!("write {whole} for the network, or {one} for the one address"),
         );
     }
     Ok(net)
@@ -304,37 +334,40 @@ fn denied_net(text: &str) -> Result<(), Bad> {
     }
     let Err(wrong) = cidr(text) else { return Ok(()) };
     if text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains([':', '.', '/']) {
-        return bad("is not a network", "a network such as 10.0.0.0/8, or `internal` for all private ones");
+        return bad("is not a network", "write a network such as 10.0.0.0/8, or `internal` for all private ones");
     }
     Err(wrong)
 }
 
 /// First and last port.
 pub(super) fn ports(text: &str) -> Result<(u16, u16), Bad> {
-    let help = "a port between 1 and 65535, or a range such as 8000-8010";
+    if let Some((first, last)) = text.split_once(':') {
+        return bad("is not a range of ports", &format!("write {first}-{last}"));
+    }
+    let help = "write a port from 1 to 65535, or a range such as 8000-8010";
     let one =
         |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0 && text.bytes().all(|b| b.is_ascii_digit()));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (one(first), one(last)) {
         (Some(first), Some(last)) if first <= last => Ok((first, last)),
-        (Some(first), Some(last)) => bad("runs backwards", &format!("{last}-{first}")),
+        (Some(first), Some(last)) => bad("runs backwards", &format!("write {last}-{first}")),
         _ => bad("is not a port", help),
     }
 }
 
 fn gitlab_url(text: &str) -> Result<(), Bad> {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
-        return bad("is not a GitLab URL", "it begins with https://, such as https://gitlab.example.com");
+        return bad("is not a URL", "it begins with https://, such as https://gitlab.example.com");
     };
     if let Some(at) = text.find("/api/v") {
-        return bad("is the API's URL", &format!("the base URL alone: {}", &text[..at]));
+        return bad("is that of the API", &format!("write the base URL alone: {}", &text[..at]));
     }
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {
-        return bad("holds a user name or token", "the URL alone; the token belongs to `api_token`");
+        return bad("holds a user name or token", "write the URL alone; the token belongs to `api_token`");
     }
     if rest.contains(['?', '#']) {
-        return bad("is not a base URL", "without `?` and `#`");
+        return bad("is not a base URL", "write it without `?` and `#`");
     }
     let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'`<>{}\\^|".contains(c);
     let port = authority.rsplit_once(':').filter(|(host, _)| !host.starts_with('[') || host.ends_with(']'));
@@ -347,30 +380,38 @@ fn gitlab_url(text: &str) -> Result<(), Bad> {
 
 fn package(text: &str) -> Result<(), Bad> {
     if let Some((name, version)) = text.split_once('=') {
-        return bad("holds a version", &format!("{{ name: {name}, version: \"{version}\" }}"));
+        return bad("holds a version", &format!("write {{ name: {name}, version: \"{version}\" }}"));
     }
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || text.len() > 200 {
-        return bad("is not a package name", "");
+        return bad("is not a package name", "one name as `apt install` takes it");
     }
-    all(text, "+._-:", "is not a package name", "")
+    all(text, "+._-:", "is not a package name", "one name as `apt install` takes it, such as docker.io")
 }
 
 fn tag(text: &str) -> Result<(), Bad> {
     if text.contains(',') {
-        return bad("holds a comma", "GitLab separates tags by commas: make it two tags");
+        return bad(
+            "holds a comma",
+            &format!("make it two tags: [{}]", text.split(',').map(str::trim).collect::<Vec<_>>().join(", ")),
+        );
     }
     if text.trim() != text || text.is_empty() || text.contains(char::is_control) {
-        return bad("is not a tag", "without blanks at its ends, and not empty");
+        return bad("is not a tag", "a tag is not empty, and has no blanks at its ends");
     }
     longest(text, 255)
 }
 
 fn full_path(text: &str) -> Result<(), Bad> {
     if text.contains("://") {
-        return bad("is a URL", "the path alone, such as acme/platform");
+        let path =
+            text.split("://").nth(1).and_then(|rest| rest.split_once('/')).map_or("acme/platform", |(_, path)| path);
+        return bad("is a URL", &format!("write the path alone: {}", path.trim_matches('/')));
     }
     if text.split('/').any(|part| part.is_empty() || part.starts_with('-')) {
-        return bad("is not the path of a group or project", "such as acme/platform, without a slash at its ends");
+        return bad(
+            "is not the path of a group or project",
+            "write it as in GitLab's URLs, without a slash at its ends: acme/platform",
+        );
     }
     all(text, "._-/", "is not the path of a group or project", "such as acme/platform")
 }

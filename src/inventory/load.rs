@@ -1,7 +1,7 @@
 //! Reads the inventory and the files that it names: one of the two places of the inventory that do I/O.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use globset::GlobBuilder;
 
-use super::build::{self, Files};
+use super::build::{self, Built, Files};
 use super::merge;
 use super::model::Inventory;
 use super::node::{Node, Value};
-use super::{conceal, secrets, validate, yaml};
+use super::{conceal, foreign, secrets, validate, yaml};
 use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::template::Engine;
 
@@ -43,46 +43,52 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
     let mut reader = Reader::default();
     let name: Arc<str> = path.to_string_lossy().into();
     reader.inventory(path, &name, None);
-    let Reader { documents, mut problems, sources, .. } = reader;
+    let Reader { documents, mut problems, sources, incomplete, foreign, .. } = reader;
+    // What cannot be read as it stands has been told; what it seems to mean is not told as well.
+    let told: HashSet<Span> = problems.iter().filter_map(|problem| problem.span.clone()).collect();
 
     let (root, twice) = merge::documents(&documents);
-    problems.extend(twice);
-    problems.extend(validate::root(&root));
-    let names = validate::names(&root);
+    let mut found = twice;
+    found.extend(validate::root(&root));
+    // Names of a file that cannot be read are not unknown.
+    let names = if incomplete { None } else { Some(validate::names(&root)) };
     let mut hidden = Vec::new();
     for document in &documents {
-        let found = validate::file(document, &names);
-        problems.extend(found.problems);
-        hidden.extend(found.hidden);
+        let findings = validate::file(document, names.as_ref());
+        found.extend(findings.problems);
+        hidden.extend(findings.hidden);
     }
-    let sound = problems.iter().all(|problem| problem.severity == Severity::Warning);
+    problems.extend(found.into_iter().filter(|problem| problem.span.as_ref().is_none_or(|span| !told.contains(span))));
     let disk = Disk { sources: RefCell::new(sources), home: secrets::home() };
     let engine = Engine::new(own_templates(path, &mut problems));
-    let built = build::inventory(&root, &disk, &engine);
+    let built = if incomplete { Built::default() } else { build::inventory(&root, &disk, &engine) };
     problems.extend(built.template_problems);
-    if sound {
-        problems.extend(built.problems);
-    }
-    let mut warnings = built.warnings;
+    problems.extend(built.problems);
+    problems.extend(built.warnings);
     let sources = conceal::tokens(disk.sources.into_inner(), &hidden);
-    warnings.sort_by(by_place);
-    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
-        warnings.extend(problems);
-        warnings.sort_by(by_place);
-        let (gitlab, hosts, groups, secrets) = (built.gitlab, built.hosts, built.groups, built.secrets);
-        return Ok(Inventory { gitlab, hosts, groups, secrets, warnings, sources });
-    }
-    if sound {
-        problems.extend(warnings);
-    }
     problems.sort_by(by_place);
     problems.dedup();
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
-    if more > 0 {
-        problems.truncate(MAX_PROBLEMS);
-        problems.push(Diagnostic::error(format!("{more} more problems are not shown")));
+    if problems.iter().all(|problem| problem.severity != Severity::Error) {
+        let (gitlab, hosts, groups, secrets) = (built.gitlab, built.hosts, built.groups, built.secrets);
+        return Ok(Inventory { gitlab, hosts, groups, secrets, warnings: problems, sources });
+    }
+    limit(&mut problems);
+    if incomplete && !foreign {
+        problems.push(Diagnostic::note("further checks follow once this can be read"));
     }
     Err(LoadFailure { diagnostics: problems, sources })
+}
+
+/// Nobody reads thousands of problems. Warnings go first.
+fn limit(problems: &mut Vec<Diagnostic>) {
+    let more = problems.len().saturating_sub(MAX_PROBLEMS);
+    if more == 0 {
+        return;
+    }
+    problems.sort_by_key(|problem| problem.severity);
+    problems.truncate(MAX_PROBLEMS);
+    problems.sort_by(by_place);
+    problems.push(Diagnostic::note(format!("{more} more problems are not shown")));
 }
 
 fn by_place(one: &Diagnostic, other: &Diagnostic) -> std::cmp::Ordering {
@@ -95,6 +101,10 @@ struct Reader {
     documents: Vec<Node>,
     problems: Vec<Diagnostic>,
     sources: Sources,
+    /// Whether a file could not be read or is no YAML.
+    incomplete: bool,
+    /// Whether a file is no inventory at all, so that there is nothing else in it to check.
+    foreign: bool,
     /// Files read or being read, by their real path; the latter to find cycles.
     state: HashMap<PathBuf, State>,
 }
@@ -114,7 +124,10 @@ impl Reader {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match self.state.get(&real) {
             Some(State::Done) => return,
-            Some(State::Open) => return self.problems.push(fail(format!("{name} imports itself"))),
+            Some(State::Open) => {
+                let problem = fail(format!("{name} is imported by what it imports itself"));
+                return self.problems.push(problem.help("remove one of the `import`s"));
+            }
             None if self.state.len() >= MAX_IMPORTS => {
                 return self.problems.push(fail(format!("more than {MAX_IMPORTS} inventory files")));
             }
@@ -123,14 +136,26 @@ impl Reader {
         self.state.insert(real.clone(), State::Open);
         match read_text(path, MAX_INVENTORY) {
             Err(why) => {
-                let problem = fail(format!("cannot read {name}: {why}"));
-                self.problems.push(problem);
+                self.incomplete = true;
+                let problem = fail(format!("cannot read {}: {why}", quoted(name)));
+                self.problems.push(match unreadable_help(path, imported_at.is_none()) {
+                    Some(help) => problem.help(help),
+                    None => problem,
+                });
             }
             Ok(Err(bytes)) => {
+                self.incomplete = true;
                 let (at, text) = not_text(name, &bytes);
                 self.sources.0.insert(name.clone(), text.into());
-                let problem = Diagnostic::error("this is not UTF-8 text").at(&at);
-                self.problems.push(problem.help("save the file as UTF-8"));
+                let utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+                let (message, help) = if utf_16 {
+                    ("this is UTF-16 text", "save the file as UTF-8; in PowerShell: `Set-Content -Encoding utf8`")
+                } else if bytes.contains(&0) {
+                    ("this is no text file", "an inventory is YAML, in UTF-8")
+                } else {
+                    ("this is not UTF-8 text", "save the file as UTF-8")
+                };
+                self.problems.push(Diagnostic::error(message).at(&at).help(help));
             }
             Ok(Ok(text)) => self.document(path, name, &text),
         }
@@ -140,12 +165,17 @@ impl Reader {
     fn document(&mut self, path: &Path, name: &Arc<str>, text: &str) {
         self.sources.0.insert(name.clone(), text.into());
         let (root, problems) = yaml::parse(name, text);
+        let top = Span { file: name.clone(), line: 1, column: 1 };
+        if let Some(problem) = foreign::problem(&top, root.as_ref(), text) {
+            (self.incomplete, self.foreign) = (true, true);
+            return self.problems.push(problem);
+        }
         let failed = root.is_none() && !problems.is_empty();
         self.problems.extend(problems);
         if failed {
+            self.incomplete = true;
             return;
         }
-        let top = Span { file: name.clone(), line: 1, column: 1 };
         match root {
             Some(root) if matches!(root.value, Value::Map(_)) => {
                 for (item, at) in imports(&root) {
@@ -154,11 +184,13 @@ impl Reader {
                 self.documents.push(root);
             }
             None | Some(Node { value: Value::Null, .. }) => {
+                (self.incomplete, self.foreign) = (true, true);
                 let problem = Diagnostic::error("the inventory is empty").at(&top);
                 self.problems.push(problem.help("begin with `hosts:`, and one indented line `NAME:` for each host"));
             }
             Some(root) => {
-                let message = format!("an inventory is a map, and this is {}", root.describe());
+                self.incomplete = true;
+                let message = format!("an inventory is made of `key: value` lines, and this is {}", root.describe());
                 let problem = Diagnostic::error(message).at(&root.span);
                 self.problems.push(problem.help("begin with `hosts:`, and one indented line `NAME:` for each host"));
             }
@@ -174,7 +206,8 @@ impl Reader {
         }
         match matching(directory, item) {
             Ok(paths) if paths.is_empty() => {
-                self.problems.push(Diagnostic::error(format!("no file matches `{item}`")).at(at));
+                let problem = Diagnostic::error(format!("no file matches `{item}`")).at(at);
+                self.problems.push(problem.help("a pattern is relative to the inventory file that names it"));
             }
             Ok(paths) => {
                 for path in paths {
@@ -185,6 +218,39 @@ impl Reader {
             Err(why) => self.problems.push(Diagnostic::error(why).at(at)),
         }
     }
+}
+
+/// What to do about an inventory file that cannot be read.
+fn unreadable_help(path: &Path, is_first: bool) -> Option<String> {
+    if path.is_dir() {
+        let inside = ["inventory.yml", "inventory.yaml", "prod.yml", "hosts.yml"].map(|name| path.join(name));
+        let found = inside.iter().find(|path| path.is_file());
+        return Some(match found {
+            Some(file) => format!("name a file: {}", file.display()),
+            None if is_first => format!("name a file of it: `-i {}`", path.join("FILE.yml").display()),
+            None => format!("name its files: {}", path.join("*.yml").display()),
+        });
+    }
+    if path.exists() {
+        return None;
+    }
+    if !is_first {
+        return Some("its path is relative to the inventory file that names it".to_owned());
+    }
+    let other = match path.extension()?.to_str()? {
+        "yml" => "yaml",
+        _ => "yml",
+    };
+    let near = path.with_extension(other);
+    if near.is_file() {
+        return Some(format!("did you mean {}?", near.display()));
+    }
+    Some("name the inventory with `-i FILE` or in RPROV_INVENTORY; without them it is inventory.yml here".to_owned())
+}
+
+/// A name as it is, if it is not empty.
+fn quoted(name: &str) -> &str {
+    if name.is_empty() { "\"\"" } else { name }
 }
 
 /// The texts of `import`, as far as they have the right form.
@@ -312,6 +378,10 @@ impl Files for Disk {
         }
         let directory = Path::new(&*named_in.file).parent().unwrap_or(Path::new(""));
         joined(directory, Path::new(path))
+    }
+
+    fn line(&self, file: &str, number: usize) -> Option<String> {
+        self.sources.borrow().line(file, number).map(str::to_owned)
     }
 
     fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String> {

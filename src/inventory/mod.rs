@@ -5,6 +5,7 @@
 
 mod build;
 mod conceal;
+mod foreign;
 mod format;
 pub mod load;
 pub mod merge;

@@ -114,16 +114,17 @@ impl Node {
         }
     }
 
-    /// What it is, for "expected …, found …".
+    /// What it is, for "… must be …, not …". A text is not shown: it may be a secret in the wrong place.
     #[must_use]
-    pub fn describe(&self) -> &'static str {
+    pub fn describe(&self) -> String {
+        let written = || self.written.as_deref().unwrap_or_default();
         match self.value {
-            Value::Null => "nothing",
-            Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Float(_) => "a number",
-            Value::String(_) => "text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a map",
+            Value::Null => "empty".to_owned(),
+            Value::Bool(_) => format!("`{}`", written()),
+            Value::Int(_) | Value::Float(_) => format!("the number {}", written()),
+            Value::String(_) => "text".to_owned(),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
         }
     }
 }

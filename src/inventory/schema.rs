@@ -5,7 +5,7 @@ use super::format::Format;
 
 mod tables;
 
-pub use tables::{HOST, ROOT, RUNNER};
+pub use tables::{FILE, HOST, ROOT, RUNNER};
 pub(crate) use tables::{MAX_DESCRIPTION, MAX_NOTE};
 
 /// A map with known keys.

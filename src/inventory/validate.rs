@@ -11,6 +11,8 @@ use crate::diagnostic::{Diagnostic, Span, nearest};
 
 mod config;
 mod daemon;
+mod hints;
+mod references;
 mod scalar;
 
 /// What checking found.
@@ -38,8 +40,17 @@ pub(super) fn names(root: &Node) -> Names<'_> {
 }
 
 /// Checks one file.
-pub(super) fn file(root: &Node, names: &Names<'_>) -> Findings {
-    let mut walk = Walk { found: Findings::default(), names, templates: false, unknown: HashSet::new() };
+/// Without `names`, references are not checked.
+pub(super) fn file(root: &Node, names: Option<&Names<'_>>) -> Findings {
+    let mut walk = Walk {
+        found: Findings::default(),
+        names,
+        templates: false,
+        unknown: HashSet::new(),
+        here: String::new(),
+        layer: String::new(),
+        tables: Vec::new(),
+    };
     walk.table(root, &schema::ROOT, Whole::Yes);
     walk.tokens(root);
     walk.found
@@ -57,17 +68,21 @@ pub(super) fn root(root: &Node) -> Vec<Diagnostic> {
 }
 
 /// What a table that layers have been merged into lacks.
-pub(super) fn missing(node: &Node, table: &Table, what: &str, at: &Span, problems: &mut Vec<Diagnostic>) {
+pub(super) fn missing(node: &Node, table: &'static Table, what: &str, at: &Span, problems: &mut Vec<Diagnostic>) {
     if !matches!(node.value, Value::Map(_)) {
         return;
     }
-    let lacking = table.fields.iter().filter(|field| field.required && node.get(field.name).is_none());
-    for field in lacking {
-        problems.push(Diagnostic::error(format!("{what} needs `{}`", field.name)).at(at).help(field.doc));
+    for field in lacking(node, table) {
+        problems.push(Diagnostic::error(format!("{what} needs `{}`", field.name)).at(at).help(add(field)));
     }
     for choice in table.choices.iter().filter(|choice| choice.required) {
-        if choice.of.iter().all(|name| node.get(name).is_none()) {
-            problems.push(Diagnostic::error(format!("{what} needs {}", either(choice.of))).at(at));
+        if choice.of.iter().all(|name| lacks(node, table, name)) {
+            let fields: Vec<&Field> =
+                choice.of.iter().filter_map(|name| table.field(name)).filter(|f| !f.later).collect();
+            let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+            let docs: Vec<String> = fields.iter().map(|field| format!("`{}`: {}", field.name, field.doc)).collect();
+            let problem = Diagnostic::error(format!("{what} needs {}", either(&names))).at(at);
+            problems.push(problem.help(docs.join("; ")));
         }
     }
     for entry in node.entries() {
@@ -79,6 +94,20 @@ pub(super) fn missing(node: &Node, table: &Table, what: &str, at: &Span, problem
     }
 }
 
+/// Whether a key is not there, not even with a slip in its name.
+pub(super) fn lacks(node: &Node, table: &'static Table, name: &str) -> bool {
+    node.get(name).is_none() && !hints::is_meant(node, table, name)
+}
+
+/// The keys that must be there and are not, apart from those that are there with a slip.
+fn lacking<'a>(node: &'a Node, table: &'static Table) -> impl Iterator<Item = &'static Field> + 'a {
+    table.fields.iter().filter(move |field| field.required && lacks(node, table, field.name))
+}
+
+fn add(field: &Field) -> String {
+    format!("add `{}`: {}", field.name, field.doc)
+}
+
 /// Whether a table must be complete as written, or is one of several layers.
 #[derive(Clone, Copy, PartialEq)]
 enum Whole {
@@ -88,11 +117,17 @@ enum Whole {
 
 struct Walk<'a> {
     found: Findings,
-    names: &'a Names<'a>,
+    names: Option<&'a Names<'a>>,
     /// Whether texts here are rendered, so that a text with `{{` is checked later.
     templates: bool,
     /// Places of unknown keys.
     unknown: HashSet<Span>,
+    /// What is being looked at: a key, or an item of its list.
+    here: String,
+    /// Whose values of hosts these are: `defaults`, or a group.
+    layer: String,
+    /// The tables around, outermost first.
+    tables: Vec<&'static Table>,
 }
 
 impl Walk<'_> {
@@ -116,6 +151,13 @@ impl Walk<'_> {
                             and as it has been in a file, revoke it";
                 self.error("this looks like a token of GitLab's", &node.span, help);
             }
+            Value::String(text) if conceal::holds_private_key(text) && !self.found.hidden.contains(&node.span) => {
+                self.found.hidden.push(node.span.clone());
+                let warning = Diagnostic::warning("this looks like a private key").at(&node.span);
+                let help = "name where it is instead: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }; \
+                            and as it has been in a file, make a new one";
+                self.found.problems.push(warning.help(help));
+            }
             Value::List(items) => items.iter().for_each(|item| self.tokens(item)),
             Value::Map(entries) => entries.iter().for_each(|entry| self.tokens(&entry.value)),
             _ => {}
@@ -123,27 +165,39 @@ impl Walk<'_> {
     }
 
     fn expected(&mut self, what: &str, node: &Node, help: &str) {
-        self.error(format!("expected {what}, found {}", node.describe()), &node.span, help);
+        self.error(format!("{} must be {what}, not {}", self.here, node.describe()), &node.span, help);
+    }
+
+    /// Enters a key; what was looked at before comes back with [`Walk::leave`].
+    fn enter(&mut self, key: &str) -> String {
+        std::mem::replace(&mut self.here, format!("`{}`", shown(key)))
+    }
+
+    fn leave(&mut self, before: String) {
+        self.here = before;
     }
 
     fn table(&mut self, node: &Node, table: &'static Table, whole: Whole) {
-        let Value::Map(entries) = &node.value else {
-            let keys = listed(table.fields.iter().map(|field| field.name));
-            return self.expected("a map", node, &format!("with keys among {keys}"));
-        };
+        let Value::Map(entries) = &node.value else { return self.no_table(node, table) };
+        self.tables.push(table);
         for entry in entries {
             match table.field(&entry.key) {
                 None => self.unknown_key(entry, table),
                 Some(field) if field.later && !entry.value.is_null() => {
-                    self.error(
-                        format!("`{}` is not supported yet in this release", field.name),
-                        &entry.span,
-                        format!("it is meant for: {}", field.doc),
-                    );
+                    let choice = table.choices.iter().find(|choice| choice.of.contains(&field.name));
+                    let others = choice.into_iter().flat_map(|choice| choice.of);
+                    let other = others.filter_map(|name| table.field(name)).find(|field| !field.later);
+                    let help = other.map_or_else(|| "remove it".to_owned(), |other| format!("use `{}`", other.name));
+                    self.error(format!("`{}` is not in this release of rprov yet", field.name), &entry.span, help);
                 }
-                Some(field) => self.field(entry, field, whole),
+                Some(field) => {
+                    let before = self.enter(&entry.key);
+                    self.field(entry, field, whole);
+                    self.leave(before);
+                }
             }
         }
+        self.tables.pop();
         for choice in table.choices {
             let given: Vec<&Entry> = entries
                 .iter()
@@ -160,27 +214,36 @@ impl Walk<'_> {
         }
     }
 
-    fn lacking(&mut self, node: &Node, table: &Table, at: &Span) {
-        for field in table.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
-            self.error(format!("{} needs `{}`", table.title, field.name), at, field.doc);
-        }
+    /// Something else where keys should be.
+    fn no_table(&mut self, node: &Node, table: &'static Table) {
+        let names = || table.fields.iter().filter(|field| !field.later).map(|field| field.name);
+        let help = match &node.value {
+            Value::String(text) => {
+                let slip = text.split_once([':', '=']).filter(|(key, _)| table.field(key.trim()).is_some());
+                slip.map(|(key, _)| format!("write `{}: …`, with a blank after the `:`", key.trim()))
+            }
+            Value::List(items) if items.iter().any(|item| matches!(item.value, Value::Map(_))) => {
+                Some("write its keys without the `- ` before them".to_owned())
+            }
+            _ => None,
+        };
+        let help = help.unwrap_or_else(|| format!("its keys, on lines of their own below it: {}", listed(names())));
+        self.expected("a map", node, &help);
     }
 
-    fn unknown_key(&mut self, entry: &Entry, table: &Table) {
-        let known = || table.fields.iter().map(|field| field.name);
-        let help = match self.near(&entry.key, known()) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("known keys: {}", known().collect::<Vec<_>>().join(", ")),
-        };
-        // A map that aliases or merge keys repeat has its mistakes once.
-        if self.unknown.insert(entry.span.clone()) {
-            self.error(format!("unknown key `{}` in {}", shown(&entry.key), table.title), &entry.span, help);
+    fn lacking(&mut self, node: &Node, table: &'static Table, at: &Span) {
+        let lacking: Vec<(&str, String)> = lacking(node, table).map(|field| (field.name, add(field))).collect();
+        for (name, help) in lacking {
+            self.error(format!("{} needs `{name}`", table.title), at, help);
         }
     }
 
     fn field(&mut self, entry: &Entry, field: &'static Field, whole: Whole) {
         if entry.value.is_null() {
             return;
+        }
+        if matches!(field.name, "defaults") {
+            self.layer = "`defaults`".to_owned();
         }
         // Texts under these are rendered for each host.
         let templates = self.templates;
@@ -218,19 +281,19 @@ impl Walk<'_> {
             Kind::Config(section) => self.config(node, section),
             Kind::Unchecked(section) => self.unchecked(node, section),
             Kind::Free => self.free(node),
-            Kind::Json if matches!(node.value, Value::Map(_)) => self.daemon(node),
-            Kind::Json => self.expected("a map", node, field.doc),
+            Kind::Json => self.daemon(node),
         }
     }
 
     fn list(&mut self, node: &Node, of: Kind, field: &'static Field) {
         let Value::List(items) = &node.value else {
             let help = match node.text() {
-                Some(text) => format!("write [{}]", shown(&text)),
-                None => "items begin with `- `".to_owned(),
+                Some(text) => format!("write `{}: [{}]`", field.name, shown(&text)),
+                None => "each item begins with `- `".to_owned(),
             };
             return self.expected("a list", node, &help);
         };
+        let before = self.item();
         if field.name == "tags" && items.len() > 50 {
             self.error(format!("{} tags", items.len()), &node.span, "GitLab takes at most 50 on one runner");
         }
@@ -251,32 +314,31 @@ impl Walk<'_> {
                 self.error(format!("`{}` is here twice", shown(&text)), &name.span, "remove one of them");
             }
         }
+        self.leave(before);
         if field.name == "groups" {
             self.known_groups(items);
         }
     }
 
-    fn known_groups(&mut self, items: &[Node]) {
-        for item in items {
-            let Some(text) = item.text().filter(|text| !self.names.groups.contains(&**text)) else { continue };
-            if Format::Name.check(&text).is_err() {
-                continue;
-            }
-            let help = match self.near(&text, self.names.groups.iter().copied()) {
-                Some(name) => format!("did you mean `{name}`?"),
-                None if self.names.groups.is_empty() => "the inventory has no `groups`".to_owned(),
-                None => format!("groups: {}", listed(self.names.groups.iter().copied())),
-            };
-            self.error(format!("no group `{}`", shown(&text)), &item.span, help);
-        }
-    }
-
     fn named(&mut self, node: &Node, format: Format, table: &'static Table, whole: Whole) {
         let Value::Map(entries) = &node.value else {
-            return self.expected("a map", node, "names with their values below them, such as `ci.example.com: {}`");
+            let first = node.items().first();
+            let help = match first.and_then(Node::text) {
+                Some(name) => format!("write `{0}:` instead of `- {0}`", shown(&name)),
+                None if first.is_some() => {
+                    "each begins with its name and a `:`, and its values are below that".to_owned()
+                }
+                None => "names with their values below them, such as `NAME: {}`".to_owned(),
+            };
+            return self.expected("a map", node, &help);
         };
+        let before = self.here.clone();
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for entry in entries {
+            self.enter(&entry.key);
+            if format == Format::Name {
+                self.layer = format!("the group `{}`", shown(&entry.key));
+            }
             if let Err(bad) = format.check(&entry.key) {
                 let message = format!("{} {}", subject(format, &entry.key), bad.message);
                 self.error(message, &entry.span, bad.help.unwrap_or_default());
@@ -299,20 +361,23 @@ impl Walk<'_> {
                 self.lacking(&entry.value, table, &entry.span);
             }
         }
+        self.leave(before);
     }
 
     fn texts(&mut self, node: &Node, key_format: Format, format: Format) {
         let Value::Map(entries) = &node.value else {
-            return self.expected("a map", node, "NAME: value lines");
+            return self.expected("a map", node, "lines of `NAME: value` below it");
         };
+        let before = self.here.clone();
         for entry in entries {
+            self.enter(&entry.key);
             if let Err(bad) = key_format.check(&entry.key) {
                 let message = format!("`{}` {}", shown(&entry.key), bad.message);
                 self.error(message, &entry.span, bad.help.unwrap_or_default());
             }
             match entry.value.value {
                 Value::Null => {}
-                Value::Bool(value) => self.expected("text", &entry.value, &format!("write \"{value}\" in quotes")),
+                Value::Bool(value) => self.expected("text", &entry.value, &format!("put it in quotes: \"{value}\"")),
                 Value::Map(_) if secret_entry(&entry.value).is_some() => self.error(
                     "a secret cannot stand here: everyone who may inspect the container would see it",
                     &entry.value.span,
@@ -321,48 +386,7 @@ impl Walk<'_> {
                 _ => self.text(&entry.value, format),
             }
         }
-    }
-
-    fn runner_list(&mut self, node: &Node) {
-        let Value::List(items) = &node.value else {
-            let help = node.text().map_or_else(String::new, |text| format!("write [{}]", shown(&text)));
-            return self.expected("a list of runner specs", node, &help);
-        };
-        let mut seen = HashSet::new();
-        for item in items {
-            let (name, at) = match (&item.value, item.only()) {
-                (Value::String(_) | Value::Int(_) | Value::Float(_), _) => {
-                    (item.text().unwrap_or_default().into_owned(), &item.span)
-                }
-                (_, Some(entry)) => {
-                    if !entry.value.is_null() {
-                        self.table(&entry.value, &schema::RUNNER, Whole::Layer);
-                    }
-                    (entry.key.to_string(), &entry.span)
-                }
-                (Value::Map(entries), None) if !entries.is_empty() => {
-                    let help = "indent the host's own values one level deeper, below the name of the runner spec";
-                    self.error("a runner is one name with its values below it", &item.span, help);
-                    continue;
-                }
-                _ => {
-                    self.expected("the name of a runner spec", item, "");
-                    continue;
-                }
-            };
-            if !self.names.runners.contains(&*name) {
-                let help = match self.near(&name, self.names.runners.iter().copied()) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None if self.names.runners.is_empty() => "the inventory has no `runners`".to_owned(),
-                    None => format!("runner specs: {}", listed(self.names.runners.iter().copied())),
-                };
-                self.error(format!("no runner spec `{}`", shown(&name)), at, help);
-            }
-            if !seen.insert(name.clone()) {
-                let help = "a host has one runner of each spec; make a second spec for another";
-                self.error(format!("`{}` is here twice", shown(&name)), at, help);
-            }
-        }
+        self.leave(before);
     }
 }
 

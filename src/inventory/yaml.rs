@@ -1,4 +1,4 @@
-//! Text to tree: the only file that names the YAML library. It works on the library's events rather than through serde,
+//! Text to tree: the only room that names the YAML library. It works on the library's events rather than through serde,
 //! because events tell the place of every key, how a scalar was quoted, and let two keys of one name be reported without
 //! ending the parse. Hostile input (deep nesting, alias bombs) is bounded here. Pure: reading files is `load`'s.
 
@@ -6,11 +6,15 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
-use serde_yaml::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+use serde_yaml::granit_parser::{self, Event, Parser, ScalarStyle, Tag};
 
 use super::node::{Entry, Node, Value};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::text::{MARK_CLOSE, MARK_OPEN};
+
+mod mistakes;
+
+use mistakes::too_deep;
 
 /// Deeper nesting than any inventory has; also what keeps recursive walks of a tree from exhausting the stack.
 const MAX_DEPTH: usize = 48;
@@ -21,7 +25,7 @@ const MAX_WEIGHT: usize = 500_000;
 /// last problem says why.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::new(file.clone());
+    let mut builder = Builder::new(file.clone(), text);
     let options = granit_parser::options! {
         emit_comments: false,
         flow_nesting_limit: MAX_DEPTH,
@@ -33,7 +37,10 @@ pub(super) fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnosti
                 let at = builder.span(span.start.line(), span.start.col());
                 builder.take(event, at)
             }
-            Err(error) => Err(scan_problem(&error, builder.span(error.marker().line(), error.marker().col()))),
+            Err(error) => {
+                let at = builder.span(error.marker().line(), error.marker().col());
+                Err(mistakes::explain(&error, at, text))
+            }
         };
         if let Err(problem) = step {
             builder.problems.push(problem);
@@ -72,8 +79,9 @@ struct Anchored {
     depth: usize,
 }
 
-struct Builder {
+struct Builder<'t> {
     file: Arc<str>,
+    text: &'t str,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     root: Option<Node>,
@@ -82,10 +90,11 @@ struct Builder {
     problems: Vec<Diagnostic>,
 }
 
-impl Builder {
-    fn new(file: Arc<str>) -> Self {
+impl<'t> Builder<'t> {
+    fn new(file: Arc<str>, text: &'t str) -> Self {
         Self {
             file,
+            text,
             open: Vec::new(),
             anchors: HashMap::new(),
             root: None,
@@ -143,7 +152,7 @@ impl Builder {
 
     fn begin(&mut self, span: Span, anchor: usize, inside: Inside) -> Result<(), Diagnostic> {
         if self.key_expected() {
-            return Err(odd_key(&span));
+            return Err(mistakes::odd_key(&span, self.text));
         }
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(&span));
@@ -196,6 +205,9 @@ impl Builder {
     fn scalar(&mut self, text: &str, bare: bool, anchor: usize, at: Span) -> Result<(), Diagnostic> {
         if text.contains([MARK_OPEN, MARK_CLOSE]) {
             return Err(Diagnostic::error("text may not hold the characters U+F8F0 and U+F8F1").at(&at));
+        }
+        if bare {
+            self.check_look_alikes(text, &at);
         }
         if self.key_expected() {
             return self.key(text, bare, at);
@@ -281,7 +293,7 @@ impl Builder {
                 Some(Key::Merge) => merges.push(node),
                 Some(Key::Dropped) => {}
                 // An alias as a key.
-                None => return Err(odd_key(at)),
+                None => return Err(mistakes::odd_key(at, self.text)),
             },
         }
         Ok(())
@@ -289,9 +301,14 @@ impl Builder {
 
     fn check_tag(&mut self, tag: Option<&Tag>, at: &Span) {
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-            let tag = shown(&tag.original());
-            let problem = Diagnostic::error(format!("YAML tags such as `{tag}` are not supported")).at(at);
-            self.problems.push(problem.help("write the value without it; a secret is `{ env: NAME }`"));
+            self.problems.push(mistakes::unknown_tag(&tag.original(), at));
+        }
+    }
+
+    /// Characters that look like a blank or a quote, and are neither to YAML.
+    fn check_look_alikes(&mut self, text: &str, at: &Span) {
+        if let Some(problem) = mistakes::look_alike(text, at) {
+            self.problems.push(problem);
         }
     }
 }
@@ -303,15 +320,6 @@ fn shown(text: &str) -> String {
         short.push('…');
     }
     short
-}
-
-fn odd_key(at: &Span) -> Diagnostic {
-    let problem = Diagnostic::error("a key must be plain text").at(at);
-    problem.help("a text that begins with `{` or `[`, such as a template, needs quotes: \"{{ … }}\"")
-}
-
-fn too_deep(at: &Span) -> Diagnostic {
-    Diagnostic::error(format!("nested deeper than {MAX_DEPTH} levels")).at(at)
 }
 
 /// What an unquoted scalar means: YAML 1.2's core schema, so `yes` and `on` are text.
@@ -344,54 +352,6 @@ fn resolve(text: &str) -> Value {
         Ok(float) if numeric => Value::Float(float),
         _ => Value::String(text.into()),
     }
-}
-
-/// The library's complaint in a user's words.
-fn scan_problem(error: &ScanError, at: Span) -> Diagnostic {
-    let (message, help) = match error.kind() {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => ("a tab stands where YAML takes only spaces", "indent with spaces"),
-        ErrorKind::RecursionLimitExceeded => return too_deep(&at),
-        ErrorKind::UnknownAnchor => {
-            ("this alias names no anchor", "an alias `*name` needs `&name` further up in the same file")
-        }
-        ErrorKind::UnclosedQuotedScalar => ("a quoted text is not closed", "add the closing quote"),
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofImplicitFlowMapping => {
-            ("a `[` or `{` is not closed", "a text that begins with `{` or `[`, such as a template, needs quotes")
-        }
-        ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => (
-            "expected `,` or the closing bracket",
-            "a text that begins with `{` or `[`, such as a template, needs quotes",
-        ),
-        ErrorKind::MismatchedFlowCollectionEnd { .. } | ErrorKind::MisplacedFlowCollectionEnd => {
-            ("this bracket closes nothing that is open", "check the brackets before it")
-        }
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
-            ("a `key: value` cannot stand here", "check the indentation; a text that contains `: ` needs quotes")
-        }
-        ErrorKind::InvalidIndentation
-        | ErrorKind::ExpectedBlockMappingKey
-        | ErrorKind::ExpectedBlockSequenceEntry
-        | ErrorKind::BlockSequenceEntryNotAllowed
-        | ErrorKind::InvalidSimpleKey
-        | ErrorKind::SimpleKeyExpected => (
-            "the line does not fit what is around it",
-            "keys of one map begin in the same column, and each needs a `:`",
-        ),
-        ErrorKind::UnexpectedCharacter { .. } => ("no value can begin with this character", "put the text in quotes"),
-        ErrorKind::UnknownQuotedScalarEscape | ErrorKind::InvalidQuotedScalarHexEscape => {
-            ("unknown escape in a double-quoted text", "write `\\\\` for a backslash, or use single quotes")
-        }
-        ErrorKind::UndeclaredTagHandle => ("YAML tags are not supported", "write the value without it"),
-        other => return Diagnostic::error(format!("not valid YAML: {other}")).at(&at),
-    };
-    Diagnostic::error(message).at(&at).help(help)
 }
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> Stri
 /// `2 errors, 1 warning`; nothing if there are none.
 #[must_use]
 pub fn counted(diagnostics: &[Diagnostic]) -> Option<String> {
-    let errors = diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
-    let parts: Vec<String> = [(errors, "error"), (diagnostics.len() - errors, "warning")]
+    let number = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+    let parts: Vec<String> = [(number(Severity::Error), "error"), (number(Severity::Warning), "warning")]
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, noun)| count(number, noun))
@@ -50,6 +50,7 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     };
     let message = readable(&diagnostic.message);
     let mut group = Group::with_title(level.primary_title(&*message));
@@ -81,6 +82,7 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
     let (role, word) = match diagnostic.severity {
         Severity::Error => (Role::Error, "error"),
         Severity::Warning => (Role::Warn, "warning"),
+        Severity::Note => (Role::Dim, "note"),
     };
     let mut out = format!("{}: {}", look.paint(role, word), look.paint(Role::Bold, &readable(&diagnostic.message)));
     if let Some(help) = &diagnostic.help {
@@ -96,6 +98,9 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
 fn readable(text: &str) -> String {
     sanitize(&mask::tokens(text)).into_owned()
 }
+
+/// What stands where something is hidden; the same in every part of the program.
+const HIDDEN: &str = "(hidden)";
 
 struct Place {
     file: String,
@@ -119,7 +124,7 @@ fn place(span: &Span, sources: &Sources) -> Place {
     Place { file: sanitize(&span.file).into_owned(), number: span.line, column: span.column, line }
 }
 
-/// The line with what is hidden as `***` and what is harmful in its visible form; the word at the column underlined.
+/// The line with what is hidden as `(hidden)` and what is harmful in its visible form; the word at the column underlined.
 fn shown(text: &str, hidden: &[std::ops::Range<usize>], column: usize) -> Line {
     let word = word_at(text, column);
     let (mut start, mut end) = (None, None);
@@ -128,13 +133,13 @@ fn shown(text: &str, hidden: &[std::ops::Range<usize>], column: usize) -> Line {
         let inside = hidden.iter().find(|range| range.contains(&at));
         if start.is_none() && at >= word.start {
             // Inside of something hidden, its mark is what can be pointed at.
-            start = Some(out.len() - if inside.is_some_and(|range| range.start < at) { 3 } else { 0 });
+            start = Some(out.len() - if inside.is_some_and(|range| range.start < at) { HIDDEN.len() } else { 0 });
         }
         if end.is_none() && at >= word.end && inside.is_none_or(|range| range.start == at) {
             end = Some(out.len());
         }
         match inside {
-            Some(range) if range.start == at => out.push_str("***"),
+            Some(range) if range.start == at => out.push_str(HIDDEN),
             Some(_) => {}
             None if c == '\t' => out.push_str("    "),
             None if crate::ui::style::is_harmful(c) => crate::ui::style::push_escaped(&mut out, c),
@@ -171,7 +176,7 @@ fn ends_key(rest: &str) -> bool {
 /// file, line, column, help }] }`. Lines of files are not in it.
 #[must_use]
 pub fn json(diagnostics: &[Diagnostic]) -> serde_json::Value {
-    let errors = diagnostics.iter().filter(|diagnostic| is_error(diagnostic)).count();
+    let number = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let rows: Vec<JsonDiagnostic> = diagnostics
         .iter()
         .map(|diagnostic| JsonDiagnostic {
@@ -185,8 +190,8 @@ pub fn json(diagnostics: &[Diagnostic]) -> serde_json::Value {
         .collect();
     serde_json::json!({
         "format": "rprov-diagnostics/1",
-        "errors": errors,
-        "warnings": diagnostics.len() - errors,
+        "errors": number(Severity::Error),
+        "warnings": number(Severity::Warning),
         "diagnostics": rows,
     })
 }

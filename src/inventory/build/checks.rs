@@ -5,6 +5,7 @@ use super::Build;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connection, HEALTHCHECK_FILE, HostSpec};
 use crate::inventory::node::Node;
+use crate::inventory::{schema, validate};
 
 mod egress;
 mod risks;
@@ -38,7 +39,9 @@ impl Build<'_> {
     pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node) {
         self.check_paths(host);
         let live = host.runners.iter().filter(|runner| !runner.absent).count();
-        if let Some(runners) = node.entry("runners").filter(|_| live > 0 && node.get("manager").is_none()) {
+        if let Some(runners) =
+            node.entry("runners").filter(|_| live > 0 && validate::lacks(node, &schema::HOST, "manager"))
+        {
             let problem = Diagnostic::error("a host with runners needs `manager`").at(&runners.span);
             self.error(problem.help("`manager: { container: { image: …, config_dir: … } }` runs gitlab-runner on it"));
         }
@@ -87,7 +90,9 @@ impl Build<'_> {
                 Connection::Ssh(ssh) => ((ssh.address.to_lowercase(), ssh.port.unwrap_or(22)), &host.origin),
                 Connection::Local { .. } => ((String::new(), 0), &host.origin),
             };
-            if let Some(other) = seen.insert(key, host.name.clone()) {
+            let other = seen.insert(key, host.name.clone());
+            // Names that differ only in case have been told.
+            if let Some(other) = other.filter(|other| !other.eq_ignore_ascii_case(&host.name)) {
                 let message = format!("`{}` and `{other}` are the same machine", host.name);
                 twice.push(Diagnostic::error(message).at(at).help("one host of the inventory is one machine"));
             }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
-use super::Build;
 use super::read::{flag, is_word};
+use super::{Build, RELATIVE};
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{GitlabSpec, Scope, VariableSpec};
 use crate::inventory::node::Node;
@@ -32,7 +32,7 @@ impl Build<'_> {
         let text = match self.files.read(&node.span, &node.text()?) {
             Ok((_, text)) => text,
             Err(why) => {
-                self.error(Diagnostic::error(why).at(&node.span));
+                self.error(Diagnostic::error(why).at(&node.span).help(RELATIVE));
                 return None;
             }
         };
@@ -42,7 +42,10 @@ impl Build<'_> {
             return None;
         }
         if !text.contains("-----BEGIN CERTIFICATE-----") {
-            self.error(Diagnostic::error("this file holds no certificate in PEM form").at(&node.span));
+            let problem = Diagnostic::error("this file holds no certificate in PEM form").at(&node.span);
+            self.error(problem.help(
+                "it begins with -----BEGIN CERTIFICATE-----; `openssl x509 -inform der` makes one of a DER file",
+            ));
             return None;
         }
         Some(text.to_string())
@@ -71,7 +74,8 @@ impl Build<'_> {
             Some(value) => Text::plain(value.text()?),
             None if absent => Text::default(),
             None => {
-                self.error(Diagnostic::error("a CI/CD variable needs `value`").at(&node.span));
+                let problem = Diagnostic::error("a CI/CD variable needs `value`").at(&node.span);
+                self.error(problem.help("or `state: absent`, to remove it"));
                 return None;
             }
         };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Build;
 use super::read::{Scene, flag, is_word, one_or_list, port};
+use super::{Build, RELATIVE};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
 use crate::inventory::model::{
@@ -11,7 +11,7 @@ use crate::inventory::model::{
     DockerSpec, FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
-use crate::inventory::schema;
+use crate::inventory::{conceal, schema, validate};
 use crate::name::RemotePath;
 use crate::template::{self, Value};
 use crate::text::Text;
@@ -135,8 +135,10 @@ impl Build<'_> {
             _ if is_word(item, "state", "absent") => None,
             Some(entry) => Some(self.content(entry, scene)?),
             None => {
-                let problem = Diagnostic::error("a file needs `content`, `template` or `source`").at(&item.span);
-                self.error(problem.help("or `state: absent`, to remove it"));
+                if ["template", "source", "content"].iter().all(|name| validate::lacks(item, &schema::FILE, name)) {
+                    let problem = Diagnostic::error("a file needs `content`, `template` or `source`").at(&item.span);
+                    self.error(problem.help("or `state: absent`, to remove it"));
+                }
                 return None;
             }
         };
@@ -159,10 +161,14 @@ impl Build<'_> {
         let (name, text) = match self.files.read(&entry.value.span, &path) {
             Ok(file) => file,
             Err(why) => {
-                self.error(Diagnostic::error(why).at(&entry.value.span));
+                self.error(Diagnostic::error(why).at(&entry.value.span).help(RELATIVE));
                 return None;
             }
         };
+        if conceal::holds_private_key(&text) {
+            let warning = Diagnostic::warning("this file holds a private key").at(&entry.value.span);
+            self.warn(warning.help("write `content: { file: PATH }`, so that it is treated as a secret"));
+        }
         if &*entry.key == "source" {
             return Some(Text::plain(&*text));
         }
@@ -170,7 +176,7 @@ impl Build<'_> {
             Ok(text) => self.whole_secrets(text, &entry.value.span, scene),
             Err(problem) => {
                 let at = match (problem.line, &problem.within) {
-                    (Some(line), None) => Span { file: name, line, column: 1 },
+                    (Some(_), None) => self.place_in(&Span { file: name, line: 1, column: 1 }, &text, &problem),
                     _ => entry.value.span.clone(),
                 };
                 self.template_problem(problem, &at, scene);

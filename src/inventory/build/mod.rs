@@ -21,12 +21,17 @@ mod host;
 mod read;
 mod runner;
 
+/// What helps when such a file is not there.
+const RELATIVE: &str = "its path is relative to the inventory file that names it";
+
 /// Files that the inventory names, on the machine that rprov runs on.
 pub(super) trait Files {
     /// The path as the file that names it means it: `~` and relative paths resolved.
     fn resolve(&self, named_in: &Span, path: &str) -> PathBuf;
     /// The file's text, and the name to show for it. The error says why it cannot be read.
     fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String>;
+    /// A line of a file that was read, from 1.
+    fn line(&self, file: &str, number: usize) -> Option<String>;
 }
 
 /// What building made of the inventory.
@@ -59,8 +64,11 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
             build.out.hosts.push(host);
         }
     }
-    if hosts.is_empty() {
-        build.warn(Diagnostic::warning("the inventory names no hosts").at(&root.span));
+    // Hosts of another form have been told of.
+    let none = root.get("hosts").is_none_or(|hosts| matches!(hosts.value, Value::Map(_)));
+    if hosts.is_empty() && none && validate::lacks(root, &schema::ROOT, "hosts") {
+        let warning = Diagnostic::warning("the inventory names no hosts").at(&root.span);
+        build.warn(warning.help("add `hosts:`, and one indented line `NAME:` for each host"));
     }
     build.whole();
     build.close_template_errors();
@@ -82,6 +90,8 @@ struct Build<'a> {
     said: HashSet<(Option<Span>, String)>,
     /// Where in the list a template's error is, and how many hosts have it.
     template_hosts: HashMap<(Option<Span>, String), (usize, usize)>,
+    /// Where templates went wrong, by where they begin, the line in them, and the word.
+    places: HashMap<(Span, Option<usize>, Option<String>), Span>,
 }
 
 impl<'a> Build<'a> {
@@ -100,6 +110,7 @@ impl<'a> Build<'a> {
             out: Built::default(),
             said: HashSet::new(),
             template_hosts: HashMap::new(),
+            places: HashMap::new(),
         }
     }
 
@@ -158,7 +169,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn lacking(&mut self, node: &Node, table: &schema::Table, what: &str, at: &Span) {
+    fn lacking(&mut self, node: &Node, table: &'static schema::Table, what: &str, at: &Span) {
         let mut problems = Vec::new();
         validate::missing(node, table, what, at, &mut problems);
         problems.into_iter().for_each(|problem| self.error(problem));

@@ -34,13 +34,53 @@ impl Build<'_> {
         }
         match self.engine.render_inline("this text", &source, &scene.values) {
             Ok(text) => self.whole_secrets(text, &node.span, scene),
-            Err(mut problem) => {
-                if let Some(line) = problem.line.filter(|_| problem.within.is_none() && source.contains('\n')) {
-                    problem.message = format!("{}, in line {line} of this text", problem.message);
-                }
-                self.template_problem(problem, &node.span, scene);
+            Err(problem) => {
+                let at = self.place_in(&node.span, &source, &problem);
+                self.template_problem(problem, &at, scene);
                 None
             }
+        }
+    }
+
+    /// Where in a text a template went wrong, if its lines stand in the file as they are; else where the text begins.
+    ///
+    /// A mistake in `defaults` comes once for every host, and is looked for once.
+    pub(super) fn place_in(&mut self, begin: &Span, source: &str, problem: &template::Problem) -> Span {
+        let key = (begin.clone(), problem.line, problem.word.clone());
+        if let Some(known) = self.places.get(&key) {
+            return known.clone();
+        }
+        if self.places.len() >= 1000 {
+            return begin.clone();
+        }
+        let place = self.find_place(begin, source, problem);
+        self.places.insert(key, place.clone());
+        place
+    }
+
+    fn find_place(&self, begin: &Span, source: &str, problem: &template::Problem) -> Span {
+        let line = problem.line.filter(|_| problem.within.is_none()).unwrap_or(1);
+        let wanted = source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
+        let number = begin.line + line.saturating_sub(1);
+        let Some(found) = self.files.line(&begin.file, number).filter(|found| found.contains(wanted)) else {
+            return begin.clone();
+        };
+        let from = if line == 1 { begin.column.saturating_sub(1) } else { 0 };
+        let skipped: usize = found.chars().take(from).map(char::len_utf8).sum();
+        let rest = &found[skipped..];
+        // A name, not a part of another one.
+        let word = problem.word.as_deref().unwrap_or("{{");
+        let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let whole =
+            |at: &usize| !is_part(rest[..*at].chars().next_back()) && !is_part(rest[at + word.len()..].chars().next());
+        let at =
+            rest.match_indices(word).map(|(at, _)| at).find(whole).or_else(|| rest.find(['{']).filter(|_| line > 1));
+        match at {
+            Some(at) => Span { line: number, column: from + rest[..at].chars().count() + 1, ..begin.clone() },
+            None if line > 1 => {
+                Span { line: number, column: found.len() - found.trim_start().len() + 1, ..begin.clone() }
+            }
+            None => begin.clone(),
         }
     }
 
@@ -64,8 +104,8 @@ impl Build<'_> {
         if known {
             return Some(text);
         }
-        let message = "a filter changed a secret: secrets can be inserted, not transformed";
-        self.template_error(Diagnostic::error(message).at(at), &scene.host);
+        let problem = Diagnostic::error("a template can place a secret, but not change it").at(at);
+        self.template_error(problem.help("write {{ vars.NAME }}, without filters"), &scene.host);
         None
     }
 

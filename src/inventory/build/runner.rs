@@ -113,13 +113,18 @@ impl Build<'_> {
         let tags = self.strings_at(&node, "tags", Format::Tag, &inner);
         let run_untagged = flag(&node, "run_untagged", tags.is_empty());
         let absent = is_word(&node, "state", "absent");
-        if !run_untagged && tags.is_empty() && !absent {
+        // Tags that are there but wrong are told as such.
+        let untagged =
+            node.get("tags").is_none_or(|tags| matches!(&tags.value, Value::List(items) if items.is_empty()));
+        if !run_untagged && untagged && !absent {
             let problem =
                 Diagnostic::error(format!("the runner spec `{name}` could never take a job")).at(&at("run_untagged"));
             self.error(problem.help("give it `tags`, or `run_untagged: true`"));
         }
         let config = self.config_of(&node, keys::RUNNER, &inner);
-        if !absent && !config.iter().any(|(key, _)| key == "executor") {
+        let is_config = node.get("config").is_none_or(|config| matches!(config.value, Value::Map(_)));
+        let executor = node.at(&["config", "executor"]).is_some_and(|executor| !executor.is_null());
+        if !absent && is_config && !executor && !config.iter().any(|(key, _)| key == "executor") {
             let problem =
                 Diagnostic::error(format!("the runner spec `{name}` needs `config.executor`")).at(&at("config"));
             self.error(problem.help("such as `executor: docker`"));

@@ -26,7 +26,14 @@ const FIELDS: [Field; 5] = [
 pub(super) fn check(text: &str) -> Result<(), Bad> {
     let parts: Vec<&str> = text.split([' ', '\t']).filter(|part| !part.is_empty()).collect();
     if text.starts_with('@') {
-        return bad("is not a cron expression of five fields", "write @daily as \"0 0 * * *\"");
+        let help = match text {
+            "@hourly" => "write \"0 * * * *\"",
+            "@daily" | "@midnight" => "write \"0 0 * * *\"",
+            "@weekly" => "write \"0 0 * * 0\"",
+            "@monthly" => "write \"0 0 1 * *\"",
+            _ => "write minute, hour, day of the month, month, day of the week, such as \"0 4 * * *\"",
+        };
+        return bad("is not a cron expression of five fields", help);
     }
     if parts.len() != 5 || text.contains(['\n', '\r']) {
         let help = "minute, hour, day of the month, month, day of the week, such as \"0 4 * * *\"";

@@ -6,13 +6,10 @@ use std::str::FromStr as _;
 use super::{Bad, Format, all, bad, host_name, host_path, ports};
 
 pub(super) fn image(text: &str) -> Result<(), Bad> {
-    let help = "such as gitlab/gitlab-runner:v17.9.0 or registry.example.com:5000/team/image@sha256:…";
+    let help = "write it as gitlab/gitlab-runner:v17.9.0 or registry.example.com:5000/team/image@sha256:…";
     let no = || bad("is not an image reference", help);
     if text.contains("://") {
-        return bad(
-            "is not an image reference",
-            "without `https://`: an image reference begins with the registry's name",
-        );
+        return bad("is not an image reference", "leave out `https://`: it begins with the registry's name");
     }
     let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
     if let Some(digest) = digest {
@@ -59,11 +56,11 @@ pub(super) fn restart(text: &str) -> Result<(), Bad> {
     {
         return Ok(());
     }
-    bad("is not a restart policy", "always, unless-stopped, on-failure, on-failure:5 or \"no\"")
+    bad("is not a restart policy", "write always, unless-stopped, on-failure, on-failure:5 or \"no\"")
 }
 
 pub(super) fn mount(text: &str) -> Result<(), Bad> {
-    let help = "SOURCE:TARGET or SOURCE:TARGET:ro, such as /cache:/cache";
+    let help = "write SOURCE:TARGET or SOURCE:TARGET:ro, such as /cache:/cache";
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target) = match parts[..] {
         [source, target] | [source, target, _] => (source, target),
@@ -81,14 +78,17 @@ pub(super) fn mount(text: &str) -> Result<(), Bad> {
         let known = ["ro", "rw", "z", "Z", "cached", "delegated", "consistent", "nocopy", "volume-nocopy"];
         let spread = ["shared", "slave", "private", "rshared", "rslave", "rprivate"];
         if !options.split(',').all(|option| known.contains(&option) || spread.contains(&option)) {
-            return bad("has an unknown mount option", "ro, rw, z, Z, or one of the propagation modes");
+            return bad(
+                "has an unknown mount option",
+                "after the second `:` stand ro, rw, z, Z, or one of the propagation modes",
+            );
         }
     }
     host_path(target).map(drop)
 }
 
 pub(super) fn publish(text: &str) -> Result<(), Bad> {
-    let help = "PORT:PORT or ADDRESS:PORT:PORT, such as 127.0.0.1:9252:9252";
+    let help = "write PORT:PORT or ADDRESS:PORT:PORT, such as 127.0.0.1:9252:9252";
     let (rest, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let fine = matches!(protocol, "tcp" | "udp") && {
         let (rest, inner) = rest.rsplit_once(':').unwrap_or(("", rest));
@@ -107,5 +107,5 @@ pub(super) fn extra_host(text: &str) -> Result<(), Bad> {
     if host_name(host).is_ok() && (address == "host-gateway" || IpAddr::from_str(address).is_ok()) {
         return Ok(());
     }
-    bad("is not a host entry", "NAME:ADDRESS, such as gitlab.example.com:10.0.0.5")
+    bad("is not a host entry", "write NAME:ADDRESS, such as gitlab.example.com:10.0.0.5")
 }

@@ -192,7 +192,8 @@ static DIRECTORY: Table = Table {
     choices: &[],
 };
 
-static FILE: Table = Table {
+/// A file on a host.
+pub static FILE: Table = Table {
     title: "a file",
     fields: &[
         Field::required("path", HOST_PATH, "absolute path"),

@@ -2,7 +2,7 @@
 //! the pinned runner knows is `build`'s to check: only a complete host tells its version. Pure.
 
 use super::{Walk, listed, secret_entry, shown};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::runner_config::duration;
@@ -58,7 +58,7 @@ const ESCAPE: &str = "a key that this release of rprov does not know goes into `
 impl Walk<'_> {
     pub(super) fn config(&mut self, node: &Node, section: &'static str) {
         let Value::Map(entries) = &node.value else {
-            return self.expected("a map", node, "keys of GitLab Runner's config.toml");
+            return self.expected("a map", node, &format!("keys of {} of config.toml", place(section)));
         };
         for entry in entries {
             if is_owned(section, entry) {
@@ -67,10 +67,12 @@ impl Walk<'_> {
                 let help = "runners are under `runners` at the top of the inventory, each with its `config`";
                 self.error("`runners` does not belong here", &entry.span, help);
             } else {
+                let before = self.enter(&entry.key);
                 match keys::find(section, &entry.key) {
                     Some(key) => self.config_entry(entry, key),
                     None => self.unknown_config_key(entry, section),
                 }
+                self.leave(before);
             }
         }
     }
@@ -89,10 +91,13 @@ impl Walk<'_> {
         let near = keys::find_any_case(section, name)
             .map(|key| key.name)
             .or_else(|| self.near(name, keys::in_section(section).map(|key| key.name)));
-        let help = match (near, elsewhere(section, name)) {
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some(place)) => format!("it belongs to {place}"),
-            (None, None) => ESCAPE.to_owned(),
+        let slip =
+            near.is_some_and(|near| strsim::damerau_levenshtein(&near.to_lowercase(), &name.to_lowercase()) <= 1);
+        let elsewhere = || self.outside_of_config(section, name).or_else(|| elsewhere(section, name));
+        let help = match near {
+            Some(near) if slip => format!("did you mean `{near}`?"),
+            Some(near) => elsewhere().unwrap_or_else(|| format!("did you mean `{near}`?")),
+            None => elsewhere().unwrap_or_else(|| ESCAPE.to_owned()),
         };
         let message = format!("unknown key `{}` in {} of config.toml", shown(name), place(section));
         self.error(message, &entry.span, help);
@@ -151,26 +156,41 @@ impl Walk<'_> {
         let Value::List(items) = &node.value else {
             return self.expected("a list of maps", node, "each item begins with `- `");
         };
+        let before = self.item();
         items.iter().for_each(|item| self.config(item, section));
+        self.leave(before);
     }
 
     fn config_map(&mut self, node: &Node, check: &mut dyn FnMut(&mut Self, &Node)) {
         if !matches!(node.value, Value::Map(_)) {
-            return self.expected("a map", node, "NAME: value lines");
+            return self.expected("a map", node, "lines of `NAME: value` below it");
         }
-        node.entries().iter().filter(|entry| !entry.value.is_null()).for_each(|entry| check(self, &entry.value));
+        for entry in node.entries().iter().filter(|entry| !entry.value.is_null()) {
+            let before = self.enter(&entry.key);
+            check(self, &entry.value);
+            self.leave(before);
+        }
+    }
+
+    /// From a key to the items of its list.
+    pub(super) fn item(&mut self) -> String {
+        let item = format!("an item of {}", self.here);
+        std::mem::replace(&mut self.here, item)
     }
 
     fn config_list(&mut self, node: &Node, check: impl Fn(&mut Self, &Node)) {
         if !matches!(node.value, Value::List(_)) {
-            return self.expected("a list", node, "items begin with `- `, or stand in [ ]");
+            return self.expected("a list", node, "each item begins with `- `, or all of them stand in [ ]");
         }
+        let before = self.item();
         node.items().iter().for_each(|item| check(self, item));
+        self.leave(before);
     }
 
     fn config_texts(&mut self, node: &Node, words: Option<&'static [&'static str]>) {
         if let (Value::String(_), Some(text)) = (&node.value, node.text()) {
-            return self.expected("a list", node, &format!("write [{}]", shown(&text)));
+            let key = self.here.trim_matches('`').to_owned();
+            return self.expected("a list", node, &format!("write `{key}: [{}]`", shown(&text)));
         }
         self.config_list(node, |walk, item| walk.config_text(item, words));
     }
@@ -188,11 +208,11 @@ impl Walk<'_> {
                     || format!("one of {}", listed(words.iter().copied())),
                     |near| format!("did you mean `{near}`?"),
                 );
-                self.error(format!("`{}` is not known here", shown(text)), &node.span, help);
+                self.error(format!("{} cannot be `{}`", self.here, shown(text)), &node.span, help);
             }
             Value::Int(_) | Value::Float(_) | Value::Bool(_) => {
                 let written = node.written.as_deref().unwrap_or_default();
-                self.expected("text", node, &format!("write it in quotes: \"{written}\""));
+                self.expected("text", node, &format!("put it in quotes: \"{written}\""));
             }
             _ => self.expected("text", node, "or a secret: { env: NAME }"),
         }
@@ -235,7 +255,7 @@ impl Walk<'_> {
     /// Keys that this release does not know: no more than that it is a map, and that secrets in it have their form.
     pub(super) fn unchecked(&mut self, node: &Node, section: &'static str) {
         let Value::Map(entries) = &node.value else {
-            return self.expected("a map", node, "keys of GitLab Runner's config.toml");
+            return self.expected("a map", node, "keys of config.toml that this release does not know");
         };
         entries.iter().filter(|entry| is_owned(section, entry)).for_each(|entry| self.owned(entry));
         self.free(node);
@@ -262,10 +282,18 @@ fn place(section: &str) -> String {
 /// Where a key does belong, if that is plain: the global section, the runner itself, or one table right below it.
 fn elsewhere(section: &str, name: &str) -> Option<String> {
     let near = [keys::GLOBAL, keys::RUNNER, "runners[].docker", "runners[].cache", "runners[].kubernetes"];
-    let found = near.into_iter().find(|other| *other != section && keys::find(other, name).is_some())?;
-    Some(match found {
-        keys::GLOBAL => "`manager.config`".to_owned(),
-        keys::RUNNER => "`config` of a runner spec itself".to_owned(),
-        other => format!("`config.{}` of a runner spec", other.trim_start_matches("runners[].")),
+    let exact = |other: &&str| keys::find(other, name).map(|key| key.name);
+    // A slip in the one key that everybody looks for in the wrong place.
+    let slip = |other: &&str| nearest(name, keys::in_section(other).map(|key| key.name));
+    let others = || near.into_iter().filter(|other| *other != section);
+    let found = |find: &dyn Fn(&&str) -> Option<&'static str>| others().find_map(|other| Some((other, find(&other)?)));
+    let (other, key) = found(&exact).or_else(|| found(&slip))?;
+    Some(match other {
+        keys::GLOBAL => format!("it belongs to a host: write `manager: {{ config: {{ {key}: … }} }}`"),
+        keys::RUNNER => format!("it belongs to the runner spec's `config`: write `config: {{ {key}: … }}`"),
+        other => {
+            let table = other.trim_start_matches("runners[].");
+            format!("it belongs to `{table}` of a runner spec: write `config: {{ {table}: {{ {key}: … }} }}`")
+        }
     })
 }

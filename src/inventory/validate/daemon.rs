@@ -7,17 +7,24 @@ use crate::inventory::node::{Node, Value};
 
 impl Walk<'_> {
     pub(super) fn daemon(&mut self, node: &Node) {
+        if !matches!(node.value, Value::Map(_)) {
+            return self.expected("a map", node, "keys of daemon.json below it");
+        }
         if let Some(pools) = node.get("default-address-pools") {
+            let before = self.enter("default-address-pools");
             match &pools.value {
                 Value::List(items) => items.iter().for_each(|pool| self.address_pool(pool)),
                 _ => self.expected("a list", pools, "items such as { base: 10.201.0.0/16, size: 24 }"),
             }
+            self.leave(before);
         }
         for entry in node.get("log-opts").map(Node::entries).unwrap_or_default() {
             if let Value::Int(_) | Value::Float(_) | Value::Bool(_) = entry.value.value {
+                let before = self.enter(&entry.key);
                 let written = entry.value.written.as_deref().unwrap_or_default();
                 let help = format!("Docker takes only text here: \"{written}\"");
                 self.expected("text", &entry.value, &help);
+                self.leave(before);
             }
         }
     }
@@ -39,6 +46,10 @@ impl Walk<'_> {
             Value::Int(_) => {
                 let help = format!("the prefix length of each network: between {least} and {most}");
                 self.error("no network of this size fits into the pool", &size.span, help);
+            }
+            Value::String(ref text) if text.parse::<i64>().is_ok() => {
+                self.enter("size");
+                self.expected("a number", size, &format!("write {text} without quotes"));
             }
             _ => self.expected("a number", size, "the prefix length of each network, such as 24"),
         }

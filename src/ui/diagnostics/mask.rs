@@ -25,13 +25,13 @@ const PREFIXES: [&str; 14] = [
 const SECRET_WORDS: [&str; 9] =
     ["token", "password", "passwd", "secret", "key", "passphrase", "credential", "credentials", "pwd"];
 
-/// The text with tokens of GitLab's cut to their kind: `glpat-***`.
+/// The text with tokens of GitLab's cut to their kind: `glpat-(hidden)`.
 pub(super) fn tokens(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for range in token_ranges(text) {
         out.push_str(&text[at..range.start]);
-        out.push_str("***");
+        out.push_str("(hidden)");
         at = range.end;
     }
     out + &text[at..]
@@ -213,29 +213,29 @@ mod tests {
     fn masked_under(line: &str, above: &[&str]) -> String {
         let mut out = line.to_owned();
         for range in hidden(line, |up| above.get(up - 1).copied()).into_iter().rev() {
-            out.replace_range(range, "***");
+            out.replace_range(range, "(hidden)");
         }
         out
     }
 
     #[test]
     fn values_of_secret_keys_are_masked() {
-        assert_eq!(masked("  api_token: hunter2"), "  api_token: ***");
-        assert_eq!(masked("  api_token: \"a: b, c\" # note"), "  api_token: *** # note");
-        assert_eq!(masked("  apiToken: hunter2"), "  apiToken: ***");
+        assert_eq!(masked("  api_token: hunter2"), "  api_token: (hidden)");
+        assert_eq!(masked("  api_token: \"a: b, c\" # note"), "  api_token: (hidden) # note");
+        assert_eq!(masked("  apiToken: hunter2"), "  apiToken: (hidden)");
         assert_eq!(
             masked("- { key: DEPLOY, value: hunter2, masked: yes }"),
-            "- { key: DEPLOY, value: ***, masked: yes }"
+            "- { key: DEPLOY, value: (hidden), masked: yes }"
         );
         assert_eq!(
             masked("s3: { AccessKey: a, SecretKey: [b, c], Server: d }"),
-            "s3: { AccessKey: a, SecretKey: ***, Server: d }"
+            "s3: { AccessKey: a, SecretKey: (hidden), Server: d }"
         );
-        assert_eq!(masked("s3: { access_key: a, Server: d }"), "s3: { access_key: ***, Server: d }");
-        assert_eq!(masked("environment: [DB_PASSWORD=hunter2, A=b]"), "environment: [DB_PASSWORD=***, A=b]");
-        assert_eq!(masked("# password: hunter2"), "# password: ***");
-        assert_eq!(masked("\"token\":\"hunter2\""), "\"token\":***");
-        assert_eq!(masked("key: s3cr3t"), "key: ***");
+        assert_eq!(masked("s3: { access_key: a, Server: d }"), "s3: { access_key: (hidden), Server: d }");
+        assert_eq!(masked("environment: [DB_PASSWORD=hunter2, A=b]"), "environment: [DB_PASSWORD=(hidden), A=b]");
+        assert_eq!(masked("# password: hunter2"), "# password: (hidden)");
+        assert_eq!(masked("\"token\":\"hunter2\""), "\"token\":(hidden)");
+        assert_eq!(masked("key: s3cr3t"), "key: (hidden)");
     }
 
     #[test]
@@ -255,21 +255,21 @@ mod tests {
 
     #[test]
     fn a_value_where_a_name_belongs_is_masked() {
-        assert_eq!(masked("api_token: { env: s3cr3t-value }"), "api_token: ***");
-        assert_eq!(masked("api_token: { env: glpat-AbCdEf }"), "api_token: ***");
+        assert_eq!(masked("api_token: { env: s3cr3t-value }"), "api_token: (hidden)");
+        assert_eq!(masked("api_token: { env: glpat-AbCdEf }"), "api_token: (hidden)");
     }
 
     #[test]
     fn tokens_are_masked_wherever_they_are() {
-        assert_eq!(masked("description: use glrt-t1_AbC-d.ef here"), "description: use glrt-*** here");
-        assert_eq!(tokens("invalid value \"glpat-abcdef\""), "invalid value \"glpat-***\"");
+        assert_eq!(masked("description: use glrt-t1_AbC-d.ef here"), "description: use glrt-(hidden) here");
+        assert_eq!(tokens("invalid value \"glpat-abcdef\""), "invalid value \"glpat-(hidden)\"");
     }
 
     #[test]
     fn texts_over_several_lines_are_masked() {
-        assert_eq!(masked_under("    hunter2", &["  password: |"]), "    ***");
-        assert_eq!(masked_under("    a: b", &["", "    x", "  password: |-"]), "    ***");
-        assert_eq!(masked_under("    - hunter2", &["  tokens:"]), "    ***");
+        assert_eq!(masked_under("    hunter2", &["  password: |"]), "    (hidden)");
+        assert_eq!(masked_under("    a: b", &["", "    x", "  password: |-"]), "    (hidden)");
+        assert_eq!(masked_under("    - hunter2", &["  tokens:"]), "    (hidden)");
         assert_eq!(masked_under("    env: GITLAB_TOKEN", &["  api_token:"]), "    env: GITLAB_TOKEN");
         assert_eq!(masked_under("    tags: [a]", &["  docker:", "runners:"]), "    tags: [a]");
     }

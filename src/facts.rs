@@ -103,6 +103,8 @@ pub struct Facts {
     /// Records that carry the marker of a runner spec of this host, by spec name; asked for where config.toml does not
     /// name a record. Sorted; empty: none.
     pub marked: BTreeMap<String, Known<Vec<u64>>>,
+    /// Ids of projects by full path, of those that a runner is to work for and does not yet.
+    pub projects: BTreeMap<String, Known<u64>>,
     /// CI/CD variables.
     pub variables: BTreeMap<VariableKey, Known<VariableFact>>,
 }
@@ -114,6 +116,17 @@ pub struct Route {
     pub to: IpNet,
     /// The interface that leads there.
     pub interface: String,
+}
+
+/// What GitLab says of the API token and of whose it is, as far as it was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Its scopes; `None`: not known, or not what counts (a token with fine-grained permissions).
+    pub scopes: Option<BTreeSet<String>>,
+    /// Whether its owner is an administrator.
+    pub admin: Option<bool>,
+    /// Access levels of its owner in groups and projects, where they are known for certain.
+    pub levels: BTreeMap<Scope, u64>,
 }
 
 /// Which CI/CD variable.
@@ -165,6 +178,8 @@ pub struct RunnerRecord {
     pub maximum_timeout: Option<u64>,
     /// The note, with rprov's marker if it is one of ours.
     pub maintenance_note: String,
+    /// GitLab does not show this token whether there is a note.
+    pub note_hidden: bool,
     /// Full paths of the groups (for a group runner: its owner).
     pub groups: Vec<String>,
     /// Full paths of the projects.

@@ -193,6 +193,22 @@ pub enum GitlabStep {
         /// Runner id.
         id: u64,
     },
+    /// `POST /projects/:id/runners`: a project runner works for one more project.
+    AssignProject {
+        /// Runner id; `None`: the one that [`GitlabStep::CreateRunner`] made for this token.
+        id: Option<u64>,
+        /// The key to the id where that is not known yet.
+        token: SecretId,
+        /// Full path of the project.
+        project: String,
+    },
+    /// `DELETE /projects/:id/runners/:runner_id`: never for the project that the runner belongs to.
+    UnassignProject {
+        /// Runner id.
+        id: u64,
+        /// Full path of the project.
+        project: String,
+    },
     /// Create or update a CI/CD variable.
     SetVariable {
         /// `None`: instance; else `("groups" | "projects", full path)`.

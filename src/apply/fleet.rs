@@ -4,7 +4,7 @@ use crate::desired;
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::Client;
-use crate::plan::HostPlan;
+use crate::plan::{HostPlan, Note};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
 use crate::script::step::shown;
@@ -18,19 +18,25 @@ use super::{CancelFlag, Outcome, Shared, left_over, records, refused, stopped};
 pub(super) struct Fleet {
     name: String,
     variables: Vec<Variable>,
+    /// What is to be known of the API token.
+    note: Option<Note>,
     book: SecretBook,
     pub(super) plan: HostPlan,
 }
 
 impl Fleet {
-    /// Reads the variables that the inventory names; `None` if it names none.
-    pub(super) async fn read(shared: &Shared, book: &SecretBook) -> Option<Self> {
+    /// Reads what GitLab says of the API token and, if the whole fleet is meant, the variables that the inventory names;
+    /// `None` if there is nothing to do and nothing to tell.
+    pub(super) async fn read(shared: &Shared, book: &SecretBook, whole: bool) -> Option<Self> {
         let gitlab = shared.inventory.gitlab.as_ref()?;
-        if gitlab.variables.is_empty() {
+        let variables: Vec<Variable> = gitlab.variables.iter().filter(|_| whole).cloned().map(Variable).collect();
+        let runners = shared.inventory.hosts.iter().any(|host| !host.runners.is_empty());
+        let note = if runners || !variables.is_empty() { records::token(shared).await } else { None };
+        if variables.is_empty() && note.is_none() {
             return None;
         }
-        let variables = gitlab.variables.iter().cloned().map(Variable).collect();
-        let mut fleet = Self { name: gitlab.url.clone(), variables, book: book.clone(), plan: HostPlan::default() };
+        let mut fleet =
+            Self { name: gitlab.url.clone(), variables, note, book: book.clone(), plan: HostPlan::default() };
         fleet.plan = fleet.look(shared).await;
         Some(fleet)
     }
@@ -54,7 +60,10 @@ impl Fleet {
         }
         let resources: Vec<Box<dyn Resource>> =
             self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
-        desired::plan(&self.name, &resources, &facts, &self.book)
+        let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
+        records::check_rights(shared, &facts, &mut plan).await;
+        plan.notes.extend(self.note.clone());
+        plan
     }
 
     /// Carries the plan out.

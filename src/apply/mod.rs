@@ -120,7 +120,7 @@ impl Session {
             let (shared, book) = (Arc::clone(&shared), book.clone());
             tasks.spawn(async move { (place, Target::read(shared, index, book).await) });
         }
-        let fleet = if whole_fleet { Fleet::read(&shared, &book).await } else { None };
+        let fleet = Fleet::read(&shared, &book, whole_fleet).await;
         let mut targets = BTreeMap::new();
         while let Some(done) = tasks.join_next().await {
             // A task that panicked is a defect of ours; its host is missing from the plan, which the caller checks.

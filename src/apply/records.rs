@@ -1,10 +1,12 @@
 //! What GitLab knows of one host's runners, read into the host's facts. A read that fails is "unread", never "absent".
 
+use crate::desired::rights;
 use crate::facts::{Facts, Known};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
-use crate::plan::Problem;
+use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::runner::Runners;
+use crate::runner_config::pinned::pinned;
 use crate::secret::SecretBook;
 
 use super::Shared;
@@ -37,6 +39,13 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
         };
         facts.marked.insert(name, known);
     }
+    for path in runners.wanted_projects(facts) {
+        let known = match &client {
+            Ok(client) => known(client.project(&path).await),
+            Err(why) => Known::Unread(why.clone()),
+        };
+        facts.projects.insert(path, known);
+    }
     for (id, secret) in runners.host_secrets(facts) {
         book.bind(id, secret);
     }
@@ -68,4 +77,29 @@ async fn marked(client: &Client, scope: &Scope, host: &str, runner: &str, facts:
         }
         Err(error) => Known::Unread(unread(&error)),
     }
+}
+
+/// Adds what the API token cannot do of a plan: it is refused before its first call, not in the middle.
+pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut HostPlan) {
+    let Some(Ok(client)) = &shared.gitlab else { return };
+    let needs = rights::needs(plan, facts);
+    if needs.is_empty() {
+        return;
+    }
+    let rights = client.rights(&rights::places(&needs)).await;
+    plan.problems.extend(rights::lacking(&needs, &rights));
+}
+
+/// That a host's gitlab-runner and GitLab are far apart. GitLab is asked only where the inventory pins a release.
+pub(super) async fn versions(shared: &Shared, spec: &HostSpec) -> Option<Note> {
+    let Some(Ok(client)) = &shared.gitlab else { return None };
+    let runner = pinned(spec.manager.as_ref().filter(|_| !spec.runners.is_empty())?)?;
+    rights::apart(runner, &client.known_version().await?)
+}
+
+/// What is to be known of the API token.
+pub(super) async fn token(shared: &Shared) -> Option<Note> {
+    let Some(Ok(client)) = &shared.gitlab else { return None };
+    let expires = client.own_token().await?.expires?;
+    rights::ending(expires, jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
 }

@@ -84,7 +84,10 @@ impl Target {
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         records::read(shared, spec, &mut facts, &mut self.book).await;
-        Ok(desired::plan(&spec.name, &self.resources, &facts, &self.book))
+        let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
+        records::check_rights(shared, &facts, &mut plan).await;
+        plan.notes.extend(records::versions(shared, spec).await);
+        Ok(plan)
     }
 
     /// Carries the plan out.

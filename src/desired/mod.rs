@@ -11,6 +11,7 @@ use crate::text::Text;
 mod cleanup;
 mod docker;
 mod firewall;
+pub mod rights;
 mod summary;
 
 /// The resources of a host, in the order in which they are compared and applied: what later ones stand on comes first.

@@ -14,6 +14,12 @@ pub enum GitlabError {
     /// The token cannot be sent.
     #[error("the token of `gitlab.api_token` holds characters that no token has, such as line breaks or blanks")]
     Token,
+    /// The token is one of another kind.
+    #[error("`gitlab.api_token` holds {kind}, which GitLab's API does not take")]
+    TokenKind {
+        /// What it is.
+        kind: &'static str,
+    },
     /// `gitlab.ca_file` holds no certificate.
     #[error("`gitlab.ca_file` holds no usable certificate: {why}")]
     Ca {
@@ -110,6 +116,12 @@ pub enum GitlabError {
         /// Their ids.
         ids: Vec<u64>,
     },
+    /// GitLab does not show the notes that say whose a runner is.
+    #[error("GitLab does not show the maintenance notes of the runners of {scope}, which say whose a runner is")]
+    NotesHidden {
+        /// Which runners.
+        scope: String,
+    },
     /// A value is needed that is not known.
     #[error(transparent)]
     Unbound(#[from] Unbound),
@@ -136,6 +148,8 @@ pub enum Access {
     CreateRunner,
     /// Change or delete a runner, or reset its token.
     ManageRunner,
+    /// Let a project runner work for another project, or no longer.
+    AssignRunner,
     /// Look a group or project up.
     Namespace,
     /// Read a variable of the instance, a group or a project.
@@ -144,6 +158,8 @@ pub enum Access {
     ChangeVariable,
     /// Ask for GitLab's version.
     Version,
+    /// Ask what the token is and whose.
+    Token,
 }
 
 impl Access {
@@ -169,9 +185,11 @@ impl Access {
             Self::ReadRunner => ("`manage_runner`, `read_api` or `api`", keeper),
             Self::CreateRunner => ("`create_runner` or `api`", creator),
             Self::ManageRunner => ("`manage_runner` or `api`", keeper),
+            Self::AssignRunner => ("`api`", "a Maintainer or Owner of both projects, or an administrator"),
             Self::Namespace => ("`read_api` or `api`", "a member of the group or project"),
             Self::ReadVariable => ("`read_api` or `api`", editor),
             Self::ChangeVariable => ("`api`", editor),
+            Self::Token => ("`read_user`, `read_api` or `api`", "any user"),
             Self::Version => ("`read_user`, `read_api` or `api`", "any user"),
         }
     }
@@ -184,6 +202,13 @@ impl GitlabError {
         Some(match self {
             Self::Url { .. } => "write the address at which GitLab's web pages begin, e.g. https://gitlab.example.com".to_owned(),
             Self::Token => "check where `gitlab.api_token` is read from".to_owned(),
+            Self::TokenKind { .. } => "name a personal, group or project access token (they begin with glpat- unless GitLab is \
+                set up otherwise) with the scopes `create_runner`, `manage_runner` and `read_api` (`api` if CI/CD variables \
+                or `projects` of runners are managed)"
+                .to_owned(),
+            Self::NotesHidden { .. } => "use a token of somebody who may change these runners: an administrator for \
+                instance runners, an Owner of the group for group runners"
+                .to_owned(),
             Self::Ca { .. } => "it must be a PEM file with `-----BEGIN CERTIFICATE-----` blocks".to_owned(),
             Self::Setup { .. } => {
                 "install the system's CA certificates (package ca-certificates), or name a CA with `gitlab.ca_file`".to_owned()
@@ -226,7 +251,7 @@ impl GitlabError {
         let (scopes, owner) = access.needs();
         Some(match status {
             401 => "the token of `gitlab.api_token` is wrong, expired or revoked: make a new one with the scopes \
-                    `create_runner`, `manage_runner` and `read_api` (`api` if CI/CD variables are managed)"
+                    `create_runner`, `manage_runner` and `read_api` (`api` if CI/CD variables or `projects` are managed)"
                 .to_owned(),
             403 if message.contains("insufficient_scope") => {
                 format!("give the token of `gitlab.api_token` the scope {scopes}")
@@ -235,6 +260,9 @@ impl GitlabError {
                 "the token of `gitlab.api_token` needs the scope {scopes} (and `admin_mode` where Admin Mode is on), and \
                  its owner must be {owner}"
             ),
+            404 if !absent && matches!(access, Access::CreateRunner) => {
+                "rprov creates runners as GitLab 16.0 and newer have it: upgrade GitLab, or check `gitlab.url`".to_owned()
+            }
             404 if !absent => "check `gitlab.url`: there is no such address in GitLab's API".to_owned(),
             404 if matches!(access, Access::Namespace | Access::ListGroup | Access::ListProject) => {
                 "check the path of the group or project; GitLab also answers so if the token may not see it".to_owned()
@@ -280,7 +308,13 @@ impl GitlabError {
             | Self::Plan { why } => why,
             Self::Refused { message, .. } => message,
             Self::Redirect { to, .. } => to,
-            Self::Token | Self::Timeout { .. } | Self::Moving { .. } | Self::Duplicates { .. } | Self::Unbound(_) => {
+            Self::Token
+            | Self::TokenKind { .. }
+            | Self::NotesHidden { .. }
+            | Self::Timeout { .. }
+            | Self::Moving { .. }
+            | Self::Duplicates { .. }
+            | Self::Unbound(_) => {
                 return self;
             }
         };

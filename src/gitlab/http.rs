@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{Access, GitlabError};
 use super::failure::{Failure, Next, is_tls, redirect, refused, words};
+use super::token::wrong_kind;
 use crate::secret::Secret;
 
 /// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
@@ -147,6 +148,9 @@ impl Http {
         let mut header = HeaderValue::from_str(token.expose()).map_err(|_| GitlabError::Token)?;
         if token.expose().is_empty() || token.expose().contains(char::is_whitespace) {
             return Err(GitlabError::Token);
+        }
+        if let Some(kind) = wrong_kind(token.expose()) {
+            return Err(GitlabError::TokenKind { kind });
         }
         header.set_sensitive(true);
         let headers = HeaderMap::from_iter([(HeaderName::from_static("private-token"), header)]);

@@ -21,16 +21,19 @@ use crate::step::RunnerAttributes;
 mod error;
 mod failure;
 mod http;
+mod projects;
 mod record;
 mod scan;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod token;
 mod variables;
 
 pub use error::{Access, GitlabError};
 pub use scan::Marked;
 pub use steps::StepOutcome;
+pub use token::OwnToken;
 
 use http::{Call, Http, Timing};
 
@@ -44,6 +47,10 @@ struct Inner {
     scans: Memo<Scope, Arc<Marked>>,
     /// Records as last read, by id, so that a second look at a list reads only what is new in it.
     seen: Mutex<BTreeMap<u64, Arc<RunnerRecord>>>,
+    own_token: Memo<(), Option<OwnToken>>,
+    owner: Memo<(), Option<token::Owner>>,
+    levels: Memo<Scope, Option<u64>>,
+    version: Memo<(), Option<String>>,
 }
 
 impl fmt::Debug for Client {
@@ -86,6 +93,10 @@ impl Client {
             namespaces: Memo::default(),
             scans: Memo::default(),
             seen: Mutex::default(),
+            own_token: Memo::default(),
+            owner: Memo::default(),
+            levels: Memo::default(),
+            version: Memo::default(),
         })))
     }
 
@@ -117,7 +128,11 @@ impl Client {
             call = call.query("include_projects", false);
         }
         match self.0.http.send(&call).await {
-            Ok(answer) => Ok(Some(record::read(&answer, id)?)),
+            Ok(answer) => {
+                let mut record = record::read(&answer, id)?;
+                record.note_hidden = record.note_hidden && self.hides_note(&record).await;
+                Ok(Some(record))
+            }
             Err(error) if error.is_absent() => Ok(None),
             Err(error) => Err(error),
         }

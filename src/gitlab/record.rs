@@ -59,6 +59,8 @@ pub(super) fn read(answer: &Answer, id: u64) -> Result<RunnerRecord, GitlabError
         access_level: details.access_level,
         paused: details.paused,
         maximum_timeout: details.maximum_timeout,
+        // Whether none is there or none is shown is for the client to find out.
+        note_hidden: details.maintenance_note.is_none(),
         maintenance_note: details.maintenance_note.unwrap_or_default(),
         groups,
         projects: details.projects.into_iter().map(|project| project.path_with_namespace).collect(),

@@ -63,11 +63,8 @@ impl Client {
     /// The marked runners of a scope. Read once per client and scope, also when many ask at the same time, until this
     /// client creates, changes or deletes one.
     ///
-    /// GitLab shows a note only to those who may change the runner. Who may create runners in a scope may change them
-    /// too; who may only look at them finds no marks.
-    ///
     /// # Errors
-    /// When the list or any runner of it cannot be read.
+    /// When the list or any runner of it cannot be read, or GitLab does not show this token their notes.
     pub async fn find_marked(&self, scope: &Scope) -> Result<Arc<Marked>, GitlabError> {
         let scan = async { Ok(Arc::new(self.scan(scope, None).await?)) };
         self.0.scans.get(scope, scan).await
@@ -82,11 +79,18 @@ impl Client {
 
     async fn scan(&self, scope: &Scope, doubt: Option<&Marker>) -> Result<Marked, GitlabError> {
         let ids = self.list(scope).await?;
-        let mut entries: Vec<(Marker, Arc<RunnerRecord>)> = self
+        let records: Vec<Arc<RunnerRecord>> = self
             .read_all(ids, matches!(scope, Scope::Project(_)), doubt)
             .await?
             .into_iter()
             .filter(|record| belongs(record, scope))
+            .collect();
+        // A mark that is not shown must not look like one that is not there: that would be a second runner.
+        if records.iter().any(|record| record.note_hidden) {
+            return Err(GitlabError::NotesHidden { scope: scope.to_string() });
+        }
+        let mut entries: Vec<(Marker, Arc<RunnerRecord>)> = records
+            .into_iter()
             .filter_map(|record| Some((marker::parse(&record.maintenance_note).1?, record)))
             .collect();
         entries.sort_by_key(|(_, record)| record.id);

@@ -85,6 +85,13 @@ impl Client {
                 Ok(StepOutcome::Done)
             }
             GitlabStep::DeleteRunner { id } => Ok(gone(self.delete_runner(*id).await?)),
+            GitlabStep::AssignProject { id, token, project } => {
+                let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
+                    why: format!("the runner of {token} is to join a project before it is created"),
+                })?;
+                self.assign(id, project).await.map(|()| StepOutcome::Done)
+            }
+            GitlabStep::UnassignProject { id, project } => Ok(gone(self.unassign(*id, project).await?)),
             GitlabStep::SetVariable { namespace, exists, key, value, attributes } => {
                 let environment = attributes.get("environment_scope").and_then(serde_json::Value::as_str);
                 let key = variable_key(namespace.as_ref(), key, environment)?;

@@ -1,7 +1,7 @@
 //! The inventory as resolved: one complete [`HostSpec`] per host, layers merged, templates rendered, secrets still by
 //! name. Every managed thing keeps the place in the user's files that asked for it. Data only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -59,6 +59,9 @@ pub struct GitlabSpec {
     pub ca_pem: Option<String>,
     /// `gitlab.variables`.
     pub variables: Vec<VariableSpec>,
+    /// Names of all hosts of the inventory: a runner that is marked for any other has lost its host, or follows it to its
+    /// new name.
+    pub hosts: Arc<BTreeSet<String>>,
     /// Where `gitlab:` stands.
     pub origin: Span,
 }
@@ -439,6 +442,9 @@ pub struct RunnerSpec {
     pub maximum_timeout: Option<u64>,
     /// The user's own maintenance note, without rprov's marker.
     pub note: String,
+    /// Full paths of further projects that a project runner works for; `None`: whoever enables it, the inventory does not
+    /// say.
+    pub projects: Option<Vec<String>>,
     /// One `[[runners]]` table, without the keys that GitLab and the runner own (`id`, `token`, …). `name` and `url`
     /// are there only if the inventory gives them.
     pub config: ConfigTable,

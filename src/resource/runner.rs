@@ -4,11 +4,13 @@
 mod claims;
 mod config;
 mod matching;
+mod projects;
 mod record;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Facts, ProbeSpec};
@@ -40,6 +42,8 @@ pub struct Runners {
     host: String,
     /// Base URL; `None`: the inventory has no GitLab, and so no runners.
     url: Option<String>,
+    /// Names of the inventory's hosts.
+    hosts: Arc<BTreeSet<String>>,
     path: RemotePath,
     process: Process,
     global: ConfigTable,
@@ -73,6 +77,7 @@ impl Runners {
         Some(Self {
             host: host.name.clone(),
             url: gitlab.map(|gitlab| gitlab.url.clone()),
+            hosts: gitlab.map(|gitlab| Arc::clone(&gitlab.hosts)).unwrap_or_default(),
             path: manager.config_dir().join("config.toml"),
             process: match &manager.process {
                 Manager::Container(container) => Process::Container(container.name.clone()),
@@ -103,6 +108,18 @@ impl Runners {
         let config = self.peek(facts);
         let tables = config.as_ref().map_or(&[][..], |config| &config.runners);
         claims::unsettled(self, tables, facts).into_iter().map(|spec| (spec.name.clone(), spec.scope.clone())).collect()
+    }
+
+    /// Projects (by full path) that runners are to work for and do not yet: they must be there. To be asked once the
+    /// records and markers above are in the facts.
+    #[must_use]
+    pub fn wanted_projects(&self, facts: &Facts) -> BTreeSet<String> {
+        if self.specs.iter().all(|spec| spec.projects.is_none()) {
+            return BTreeSet::new();
+        }
+        let config = self.peek(facts).unwrap_or_default();
+        let Ok(matching) = Matching::new(self, &config, facts) else { return BTreeSet::new() };
+        matching.live.iter().flat_map(|(spec, found)| projects::Moves::of(spec, found.record()).join).collect()
     }
 
     /// What the host's own config.toml has to be kept: tokens, and whole tables that nobody declared. To be bound before
@@ -253,7 +270,13 @@ impl Runners {
             effect: Effect::FewerJobs,
             service: None,
             origin: Some(removal.origin.clone().unwrap_or_else(|| self.global_origin.clone())),
-            steps: vec![Step::Gitlab(GitlabStep::DeleteRunner { id })],
+            steps: removal
+                .leave
+                .iter()
+                .map(|project| GitlabStep::UnassignProject { id, project: project.clone() })
+                .chain([GitlabStep::DeleteRunner { id }])
+                .map(Step::Gitlab)
+                .collect(),
         }
     }
 
@@ -289,6 +312,7 @@ impl Resource for Runners {
         let mut diff = Diff::default();
         let mut plan = Planned::default();
         for (spec, found) in &matching.live {
+            diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);
             self.live(spec, found, &mut plan);
         }
         let mut gone: Vec<Attr> = Vec::new();
@@ -309,7 +333,7 @@ impl Resource for Runners {
                 diff.notes.push(self.note(format!("{why}{name} is kept{}", other.detail())));
             }
         }
-        diff.problems = matching.problems;
+        diff.problems.extend(matching.problems);
         if !diff.problems.is_empty() {
             return Ok(diff);
         }

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod duration;
 pub mod keys;
 pub mod parse;
+pub mod pinned;
 pub mod render;
 mod show;
 #[cfg(test)]

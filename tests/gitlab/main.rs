@@ -4,6 +4,8 @@
 
 mod creating;
 mod finding;
+mod releases;
+mod rights;
 mod transport;
 mod variables;
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use super::read::{flag, is_word};
 use super::{Build, RELATIVE};
@@ -25,7 +26,8 @@ impl Build<'_> {
         let api_token = node.get("api_token").and_then(|token| self.secret(token));
         let ca_pem = node.get("ca_file").and_then(|path| self.ca_file(path));
         let variables = node.get("variables").map(|list| self.variables(list)).unwrap_or_default();
-        Some(GitlabSpec { url, api_token: api_token?, ca_pem, variables, origin: node.span.clone() })
+        let hosts = Arc::default();
+        Some(GitlabSpec { url, api_token: api_token?, ca_pem, variables, hosts, origin: node.span.clone() })
     }
 
     fn ca_file(&mut self, node: &Node) -> Option<String> {

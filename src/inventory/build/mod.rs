@@ -70,6 +70,10 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
         let warning = Diagnostic::warning("the inventory names no hosts").at(&root.span);
         build.warn(warning.help("add `hosts:`, and one indented line `NAME:` for each host"));
     }
+    let names = Arc::new(build.out.hosts.iter().map(|host| host.name.clone()).collect());
+    if let Some(gitlab) = &mut build.out.gitlab {
+        gitlab.hosts = names;
+    }
     build.whole();
     build.close_template_errors();
     build.out

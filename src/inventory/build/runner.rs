@@ -8,7 +8,7 @@ use super::read::{Scene, flag, is_word};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
 use crate::inventory::merge;
-use crate::inventory::model::{ConfigTable, ContainerSpec, Manager, ManagerSpec, RunnerSpec, Unmanaged};
+use crate::inventory::model::{ConfigTable, ContainerSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged};
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
 use crate::runner_config::keys;
@@ -134,8 +134,10 @@ impl Build<'_> {
             None => format!("{} {name}", scene.host),
         };
         let note = self.plain_at(&node, "note", Format::Block(MAX_NOTE), &inner).unwrap_or_default();
+        let scope = scope(node.get("scope")?)?;
+        let projects = node.get("projects").map(|list| self.projects(list, &scope, &name, &inner));
         Some(RunnerSpec {
-            scope: scope(node.get("scope")?)?,
+            scope,
             description,
             tags,
             run_untagged,
@@ -144,12 +146,43 @@ impl Build<'_> {
             paused: flag(&node, "paused", false),
             maximum_timeout: self.seconds_at(&node, "maximum_timeout", &inner),
             note,
+            projects,
             config,
             absent,
             origin: spec_span.clone(),
             origins: origins(&node),
             name,
         })
+    }
+
+    /// Further projects of a project runner.
+    fn projects(&mut self, list: &Node, scope: &Scope, name: &str, scene: &Scene) -> Vec<String> {
+        let Scope::Project(owner) = scope else {
+            let message = format!("`projects` is for runners of a project, and `{name}` is of the scope `{scope}`");
+            let help = match scope {
+                Scope::Group(_) => "remove it: every project of the group can use the runner",
+                _ => "remove it: every project can use the runner",
+            };
+            self.error(Diagnostic::error(message).at(&list.span).help(help));
+            return Vec::new();
+        };
+        let mut paths: Vec<String> = Vec::new();
+        for item in list.items() {
+            let Some(path) = self.plain(item, Format::FullPath, scene) else { continue };
+            // GitLab finds projects whatever the case.
+            let same = |other: &String| other.eq_ignore_ascii_case(&path);
+            if same(owner) {
+                let message = format!("`{path}` is the project that the runner `{name}` belongs to");
+                let help = "remove it here: `scope` says it already, and a runner never leaves this project";
+                self.error(Diagnostic::error(message).at(&item.span).help(help));
+            } else if paths.iter().any(same) {
+                let message = format!("`{path}` is in `projects` twice");
+                self.error(Diagnostic::error(message).at(&item.span).help("remove one of them"));
+            } else {
+                paths.push(path);
+            }
+        }
+        paths
     }
 }
 

@@ -84,6 +84,11 @@ pub static RUNNER: Table = Table {
         Field::new("paused", Kind::Boolean, "takes no jobs; default false"),
         Field::new("maximum_timeout", Kind::Text(Format::Duration(MIN_TIMEOUT, YEAR)), "longest job; at least 10m"),
         Field::new("note", Kind::Text(Format::Block(MAX_NOTE)), "maintenance note in GitLab"),
+        Field::new(
+            "projects",
+            Kind::List(&Kind::Text(Format::FullPath)),
+            "further projects that a project runner works for; without it, whoever enables the runner decides",
+        ),
         Field::new("config", Kind::Config(keys::RUNNER), "its [[runners]] table, in config.toml's own keys"),
         Field::new(
             "unchecked_config",

@@ -186,6 +186,22 @@ pub enum StepV1 {
         /// Runner id.
         id: u64,
     },
+    /// Let a project runner work for one more project.
+    GitlabAssignProject {
+        /// Runner id; `null`: the one that was created for this token.
+        id: Option<u64>,
+        /// The name under which its token is kept.
+        token: String,
+        /// Full path of the project.
+        project: String,
+    },
+    /// Take a project runner away from a project that it does not belong to.
+    GitlabUnassignProject {
+        /// Runner id.
+        id: u64,
+        /// Full path of the project.
+        project: String,
+    },
     /// Create or change a CI/CD variable.
     GitlabSetVariable {
         /// `groups` or `projects` and the full path; `null`: the instance.
@@ -286,6 +302,12 @@ impl From<&GitlabStep> for StepV1 {
                 stamp_token: *stamp_token,
             },
             GitlabStep::DeleteRunner { id } => Self::GitlabDeleteRunner { id: *id },
+            GitlabStep::AssignProject { id, token, project } => {
+                Self::GitlabAssignProject { id: *id, token: token.as_str().to_owned(), project: project.clone() }
+            }
+            GitlabStep::UnassignProject { id, project } => {
+                Self::GitlabUnassignProject { id: *id, project: project.clone() }
+            }
             GitlabStep::SetVariable { namespace, exists, key, value, attributes } => Self::GitlabSetVariable {
                 namespace: namespace.clone(),
                 exists: *exists,

@@ -73,11 +73,13 @@ fn steps() -> Vec<Step> {
         Step::Gitlab(GitlabStep::ResetToken { id: 42, token: token.clone() }),
         Step::Gitlab(GitlabStep::UpdateRunner {
             id: Some(42),
-            token,
+            token: token.clone(),
             attributes: RunnerAttributes { maximum_timeout: Some(None), ..RunnerAttributes::default() },
             stamp_token: true,
         }),
         Step::Gitlab(GitlabStep::DeleteRunner { id: 42 }),
+        Step::Gitlab(GitlabStep::AssignProject { id: None, token, project: "acme/other".to_owned() }),
+        Step::Gitlab(GitlabStep::UnassignProject { id: 42, project: "acme/old".to_owned() }),
         Step::Gitlab(GitlabStep::SetVariable {
             namespace: None,
             exists: false,

@@ -2,6 +2,7 @@
 //! mark, whose it might be by its name. Pure.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::facts::{Facts, Known, RunnerRecord};
 use crate::inventory::model::{RunnerSpec, Scope};
@@ -68,6 +69,8 @@ pub(super) struct Claim<'a> {
 pub(super) struct Claims<'a> {
     pub(super) marked: BTreeMap<usize, Vec<Claim<'a>>>,
     pub(super) named: BTreeMap<usize, Vec<Claim<'a>>>,
+    /// Marked for a host that the inventory no longer has; [`claims`] gives them to `marked` where that is free.
+    moved: BTreeMap<usize, Vec<Claim<'a>>>,
     pub(super) stale: BTreeMap<usize, Vec<&'a HostRunner>>,
     pub(super) without_id: Vec<&'a HostRunner>,
     pub(super) unread: Vec<(&'a HostRunner, String)>,
@@ -140,7 +143,16 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
                     None => claims.dropped.push((mark, claim)),
                 }
             }
-            Some(mark) => claims.others.push(other(Stranger::OfHost(mark.host))),
+            Some(mark) => {
+                // A host that the inventory no longer has, and the very token that GitLab gave to it: this is that host
+                // under another name.
+                let moved = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host) && proven();
+                match runners.specs.iter().position(|spec| moved && spec.name == mark.runner) {
+                    Some(at) => claims.moved.entry(at).or_default().push(Claim { table, record, marker }),
+                    None => claims.others.push(other(Stranger::OfHost(mark.host))),
+                }
+            }
+            None if record.note_hidden => claims.unread.push((table, hidden_note(&record.runner_type))),
             None => {
                 let fits =
                     |at: &usize| !runners.specs[*at].absent && wrong_scope(&runners.specs[*at], record).is_none();
@@ -148,6 +160,21 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
                     Some(at) => claims.named.entry(at).or_default().push(Claim { table, record, marker: None }),
                     None => claims.others.push(other(Stranger::HandMade)),
                 }
+            }
+        }
+    }
+    // What is marked for this host's own name counts more than what came with an old one.
+    for (at, moved) in std::mem::take(&mut claims.moved) {
+        match claims.marked.entry(at) {
+            Entry::Vacant(free) => {
+                free.insert(moved);
+            }
+            Entry::Occupied(_) => {
+                let of_host = |claim: Claim<'a>| {
+                    let host = claim.marker.map(|marker| marker.host).unwrap_or_default();
+                    Other { table: claim.table, kind: Stranger::OfHost(host) }
+                };
+                claims.others.extend(moved.into_iter().map(of_host));
             }
         }
     }
@@ -159,6 +186,19 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
         claims.others.extend(stale.into_iter().map(|table| Other { table, kind: Stranger::Gone }));
     }
     claims
+}
+
+/// Why it is not known whose a runner is.
+fn hidden_note(runner_type: &str) -> String {
+    let (kind, owner) = match runner_type {
+        "group_type" => ("a group", "an Owner of the group"),
+        "project_type" => ("a project", "a Maintainer of the project"),
+        _ => ("the instance", "an administrator"),
+    };
+    format!(
+        "it is a runner of {kind}, and GitLab shows the maintenance note, which says whose a runner is, only to {owner}; \
+         give `gitlab.api_token` a token of such a user"
+    )
 }
 
 /// A runner cannot move: GitLab has no call for it.

@@ -3,14 +3,14 @@
 //! asks for. Where that is not enough it says so, and never guesses: a guess costs a second runner, or a stranger's. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, RunnerRecord};
+use crate::facts::{CannotTell, Facts, Known, RunnerRecord};
 use crate::inventory::model::RunnerSpec;
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
 use crate::runner_config::parse::{HostConfig, HostRunner};
 
 use super::claims::{Claim, Other, Stranger, claims, wrong_scope};
-use super::{Runners, shown};
+use super::{Runners, projects, shown};
 
 /// What there is of a runner that is to be there.
 pub(super) enum Found<'a> {
@@ -20,6 +20,16 @@ pub(super) enum Found<'a> {
     Record { record: &'a RunnerRecord, marker: Marker, stale: Option<&'a HostRunner> },
     /// No record. A stale table has the spec's name and the id of a record that is gone.
     Nothing { stale: Option<&'a HostRunner> },
+}
+
+impl<'a> Found<'a> {
+    /// The record in GitLab.
+    pub(super) fn record(&self) -> Option<&'a RunnerRecord> {
+        match self {
+            Self::Table { record, .. } | Self::Record { record, .. } => Some(record),
+            Self::Nothing { .. } => None,
+        }
+    }
 }
 
 /// Something of ours that is no longer wanted.
@@ -34,6 +44,8 @@ pub(super) struct Removal<'a> {
     pub(super) table: Option<&'a HostRunner>,
     /// Its record, if there is one.
     pub(super) id: Option<u64>,
+    /// Projects that it leaves first: only administrators may delete a runner of several.
+    pub(super) leave: Vec<String>,
 }
 
 /// The answer.
@@ -64,21 +76,18 @@ impl<'a> Matching<'a> {
             if spec.absent {
                 let mut ids: Vec<u64> = Vec::new();
                 for claim in &marked {
-                    this.remove_spec(
-                        spec,
-                        Some(claim.table),
-                        (!ids.contains(&claim.record.id)).then_some(claim.record.id),
-                    );
+                    let id = (!ids.contains(&claim.record.id)).then_some(claim.record.id);
+                    this.remove_spec(spec, Some(claim.table), id, facts);
                     ids.push(claim.record.id);
                 }
                 if marked.is_empty() {
                     this.unread(&claims.unread)?;
                     for id in searched(runners, spec, facts)? {
-                        this.remove_spec(spec, None, Some(id));
+                        this.remove_spec(spec, None, Some(id), facts);
                     }
                 }
                 for table in stale {
-                    this.remove_spec(spec, Some(table), None);
+                    this.remove_spec(spec, Some(table), None, facts);
                 }
                 continue;
             }
@@ -98,11 +107,7 @@ impl<'a> Matching<'a> {
                 }
             };
             let Some(found) = found else { continue };
-            let record = match &found {
-                Found::Table { record, .. } | Found::Record { record, .. } => Some(*record),
-                Found::Nothing { .. } => None,
-            };
-            match record.and_then(|record| wrong_scope(spec, record)) {
+            match found.record().and_then(|record| wrong_scope(spec, record)) {
                 Some(problem) => this.problems.push(problem),
                 None => this.live.push((spec, found)),
             }
@@ -119,7 +124,11 @@ impl<'a> Matching<'a> {
         Ok(this)
     }
 
-    fn remove_spec(&mut self, spec: &RunnerSpec, table: Option<&'a HostRunner>, id: Option<u64>) {
+    fn remove_spec(&mut self, spec: &RunnerSpec, table: Option<&'a HostRunner>, id: Option<u64>, facts: &Facts) {
+        let record = id.and_then(|id| match facts.records.get(&id) {
+            Some(Known::Present(record)) => Some(record),
+            _ => None,
+        });
         let origin = spec.origins.get("state").unwrap_or(&spec.origin).clone();
         self.removals.push(Removal {
             spec: spec.name.clone(),
@@ -127,6 +136,7 @@ impl<'a> Matching<'a> {
             origin: Some(origin),
             table,
             id,
+            leave: record.map(|record| projects::others(spec, record)).unwrap_or_default(),
         });
     }
 
@@ -137,6 +147,8 @@ impl<'a> Matching<'a> {
             origin: None,
             table,
             id,
+            // Which project it belongs to went with the spec.
+            leave: Vec::new(),
         });
     }
 

@@ -13,6 +13,7 @@ use crate::step::{GitlabStep, RunnerAttributes, Step};
 use crate::text::escape;
 
 use super::Runners;
+use super::projects::{self, Moves};
 
 /// What the user calls it.
 pub(super) const KIND: &str = "runner record";
@@ -59,11 +60,12 @@ pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {
         Scope::Group(path) => ("group_type", Some(path.clone())),
         Scope::Project(path) => ("project_type", Some(path.clone())),
     };
+    let moves = Moves::of(spec, None);
     let attributes = RunnerAttributes {
         description: Some(spec.description.clone()),
         tag_list: Some(spec.tags.clone()),
         run_untagged: Some(spec.run_untagged),
-        locked: Some(spec.locked),
+        locked: Some(spec.locked && moves.is_empty()),
         access_level: Some(access_level(spec).to_owned()),
         paused: Some(spec.paused),
         maximum_timeout: spec.maximum_timeout.map(Some),
@@ -85,12 +87,16 @@ pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {
         effect: Effect::None,
         service: None,
         origin: Some(spec.origin.clone()),
-        steps: vec![Step::Gitlab(GitlabStep::CreateRunner {
+        steps: [GitlabStep::CreateRunner {
             token: runners.token(spec),
             runner_type: runner_type.to_owned(),
             namespace,
             attributes,
-        })],
+        }]
+        .into_iter()
+        .chain(moves.steps(runners, spec, None))
+        .map(Step::Gitlab)
+        .collect(),
     }
 }
 
@@ -112,6 +118,9 @@ pub(super) fn update(
     table: &HostRunner,
 ) -> Option<Change> {
     let marker = marker.cloned().unwrap_or_else(|| Marker::new(&runners.host, &spec.name));
+    if marker.host != runners.host {
+        return Some(rename(runners, spec, record, marker));
+    }
     let difference = Difference::of(spec, record, &marker);
     match doubt {
         Doubt::None if difference.attrs.is_empty() => None,
@@ -121,12 +130,14 @@ pub(super) fn update(
             let obtained = table.obtained.as_ref().map(|time| time.seconds).or(marker.obtained);
             let note = marker::compose(&spec.note, &Marker { token: None, obtained, ..marker });
             let attributes = RunnerAttributes { maintenance_note: Some(note), ..difference.attributes };
-            change.steps = vec![Step::Gitlab(GitlabStep::UpdateRunner {
+            let update = GitlabStep::UpdateRunner {
                 id: Some(record.id),
                 token: runners.token(spec),
                 attributes,
                 stamp_token: true,
-            })];
+            };
+            let moves = difference.moves.steps(runners, spec, Some(record.id));
+            change.steps = [update].into_iter().chain(moves).map(Step::Gitlab).collect();
             Some(change)
         }
         Doubt::Wrong(why) => {
@@ -136,6 +147,17 @@ pub(super) fn update(
             Some(change)
         }
     }
+}
+
+/// A record whose host has another name in the inventory now: nothing of the runner itself changes, its mark does.
+fn rename(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, marker: Marker) -> Change {
+    let host = Attr::new("host", Some(escape(&marker.host)), Some(runners.host.clone()));
+    let marker = Marker { host: runners.host.clone(), ..marker };
+    let mut difference = Difference::of(spec, record, &marker);
+    difference.attrs.insert(0, host);
+    difference.attributes.maintenance_note = Some(marker::compose(&spec.note, &marker));
+    let why = "it is marked for a host that the inventory no longer has, and this host has its token: it was renamed";
+    difference.change(runners, spec, record, Some(why))
 }
 
 fn reset(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, change: &mut Change, old: Option<String>) {
@@ -165,7 +187,7 @@ fn fields(spec: &RunnerSpec, record: Option<&RunnerRecord>) -> Vec<Field> {
     };
     let old_tags: Vec<String> = record.map(|record| record.tag_list.clone()).unwrap_or_default();
     let same_tags = tag_set(&old_tags) == tag_set(&spec.tags);
-    vec![
+    let mut all = vec![
         field("description", true, quoted(&spec.description), &|record| quoted(&record.description)),
         field("tags", true, tags_shown(&spec.tags), &|_| {
             // GitLab keeps no order.
@@ -183,7 +205,16 @@ fn fields(spec: &RunnerSpec, record: Option<&RunnerRecord>) -> Vec<Field> {
         field("note", !spec.note.trim().is_empty(), quoted(&marker::tidy(&spec.note)), &|record| {
             quoted(&marker::parse(&record.maintenance_note).0)
         }),
-    ]
+    ];
+    if let Some(wanted) = &spec.projects {
+        let old = record.map(|record| projects::others(spec, record)).unwrap_or_default();
+        let same = Moves::of(spec, record).is_empty();
+        all.push(field("projects", !wanted.is_empty(), tags_shown(wanted), &|_| {
+            // GitLab keeps no order.
+            tags_shown(if same { wanted } else { &old })
+        }));
+    }
+    all
 }
 
 fn tag_set(tags: &[String]) -> BTreeSet<&str> {
@@ -209,12 +240,19 @@ struct Difference {
     attributes: RunnerAttributes,
     effect: Effect,
     origin: Option<Span>,
+    moves: Moves,
 }
 
 impl Difference {
     fn of(spec: &RunnerSpec, record: &RunnerRecord, marker: &Marker) -> Self {
-        let mut this =
-            Self { attrs: Vec::new(), attributes: RunnerAttributes::default(), effect: Effect::None, origin: None };
+        let mut this = Self {
+            attrs: Vec::new(),
+            attributes: RunnerAttributes::default(),
+            effect: Effect::None,
+            origin: None,
+            moves: Moves::of(spec, Some(record)),
+        };
+        let moves = &this.moves;
         let attributes = &mut this.attributes;
         for field in fields(spec, Some(record)) {
             if field.old.as_ref() == Some(&field.new) {
@@ -249,6 +287,7 @@ impl Difference {
                     attributes.maximum_timeout = Some(spec.maximum_timeout);
                     false
                 }
+                "projects" => !moves.leave.is_empty(),
                 _ => {
                     attributes.maintenance_note = Some(marker::compose(&spec.note, marker));
                     false
@@ -259,6 +298,10 @@ impl Difference {
             }
             this.origin = this.origin.or_else(|| spec.origins.get(field.name).cloned());
             this.attrs.push(Attr::new(field.name, field.old, Some(field.new)));
+        }
+        if !this.moves.is_empty() {
+            // A locked runner joins no project; `moves` locks it again.
+            this.attributes.locked = record.locked.then_some(false);
         }
         this
     }
@@ -280,7 +323,12 @@ impl Difference {
             effect: self.effect,
             service: None,
             origin: Some(self.origin.clone().unwrap_or_else(|| spec.origin.clone())),
-            steps: if self.attrs.is_empty() { Vec::new() } else { vec![Step::Gitlab(update)] },
+            steps: (self.attributes != RunnerAttributes::default())
+                .then_some(update)
+                .into_iter()
+                .chain(self.moves.steps(runners, spec, Some(record.id)))
+                .map(Step::Gitlab)
+                .collect(),
         }
     }
 }

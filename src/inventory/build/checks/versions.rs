@@ -4,15 +4,16 @@ use super::super::Build;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Manager};
 use crate::runner_config::keys::{self, Kind, Version};
+use crate::runner_config::pinned::pinned;
 
 impl Build<'_> {
     pub(super) fn versions(&mut self, host: &HostSpec) {
         let Some(manager) = &host.manager else { return };
-        let (version, pin) = match &manager.process {
-            Manager::Container(container) => (version_of(&container.image), "image"),
-            Manager::Package(package) => (package.version.parse().ok(), "package"),
+        let Some(version) = pinned(manager) else { return };
+        let pin = match &manager.process {
+            Manager::Container(_) => "image",
+            Manager::Package(_) => "package",
         };
-        let Some(version) = version else { return };
         self.known_keys(keys::GLOBAL, &manager.config, version, pin);
         for runner in host.runners.iter().filter(|runner| !runner.absent) {
             self.known_keys(keys::RUNNER, &runner.config, version, pin);
@@ -44,33 +45,5 @@ impl Build<'_> {
                 _ => {}
             }
         }
-    }
-}
-
-/// The version in the tag of an image of gitlab-runner: `v17.9.0`, `alpine-v17.9.0`, `ubi-fips-v17.9.0`.
-fn version_of(image: &str) -> Option<Version> {
-    let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
-    if !name.rsplit('/').next()?.starts_with("gitlab-runner") {
-        return None;
-    }
-    tag.split('-').find_map(|part| {
-        let version = part.strip_prefix('v').unwrap_or(part);
-        if version.starts_with(|c: char| c.is_ascii_digit()) { version.parse().ok() } else { None }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_come_from_tags() {
-        let version = |image: &str| version_of(image).map(|version| version.to_string());
-        assert_eq!(version("gitlab/gitlab-runner:v17.9.0"), Some("17.9".to_owned()));
-        assert_eq!(version("registry.example.com:5000/x/gitlab-runner:alpine3.19-v18.10.1"), Some("18.10".to_owned()));
-        assert_eq!(version("gitlab/gitlab-runner:v17.9.0@sha256:00"), Some("17.9".to_owned()));
-        assert_eq!(version("gitlab/gitlab-runner:latest"), None);
-        assert_eq!(version("gitlab/gitlab-runner"), None);
-        assert_eq!(version("registry.example.com:5000/other:v17.9.0"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! A small world for tests: one host's config.toml, one GitLab, and plans carried out on them step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord};
 use crate::inventory::model::{
@@ -19,6 +19,7 @@ use crate::step::{GitlabStep, RunnerAttributes, Step};
 mod crashes;
 mod drift;
 mod matches;
+mod projects;
 
 const HOST: &str = "ci.example.com";
 const PATH: &str = "/srv/gitlab-runner/config.toml";
@@ -45,6 +46,8 @@ struct World {
     running: Option<bool>,
     /// GitLab does not answer.
     offline: bool,
+    /// Names of the inventory's hosts.
+    hosts: BTreeSet<String>,
 }
 
 fn runner(name: &str) -> RunnerSpec {
@@ -59,6 +62,7 @@ fn runner(name: &str) -> RunnerSpec {
         paused: false,
         maximum_timeout: Some(7200),
         note: String::new(),
+        projects: None,
         config: table("executor = 'docker'\nlimit = 10\n[docker]\nimage = 'debian:12'\npull_policy = 'always'"),
         absent: false,
         origin: span(10),
@@ -114,6 +118,7 @@ impl World {
             lifetime: None,
             running: Some(true),
             offline: false,
+            hosts: [HOST.to_owned(), "other.example.com".to_owned()].into(),
         }
     }
 
@@ -130,6 +135,7 @@ impl World {
             api_token: SecretId::new("env:GITLAB_TOKEN"),
             ca_pem: None,
             variables: Vec::new(),
+            hosts: std::sync::Arc::new(self.hosts.clone()),
             origin: span(1),
         };
         Runners::new(&self.spec, Some(&gitlab)).unwrap()
@@ -170,6 +176,10 @@ impl World {
                 facts.records.insert(*id, Known::Present(self.records[id].record.clone()));
             }
             facts.marked.insert(name, Known::Present(ids));
+        }
+        for path in resource.wanted_projects(&facts) {
+            let known = if path.contains("nowhere") { Known::Absent } else { Known::Present(1) };
+            facts.projects.insert(path, known);
         }
         facts
     }
@@ -246,6 +256,7 @@ impl World {
                     paused: false,
                     maximum_timeout: None,
                     maintenance_note: String::new(),
+                    note_hidden: false,
                     groups: Vec::new(),
                     projects: Vec::new(),
                 };
@@ -280,6 +291,20 @@ impl World {
                     attributes.maintenance_note = Some(marker::compose(&text, &mark));
                 }
                 set(&mut self.records.get_mut(&id).unwrap().record, &attributes);
+            }
+            GitlabStep::AssignProject { id, token, project } => {
+                let id = id.unwrap_or_else(|| ids[token]);
+                let record = self.record(id);
+                assert!(!record.locked, "GitLab: Runner is locked");
+                assert!(!record.projects.contains(project), "GitLab: failed to assign runner");
+                record.projects.push(project.clone());
+            }
+            GitlabStep::UnassignProject { id, project } => {
+                let record = self.record(*id);
+                assert!(!record.locked, "GitLab: Runner is locked");
+                let at = record.projects.iter().position(|path| path == project).unwrap();
+                assert_ne!(at, 0, "GitLab: not from the owner project");
+                record.projects.remove(at);
             }
             GitlabStep::DeleteRunner { id } => {
                 self.records.remove(id).unwrap();

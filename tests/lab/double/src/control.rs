@@ -42,6 +42,12 @@ fn route(core: &mut Core, request: &Request, rest: &str) -> Outcome {
             core.log.clear();
             Ok(Reply::empty(204))
         }
+        (_, ["version"]) if edit => {
+            let version = object(request)?.get("version").and_then(Value::as_str).map(str::to_owned);
+            core.play(&version.ok_or_else(|| Reply::error(400, "version is missing"))?);
+            show(&core.config.version)
+        }
+        ("GET", ["version"]) => show(&core.config.version),
         ("GET", ["faults"]) => show(&core.faults),
         ("POST", ["faults"]) => {
             let given = match body(request)? {
@@ -205,6 +211,8 @@ fn edit_token(state: &mut State, patch: Map<String, Value>) -> Outcome {
         user_id: 1,
         scopes: Vec::new(),
         expired: false,
+        expires_at: None,
+        granular: false,
     };
     let token = merge(&blank, patch)?;
     let reply = show(&token);

@@ -3,6 +3,7 @@
 use crate::api;
 use crate::auth;
 use crate::fault::{self, Action, Fault};
+use crate::release::Release;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::state::State;
@@ -82,8 +83,15 @@ impl Core {
         }
         let mut core =
             Self { config, state, faults: Vec::new(), log: Vec::new(), count, written: String::new(), log_file };
+        core.play(&core.config.version.clone());
         core.save()?;
         Ok(core)
+    }
+
+    /// Plays this release of GitLab.
+    pub(crate) fn play(&mut self, version: &str) {
+        version.clone_into(&mut self.config.version);
+        self.state.release = Release::of(version);
     }
 
     /// Writes the state file if the state has changed.
@@ -118,6 +126,8 @@ impl Core {
 
     /// Carries a request out; a state file that cannot be written is an answer too.
     pub(crate) fn handle(&mut self, request: &Request) -> Reply {
+        // A state that was replaced as a whole knows no release.
+        self.state.release = Release::of(&self.config.version);
         let reply = api::handle(&mut self.state, request, &self.config.version);
         if request.method == "GET" {
             return reply;

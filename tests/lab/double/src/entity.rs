@@ -2,6 +2,7 @@
 
 use crate::auth::Caller;
 use crate::clock;
+use crate::release::Release;
 use crate::state::{Group, Manager, Project, Runner, State, User, Variable};
 use serde_json::{Value, json};
 
@@ -80,21 +81,27 @@ pub(crate) fn runner(state: &State, origin: &str, runner: &Runner) -> Value {
         other => other,
     };
     let creator = state.users.iter().find(|u| Some(u.id) == runner.creator_id);
-    json!({
+    let address = (!state.release.has(Release::NO_ADDRESS)).then_some("127.0.0.1");
+    let mut value = json!({
         "id": runner.id,
         "description": runner.description,
-        "ip_address": null,
+        "ip_address": address,
         "active": !runner.paused,
         "paused": runner.paused,
         "is_shared": runner.runner_type == "instance_type",
         "runner_type": runner.runner_type,
         "name": null,
         "online": online(contacted),
-        "created_by": creator.map(|u| author(origin, u)),
-        "created_at": runner.created_at,
         "status": status,
-        "job_execution_status": execution(state, runner.id, None),
-    })
+    });
+    if state.release.has(Release::CREATED_BY) {
+        value["created_by"] = json!(creator.map(|u| author(origin, u)));
+        value["created_at"] = json!(runner.created_at);
+    }
+    if state.release.has(Release::JOB_EXECUTION) {
+        value["job_execution_status"] = json!(execution(state, runner.id, None));
+    }
+    value
 }
 
 /// A runner alone. The note is for those who may change the runner.

@@ -12,6 +12,7 @@ mod entity;
 mod fault;
 mod page;
 mod params;
+mod release;
 mod reply;
 mod request;
 mod seed;
@@ -63,6 +64,11 @@ impl Double {
     /// Forgets the requests so far; their numbers are not used again.
     pub fn clear_requests(&self) {
         server::lock(&self.core).log.clear();
+    }
+
+    /// Plays another release of GitLab from now on, as `POST /-/double/version` does.
+    pub fn set_version(&self, version: &str) {
+        server::lock(&self.core).play(version);
     }
 
     /// A copy of what it remembers.

@@ -20,9 +20,9 @@ struct Args {
     /// Request log, one JSON line for each.
     #[arg(long, value_name = "FILE.jsonl")]
     log: Option<PathBuf>,
-    /// GitLab's version; `-ee` at its end means the enterprise edition.
-    #[arg(long, value_name = "VERSION", default_value = "17.9.0-ee")]
-    version: String,
+    /// The release of GitLab to play, 16.0 and later; `-ee` at its end means the enterprise edition.
+    #[arg(long, alias = "version", value_name = "VERSION", default_value = "17.9.0-ee")]
+    gitlab_version: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,7 +31,7 @@ async fn main() -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(&args.listen).await?;
-    let double = serve(listener, Config { state: args.state, log: args.log, version: args.version })?;
+    let double = serve(listener, Config { state: args.state, log: args.log, version: args.gitlab_version })?;
     writeln!(io::stdout(), "gitlab-double listens on {}", double.url())?;
     tokio::select! {
         _ = term.recv() => {}

@@ -56,6 +56,8 @@ impl State {
                 user_id,
                 scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
                 expired: name == "expired",
+                expires_at: None,
+                granular: false,
             });
         }
         state

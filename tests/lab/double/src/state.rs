@@ -1,6 +1,7 @@
 //! Everything the double remembers, as plain records that go to the state file in a fixed key order.
 //! Reading never changes a record; only endpoints and control calls that mutate do.
 
+use crate::release::Release;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,9 @@ pub struct State {
     pub project_variables: BTreeMap<u64, Vec<Variable>>,
     /// Jobs by id.
     pub jobs: BTreeMap<u64, Job>,
+    /// The release that is played.
+    #[serde(skip)]
+    pub(crate) release: Release,
 }
 
 /// Last values handed out.
@@ -94,6 +98,12 @@ pub struct PersonalToken {
     pub scopes: Vec<String>,
     /// Always answered with 401.
     pub expired: bool,
+    /// The day on which it ends, as it says itself; it goes on working all the same.
+    #[serde(default)]
+    pub expires_at: Option<String>,
+    /// It has fine-grained permissions instead of scopes.
+    #[serde(default)]
+    pub granular: bool,
 }
 
 /// A group.
@@ -290,6 +300,7 @@ impl State {
             "project_type" => ("glrt-t3_", self.settings.project_runner_token_expiration_interval),
             _ => ("glrt-t1_", self.settings.runner_token_expiration_interval),
         };
+        let prefix = if self.release.has(Release::TYPED_TOKENS) { prefix } else { "glrt-" };
         (self.secret(prefix), interval.map(crate::clock::after))
     }
 

@@ -8,6 +8,7 @@ use crate::auth::{self, Caller, MAINTAINER};
 use crate::entity;
 use crate::page;
 use crate::params::Check;
+use crate::release::Release;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::state::{Runner, State};
@@ -44,6 +45,8 @@ pub(super) fn show(state: &State, request: &Request, id: &str) -> Outcome {
     auth::caller(state, request, &["manage_runner"])?;
     let mut check = Check::new(&request.params);
     let with_projects = check.boolean("include_projects").flatten().unwrap_or(true);
+    // Releases that do not know it pass over it.
+    let with_projects = with_projects || !state.release.has(Release::INCLUDE_PROJECTS);
     check.finish()?;
     let (caller, runner) = readable(state, request, id)?;
     Ok(Reply::json(200, entity::runner_details(state, &request.origin, &runner, &caller, with_projects)))

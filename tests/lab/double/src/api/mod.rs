@@ -8,6 +8,7 @@ mod runner_tokens;
 mod runners;
 mod variables;
 
+use crate::release::Release;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::state::State;
@@ -31,8 +32,11 @@ fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
         ("GET", ["groups", id]) => meta::group(state, request, id),
         ("GET", ["projects", id]) => meta::project(state, request, id),
 
-        ("POST", ["user", "runners"]) => runners::create(state, request),
-        ("POST", ["runners"]) => runner_tokens::register(request),
+        ("GET", ["groups", id, "members", "all", user]) => meta::group_member(state, request, id, user),
+        ("GET", ["projects", id, "members", "all", user]) => meta::project_member(state, request, id, user),
+
+        ("POST", ["user", "runners"]) if state.release.has(Release::USER_RUNNERS) => runners::create(state, request),
+        ("POST", ["runners"]) => runner_tokens::register(state, request),
         ("DELETE", ["runners"]) => runner_tokens::delete(state, request),
         ("DELETE", ["runners", "managers"]) => runner_tokens::delete_manager(state, request),
         ("POST", ["runners", "verify"]) => runner_tokens::verify(state, request),

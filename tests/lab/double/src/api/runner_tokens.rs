@@ -4,6 +4,7 @@ use super::managing::renew;
 use crate::clock;
 use crate::entity;
 use crate::params::Check;
+use crate::release::Release;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::state::{Manager, State};
@@ -67,11 +68,14 @@ pub(super) fn heartbeat(state: &mut State, request: &Request, id: u64) -> String
 }
 
 /// `POST /runners`: registration tokens are off, as on every GitLab since 17.0.
-pub(super) fn register(request: &Request) -> Outcome {
+pub(super) fn register(state: &State, request: &Request) -> Outcome {
     request.sound()?;
     let mut check = Check::new(&request.params);
     check.require("token");
     check.finish()?;
+    if !state.release.has(Release::NO_REGISTRATION) {
+        return Err(Reply::forbidden(Some("invalid token supplied")));
+    }
     Err(Reply::message(410, "410 Gone - runner registration disallowed"))
 }
 

@@ -5,6 +5,7 @@ use crate::auth::{self, MAINTAINER, OWNER};
 use crate::entity;
 use crate::page;
 use crate::params::Check;
+use crate::release::Release;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::state::{State, Variable};
@@ -17,6 +18,10 @@ struct Place {
     instance: bool,
     /// Environment scopes are told apart.
     scoped: bool,
+    /// Values can be hidden for ever.
+    hidden: bool,
+    /// Variables have descriptions.
+    described: bool,
     /// How a missing one is named in a 404.
     name: &'static str,
 }
@@ -24,7 +29,13 @@ struct Place {
 /// `/admin/ci/variables…`
 pub(super) fn instance(state: &mut State, request: &Request, rest: &[&str]) -> Outcome {
     auth::caller(state, request, &[])?.admin()?;
-    let place = Place { instance: true, scoped: false, name: "InstanceVariable" };
+    let place = Place {
+        instance: true,
+        scoped: false,
+        hidden: false,
+        described: state.release.has(Release::INSTANCE_DESCRIPTION),
+        name: "InstanceVariable",
+    };
     serve(&mut state.instance_variables, request, rest, &place)
 }
 
@@ -35,7 +46,7 @@ pub(super) fn group(state: &mut State, request: &Request, id: &str, rest: &[&str
     if caller.group_level(state, id) < OWNER {
         return Err(Reply::forbidden(None));
     }
-    let place = Place { instance: false, scoped: version.ends_with("-ee"), name: "GroupVariable" };
+    let place = further(state.release, version.ends_with("-ee"), "GroupVariable");
     within(&mut state.group_variables, id, request, rest, &place)
 }
 
@@ -46,8 +57,14 @@ pub(super) fn project(state: &mut State, request: &Request, id: &str, rest: &[&s
     if caller.project_level(state, id) < MAINTAINER {
         return Err(Reply::forbidden(None));
     }
-    let place = Place { instance: false, scoped: true, name: "Variable" };
+    let place = further(state.release, true, "Variable");
     within(&mut state.project_variables, id, request, rest, &place)
+}
+
+/// Groups and projects.
+fn further(release: Release, scoped: bool, name: &'static str) -> Place {
+    let (hidden, described) = (release.has(Release::HIDDEN_VARIABLES), release.has(Release::VARIABLE_DESCRIPTION));
+    Place { instance: false, scoped, hidden, described, name }
 }
 
 /// The list of one owner, which is kept only while it holds something.
@@ -64,7 +81,7 @@ fn within(map: &mut BTreeMap<u64, Vec<Variable>>, id: u64, request: &Request, re
 fn serve(list: &mut Vec<Variable>, request: &Request, rest: &[&str], place: &Place) -> Outcome {
     request.sound()?;
     match (request.method.as_str(), rest) {
-        ("GET", []) => page::page(request, list.iter().map(|v| entity::variable(v, place.instance)).collect()),
+        ("GET", []) => page::page(request, list.iter().map(|v| shown(Some(v), place)).collect()),
         ("POST", []) => create(list, request, place),
         ("GET", [key]) => {
             let index = find(list, request, key, place)?;
@@ -82,7 +99,12 @@ fn serve(list: &mut Vec<Variable>, request: &Request, rest: &[&str], place: &Pla
 
 /// A variable's body.
 fn shown(variable: Option<&Variable>, place: &Place) -> Value {
-    variable.map_or(Value::Null, |v| entity::variable(v, place.instance))
+    let Some(variable) = variable else { return Value::Null };
+    let mut value = entity::variable(variable, place.instance);
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|name, _| (name != "hidden" || place.hidden) && (name != "description" || place.described));
+    }
+    value
 }
 
 /// Which variable is meant; 409 if several share the key and no filter tells them apart.
@@ -125,7 +147,7 @@ fn read(request: &Request, place: &Place, onto: &Variable, creating: bool) -> Re
         if let Some(text) = check.string("description") {
             out.description = text;
         }
-        if creating && check.boolean("masked_and_hidden") == Some(Some(true)) {
+        if place.hidden && creating && check.boolean("masked_and_hidden") == Some(Some(true)) {
             out.masked = true;
             out.hidden = true;
         }

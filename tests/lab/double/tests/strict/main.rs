@@ -6,6 +6,7 @@ mod http;
 mod jobs;
 mod lists;
 mod process;
+mod releases;
 mod runners;
 mod scopes;
 mod variables;

@@ -1,0 +1,57 @@
+//! The projects that a project runner works for.
+
+use reqwest::Method;
+use serde::de::IgnoredAny;
+
+use super::Client;
+use super::error::{Access, GitlabError};
+use super::http::Call;
+use crate::inventory::model::Scope;
+
+impl Client {
+    /// The id of a project by its full path, read once per run; `None`: there is none, or this token may not see it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn project(&self, path: &str) -> Result<Option<u64>, GitlabError> {
+        match self.namespace(&Scope::Project(path.to_owned())).await {
+            Ok(id) => Ok(Some(id)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a runner work for one more project. That it does already is as good.
+    ///
+    /// # Errors
+    /// When GitLab refuses or does not answer.
+    pub async fn assign(&self, id: u64, project: &str) -> Result<(), GitlabError> {
+        let call = Call::new(Method::POST, &["projects", project, "runners"], Access::AssignRunner)
+            .body(serde_json::json!({ "runner_id": id }));
+        let answer = self.0.http.send(&call).await.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
+        self.forget_runner(id);
+        match answer {
+            Ok(()) => Ok(()),
+            // GitLab refuses to assign what is assigned, and an answer can get lost.
+            Err(error) if error.may_have_happened() || matches!(error, GitlabError::Refused { status: 400, .. }) => {
+                let there = self
+                    .runner(id)
+                    .await?
+                    .is_some_and(|record| record.projects.iter().any(|path| path.eq_ignore_ascii_case(project)));
+                if there { Ok(()) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a runner away from a project; `false` if it did not work for it.
+    ///
+    /// # Errors
+    /// When GitLab refuses, as it does for the project that the runner belongs to, or does not answer.
+    pub async fn unassign(&self, id: u64, project: &str) -> Result<bool, GitlabError> {
+        let path = ["projects", project, "runners", &id.to_string()];
+        let outcome = self.delete(&Call::new(Method::DELETE, &path, Access::AssignRunner)).await;
+        self.forget_runner(id);
+        outcome
+    }
+}

@@ -80,6 +80,9 @@ impl Simulated {
                 let ids = self.marked(&host.name, &name);
                 facts.marked.insert(name, Known::Present(ids));
             }
+            for path in runners.wanted_projects(&facts) {
+                facts.projects.insert(path, Known::Present(1));
+            }
             for (id, secret) in runners.host_secrets(&facts) {
                 book.bind(id, secret);
             }
@@ -401,6 +404,19 @@ impl Simulated {
                 let key = variable_key(namespace, key, environment_scope.as_deref());
                 self.facts.variables.insert(key, Known::Absent);
             }
+            GitlabStep::AssignProject { id, token, project } => {
+                let id = id.or_else(|| ids.get(token).copied()).ok_or("whose record?")?;
+                let Some(Known::Present(record)) = self.facts.records.get_mut(&id) else {
+                    return Err(format!("there is no record {id}"));
+                };
+                record.projects.push(project.clone());
+            }
+            GitlabStep::UnassignProject { id, project } => {
+                let Some(Known::Present(record)) = self.facts.records.get_mut(id) else {
+                    return Err(format!("there is no record {id}"));
+                };
+                record.projects.retain(|path| path != project);
+            }
             #[allow(unreachable_patterns, reason = "new steps have no model here until one is written")]
             other => return Err(format!("no model of this step yet: {other:?}")),
         }
@@ -480,6 +496,7 @@ pub(crate) fn record(id: u64, runner_type: &str) -> RunnerRecord {
         paused: false,
         maximum_timeout: None,
         maintenance_note: String::new(),
+        note_hidden: false,
         groups: Vec::new(),
         projects: Vec::new(),
     }

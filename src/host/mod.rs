@@ -87,6 +87,34 @@ pub enum HostError {
         /// The system's words.
         why: String,
     },
+    /// ssh_config, or what the inventory says in its place, is wrong.
+    #[error("{place}: {why}")]
+    Config {
+        /// `FILE:LINE`
+        place: String,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// A host on the way.
+    #[error("{jump}: {error}")]
+    Jump {
+        /// What names it: `ProxyJump bastion (~/.ssh/config:12)`.
+        jump: String,
+        /// What is wrong with it.
+        error: Box<HostError>,
+    },
+    /// The last host on the way does not reach the next one.
+    #[error("cannot connect to {address} through {jump}: {why}")]
+    Unreachable {
+        /// `ADDRESS:PORT`
+        address: String,
+        /// What names the host on the way.
+        jump: String,
+        /// In words.
+        why: String,
+    },
     /// The host's key is not known.
     #[error("the host key of {address} is not known: {algorithm} {fingerprint}")]
     UnknownKey {
@@ -186,6 +214,11 @@ impl HostError {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            Self::Config { help, .. } => return help.clone(),
+            Self::Jump { error, .. } => return error.help(),
+            Self::Unreachable { address, jump, .. } => {
+                format!("try it from the jump host itself: {address} is what it has to reach for {jump}")
+            }
             Self::Connect { why, .. }
                 if why.contains("lookup") || why.contains("resolve") || why.contains("no address") =>
             {

@@ -1,11 +1,16 @@
 //! Scripts over SSH: one TCP connection per host, one command at a time. Knows nothing of what the scripts do.
 
+mod algorithms;
 mod auth;
 mod client;
+mod config;
 mod connect;
+mod jump;
 mod key_file;
 mod known_hosts;
 mod local_user;
+mod proxy;
+mod route;
 mod settings;
 mod stream;
 mod trust;

@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 
 use ipnet::IpNet;
 
+use super::jump;
 use super::model::Owner;
 use crate::name::RemotePath;
 
@@ -28,6 +29,8 @@ pub enum Format {
     HostName,
     /// Host name or IP address to connect to.
     Address,
+    /// Jump hosts, or `none`.
+    Jump,
     /// User name on a host.
     User,
     /// `user` or `user:group`.
@@ -107,6 +110,7 @@ impl Format {
             Self::Line(max) | Self::Block(max) => longest(text, max),
             Self::Name => name(text),
             Self::HostName | Self::Address => host_name(text),
+            Self::Jump => jump_hosts(text),
             Self::User => user(text),
             Self::Owner => owner(text).map(drop),
             Self::Mode => mode(text).map(drop),
@@ -209,6 +213,22 @@ fn host_name(text: &str) -> Result<(), Bad> {
     let odd = |c: char| c.is_control() || c.is_whitespace() || "\"'`$;&|<>(){}\\,*?!#".contains(c);
     if text.contains(odd) {
         return bad("is not a host name", "it has letters, digits, `.`, `-`, `_` and `:` alone");
+    }
+    Ok(())
+}
+
+fn jump_hosts(text: &str) -> Result<(), Bad> {
+    let help = "[USER@]HOST[:PORT], several in a list, or none; an IPv6 address with a port stands in [ ]";
+    let hops = jump::parse(text).or_else(|why| bad(why, help))?;
+    if text.contains('%') {
+        return bad(
+            "holds a `%`",
+            "tokens such as %r are ssh_config's; a template does the same here: {{ host.name }}",
+        );
+    }
+    for hop in hops {
+        host_name(&hop.host)?;
+        hop.user.as_deref().map_or(Ok(()), user)?;
     }
     Ok(())
 }

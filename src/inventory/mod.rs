@@ -7,6 +7,7 @@ mod build;
 mod conceal;
 mod foreign;
 mod format;
+pub mod jump;
 pub mod load;
 pub mod merge;
 pub mod model;

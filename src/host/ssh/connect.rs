@@ -1,17 +1,21 @@
 //! Opens connections: the stream, the key exchange, the login. What the hosts of a run have in common is kept here.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use russh::client::Handle;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{self, Client, ClientError, KEEPALIVE, words};
-use super::settings::Settings;
-use super::stream::PromptStream;
+use super::config::Family;
+use super::jump::Jumps;
+use super::route::Guide;
+use super::settings::{Hop, Label, Settings, Via};
+use super::stream::{PromptStream, Stream};
 use super::trust::Trust;
-use super::{LocalUser, SshHost, auth};
+use super::{LocalUser, SshHost, algorithms, auth, proxy};
 use crate::host::HostError;
 use crate::inventory::model::SshSpec;
 
@@ -20,6 +24,8 @@ use crate::inventory::model::SshSpec;
 pub struct Network {
     local: LocalUser,
     keepalive: Duration,
+    guide: Guide,
+    jumps: Jumps,
 }
 
 impl Default for Network {
@@ -40,7 +46,7 @@ impl Network {
     /// With the keys and the files of a user of this machine.
     #[must_use]
     pub fn new(local: LocalUser) -> Self {
-        Self { local, keepalive: KEEPALIVE }
+        Self { local, keepalive: KEEPALIVE, guide: Guide::default(), jumps: Jumps::default() }
     }
 
     /// Asks silent connections for a sign of life this often.
@@ -54,36 +60,58 @@ impl Network {
     /// # Errors
     /// When one of these fails, or all of them together take longer than `connect_timeout`.
     pub async fn connect(&self, spec: &SshSpec) -> Result<SshHost, HostError> {
-        let settings = Settings {
-            address: spec.address.clone(),
-            port: spec.port.unwrap_or(22),
-            user: spec.user.clone(),
-            identity_files: spec.identity_files.clone(),
-            known_hosts: spec.known_hosts.clone(),
-            connect_timeout: spec.connect_timeout.unwrap_or(10),
-            ..Settings::default()
-        };
-        let connected = self.open(&settings).await?;
-        Ok(SshHost::new(connected, settings.label(), spec.sudo))
+        let hop = self.guide.way(spec, &self.local).await?;
+        let connected = self.open(&hop).await?;
+        Ok(SshHost::new(connected, hop.settings.label(), spec.sudo))
     }
 
-    async fn open(&self, settings: &Settings) -> Result<Connected, HostError> {
-        let deadline = after(Duration::from_secs(settings.connect_timeout));
-        let failed = |why: String| HostError::Connect { address: settings.label(), why };
-        let late = |during: &str| failed(format!("no end of {during} within {} s", settings.connect_timeout));
-
+    /// Connects to a host, through those before it.
+    pub(super) async fn open(&self, hop: &Hop) -> Result<Connected, HostError> {
+        let settings = &hop.settings;
+        let seconds = settings.connect_timeout;
+        let failed = |why: String| {
+            let Label(origins) = &settings.origins;
+            let why = if origins.is_empty() { why } else { format!("{why} ({origins})") };
+            HostError::Connect { address: settings.label(), why }
+        };
+        let late = |during: &str| failed(format!("no end of {during} within {seconds} s"));
         let trust = Trust::load(settings, self.local.home.as_deref())?;
-        let stream = tcp(settings, deadline).await.map_err(failed)?;
-        let stream = PromptStream::new(stream).map_err(|error| failed(error.to_string()))?;
+        let mut config = client::config(trust.algorithms(), self.keepalive);
+        algorithms::restrict(&mut config, &settings.algorithms).map_err(failed)?;
+
+        let mut program = None;
+        let through = match &hop.via {
+            Via::Jump(jump) => Some(self.jumps.through(self, jump, settings).await?),
+            Via::Direct | Via::Command(..) => None,
+        };
+        // Each host on the way has its own time.
+        let deadline = after(Duration::from_secs(seconds));
+        let stream = match (through, &hop.via) {
+            (Some(through), _) => Stream::Through(through),
+            (None, Via::Command(command, Label(label))) => {
+                let (stream, last) = proxy::start(command).map_err(|why| failed(format!("{label}: {why}")))?;
+                program = Some((label, last));
+                Stream::Program(stream)
+            }
+            (None, _) => {
+                let stream = tcp(settings, deadline).await.map_err(failed)?;
+                Stream::Tcp(PromptStream::new(stream).map_err(|error| failed(error.to_string()))?)
+            }
+        };
 
         let ended = Arc::new(OnceLock::new());
-        let config = Arc::new(client::config(trust.algorithms(), self.keepalive));
         let client = Client { trust, ended: Arc::clone(&ended) };
-        let mut handle = match timeout_at(deadline, russh::client::connect_stream(config, stream, client)).await {
+        let greeting = russh::client::connect_stream(Arc::new(config), stream, client);
+        let mut handle = match timeout_at(deadline, greeting).await {
             Ok(Ok(handle)) => handle,
             Ok(Err(ClientError::Host(error))) => return Err(error),
             Ok(Err(ClientError::Ssh(error))) => {
-                return Err(failed(ended.get().cloned().unwrap_or_else(|| words(&error))));
+                let why = ended.get().cloned().unwrap_or_else(|| words(&error));
+                return Err(failed(match program {
+                    // What the program said is more to the point than that nothing came from it.
+                    Some((label, last)) => format!("{label}: {}", last.words().await.unwrap_or(why)),
+                    None => why,
+                }));
             }
             Err(_) => return Err(late("the key exchange")),
         };
@@ -105,17 +133,33 @@ async fn tcp(settings: &Settings, deadline: Instant) -> Result<TcpStream, String
     let found = found.await.map_err(|_| "the name is not resolved in time".to_owned())?;
     let mut addresses = found.map_err(|error| error.to_string())?.collect::<Vec<_>>();
     addresses.dedup();
+    addresses.retain(|address| match settings.family {
+        Family::Any => true,
+        Family::V4 => address.is_ipv4(),
+        Family::V6 => address.is_ipv6(),
+    });
     let mut why = "the name has no address".to_owned();
     for (n, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
-        why = match timeout(share, TcpStream::connect(address)).await {
+        why = match timeout(share, dial(*address, settings.bind_address.as_deref())).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => error.to_string(),
             Err(_) => late(),
         };
     }
     Err(why)
+}
+
+async fn dial(address: SocketAddr, from: Option<&str>) -> std::io::Result<TcpStream> {
+    let Some(from) = from else { return TcpStream::connect(address).await };
+    let mut own = tokio::net::lookup_host((from, 0)).await?;
+    let own = own.find(|own| own.is_ipv4() == address.is_ipv4()).ok_or_else(|| {
+        std::io::Error::other(format!("BindAddress {from} is no address that it can be reached from"))
+    })?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(own)?;
+    socket.connect(address).await
 }
 
 /// The end of a time that starts now. A day stands for all longer ones: the user may have given any number.

@@ -11,6 +11,8 @@ pub struct LocalUser {
     pub home: Option<PathBuf>,
     /// Socket of the agent.
     pub agent: Option<PathBuf>,
+    /// The machine's ssh_config, which is read after the user's own.
+    pub system_config: Option<PathBuf>,
 }
 
 impl LocalUser {
@@ -22,6 +24,7 @@ impl LocalUser {
             name: ["USER", "LOGNAME"].iter().find_map(set).and_then(|name| name.into_string().ok()),
             home: std::env::home_dir(),
             agent: set(&"SSH_AUTH_SOCK").map(PathBuf::from),
+            system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
         }
     }
 

@@ -1,8 +1,11 @@
 //! What one connection needs to know, once the inventory and ssh_config have both been asked. Data only.
 
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::host::ssh::local_user::LocalUser;
+use super::config::{Family, Kind};
+use super::local_user::LocalUser;
 
 /// Where to connect, as whom, with which keys, trusting which.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -29,10 +32,53 @@ pub(super) struct Settings {
     pub(super) host_key_alias: Option<String>,
     /// Seconds until a connection attempt is given up.
     pub(super) connect_timeout: u64,
+    /// Which kind of addresses a name may have.
+    pub(super) family: Family,
+    /// The address of this machine that connections come from.
+    pub(super) bind_address: Option<String>,
+    /// Lists of algorithms as ssh_config has them, with `+`, `-` and `^`.
+    pub(super) algorithms: Vec<(Kind, String)>,
+    /// Where address, port and user come from, if ssh_config says them.
+    pub(super) origins: Label,
+}
+
+/// A host on the way, or at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Hop {
+    pub(super) settings: Settings,
+    pub(super) via: Via,
+    /// What names it, for messages; empty for the host that is meant.
+    pub(super) label: Label,
+}
+
+/// What comes before a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Via {
+    /// Nothing.
+    Direct,
+    /// A program whose input and output is the connection, and what names it.
+    Command(String, Label),
+    /// Another host.
+    Jump(Arc<Hop>),
+}
+
+/// Words for messages. They make no difference: the same host is the same, whatever names it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Label(pub(super) String);
+
+impl PartialEq for Label {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Label {}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
 }
 
 /// An agent that holds keys.
-#[allow(dead_code, reason = "ssh_config will name them")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) enum Agent {
     /// That of `SSH_AUTH_SOCK`.

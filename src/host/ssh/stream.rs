@@ -1,4 +1,4 @@
-//! The TCP connection under SSH, tuned for short questions and answers.
+//! What carries SSH: a TCP connection, tuned for short questions and answers, or what stands in for one.
 
 use std::io;
 use std::pin::Pin;
@@ -6,6 +6,50 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::jump::Through;
+use super::proxy::ProxyStream;
+
+/// Whatever carries SSH.
+pub(super) enum Stream {
+    /// A connection of this machine's.
+    Tcp(PromptStream),
+    /// A channel through a jump host.
+    Through(Through),
+    /// A program.
+    Program(ProxyStream),
+}
+
+/// Does the same with each kind.
+macro_rules! each {
+    ($self:ident, $stream:ident => $does:expr) => {
+        match &mut *$self {
+            Stream::Tcp($stream) => $does,
+            Stream::Through(Through { stream: $stream, .. }) => $does,
+            Stream::Program($stream) => $does,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
 
 /// A connection on which neither side waits for the other's timers.
 #[derive(Debug)]

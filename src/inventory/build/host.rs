@@ -6,6 +6,7 @@ use super::read::{Scene, flag, is_word, one_or_list, port};
 use super::{Build, RELATIVE};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
+use crate::inventory::jump;
 use crate::inventory::model::{
     CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec, DockerSource,
     DockerSpec, FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
@@ -82,6 +83,15 @@ impl Build<'_> {
         };
         let identity_files = files(self, "identity_file");
         let known_hosts = files(self, "known_hosts");
+        let proxy_jump = ssh.get("proxy_jump").map(|_| {
+            let hops = self.strings_at(ssh, "proxy_jump", Format::Jump, scene);
+            hops.iter().flat_map(|text| jump::parse(text).unwrap_or_default()).collect()
+        });
+        let config = match self.texts_at(ssh, "config", Format::LocalPath, scene).first() {
+            None => SshConfig::Usual,
+            Some((path, _)) if path == "none" => SshConfig::Nothing,
+            Some((path, at)) => SshConfig::File(self.files.resolve(at, path)),
+        };
         let address = match ssh.get("address") {
             Some(address) => self.plain(address, Format::Address, scene)?,
             None => name.to_owned(),
@@ -94,8 +104,8 @@ impl Build<'_> {
             identity_files,
             known_hosts,
             connect_timeout: self.seconds_at(ssh, "connect_timeout", scene),
-            config: SshConfig::Usual,
-            proxy_jump: None,
+            config,
+            proxy_jump,
             origin: entry.map_or(at, |entry| &entry.span).clone(),
         }))
     }

@@ -158,9 +158,13 @@ pub static HOST: Table = Table {
 static SSH: Table = Table {
     title: "`ssh`",
     fields: &[
-        Field::new("address", Kind::Text(Format::Address), "name or address to connect to; default the host's name"),
-        Field::new("port", Kind::Integer(1, 65535), "port; default 22"),
-        Field::new("user", Kind::Text(Format::User), "user to log in as; default the local user"),
+        Field::new(
+            "address",
+            Kind::Text(Format::Address),
+            "name or address, as `ssh` would be told; default the host's name",
+        ),
+        Field::new("port", Kind::Integer(1, 65535), "port; default ssh_config's, else 22"),
+        Field::new("user", Kind::Text(Format::User), "user to log in as; default ssh_config's, else the local user"),
         Field::new(
             "become",
             Kind::Word(&[word("sudo"), word("none")]),
@@ -169,10 +173,28 @@ static SSH: Table = Table {
         Field::new(
             "identity_file",
             Kind::OneOrList(&LOCAL_PATH),
-            "private keys; default the agent and the usual files",
+            "private keys; default ssh_config's, else the agent and the usual files",
         ),
-        Field::new("known_hosts", Kind::OneOrList(&LOCAL_PATH), "files of host keys; default OpenSSH's"),
-        Field::new("connect_timeout", Kind::Text(Format::Duration(1, 3600)), "give up connecting after; default 10s"),
+        Field::new(
+            "known_hosts",
+            Kind::OneOrList(&LOCAL_PATH),
+            "files of host keys; default ssh_config's, else OpenSSH's",
+        ),
+        Field::new(
+            "connect_timeout",
+            Kind::Text(Format::Duration(1, 3600)),
+            "give up connecting after, for each host on the way; default ssh_config's, else 10s",
+        ),
+        Field::new(
+            "proxy_jump",
+            Kind::OneOrList(&Kind::Text(Format::Jump)),
+            "jump hosts as [USER@]HOST[:PORT], the first one first, or none; default ssh_config's",
+        ),
+        Field::new(
+            "config",
+            LOCAL_PATH,
+            "the ssh_config to read, or none; default ~/.ssh/config, then /etc/ssh/ssh_config",
+        ),
     ],
     choices: &[],
 };

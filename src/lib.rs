@@ -3,7 +3,7 @@
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
-//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`] | values |
+//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`] | values |
 //! | 1 | [`inventory::model`], [`facts`], [`step`], [`plan`], [`event`] | what is wanted, what was seen, what can be done, what will be and was done |
 //! | 2 | [`runner_config`], [`template`], [`script`] | text from values, values from text |
 //! | 3 | [`inventory`], [`resource`] | the user's files to the model; one kind of managed thing per file: compares desired with facts |
@@ -17,6 +17,7 @@
 //! `inventory::secrets`. `tests/layering.rs` checks all of this.
 
 pub mod apply;
+pub mod certificate;
 pub mod cli;
 pub mod desired;
 pub mod diagnostic;

@@ -77,6 +77,8 @@ pub enum Step {
     },
     /// Load a ruleset file into the kernel, checked first, in one transaction.
     LoadRuleset(RemotePath),
+    /// Make the collection of trusted authorities anew from the certificates on the host.
+    UpdateCaCertificates,
     /// A call to GitLab.
     Gitlab(GitlabStep),
 }

@@ -12,7 +12,7 @@ mod source;
 /// The layers, lowest first. The table in `src/lib.rs` says the same. A module that is not named belongs to the nearest
 /// one above it that is.
 const LAYERS: &[&[&str]] = &[
-    &["secret", "text", "diagnostic", "name", "marker"],
+    &["secret", "text", "diagnostic", "name", "marker", "certificate"],
     &["inventory::model", "facts", "step", "plan", "event"],
     &["runner_config", "template", "script"],
     &["inventory", "resource"],
@@ -67,7 +67,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
             "SystemTime::now",
             "Instant::now",
         ],
-        &["host", "gitlab", "apply", "ui::progress", "cli"],
+        &["inventory::load", "host", "gitlab", "apply", "ui::progress", "cli"],
     ),
     (
         "threads and tasks",

@@ -77,6 +77,7 @@ mod tests {
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             connection: Connection::Local { sudo: false },
             packages: Vec::new(),
+            ca_certificates: Vec::new(),
             directories: Vec::new(),
             files: Vec::new(),
             docker: None,

@@ -30,6 +30,7 @@ fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
     let HostSpec {
         name: _,
         groups: _,
+        ca_certificates: _,
         connection: _,
         packages: _,
         directories: _,

@@ -81,6 +81,17 @@ fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<crate::resour
     })
 }
 
+/// The registries of a host's images that have an address of their own, each once.
+pub(super) fn registries(host: &HostSpec) -> Vec<String> {
+    let docker = host.docker.iter().flat_map(|docker| docker.images.iter().map(|(image, _)| image));
+    let manager = host.manager.as_ref().and_then(|manager| manager.container()).map(|container| &container.image);
+    let named = docker.chain(manager).filter_map(|image| {
+        let (first, _) = image.split_once('/')?;
+        (first.contains(['.', ':']) && first != "docker.io").then(|| first.to_owned())
+    });
+    named.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
 /// The files of this room.
 pub(super) fn files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(RemotePath, u32, Text)> {
     let mut files = Vec::new();

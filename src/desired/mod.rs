@@ -22,6 +22,13 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
     if !packages.is_empty() {
         all.push(Box::new(crate::resource::package::Packages(packages)));
     }
+    // Before Docker: it reads the authorities when it starts.
+    if !host.ca_certificates.is_empty() {
+        all.push(Box::new(crate::resource::ca_certificates::CaCertificates {
+            all: host.ca_certificates.clone(),
+            registries: docker::registries(host),
+        }));
+    }
     for directory in &host.directories {
         all.push(Box::new(crate::resource::directory::Directory(directory.clone())));
     }
@@ -57,6 +64,9 @@ fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
             });
         }
     };
+    if let Some(first) = host.ca_certificates.first() {
+        need(crate::resource::ca_certificates::PACKAGE, &first.origin);
+    }
     if let Some(docker) = &host.docker {
         need(docker::PACKAGE, &docker.origin);
     }

@@ -396,8 +396,12 @@ impl Files for Disk {
                 self.sources.borrow_mut().0.insert(name.clone(), text.clone());
                 Ok((name, text))
             }
-            Ok(Err(_)) => Err(format!("{name} is not UTF-8 text")),
+            Ok(Err(_)) => Err(format!("{name} {}", build::NOT_TEXT)),
             Err(why) => Err(format!("cannot read {name}: {why}")),
         }
+    }
+
+    fn now(&self) -> i64 {
+        jiff::Timestamp::now().as_second()
     }
 }

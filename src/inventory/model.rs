@@ -123,6 +123,8 @@ pub struct HostSpec {
     pub connection: Connection,
     /// Packages to be there or not.
     pub packages: Vec<PackageSpec>,
+    /// Authorities that the whole host trusts, or no longer does.
+    pub ca_certificates: Vec<CaSpec>,
     /// Directories to be there.
     pub directories: Vec<DirectorySpec>,
     /// Files to be there or not.
@@ -479,6 +481,17 @@ pub struct CleanupSpec {
     /// The cron entry, rendered.
     pub cron: Text,
     /// Where `cleanup:` stands.
+    pub origin: Span,
+}
+
+/// One of `ca_certificates`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaSpec {
+    /// Its name on the host, without an ending.
+    pub name: String,
+    /// The certificates of its file, each alone in PEM form; none: they are not to be there.
+    pub certificates: Vec<String>,
+    /// Where the entry stands.
     pub origin: Span,
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+pub mod ca_certificates;
 pub mod container;
 pub mod directory;
 pub mod docker_daemon;

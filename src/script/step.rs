@@ -144,6 +144,7 @@ pub fn longest(step: &Step) -> u64 {
         | Step::Attributes { .. }
         | Step::RemoveFile(_)
         | Step::LoadRuleset(_)
+        | Step::UpdateCaCertificates
         | Step::Gitlab(_) => 60,
     }
 }
@@ -197,6 +198,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
+        Step::UpdateCaCertificates => "update-ca-certificates".to_owned(),
         Step::Gitlab(_) => ":".to_owned(),
     })
 }
@@ -283,6 +285,7 @@ pub fn shown(step: &Step) -> String {
         }
         Step::RestartContainer { name, .. } => format!("docker restart {name} (SIGQUIT, waits for its jobs)"),
         Step::LoadRuleset(path) => format!("nft -f {path}"),
+        Step::UpdateCaCertificates => "update-ca-certificates".to_owned(),
         Step::Gitlab(step) => shown_gitlab(step),
     }
 }

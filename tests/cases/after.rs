@@ -176,6 +176,7 @@ impl Simulated {
                 self.facts.containers.insert(name.clone(), Known::Absent);
             }
             Step::LoadRuleset(path) => self.load(path)?,
+            Step::UpdateCaCertificates => self.collect_authorities(),
             Step::Gitlab(step) => self.gitlab(step, book, ids)?,
             #[allow(unreachable_patterns, reason = "new steps have no model here until one is written")]
             other => return Err(format!("no model of this step yet: {other:?}")),
@@ -326,6 +327,34 @@ impl Simulated {
         });
         self.facts.containers.insert(create.name.clone(), Known::Present(inspect));
         Ok(())
+    }
+
+    /// A link for each certificate, none for those that are gone, and a collection that is younger than all of them.
+    fn collect_authorities(&mut self) {
+        let file = |name: &str| RemotePath::new(format!("/usr/local/share/ca-certificates/{name}.crt")).unwrap();
+        let all: Vec<RemotePath> = self.facts.paths.keys().cloned().collect();
+        let here = |after: &Self, path: &RemotePath| matches!(after.facts.paths.get(path), Some(Known::Present(_)));
+        for path in &all {
+            let name = path.as_str().strip_suffix(".pem").and_then(|path| path.strip_prefix("/etc/ssl/certs/"));
+            if name.is_some_and(|name| !here(self, &file(name))) {
+                self.facts.paths.insert(path.clone(), Known::Absent);
+            }
+        }
+        for path in &all {
+            if !here(self, path) {
+                continue;
+            }
+            let dir = "/usr/local/share/ca-certificates/";
+            if let Some(name) = path.as_str().strip_suffix(".crt").and_then(|path| path.strip_prefix(dir)) {
+                let link = RemotePath::new(format!("/etc/ssl/certs/{name}.pem")).unwrap();
+                let fact = PathFact { mode: 0o644, content: None, ..self.made(&Owner::default()) };
+                self.path(&link, fact);
+            }
+        }
+        self.clock += 1;
+        let collection = RemotePath::new("/etc/ssl/certs/ca-certificates.crt").unwrap();
+        let fact = PathFact { mode: 0o644, content: None, ..self.made(&Owner::default()) };
+        self.path(&collection, fact);
     }
 
     fn load(&mut self, path: &RemotePath) -> Result<(), String> {

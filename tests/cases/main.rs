@@ -53,6 +53,8 @@ struct World {
 impl World {
     fn new(case: &Case, dir: &Path) -> Self {
         std::fs::write(dir.join("inventory.yml"), &case.inventory).unwrap();
+        // For the inventories that name an authority.
+        std::fs::write(dir.join("ca.pem"), include_str!("../data/tls/ca.pem")).unwrap();
         // A plan names the file as it was given, so it is given by its bare name.
         std::env::set_current_dir(dir).unwrap();
         let inventory = rprov::inventory::load(Path::new("inventory.yml"))

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use super::Build;
 use super::read::{flag, is_word};
-use super::{Build, RELATIVE};
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{GitlabSpec, Scope, VariableSpec};
 use crate::inventory::node::Node;
@@ -24,33 +24,11 @@ impl Build<'_> {
             self.warn(warning.help("use https://, with `ca_file` if GitLab has a certificate of a private authority"));
         }
         let api_token = node.get("api_token").and_then(|token| self.secret(token));
-        let ca_pem = node.get("ca_file").and_then(|path| self.ca_file(path));
+        let ca_file = node.get("ca_file");
+        let ca_pem = ca_file.and_then(|node| self.authorities(&node.span, &node.text()?)).map(|(text, _)| text);
         let variables = node.get("variables").map(|list| self.variables(list)).unwrap_or_default();
         let hosts = Arc::default();
         Some(GitlabSpec { url, api_token: api_token?, ca_pem, variables, hosts, origin: node.span.clone() })
-    }
-
-    fn ca_file(&mut self, node: &Node) -> Option<String> {
-        let text = match self.files.read(&node.span, &node.text()?) {
-            Ok((_, text)) => text,
-            Err(why) => {
-                self.error(Diagnostic::error(why).at(&node.span).help(RELATIVE));
-                return None;
-            }
-        };
-        if text.contains("PRIVATE KEY-----") {
-            let problem = Diagnostic::error("this file holds a private key").at(&node.span);
-            self.error(problem.help("`ca_file` is the certificate of the authority alone; it is copied to every host"));
-            return None;
-        }
-        if !text.contains("-----BEGIN CERTIFICATE-----") {
-            let problem = Diagnostic::error("this file holds no certificate in PEM form").at(&node.span);
-            self.error(problem.help(
-                "it begins with -----BEGIN CERTIFICATE-----; `openssl x509 -inform der` makes one of a DER file",
-            ));
-            return None;
-        }
-        Some(text.to_string())
     }
 
     fn variables(&mut self, list: &Node) -> Vec<VariableSpec> {

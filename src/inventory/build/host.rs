@@ -38,6 +38,7 @@ impl Build<'_> {
         };
         let host = HostSpec {
             packages: self.packages(&node, &scene),
+            ca_certificates: self.ca_certificates(&node, &scene),
             directories: self.directories(&node, &scene),
             files: self.files(&node, &scene),
             docker: node.entry("docker").and_then(|entry| self.docker(entry, &scene)),

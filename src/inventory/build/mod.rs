@@ -14,6 +14,7 @@ use crate::secret::SecretId;
 use crate::template::Engine;
 use crate::text::Text;
 
+mod certificates;
 mod checks;
 mod firewall;
 mod gitlab;
@@ -32,7 +33,12 @@ pub(super) trait Files {
     fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String>;
     /// A line of a file that was read, from 1.
     fn line(&self, file: &str, number: usize) -> Option<String>;
+    /// The time, in seconds since 1970: certificates end.
+    fn now(&self) -> i64;
 }
+
+/// How the reason ends why a file cannot be read that holds no text.
+pub(super) const NOT_TEXT: &str = "is not UTF-8 text";
 
 /// What building made of the inventory.
 #[derive(Debug, Default)]

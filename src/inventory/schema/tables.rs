@@ -16,6 +16,7 @@ const STATE: Kind = Kind::Word(&[word("present"), word("absent")]);
 const MODE: Kind = Kind::Text(Format::Mode);
 const OWNER: Kind = Kind::Text(Format::Owner);
 const PACKAGE_ITEM: &Kind = &Kind::ShortOr(&PACKAGE);
+const CA_ITEM: &Kind = &Kind::ShortOr(&CA_CERTIFICATE);
 const DIRECTORY_ITEM: &Kind = &Kind::ShortOr(&DIRECTORY);
 const FILE_ITEM: &Kind = &Kind::Table(&FILE);
 const HOST_PATH: Kind = Kind::Text(Format::HostPath);
@@ -107,6 +108,8 @@ const CONNECTION: Field = Field::new(
 );
 const SSH_FIELD: Field = Field::new("ssh", Kind::Table(&SSH), "how to reach the host");
 const PACKAGES: Field = Field::new("packages", Kind::List(PACKAGE_ITEM), "packages to be there or not");
+const CA_CERTIFICATES: Field =
+    Field::new("ca_certificates", Kind::List(CA_ITEM), "private certificate authorities that the whole host trusts");
 const DIRECTORIES: Field = Field::new("directories", Kind::List(DIRECTORY_ITEM), "directories to be there");
 const FILES: Field = Field::new("files", Kind::List(FILE_ITEM), "files to be there or not");
 const DOCKER_FIELD: Field = Field::new("docker", Kind::Table(&DOCKER), "the Docker engine");
@@ -122,6 +125,7 @@ static LAYER: Table = Table {
         CONNECTION,
         SSH_FIELD,
         PACKAGES,
+        CA_CERTIFICATES,
         DIRECTORIES,
         FILES,
         DOCKER_FIELD,
@@ -142,6 +146,7 @@ pub static HOST: Table = Table {
         CONNECTION,
         SSH_FIELD,
         PACKAGES,
+        CA_CERTIFICATES,
         DIRECTORIES,
         FILES,
         DOCKER_FIELD,
@@ -204,6 +209,16 @@ static PACKAGE: Table = Table {
     fields: &[
         Field::required("name", Kind::Text(Format::Package), "its name"),
         Field::new("version", Kind::Text(Format::PackageVersion), "exactly this version; default any"),
+        Field::new("state", STATE, "absent removes it; default present"),
+    ],
+    choices: &[],
+};
+
+static CA_CERTIFICATE: Table = Table {
+    title: "a certificate authority",
+    fields: &[
+        Field::new("file", LOCAL_PATH, "PEM file, relative to the inventory; several certificates are fine"),
+        Field::new("name", Kind::Text(Format::Name), "its name on the host; default the file's, without its ending"),
         Field::new("state", STATE, "absent removes it; default present"),
     ],
     choices: &[],

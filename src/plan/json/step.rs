@@ -152,6 +152,8 @@ pub enum StepV1 {
         /// The file.
         path: String,
     },
+    /// Make the collection of trusted authorities anew.
+    UpdateCaCertificates {},
     /// Create a runner in GitLab.
     GitlabCreateRunner {
         /// The name under which its token is kept.
@@ -260,6 +262,7 @@ impl From<&Step> for StepV1 {
                 Self::RestartContainer { name: name.clone(), stop_timeout: *stop_timeout }
             }
             Step::LoadRuleset(path) => Self::LoadRuleset { path: path.to_string() },
+            Step::UpdateCaCertificates => Self::UpdateCaCertificates {},
             Step::Gitlab(call) => call.into(),
         }
     }

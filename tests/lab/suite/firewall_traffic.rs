@@ -150,8 +150,7 @@ fn assert_traffic(world: &World, when: &str, open: bool) {
     tries.push(("job -> registry".to_owned(), Box::new(move || host.check(&registry_answers)), true));
 
     let wrong: Vec<String> = std::thread::scope(|scope| {
-        let running: Vec<_> =
-            tries.iter().map(|(what, try_it, should)| (what, should, scope.spawn(move || try_it()))).collect();
+        let running: Vec<_> = tries.iter().map(|(what, try_it, should)| (what, should, scope.spawn(try_it))).collect();
         let ended = running.into_iter().map(|(what, should, thread)| (what, *should, thread.join().expect("it ends")));
         ended.filter(|(_, should, is)| is != should).map(|(what, _, is)| format!("{what}: answered: {is}")).collect()
     });

@@ -99,6 +99,7 @@ impl World {
             groups: Vec::new(),
             connection: Connection::Local { sudo: false },
             packages: Vec::new(),
+            ca_certificates: Vec::new(),
             directories: Vec::new(),
             files: Vec::new(),
             docker: None,

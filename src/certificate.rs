@@ -1,0 +1,96 @@
+//! Certificates of authorities: what a file in PEM form holds, as far as it must be checked before others rely on it. Verifies
+//! no signature. Pure.
+
+use x509_parser::pem::Pem;
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Alone, in PEM form.
+    pub pem: String,
+    /// Whose it is.
+    pub subject: String,
+    /// Who says so.
+    pub issuer: String,
+    /// It may sign others.
+    pub authority: bool,
+    /// Seconds since 1970 until which it counts.
+    pub not_after: i64,
+}
+
+impl Certificate {
+    /// Whether it vouches for itself: a root authority, or a server's own certificate.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.subject == self.issuer
+    }
+}
+
+/// The certificates of a PEM file, in order; text around them is passed over.
+///
+/// # Errors
+/// When one of them cannot be read: which, and why.
+pub fn read(text: &str) -> Result<Vec<Certificate>, String> {
+    let mut all = Vec::new();
+    for block in Pem::iter_from_buffer(text.as_bytes()) {
+        let number = all.len() + 1;
+        let block = block.map_err(|_| format!("certificate {number} of this file is cut off or garbled"))?;
+        if block.label != "CERTIFICATE" {
+            continue;
+        }
+        // The library's own words are about bytes.
+        let parsed = block.parse_x509().map_err(|_| format!("block {number} of this file holds no certificate"))?;
+        let (subject, issuer) = (parsed.subject().to_string(), parsed.issuer().to_string());
+        let constraints = parsed.basic_constraints().ok().flatten();
+        // The first version had no such mark, and roots of that age are still in use.
+        let old_root = parsed.version().0 == 0 && subject == issuer;
+        all.push(Certificate {
+            authority: constraints.map_or(old_root, |mark| mark.value.ca),
+            not_after: parsed.validity().not_after.timestamp(),
+            pem: pem(&block.contents),
+            subject,
+            issuer,
+        });
+    }
+    Ok(all)
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
+    for (at, letter) in text.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            out.push('\n');
+        }
+        out.push(letter);
+    }
+    out.push_str("\n-----END CERTIFICATE-----\n");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CA: &str = include_str!("../tests/data/tls/ca.pem");
+    const SERVER: &str = include_str!("../tests/data/tls/server.pem");
+
+    #[test]
+    fn an_authority_and_a_server() {
+        let found = read(&format!("a comment\n{CA}\n# another\n{SERVER}")).unwrap();
+        let [ca, server] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((ca.subject.as_str(), ca.authority, ca.is_self_issued()), ("CN=rprov test CA", true, true));
+        assert!(!server.authority && !server.is_self_issued());
+        assert_eq!(server.issuer, ca.subject);
+        assert_eq!(ca.pem, CA, "the same text as openssl writes");
+    }
+
+    #[test]
+    fn what_is_no_certificate() {
+        assert_eq!(read("").unwrap(), []);
+        assert_eq!(read("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n").unwrap(), []);
+        assert!(read(&CA[..CA.len() - 40]).is_err());
+        assert!(read("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    }
+}

@@ -16,6 +16,7 @@ use crate::secret::SecretId;
 use crate::text::Text;
 
 mod filters;
+mod places;
 mod problem;
 
 pub use problem::Problem;
@@ -35,15 +36,36 @@ pub struct Engine {
     environment: Environment<'static>,
     /// For texts within the inventory: `${#name}` is shell there, not the start of a comment that swallows what follows.
     inline: Environment<'static>,
+    /// For templates of config.toml, as teams bring them from Ansible.
+    ansible: Environment<'static>,
+}
+
+/// What a template of config.toml makes: text that is not to be shown before it is parsed, since secrets are marked in it.
+pub struct Rendered {
+    /// With marks where secrets belong ([`Text::from_marked`]).
+    pub marked: String,
+    lines: Option<Vec<usize>>,
+}
+
+impl Rendered {
+    /// The line of the template that made a line of the text, both from 1; `None`: it cannot be told.
+    #[must_use]
+    pub fn template_line(&self, line: usize) -> Option<usize> {
+        self.lines.as_ref()?.get(line.checked_sub(1)?).copied()
+    }
 }
 
 /// Private-use characters as comment marks: no text has them, so no text has comments.
 const NO_COMMENT: (&str, &str) = ("\u{f8f2}", "\u{f8f3}");
 
-fn environment(
-    own: Arc<BTreeMap<String, String>>,
-    comment: Option<(&'static str, &'static str)>,
-) -> Environment<'static> {
+#[derive(Clone, Copy, PartialEq)]
+enum Dialect {
+    File,
+    Inline,
+    Ansible,
+}
+
+fn environment(own: Arc<BTreeMap<String, String>>, dialect: Dialect) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -51,13 +73,21 @@ fn environment(
     environment.set_fuel(Some(FUEL));
     let mut syntax = minijinja::syntax::SyntaxConfig::builder();
     syntax.keep_trailing_newline(true);
-    if let Some((open, close)) = comment {
-        syntax.comment_delimiters(open, close);
+    match dialect {
+        Dialect::File => {}
+        Dialect::Inline => {
+            syntax.comment_delimiters(NO_COMMENT.0, NO_COMMENT.1);
+        }
+        // The line break after a tag goes, as with Ansible.
+        Dialect::Ansible => {
+            syntax.trim_blocks(true);
+        }
     }
     if let Ok(syntax) = syntax.build() {
         environment.set_syntax(syntax);
     }
     filters::add_to(&mut environment);
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_loader(move |name| {
         let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
         Ok(own.get(name).cloned().or_else(built_in))
@@ -76,7 +106,28 @@ impl Engine {
     #[must_use]
     pub fn new(own: BTreeMap<String, String>) -> Self {
         let own = Arc::new(own);
-        Self { environment: environment(Arc::clone(&own), None), inline: environment(own, Some(NO_COMMENT)) }
+        let mut ansible = environment(Arc::clone(&own), Dialect::Ansible);
+        // What it makes is parsed, and written anew: a secret's mark may be quoted.
+        filters::quote_secrets(&mut ansible);
+        Self {
+            environment: environment(Arc::clone(&own), Dialect::File),
+            inline: environment(own, Dialect::Inline),
+            ansible,
+        }
+    }
+
+    /// Renders a template of config.toml, with the places its lines come from.
+    ///
+    /// # Errors
+    /// As [`Engine::render`].
+    pub fn render_lines(&self, name: &str, source: &str, values: &Value) -> Result<Rendered, Problem> {
+        let render = |source: &str| {
+            let template = self.ansible.template_from_named_str(name, source)?;
+            template.render(values.clone())
+        };
+        let marked = render(source).map_err(|error| self.problem(&error, name, source, values))?;
+        let lines = render(&places::mark(source)).ok().and_then(|other| places::lines(&marked, &other));
+        Ok(Rendered { marked, lines })
     }
 
     /// Renders a text of the inventory.

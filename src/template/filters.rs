@@ -1,5 +1,8 @@
-//! Filters that write a value in another language. Pure.
+//! Filters: those that write a value in another language, and those of Ansible that templates of runner hosts use. Pure.
 
+use std::collections::BTreeMap;
+
+use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 use crate::text::MARK_OPEN;
@@ -8,11 +11,84 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("shquote", shquote);
     environment.add_filter("json", json);
     environment.add_filter("tojson", json);
+    environment.add_filter("to_json", json);
     environment.add_filter("toml", toml);
+    environment.add_filter("bool", boolean);
+    environment.add_filter("combine", combine);
+    environment.add_filter("regex_replace", regex_replace);
+    environment.add_filter("ternary", ternary);
     // They would change or measure a secret's marker, or write the text for HTML.
     for name in ["escape", "e", "safe", "urlencode", "pprint"] {
         environment.remove_filter(name);
     }
+}
+
+/// For text that is parsed before it is written: a secret's mark goes through as it is, and gets its value later.
+pub(super) fn quote_secrets(environment: &mut Environment<'static>) {
+    for name in ["json", "tojson", "to_json"] {
+        environment.add_filter(name, plain_json);
+    }
+    environment.add_filter("toml", plain_toml);
+}
+
+/// As Ansible has it: `yes`, `on`, `true` and `1` in any case are true, any other text is false.
+fn boolean(value: &Value) -> bool {
+    match value.as_str() {
+        Some(text) => ["yes", "on", "true", "1", "y", "t"].contains(&text.trim().to_ascii_lowercase().as_str()),
+        None => value.is_true(),
+    }
+}
+
+/// One map with the entries of all; the last one wins.
+fn combine(value: &Value, others: Rest<Value>) -> Result<Value, Error> {
+    let mut all: BTreeMap<String, Value> = BTreeMap::new();
+    for map in std::iter::once(value).chain(others.iter()) {
+        if map.kind() != ValueKind::Map {
+            return Err(Error::new(ErrorKind::InvalidOperation, "`combine` takes maps"));
+        }
+        for key in map.try_iter()? {
+            all.insert(key.to_string(), map.get_item(&key)?);
+        }
+    }
+    Ok(Value::from(all))
+}
+
+/// Python's `re.sub`: groups are `\1` in the replacement.
+fn regex_replace(text: String, pattern: &str, with: &str) -> Result<String, Error> {
+    let text = without_secrets(text, "regex_replace")?;
+    let bad = |error: regex::Error| {
+        let said = error.to_string();
+        let last = said.lines().last().unwrap_or("it is no regular expression").to_owned();
+        Error::new(ErrorKind::InvalidOperation, format!("`regex_replace`: {last}"))
+    };
+    let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(bad)?;
+    let mut replacement = String::new();
+    let mut rest = with;
+    while let Some(at) = rest.find(['\\', '$']) {
+        replacement.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        match (rest.as_bytes()[at], after.chars().next()) {
+            (b'\\', Some(digit)) if digit.is_ascii_digit() => {
+                replacement.push_str(&format!("${{{digit}}}"));
+                rest = &after[1..];
+            }
+            (b'$', _) => {
+                replacement.push_str("$$");
+                rest = after;
+            }
+            _ => {
+                replacement.push('\\');
+                rest = after;
+            }
+        }
+    }
+    replacement.push_str(rest);
+    Ok(regex.replace_all(&text, replacement.as_str()).into_owned())
+}
+
+/// One of two values.
+fn ternary(value: &Value, yes: Value, no: Value) -> Value {
+    if value.is_true() { yes } else { no }
 }
 
 /// Quoting a secret would need its value, which is not known before apply.
@@ -35,13 +111,20 @@ fn shquote(value: &Value) -> Result<String, Error> {
 
 /// The value as JSON.
 fn json(value: &Value) -> Result<String, Error> {
-    let json = serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))?;
-    without_secrets(json, "json")
+    without_secrets(plain_json(value)?, "json")
+}
+
+fn plain_json(value: &Value) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))
 }
 
 /// The value as it would stand right of `=` in TOML.
 fn toml(value: &Value) -> Result<String, Error> {
-    without_secrets(json(value)?, "toml")?;
+    without_secrets(plain_json(value)?, "toml")?;
+    plain_toml(value)
+}
+
+fn plain_toml(value: &Value) -> Result<String, Error> {
     let json = serde_json::to_value(value).map_err(|e| Error::new(ErrorKind::BadSerialization, e.to_string()))?;
     to_toml(&json).map(|value| value.to_string().trim().to_owned())
 }

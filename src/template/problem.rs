@@ -59,8 +59,7 @@ const FILTERS: &[(&str, &str)] = &[
     ("lowercase", "lower"),
     ("quote", "shquote"),
     ("squote", "shquote"),
-    ("to_json", "tojson"),
-    ("to_nice_json", "tojson"),
+    ("to_nice_json", "to_json"),
     ("to_toml", "toml"),
     ("size", "length"),
     ("len", "length"),
@@ -113,6 +112,10 @@ const KNOWN_FILTERS: &[&str] = &[
     "zip",
     "attr",
     "format",
+    "to_json",
+    "combine",
+    "regex_replace",
+    "ternary",
 ];
 
 impl Engine {
@@ -197,10 +200,16 @@ impl Engine {
     fn undefined(&self, told: Problem, source: &str, values: &Value, detail: &str) -> Problem {
         let line = told.line.and_then(|line| source.lines().nth(line.saturating_sub(1))).unwrap_or(source);
         let Some(Missing { path, near, siblings }) = self.first_undefined(source, line, values) else {
-            return Problem {
-                message: format!("a value is not defined: {detail}"),
-                help: Some(RAW.to_owned()),
-                ..told
+            return match detail.split('`').nth(1) {
+                Some(path) => Problem {
+                    message: format!("`{path}` is not defined"),
+                    help: in_loop(path, values),
+                    word: Some(path.to_owned()),
+                    ..told
+                },
+                None => {
+                    Problem { message: format!("a value is not defined: {detail}"), help: Some(RAW.to_owned()), ..told }
+                }
             };
         };
         let foreign = NAMES.iter().find(|(other, _)| *other == path).map(|(_, known)| (*known).to_owned());
@@ -230,6 +239,19 @@ impl Engine {
         names.sort_by_key(|name| (!line.contains(name.as_str()), name.clone()));
         names.into_iter().find_map(|path| missing(&path, values))
     }
+}
+
+/// A name that looks like one of what the lists among the values hold: those are what templates loop over.
+fn in_loop(path: &str, values: &Value) -> Option<String> {
+    let (before, last) = path.rsplit_once('.')?;
+    let mut known = Vec::new();
+    for key in values.try_iter().ok()? {
+        let list = values.get_item(&key).ok().filter(|value| value.kind() == ValueKind::Seq);
+        let first = list.and_then(|list| list.try_iter().ok()?.next());
+        known.extend(first.iter().flat_map(|item| item.try_iter().ok()).flatten().map(|key| key.to_string()));
+    }
+    let near = nearest(last, known.iter().map(String::as_str))?;
+    Some(format!("did you mean `{before}.{near}`?"))
 }
 
 /// A name that is not there.

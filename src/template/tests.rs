@@ -102,3 +102,45 @@ fn shell_in_the_inventory_is_no_comment() {
     // Files are Jinja's, comments and all.
     assert_eq!(engine().render("x.j2", "a{# b #}c", &values()).unwrap().redacted(), "ac");
 }
+
+#[test]
+fn filters_of_ansible() {
+    assert_eq!(
+        rendered("{{ 'No' | bool }} {{ 'yes' | bool }} {{ 0 | bool }} {{ true | lower }}"),
+        "False True False true"
+    );
+    assert_eq!(rendered(r"{{ 'a-b-c' | regex_replace('(\w)-', '\\1+$') }}"), "a+$b+$c");
+    assert!(problem("{{ 'a' | regex_replace('(', '') }}").message.contains("regex_replace"));
+    assert!(problem("{{ vars.token | regex_replace('e', 'x') }}").message.contains("a secret cannot go through"));
+    assert_eq!(rendered("{{ ({'a': 1, 'b': 2} | combine({'b': 3}))['b'] }}{{ false | ternary('x', 'y') }}"), "3y");
+    assert_eq!(rendered("{% for k, v in {'a': 1}.items() %}{{ k.upper() }}={{ v }}{% endfor %}"), "A=1");
+    assert_eq!(rendered("{{ 'x y'.split(' ') | join(',') }} {{ none | default('d', true) }}"), "x,y d");
+}
+
+fn lines(source: &str) -> (String, Vec<Option<usize>>) {
+    let made = engine().render_lines("t", source, &values()).map_err(|problem| problem.message).unwrap();
+    let lines = (1..=made.marked.lines().count()).map(|line| made.template_line(line)).collect();
+    (made.marked, lines)
+}
+
+#[test]
+fn lines_of_config_templates_are_found_again() {
+    let source = "a = 1\n{# over\ntwo #}\n{% for g in host.groups %}\n[[x]]\nn = \"{{ g }}\"\n{% endfor %}\n{% raw %}{{\nz{% \
+                  endraw %}\nb = 2\n";
+    let (made, found) = lines(source);
+    assert_eq!(made, "a = 1\n[[x]]\nn = \"a\"\n[[x]]\nn = \"b\"\n{{\nzb = 2\n", "line breaks after tags go");
+    assert_eq!(found, [1, 5, 6, 5, 6, 8, 9].map(Some));
+    // White space that a tag takes away is no difference.
+    let (made, found) = lines("x = [\n{%- for g in host.groups %}\n  \"{{ g }}\",\n{%- endfor %}\n]\ny = 1\n");
+    assert_eq!(made, "x = [  \"a\",  \"b\",]\ny = 1\n");
+    assert_eq!(found, [Some(1), Some(6)]);
+    // A filter that sees the marks: the text is right, the places are unknown.
+    let (made, found) = lines("{% set t %}a\nb{% endset %}{{ t | length }}\n");
+    assert_eq!((made.as_str(), found), ("3\n", vec![None]));
+}
+
+#[test]
+fn config_templates_may_quote_secrets() {
+    let made = engine().render_lines("t", "a = {{ vars.token | to_json }}", &values()).map_err(|p| p.message).unwrap();
+    assert_eq!(Text::from_marked(&made.marked).unwrap().redacted(), "a = \"(secret env:TOKEN)\"");
+}

@@ -77,7 +77,9 @@ impl Text {
         let mut text = Self::default();
         let mut rest = rendered;
         while let Some(open) = rest.find(MARK_OPEN) {
-            text.push(&rest[..open]);
+            if open > 0 {
+                text.push(&rest[..open]);
+            }
             let after = &rest[open + MARK_OPEN.len_utf8()..];
             let close = after.find(MARK_CLOSE).ok_or_else(broken)?;
             if after[..close].contains(MARK_OPEN) {
@@ -89,7 +91,9 @@ impl Text {
         if rest.contains(MARK_CLOSE) {
             return Err(broken());
         }
-        text.push(rest);
+        if !rest.is_empty() || text.0.is_empty() {
+            text.push(rest);
+        }
         Ok(text)
     }
 

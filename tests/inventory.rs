@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rprov::diagnostic::{Diagnostic, Severity};
 
+#[path = "inventory/config_template.rs"]
+mod config_template;
 #[path = "inventory/layers.rs"]
 mod layers;
 
@@ -81,7 +83,7 @@ fn broken_inventories_say_what_is_wrong() {
 
 #[test]
 fn shipped_inventories_load_without_errors() {
-    for name in ["localhost.yml", "dedicated-ci-server.yml"] {
+    for name in ["localhost.yml", "dedicated-ci-server.yml", "docker-in-docker.yml"] {
         let path = Path::new("inventories").join(name);
         match rprov::inventory::load(&path) {
             Ok(inventory) => assert_eq!(inventory.hosts.len(), 1, "{name}"),
@@ -103,6 +105,13 @@ fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {
     assert_eq!(places, [(3, 5), (4, 12)], "{}", shown(&failure.diagnostics));
     std::fs::write(&path, "\u{feff}hosts:\r\n  a.example.com:\r\n    vars: { note: \"x\" }\r\n").unwrap();
     assert!(rprov::inventory::load(&path).is_ok());
+}
+
+/// Its risks are accepted by name, and there are no others.
+#[test]
+fn docker_in_docker_is_calm() {
+    let inventory = rprov::inventory::load(Path::new("inventories/docker-in-docker.yml")).unwrap();
+    assert_eq!(shown(&inventory.warnings), "");
 }
 
 /// What the dedicated server is warned of is what its comments say, and nothing else.

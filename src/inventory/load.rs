@@ -63,6 +63,7 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
     let engine = Engine::new(own_templates(path, &mut problems));
     let built = if incomplete { Built::default() } else { build::inventory(&root, &disk, &engine) };
     problems.extend(built.template_problems);
+    hidden.extend(built.hidden);
     problems.extend(built.problems);
     problems.extend(built.warnings);
     let sources = conceal::tokens(disk.sources.into_inner(), &hidden);

@@ -8,12 +8,15 @@ use super::format::Format;
 use super::node::{Entry, Node, Value};
 use super::schema::{self, Field, Kind, Table};
 use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::text::MARK_OPEN;
 
 mod config;
 mod daemon;
 mod hints;
 mod references;
 mod scalar;
+
+pub(super) use config::config_file;
 
 /// What checking found.
 #[derive(Debug, Default)]
@@ -42,15 +45,7 @@ pub(super) fn names(root: &Node) -> Names<'_> {
 /// Checks one file.
 /// Without `names`, references are not checked.
 pub(super) fn file(root: &Node, names: Option<&Names<'_>>) -> Findings {
-    let mut walk = Walk {
-        found: Findings::default(),
-        names,
-        templates: false,
-        unknown: HashSet::new(),
-        here: String::new(),
-        layer: String::new(),
-        tables: Vec::new(),
-    };
+    let mut walk = Walk::new(names);
     walk.table(root, &schema::ROOT, Whole::Yes);
     walk.tokens(root);
     walk.found
@@ -120,6 +115,8 @@ struct Walk<'a> {
     names: Option<&'a Names<'a>>,
     /// Whether texts here are rendered, so that a text with `{{` is checked later.
     templates: bool,
+    /// Whether this is what a template of config.toml made, not the inventory itself.
+    from_template: bool,
     /// Places of unknown keys.
     unknown: HashSet<Span>,
     /// What is being looked at: a key, or an item of its list.
@@ -128,6 +125,21 @@ struct Walk<'a> {
     layer: String,
     /// The tables around, outermost first.
     tables: Vec<&'static Table>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(names: Option<&'a Names<'a>>) -> Self {
+        Self {
+            found: Findings::default(),
+            names,
+            templates: false,
+            from_template: false,
+            unknown: HashSet::new(),
+            here: String::new(),
+            layer: String::new(),
+            tables: Vec::new(),
+        }
+    }
 }
 
 impl Walk<'_> {
@@ -147,8 +159,13 @@ impl Walk<'_> {
         match &node.value {
             Value::String(text) if conceal::holds_token(text) && !self.found.hidden.contains(&node.span) => {
                 self.found.hidden.push(node.span.clone());
-                let help = "name where it is instead: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }; \
-                            and as it has been in a file, revoke it";
+                let instead = match self.from_template {
+                    true => "a runner's own is {{ runner.token }}, any other secret is named under `vars`",
+                    false => {
+                        "name where it is instead: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }"
+                    }
+                };
+                let help = format!("{instead}; and as it has been in a file, revoke it");
                 self.error("this looks like a token of GitLab's", &node.span, help);
             }
             Value::String(text) if conceal::holds_private_key(text) && !self.found.hidden.contains(&node.span) => {
@@ -417,6 +434,7 @@ pub(super) fn subject(format: Format, text: &str) -> String {
 
 /// A text short enough for a message, without control characters.
 pub(super) fn shown(text: &str) -> String {
+    let text = if text.contains(MARK_OPEN) { "(a secret)" } else { text };
     let mut short: String = text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(60).is_some() {
         short.push('…');

@@ -4,6 +4,8 @@
 
 pub mod compare;
 pub mod duration;
+pub mod flags;
+pub mod forms;
 pub mod keys;
 pub mod parse;
 pub mod pinned;

@@ -18,7 +18,7 @@ fn host<'a>(inventory: &'a Inventory, name: &str) -> &'a HostSpec {
 }
 
 /// A table of config.toml as JSON, secrets by their names.
-fn json(table: &ConfigTable) -> serde_json::Value {
+pub(crate) fn json(table: &ConfigTable) -> serde_json::Value {
     table.iter().map(|(key, entry)| (key.clone(), value(&entry.value))).collect()
 }
 

@@ -8,6 +8,8 @@ use crate::inventory::node::Node;
 use crate::inventory::{schema, validate};
 
 mod egress;
+mod executors;
+mod host_risks;
 mod risks;
 mod versions;
 
@@ -36,7 +38,8 @@ const SYSTEM_DIRS: &[&str] = &[
 ];
 
 impl Build<'_> {
-    pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node) {
+    /// `whole`: config.toml is known; where its template is wrong, what follows from it is not worth telling.
+    pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node, whole: bool) {
         self.check_paths(host);
         let live = host.runners.iter().filter(|runner| !runner.absent).count();
         if let Some(runners) =
@@ -52,7 +55,11 @@ impl Build<'_> {
             }
         }
         self.check_egress(host);
-        self.risks(host, live);
+        if whole {
+            self.executors(host);
+            self.risks(host);
+            self.host_risks(host, live);
+        }
         self.versions(host);
     }
 

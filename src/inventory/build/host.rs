@@ -30,8 +30,17 @@ impl Build<'_> {
             .filter_map(|group| group.text().map(|text| text.into_owned()))
             .collect();
         let scene = self.scene(&name, &groups, &node);
+        self.accepted.clear();
+        self.accept("", &node);
         let connection = self.connection(&name, &node, &entry.span, &scene)?;
-        let manager = node.entry("manager").and_then(|entry| self.manager(entry, &scene));
+        let mut manager = node.entry("manager").and_then(|entry| self.manager(entry, &scene));
+        let template = node.entry("manager").and_then(|entry| entry.value.entry("config_template"));
+        self.templated = template.is_some_and(|template| !template.value.is_null());
+        let mut runners = self.runners(&node, &scene);
+        let whole = match (template, &mut manager) {
+            (Some(template), Some(manager)) => self.config_template(template, manager, &mut runners, &scene),
+            _ => true,
+        };
         let firewall_port = match &connection {
             Connection::Ssh(ssh) => ssh.port.unwrap_or(22),
             Connection::Local { .. } => 22,
@@ -42,7 +51,7 @@ impl Build<'_> {
             directories: self.directories(&node, &scene),
             files: self.files(&node, &scene),
             docker: node.entry("docker").and_then(|entry| self.docker(entry, &scene)),
-            runners: self.runners(&node, &scene),
+            runners,
             cleanup: node.entry("cleanup").and_then(|entry| self.cleanup(entry, &scene)),
             firewall: node.entry("firewall").and_then(|entry| self.firewall(entry, firewall_port, &scene)),
             connection,
@@ -51,7 +60,7 @@ impl Build<'_> {
             name,
             origin: entry.span.clone(),
         };
-        self.check_host(&host, &node);
+        self.check_host(&host, &node, whole);
         Some(host)
     }
 

@@ -16,6 +16,7 @@ use crate::text::Text;
 
 mod certificates;
 mod checks;
+mod config_template;
 mod firewall;
 mod gitlab;
 mod host;
@@ -55,6 +56,8 @@ pub(super) struct Built {
     pub warnings: Vec<Diagnostic>,
     /// Errors.
     pub problems: Vec<Diagnostic>,
+    /// Places of values in templates that must not be shown.
+    pub hidden: Vec<Span>,
     /// Errors of templates: worth telling even if the inventory has errors of form.
     pub template_problems: Vec<Diagnostic>,
 }
@@ -93,6 +96,10 @@ struct Build<'a> {
     group_index: HashMap<&'a str, usize>,
     specs: HashMap<&'a str, (&'a Span, &'a Node)>,
     has_gitlab: bool,
+    /// Whether a template makes the config.toml of the host at hand.
+    templated: bool,
+    /// Risks that the host at hand accepts: its own under "", those of a runner under the name of its spec.
+    accepted: HashMap<String, Vec<String>>,
     /// Different cleaner scripts so far.
     scripts: Vec<Arc<Text>>,
     out: Built,
@@ -116,6 +123,8 @@ impl<'a> Build<'a> {
             groups,
             specs: entries("runners").iter().map(|e| (&*e.key, (&e.span, &e.value))).collect(),
             has_gitlab: root.get("gitlab").is_some(),
+            templated: false,
+            accepted: HashMap::new(),
             scripts: Vec::new(),
             out: Built::default(),
             said: HashSet::new(),
@@ -136,6 +145,13 @@ impl<'a> Build<'a> {
             merged = merge::tables(&merged, layer, &schema::HOST);
         }
         merge::without_nulls(merged)
+    }
+
+    /// Notes which risks a host (under "") or a runner accepts.
+    fn accept(&mut self, of: &str, node: &Node) {
+        let names = node.get("accept_risks").map(Node::items).unwrap_or_default();
+        let names = names.iter().filter_map(|name| name.text().map(|text| text.into_owned())).collect();
+        self.accepted.insert(of.to_owned(), names);
     }
 
     fn new_to_say(&mut self, diagnostic: &Diagnostic) -> bool {

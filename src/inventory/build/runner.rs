@@ -124,11 +124,12 @@ impl Build<'_> {
         let config = self.config_of(&node, keys::RUNNER, &inner);
         let is_config = node.get("config").is_none_or(|config| matches!(config.value, Value::Map(_)));
         let executor = node.at(&["config", "executor"]).is_some_and(|executor| !executor.is_null());
-        if !absent && is_config && !executor && !config.iter().any(|(key, _)| key == "executor") {
+        if !absent && !self.templated && is_config && !executor && !config.iter().any(|(key, _)| key == "executor") {
             let problem =
                 Diagnostic::error(format!("the runner spec `{name}` needs `config.executor`")).at(&at("config"));
             self.error(problem.help("such as `executor: docker`"));
         }
+        self.accept(&name, &node);
         let description = match node.get("description") {
             Some(text) => self.plain(text, Format::Line(MAX_DESCRIPTION), &inner)?,
             None => format!("{} {name}", scene.host),

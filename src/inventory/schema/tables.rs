@@ -31,6 +31,30 @@ const MIN_TIMEOUT: u64 = 600;
 /// A year: longer is a slip.
 const YEAR: u64 = 365 * 86400;
 
+/// Risks that a host or a runner can accept by name: then nothing warns of them.
+pub(crate) const RISKS: &[Word] = &[
+    word("concurrent"),
+    word("docker_socket"),
+    word("docker_tls"),
+    word("gpus"),
+    word("host_ipc"),
+    word("host_network"),
+    word("host_paths"),
+    word("host_pid"),
+    word("host_users"),
+    word("if_not_present"),
+    word("insecure_cache"),
+    word("latest_image"),
+    word("long_polling"),
+    word("metrics"),
+    word("network_per_build"),
+    word("privileged"),
+    word("shell_executor"),
+    word("ssh_host_key"),
+];
+const ACCEPT_RISKS: Field =
+    Field::new("accept_risks", Kind::List(&Kind::Word(RISKS)), "risks that are meant: no warning names them");
+
 /// The whole file.
 pub static ROOT: Table = Table {
     title: "the inventory",
@@ -96,6 +120,7 @@ pub static RUNNER: Table = Table {
             Kind::Unchecked(keys::RUNNER),
             "keys that this release of rprov does not know; not checked",
         ),
+        ACCEPT_RISKS,
         Field::new("state", STATE, "absent removes it from the host, then from GitLab; default present"),
     ],
     choices: &[],
@@ -134,6 +159,7 @@ static LAYER: Table = Table {
         CLEANUP_FIELD,
         FIREWALL_FIELD,
         VARS,
+        ACCEPT_RISKS,
     ],
     choices: &[],
 };
@@ -155,6 +181,7 @@ pub static HOST: Table = Table {
         CLEANUP_FIELD,
         FIREWALL_FIELD,
         VARS,
+        ACCEPT_RISKS,
         Field::later("state", "absent takes everything of rprov's off the host"),
     ],
     choices: &[],
@@ -269,6 +296,7 @@ static MANAGER: Table = Table {
         Field::new("container", Kind::Table(&CONTAINER), "gitlab-runner runs in a container"),
         Field::later("package", "gitlab-runner runs as a service of the host"),
         Field::new("config", Kind::Config(keys::GLOBAL), "config.toml's global section, in its own keys"),
+        Field::new("config_template", LOCAL_PATH, "template of the whole config.toml, on which `config` is laid"),
         Field::new(
             "unchecked_config",
             Kind::Unchecked(keys::GLOBAL),

@@ -1,12 +1,13 @@
 //! Checks tables of GitLab Runner's config.toml against the table of its keys: names, types, words, secrets. Which keys
 //! the pinned runner knows is `build`'s to check: only a complete host tells its version. Pure.
 
-use super::{Walk, listed, secret_entry, shown};
+use super::{Findings, Walk, listed, secret_entry, shown};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
-use crate::runner_config::duration;
 use crate::runner_config::keys::{self, Key, Kind};
+use crate::runner_config::{duration, flags, forms};
+use crate::text::MARK_OPEN;
 
 /// Keys of `[[runners]]` that GitLab and the runner write.
 const OWNED: [&str; 4] = ["id", "token", "token_obtained_at", "token_expires_at"];
@@ -33,14 +34,23 @@ const WORDS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (keys::RUNNER, "shell", &["bash", "sh", "pwsh", "powershell"]),
-    (keys::GLOBAL, "log_level", &["debug", "info", "warn", "error", "fatal", "panic"]),
+    (keys::GLOBAL, "log_level", &["debug", "info", "warn", "warning", "error", "fatal", "panic"]),
     (keys::GLOBAL, "log_format", &["runner", "text", "json"]),
     ("runners[].docker", "pull_policy", PULL_POLICIES),
     ("runners[].docker", "allowed_pull_policies", PULL_POLICIES),
     ("runners[].kubernetes", "pull_policy", PULL_POLICIES),
     ("runners[].kubernetes", "allowed_pull_policies", PULL_POLICIES),
     ("runners[].cache", "Type", &["s3", "gcs", "azure"]),
+    ("runners[].cache.s3", "AuthenticationType", &["access-key", "iam"]),
+    ("runners[].docker", "isolation", &["default", "hyperv", "process"]),
+    ("runners[].kubernetes", "dns_policy", &["none", "default", "cluster-first", "cluster-first-with-host-net"]),
+    ("runners[].kubernetes.pod_spec[]", "patch_type", &["merge", "json", "strategic"]),
+    ("runners[].virtualbox", "start_type", &["gui", "headless", "sdl", "separate"]),
 ];
+
+/// Keys that count something.
+const COUNTS: &[&str] =
+    &["limit", "output_limit", "request_concurrency", "check_interval", "shutdown_timeout", "services_limit"];
 
 /// Keys that name an image.
 const IMAGES: &[(&str, &str)] = &[
@@ -52,8 +62,19 @@ const IMAGES: &[(&str, &str)] = &[
     ("runners[].kubernetes.services[]", "name"),
 ];
 
+const ESCAPE_OF_TEMPLATE: &str =
+    "a key that this release of rprov does not know goes into `unchecked_config` of the inventory instead";
+
 /// What lies next to a key that no release knows.
 const ESCAPE: &str = "a key that this release of rprov does not know goes into `unchecked_config`";
+
+/// Checks one section that a template of config.toml made.
+pub(in crate::inventory) fn config_file(node: &Node, section: &'static str) -> Findings {
+    let mut walk = Walk { from_template: true, ..Walk::new(None) };
+    walk.config(node, section);
+    walk.tokens(node);
+    walk.found
+}
 
 impl Walk<'_> {
     pub(super) fn config(&mut self, node: &Node, section: &'static str) {
@@ -93,25 +114,41 @@ impl Walk<'_> {
             .or_else(|| self.near(name, keys::in_section(section).map(|key| key.name)));
         let slip =
             near.is_some_and(|near| strsim::damerau_levenshtein(&near.to_lowercase(), &name.to_lowercase()) <= 1);
-        let elsewhere = || self.outside_of_config(section, name).or_else(|| elsewhere(section, name));
+        let elsewhere = || match self.from_template {
+            true => section_of(section, name).map(|found| format!("it belongs to {}", place(found))),
+            false => self.outside_of_config(section, name).or_else(|| elsewhere(section, name)),
+        };
+        let escape = if self.from_template { ESCAPE_OF_TEMPLATE } else { ESCAPE };
         let help = match near {
             Some(near) if slip => format!("did you mean `{near}`?"),
             Some(near) => elsewhere().unwrap_or_else(|| format!("did you mean `{near}`?")),
-            None => elsewhere().unwrap_or_else(|| ESCAPE.to_owned()),
+            None => elsewhere().unwrap_or_else(|| escape.to_owned()),
         };
         let message = format!("unknown key `{}` in {} of config.toml", shown(name), place(section));
         self.error(message, &entry.span, help);
     }
 
     fn config_entry(&mut self, entry: &Entry, key: &'static Key) {
-        if key.deprecated && !entry.value.is_null() {
+        // Of the executor docker+machine there is one warning, where it is chosen.
+        let machine = key.replacement.is_none() && (key.section.contains("machine") || key.name == "machine");
+        if key.deprecated && !machine && !entry.value.is_null() {
             let help = key.replacement.map_or_else(String::new, |other| format!("use `{other}` instead"));
             let warning = Diagnostic::warning(format!("`{}` is deprecated", key.name)).at(&entry.span);
             self.found.problems.push(if help.is_empty() { warning } else { warning.help(help) });
         }
         let node = &entry.value;
-        if key.name == "log_options" {
-            self.log_options(node);
+        match (key.section, key.name) {
+            (_, "log_options") => self.log_options(node),
+            (keys::RUNNER, "feature_flags") => self.feature_flags(node),
+            (keys::RUNNER, "environment") => self.environment(node),
+            _ => {}
+        }
+        self.form(node, key);
+        if COUNTS.contains(&key.name)
+            && let Value::Int(number) = node.value
+            && number < 0
+        {
+            self.error(format!("{number} is no number of anything"), &node.span, "0 or more");
         }
         match key.kind {
             _ if node.is_null() => {}
@@ -139,9 +176,14 @@ impl Walk<'_> {
     /// The runner fills in variables, so a text with `$` can become any image.
     fn config_image(&mut self, node: &Node) {
         match &node.value {
-            Value::String(text) if !text.contains('$') => self.text(node, Format::Image),
+            Value::String(text) if !text.contains('$') && !self.is_late(text) => self.text(node, Format::Image),
             _ => self.config_text(node, None),
         }
+    }
+
+    /// Whether the value of a text is known only later: it is to be rendered, or a secret.
+    fn is_late(&self, text: &str) -> bool {
+        (self.templates && super::is_template(text)) || text.contains(MARK_OPEN)
     }
 
     /// `log_options` takes two names; any other fails every job.
@@ -149,6 +191,65 @@ impl Walk<'_> {
         for entry in node.entries().iter().filter(|entry| !matches!(&*entry.key, "env" | "labels")) {
             let message = format!("`log_options` does not take `{}`, and every job would fail", shown(&entry.key));
             self.error(message, &entry.span, "only `env` and `labels`; rotation belongs to `docker.daemon`: log-opts");
+        }
+    }
+
+    /// The form of a text, or of each in a list.
+    fn form(&mut self, node: &Node, key: &Key) {
+        let Some(form) = forms::of(key) else { return };
+        let texts = if let Value::List(items) = &node.value { items } else { std::slice::from_ref(node) };
+        for node in texts {
+            let Value::String(text) = &node.value else { continue };
+            if let Err((message, help)) =
+                forms::check(form, text).or_else(|bad| if self.is_late(text) { Ok(()) } else { Err(bad) })
+            {
+                self.error(format!("`{}` {message}", shown(text)), &node.span, help);
+            }
+        }
+    }
+
+    fn feature_flags(&mut self, node: &Node) {
+        for entry in node.entries() {
+            match flags::find(&entry.key) {
+                Some(flag) => {
+                    if let Some(gone) = flag.removed_in {
+                        let message = format!("`{}` is deprecated: GitLab Runner {gone} removes it", flag.name);
+                        self.found.problems.push(Diagnostic::warning(message).at(&entry.span));
+                    }
+                }
+                None => match self.near(&entry.key, flags::all().iter().map(|flag| flag.name)) {
+                    Some(near) => {
+                        let message = format!("no feature flag `{}`", shown(&entry.key));
+                        self.error(message, &entry.span, format!("did you mean `{near}`?"));
+                    }
+                    None => {
+                        let message = format!("GitLab Runner 19.4 has no feature flag `{}`", shown(&entry.key));
+                        let warning = Diagnostic::warning(message).at(&entry.span);
+                        self.found.problems.push(warning.help("GitLab Runner ignores what it does not know"));
+                    }
+                },
+            }
+        }
+    }
+
+    /// `NAME=VALUE` whose name speaks of a secret: the value belongs elsewhere, and is not shown.
+    fn environment(&mut self, node: &Node) {
+        for item in node.items() {
+            let Value::String(text) = &item.value else { continue };
+            let Some((name, value)) = text.split_once('=') else { continue };
+            if looks_secret(name) && value.len() >= 8 && !value.contains('$') && !self.is_late(value) {
+                self.found.hidden.push(item.span.clone());
+                let message = format!("`{}` looks like a secret, and its value is written out here", shown(name));
+                let help = match self.from_template {
+                    true => format!("name it under `vars`, and write \"{}={{{{ vars.KEY }}}}\"", shown(name)),
+                    false => format!(
+                        "`vars: {{ KEY: {{ env: NAME }} }}`, and \"{}={{{{ vars.KEY }}}}\" here; or a masked variable of \
+                         GitLab's",
+                        shown(name)
+                    ),
+                };
+                self.found.problems.push(Diagnostic::warning(message).at(&item.span).help(help));
+            }
         }
     }
 
@@ -200,7 +301,7 @@ impl Walk<'_> {
             Value::Map(_) if secret_entry(node).is_some() => self.secret(node),
             Value::String(text) => {
                 let Some(words) = words.filter(|words| !words.contains(&&**text)) else { return };
-                if self.templates && super::is_template(text) {
+                if self.is_late(text) {
                     return;
                 }
                 let near = self.near(text, words.iter().copied());
@@ -214,6 +315,7 @@ impl Walk<'_> {
                 let written = node.written.as_deref().unwrap_or_default();
                 self.expected("text", node, &format!("put it in quotes: \"{written}\""));
             }
+            _ if self.from_template => self.expected("text", node, ""),
             _ => self.expected("text", node, "or a secret: { env: NAME }"),
         }
     }
@@ -243,7 +345,7 @@ impl Walk<'_> {
             }
             Value::Int(_) => {}
             Value::String(text) if duration::parse(text).is_some() => {}
-            Value::String(text) if self.templates && super::is_template(text) => {}
+            Value::String(text) if self.is_late(text) => {}
             Value::String(text) => {
                 let message = format!("`{}` is not a length of time that GitLab Runner reads", shown(text));
                 self.error(message, &node.span, "such as \"30s\", \"10m\" or \"1h30m\"; it has no days");
@@ -266,6 +368,15 @@ fn is_owned(section: &str, entry: &Entry) -> bool {
     section == keys::RUNNER && OWNED.contains(&&*entry.key)
 }
 
+/// Whether the name of a variable speaks of a secret.
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words =
+        ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "APIKEY", "CREDENTIAL"];
+    words.iter().any(|word| name.contains(word))
+        && !["_FILE", "_PATH", "_URL", "_ID"].iter().any(|end| name.ends_with(end))
+}
+
 fn words(key: &Key) -> Option<&'static [&'static str]> {
     WORDS.iter().find(|(section, name, _)| *section == key.section && *name == key.name).map(|(.., words)| *words)
 }
@@ -279,13 +390,20 @@ fn place(section: &str) -> String {
     }
 }
 
+/// Sections in which a misplaced key is looked for.
+const NEAR: [&str; 5] = [keys::GLOBAL, keys::RUNNER, "runners[].docker", "runners[].cache", "runners[].kubernetes"];
+
+/// Another section that has the key.
+fn section_of(section: &str, name: &str) -> Option<&'static str> {
+    NEAR.into_iter().find(|other| *other != section && keys::find(other, name).is_some())
+}
+
 /// Where a key does belong, if that is plain: the global section, the runner itself, or one table right below it.
 fn elsewhere(section: &str, name: &str) -> Option<String> {
-    let near = [keys::GLOBAL, keys::RUNNER, "runners[].docker", "runners[].cache", "runners[].kubernetes"];
     let exact = |other: &&str| keys::find(other, name).map(|key| key.name);
     // A slip in the one key that everybody looks for in the wrong place.
     let slip = |other: &&str| nearest(name, keys::in_section(other).map(|key| key.name));
-    let others = || near.into_iter().filter(|other| *other != section);
+    let others = || NEAR.into_iter().filter(|other| *other != section);
     let found = |find: &dyn Fn(&&str) -> Option<&'static str>| others().find_map(|other| Some((other, find(&other)?)));
     let (other, key) = found(&exact).or_else(|| found(&slip))?;
     Some(match other {

@@ -5,6 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::Word;
+use crate::text::MARK_OPEN;
 
 impl Walk<'_> {
     pub(super) fn text(&mut self, node: &Node, format: Format) {
@@ -179,6 +180,9 @@ impl Walk<'_> {
 
     pub(super) fn secret(&mut self, node: &Node) {
         let help = "name where it is: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }";
+        if self.from_template {
+            return self.rendered_secret(node);
+        }
         if !matches!(node.value, Value::Map(_)) {
             self.found.hidden.push(node.span.clone());
             return self.error("a secret may not be written into the inventory", &node.span, help);
@@ -222,6 +226,19 @@ impl Walk<'_> {
             return self.error(message, &node.span, format!("write {{ env: {} }}", shown(name)));
         }
         self.plain_text(node, Format::EnvName);
+    }
+
+    /// A secret in what a template made.
+    fn rendered_secret(&mut self, node: &Node) {
+        match &node.value {
+            Value::String(text) if text.is_empty() || text.contains(MARK_OPEN) => {}
+            Value::String(_) => {
+                self.found.hidden.push(node.span.clone());
+                let help = "name it under `vars`, `vars: { KEY: { env: NAME } }`, and write {{ vars.KEY }} here";
+                self.error("a secret may not be written into a template", &node.span, help);
+            }
+            _ => self.expected("text", node, ""),
+        }
     }
 
     /// A text that is never rendered.

@@ -1,49 +1,39 @@
-//! Warnings: what works, but should be meant. Each names the risk. Pure.
+//! Warnings about runners: what works, but should be meant. Each names the risk, and `accept_risks` takes it back. Pure.
 
 use super::super::Build;
+use super::executors::{table_at, text};
 use super::value;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::inventory::model::{ConfigEntry, ConfigTable, ConfigValue, HostSpec, RunnerSpec, Scope};
+use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, RunnerSpec, Scope};
 
-const SOCKET: &str = "/var/run/docker.sock";
+pub(super) const SOCKET: &str = "/var/run/docker.sock";
+
+/// What else of the host's own a container can be given: key, value, name of the risk, consequence.
+const HOST_MODES: &[(&str, &str, &str)] = &[
+    ("network_mode", "host_network", "every job reaches what listens on the host itself, also on 127.0.0.1"),
+    ("pid_mode", "host_pid", "every job sees the host's processes, and as root can steer them"),
+    ("ipcmode", "host_ipc", "every job can read the shared memory of the host's processes"),
+    ("userns_mode", "host_users", "root in a job is root on the host, whatever `userns-remap` says"),
+];
 
 impl Build<'_> {
-    pub(super) fn risks(&mut self, host: &HostSpec, live: usize) {
+    pub(super) fn risks(&mut self, host: &HostSpec) {
         for runner in host.runners.iter().filter(|runner| !runner.absent) {
             if let Some(at) = runner.origins.get("locked").filter(|_| runner.locked && runner.scope.is_shared()) {
                 let message = format!("`locked` means nothing on a runner of the {}", runner.scope.kind());
-                self.risk(&message, at, "remove it: it keeps a project's runner from being enabled in other projects");
+                let warning = Diagnostic::warning(message).at(at);
+                self.warn(warning.help("remove it: it keeps a project's runner from being enabled in other projects"));
             }
-            for executor in ["docker", "kubernetes"] {
-                if let Some(ConfigValue::Table(table)) = value(&runner.config, executor) {
+            for section in ["docker", "kubernetes"] {
+                if let Some((table, _)) = table_at(&runner.config, section) {
                     self.container_risks(runner, table);
-                    if executor == "docker" {
-                        self.pull_policies(table);
-                    }
                 }
             }
-        }
-        let Some(manager) = &host.manager else { return };
-        let concurrent = manager.config.iter().find(|(key, _)| key == "concurrent");
-        let (slots, at) = match concurrent {
-            Some((_, ConfigEntry { value: ConfigValue::Integer(slots), origin })) => (*slots, origin),
-            _ => (1, &manager.config_origin),
-        };
-        if slots < 1 {
-            let problem = Diagnostic::error(format!("gitlab-runner does not start with `concurrent = {slots}`")).at(at);
-            self.error(problem.help("the number of jobs that may run at once on the host, at least 1"));
-        } else if i64::try_from(live).unwrap_or(i64::MAX) > slots {
-            let message = format!("{live} runners share {slots} concurrent jobs, so some of them can starve");
-            self.warn(Diagnostic::warning(message).at(at).help("set `concurrent` to at least the number of runners"));
-        }
-        // As a service it runs as root on the host itself and reaches the socket.
-        let Some(container) = manager.container() else { return };
-        let local_docker = host.runners.iter().filter(|runner| !runner.absent).find(|runner| uses_local_docker(runner));
-        let reachable = container.mounts.iter().any(|mount| mount.split(':').nth(1).is_some_and(is_socket));
-        if let Some(runner) = local_docker.filter(|_| !reachable) {
-            let message = format!("the runner `{}` uses Docker, which its container cannot reach", runner.name);
-            let warning = Diagnostic::warning(message).at(&container.origin);
-            self.warn(warning.help(format!("add {SOCKET}:{SOCKET} to `manager.container.mounts`")));
+            if let Some((table, _)) = table_at(&runner.config, "docker") {
+                self.docker_risks(host, runner, table);
+                self.pull_policies(table);
+            }
+            self.other_risks(runner);
         }
     }
 
@@ -51,23 +41,114 @@ impl Build<'_> {
         for (key, entry) in table {
             let at = &entry.origin;
             match (key.as_str(), &entry.value) {
-                ("privileged" | "services_privileged", ConfigValue::Boolean(true)) => {
-                    self.risk(
-                        "privileged: every job that runs here can become root on the host",
-                        at,
-                        "give such a runner tags and a scope of its own, or list `allowed_privileged_images`",
-                    );
+                ("privileged", ConfigValue::Boolean(true)) => {
+                    let who = match names(value(table, "allowed_privileged_images")) {
+                        true => "a job with an image among `allowed_privileged_images`",
+                        false => "every job that runs here",
+                    };
+                    let message = format!("privileged: {who} can become root on the host");
+                    let help = "`services_privileged` with `allowed_privileged_services` is narrower; else tags and a \
+                                scope of its own";
+                    self.risk("privileged", Some(runner), &message, at, help);
                 }
-                ("volumes", ConfigValue::Array(volumes)) => self.volume_risks(volumes, at),
+                ("services_privileged", ConfigValue::Boolean(true)) => {
+                    let (who, help) = match names(value(table, "allowed_privileged_services")) {
+                        true => (
+                            "a job with a service among `allowed_privileged_services`",
+                            "images that are rootless, such as docker:*-dind-rootless, leave the least",
+                        ),
+                        false => (
+                            "every job that brings a service of its own",
+                            "list `allowed_privileged_services`, such as [\"docker:*-dind-rootless\"]",
+                        ),
+                    };
+                    let message = format!("privileged services: {who} can become root on the host");
+                    self.risk("privileged", Some(runner), &message, at, help);
+                }
+                ("cap_add", ConfigValue::Array(_))
+                    if ["ALL", "SYS_ADMIN"].iter().any(|c| mentions(&entry.value, c)) =>
+                {
+                    let message = "the capability to administer: every job that runs here can become root on the host";
+                    self.risk("privileged", Some(runner), message, at, "add only the capabilities that jobs need");
+                }
+                ("volumes", ConfigValue::Array(volumes)) => self.volume_risks(runner, volumes, at),
                 ("pull_policy", policy) if runner.scope.is_shared() && mentions(policy, "if-not-present") => {
                     let message = format!(
                         "`if-not-present` on a runner of the {}: a job can use private images that another job pulled",
                         runner.scope.kind(),
                     );
-                    self.risk(&message, at, "`always` lets the registry check the credentials of every job");
+                    let help = "`always` lets the registry check the credentials of every job";
+                    self.risk("if_not_present", Some(runner), &message, at, help);
+                }
+                ("image" | "helper_image", ConfigValue::String(image)) if is_latest(&image.redacted()) => {
+                    let message = format!("`{key}` without a version: jobs get another image whenever it is pushed");
+                    self.risk("latest_image", Some(runner), &message, at, "name a tag, such as debian:12");
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn docker_risks(&mut self, host: &HostSpec, runner: &RunnerSpec, table: &ConfigTable) {
+        for (key, risk, consequence) in HOST_MODES {
+            if let Some((_, entry)) = table.iter().find(|(name, entry)| name == key && mentions(&entry.value, "host")) {
+                let message = format!("`{key}: host`: {consequence}");
+                self.risk(risk, Some(runner), &message, &entry.origin, "remove it where jobs do not need it");
+            }
+        }
+        let entry = |key: &str| table.iter().find(|(name, _)| name == key).map(|(_, entry)| entry);
+        let remote = value(table, "host").and_then(text).is_some_and(|host| host.starts_with("tcp://"));
+        let verified = matches!(value(table, "tls_verify"), Some(ConfigValue::Boolean(true)));
+        if let Some(entry) = entry("tls_verify").or_else(|| entry("host")).filter(|_| remote && !verified) {
+            let message = "Docker over TCP without `tls_verify`: who stands between can run anything on that machine";
+            self.risk("docker_tls", Some(runner), message, &entry.origin, "set `tls_verify: true` and `tls_cert_path`");
+        }
+        let nvidia = host.docker.as_ref().is_none_or(|docker| {
+            let runtimes = docker.daemon.as_ref().and_then(|daemon| daemon.get("runtimes"));
+            runtimes.is_some_and(|runtimes| runtimes.get("nvidia").is_some())
+        }) || host.packages.iter().any(|package| package.name.starts_with("nvidia-container-toolkit"));
+        if let Some(entry) = entry("gpus").filter(|entry| !nvidia && text(&entry.value).is_some()) {
+            let message = "`gpus`, but the inventory gives this host no NVIDIA runtime: jobs fail if it is not there";
+            let help = "add the package nvidia-container-toolkit, or `docker: { daemon: { runtimes: { nvidia: … } } }`";
+            self.risk("gpus", Some(runner), message, &entry.origin, help);
+        }
+        let per_build = value(&runner.config, "feature_flags").is_some_and(|flags| {
+            matches!(flags, ConfigValue::Table(flags)
+                if matches!(value(flags, "FF_NETWORK_PER_BUILD"), Some(ConfigValue::Boolean(true))))
+        });
+        if let Some(entry) = entry("network_mode").filter(|entry| per_build && text(&entry.value).is_some()) {
+            let message = "`network_mode` takes the effect from FF_NETWORK_PER_BUILD: jobs share one network";
+            self.risk("network_per_build", Some(runner), message, &entry.origin, "keep one of the two");
+        }
+    }
+
+    fn other_risks(&mut self, runner: &RunnerSpec) {
+        let executor = runner.config.iter().find(|(key, _)| key == "executor");
+        if let Some((_, entry)) =
+            executor.filter(|(_, entry)| mentions(&entry.value, "shell") && runner.scope.is_shared())
+        {
+            let message = format!(
+                "the shell executor on a runner of the {}: any Developer in it runs code as gitlab-runner, and can read \
+                 what earlier jobs left",
+                runner.scope.kind(),
+            );
+            let help = "the docker executor keeps jobs apart; or give the runner to one project";
+            self.risk("shell_executor", Some(runner), &message, &entry.origin, help);
+        }
+        if let Some((cache, _)) = table_at(&runner.config, "cache")
+            && let Some((s3, _)) = table_at(cache, "s3")
+            && let Some((_, entry)) = s3.iter().find(|(key, _)| key == "Insecure")
+            && matches!(entry.value, ConfigValue::Boolean(true))
+        {
+            let message = "a cache over plain HTTP: who can listen in reads it, and can put code into later jobs";
+            self.risk("insecure_cache", Some(runner), message, &entry.origin, "give the server a certificate");
+        }
+        if let Some((ssh, _)) = table_at(&runner.config, "ssh")
+            && let Some((_, entry)) = ssh.iter().find(|(key, _)| key == "disable_strict_host_key_checking")
+            && matches!(entry.value, ConfigValue::Boolean(true))
+        {
+            let message = "host keys are not checked: another machine can take the jobs, with their secrets";
+            self.risk("ssh_host_key", Some(runner), message, &entry.origin, "remove it, and set `known_hosts_file`");
         }
     }
 
@@ -87,26 +168,27 @@ impl Build<'_> {
         }
     }
 
-    fn volume_risks(&mut self, volumes: &[ConfigValue], at: &Span) {
+    fn volume_risks(&mut self, runner: &RunnerSpec, volumes: &[ConfigValue], at: &Span) {
         let sources: Vec<String> = volumes.iter().filter_map(source).collect();
         if sources.iter().any(|path| is_socket(path)) {
-            self.risk(
-                "the Docker socket in `volumes`: every job that runs here can become root on the host",
-                at,
-                "fine where only trusted people can push; else use `docker:dind` on a runner of its own",
-            );
+            let message = "the Docker socket in `volumes`: every job that runs here can become root on the host";
+            let help = "fine where only trusted people can push; else use `docker:dind` on a runner of its own";
+            self.risk("docker_socket", Some(runner), message, at, help);
         }
         for path in sources.iter().filter(|path| is_private(path)) {
-            self.risk(
-                &format!("{path} of the host in `volumes`: every job that runs here can use what is in it"),
-                at,
-                "fine where only trusted people can push; else give the jobs that need it a runner of their own",
-            );
+            let message = format!("{path} of the host in `volumes`: every job that runs here can use what is in it");
+            let help = "fine where only trusted people can push; else give the jobs that need it a runner of their own";
+            self.risk("host_paths", Some(runner), &message, at, help);
         }
     }
 
-    fn risk(&mut self, message: &str, at: &Span, help: &str) {
-        self.warn(Diagnostic::warning(message).at(at).help(help));
+    /// A warning, unless the host or the runner accepts it by name.
+    pub(super) fn risk(&mut self, name: &str, runner: Option<&RunnerSpec>, message: &str, at: &Span, help: &str) {
+        let accepted = |of: &str| self.accepted.get(of).is_some_and(|names| names.iter().any(|known| known == name));
+        if accepted("") || runner.is_some_and(|runner| accepted(&runner.name)) {
+            return;
+        }
+        self.warn(Diagnostic::warning(message).at(at).help(format!("{help}; `accept_risks: [{name}]` if it is meant")));
     }
 }
 
@@ -125,7 +207,21 @@ impl Scope {
     }
 }
 
-fn is_socket(path: &str) -> bool {
+/// Whether a list has something in it.
+fn names(value: Option<&ConfigValue>) -> bool {
+    matches!(value, Some(ConfigValue::Array(items)) if !items.is_empty())
+}
+
+/// Whether an image has no tag, or `latest`. What a variable becomes is unknown.
+fn is_latest(image: &str) -> bool {
+    if image.is_empty() || image.contains(['$', '@', '(']) {
+        return false;
+    }
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split_once(':').is_none_or(|(_, tag)| tag == "latest")
+}
+
+pub(super) fn is_socket(path: &str) -> bool {
     matches!(path, SOCKET | "/run/docker.sock")
 }
 
@@ -147,20 +243,10 @@ fn is_private(path: &str) -> bool {
         || path.starts_with("/root/")
 }
 
-fn mentions(value: &ConfigValue, word: &str) -> bool {
+pub(super) fn mentions(value: &ConfigValue, word: &str) -> bool {
     match value {
         ConfigValue::String(text) => text.redacted() == word,
         ConfigValue::Array(items) => items.iter().any(|item| mentions(item, word)),
         _ => false,
     }
-}
-
-/// Whether a runner's jobs run on the Docker daemon of the host itself.
-fn uses_local_docker(runner: &RunnerSpec) -> bool {
-    let docker = match value(&runner.config, "docker") {
-        Some(ConfigValue::Table(table)) => table.as_slice(),
-        _ => &[],
-    };
-    matches!(value(&runner.config, "executor"), Some(ConfigValue::String(text)) if text.redacted() == "docker")
-        && value(docker, "host").is_none()
 }

@@ -3,6 +3,7 @@
 use super::super::Build;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Manager};
+use crate::runner_config::flags;
 use crate::runner_config::keys::{self, Kind, Version};
 use crate::runner_config::pinned::pinned;
 
@@ -33,6 +34,9 @@ impl Build<'_> {
                 let help = key.replacement.map_or("remove it".to_owned(), |other| format!("use `{other}` instead"));
                 self.error(Diagnostic::error(message).at(&entry.origin).help(help));
             }
+            if let (keys::RUNNER, "feature_flags", ConfigValue::Table(flags)) = (section, name.as_str(), &entry.value) {
+                self.known_flags(flags, version, pin);
+            }
             match (key.kind, &entry.value) {
                 (Kind::Table(section), ConfigValue::Table(table)) => self.known_keys(section, table, version, pin),
                 (Kind::TableArray(section), ConfigValue::Array(items)) => {
@@ -43,6 +47,20 @@ impl Build<'_> {
                     }
                 }
                 _ => {}
+            }
+        }
+    }
+}
+
+impl Build<'_> {
+    fn known_flags(&mut self, table: &ConfigTable, version: Version, pin: &str) {
+        for (name, entry) in table {
+            let since = flags::find(name).and_then(|flag| flag.since);
+            if let Some(since) = since.filter(|since| version < *since) {
+                let message = format!("`{name}` needs GitLab Runner {since}, and the {pin} is {version}");
+                self.error(
+                    Diagnostic::error(message).at(&entry.origin).help(format!("remove it, or use a newer {pin}")),
+                );
             }
         }
     }

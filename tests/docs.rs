@@ -1,5 +1,5 @@
 //! The documentation as tests: links lead somewhere, commands exist, the example inventory is valid, the example plan and
-//! the reference of the inventory are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes the latter two.
+//! the reference of the inventory and the page of messages are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes the latter three.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
@@ -7,12 +7,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "docs/errors.rs"]
+mod errors;
 #[path = "docs/page.rs"]
 mod page;
 #[path = "docs/reference.rs"]
 mod reference;
 #[path = "docs/sample.rs"]
 mod sample;
+#[path = "situations/mod.rs"]
+mod situations;
 
 use page::Page;
 
@@ -143,6 +147,12 @@ fn the_reference_of_the_inventory_is_the_language() {
         "<!-- end of the reference -->",
         &reference::text(),
     );
+}
+
+#[test]
+fn the_page_of_messages_is_what_the_program_says() {
+    let page = Page::read(&root().join("docs/errors.md"));
+    page.keep_between("<!-- messages: written by tests/docs.rs -->", "<!-- end of the messages -->", &errors::text());
 }
 
 #[test]

@@ -12,16 +12,12 @@ use crate::ui::style::ColorChoice;
 #[command(
     name = "rprov",
     version,
-    about = "Plan and apply for GitLab Runner hosts",
-    long_about = "Plan and apply for GitLab Runner hosts.\n\nOne YAML inventory says what hosts and runners should be; `rprov plan` shows what \
-                  differs on every host and in GitLab, `rprov apply` makes it so over SSH.",
+    about = "Plan and apply for GitLab Runner hosts.\n\nOne YAML inventory says what hosts and runners should be; `rprov plan` shows what differs on \
+             every host and in GitLab, `rprov apply` makes it so over SSH.",
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Examples:\n  rprov validate                      check the inventory, connect to nothing\n  rprov plan                          show what would change\n  \
-                  rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
-                  rprov apply --yes                   make it so, in CI",
-    after_long_help = "Examples:\n  rprov validate                      check the inventory, connect to nothing\n  rprov plan                          show what would change\n  \
                   rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
                   rprov apply --yes                   make it so, in CI\n\nExit codes:\n  0  done\n  1  error: command line, inventory, secrets, no approval\n  \
                   2  plan --detailed-exitcode: there are changes\n  3  some hosts failed\n  4  the host changed after its plan was made\n  5  locked by another run"
@@ -38,7 +34,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// The inventory
+    /// The inventory: a YAML file
     #[arg(
         short,
         long,
@@ -52,8 +48,8 @@ pub struct Global {
     /// Show everything: whole values, whole diffs, steps, output of commands
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Colours; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are honoured
-    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t)]
+    /// Colours: auto, always or never; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are honoured
+    #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t, hide_possible_values = true)]
     pub color: ColorChoice,
 }
 
@@ -78,7 +74,7 @@ pub enum Command {
     /// Show the files that rprov writes on a host, secrets by name; connects to nothing
     #[command(
         after_help = "Examples:\n  rprov render ci.example.com\n  rprov render ci.example.com /etc/docker/daemon.json\n  \
-                            rprov render ci.example.com --probe | less    # what is run on the host to read it"
+                            rprov render ci.example.com --probe    # what is run on the host to read it"
     )]
     Render(RenderArgs),
     /// Print a completion script for a shell
@@ -106,8 +102,8 @@ pub enum Format {
 /// `rprov validate`
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
-    /// How the result is written to standard output
-    #[arg(long, value_enum, default_value_t)]
+    /// How the result is written to standard output: human or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -120,8 +116,8 @@ pub struct HostArgs {
     /// Hosts at once
     #[arg(long, value_name = "N", default_value = "10", value_parser = parse_parallel)]
     pub parallel: usize,
-    /// How the result is written to standard output
-    #[arg(long, value_enum, default_value_t)]
+    /// How the result is written to standard output: human or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
 }
 
@@ -165,7 +161,7 @@ pub struct RenderArgs {
 
 fn parse_parallel(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("a number from 1 is needed".to_owned()),
+        Ok(0) | Err(_) => Err("write a number from 1".to_owned()),
         Ok(number) => Ok(number),
     }
 }
@@ -177,14 +173,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1,
         "m" | "min" => 60,
         "h" => 3600,
-        _ => return Err("a duration such as 30s, 5m or 1h is needed".to_owned()),
+        _ => return Err("write a length of time such as 30s, 5m or 1h".to_owned()),
     };
     number
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(seconds))
         .map(Duration::from_secs)
-        .ok_or_else(|| "a duration such as 30s, 5m or 1h is needed".to_owned())
+        .ok_or_else(|| "write a length of time such as 30s, 5m or 1h".to_owned())
 }
 
 #[cfg(test)]

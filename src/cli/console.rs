@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::ui::diagnostics;
-use crate::ui::style::{Look, count};
+use crate::ui::style::{ColorChoice, Look, count};
 
 use super::args::Global;
 use super::exit::Exit;
@@ -25,6 +25,14 @@ impl Console {
         Self {
             out: look(Look::detect(global.color, &io::stdout())),
             err: look(Look::detect(global.color, &io::stderr())),
+        }
+    }
+
+    /// For what is told before there are options.
+    pub(super) fn without_options() -> Self {
+        Self {
+            out: Look::detect(ColorChoice::Auto, &io::stdout()),
+            err: Look::detect(ColorChoice::Auto, &io::stderr()),
         }
     }
 

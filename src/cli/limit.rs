@@ -18,6 +18,10 @@ pub fn select(inventory: &Inventory, patterns: &[String]) -> Result<Vec<usize>, 
     let (mut wanted, mut unwanted) = (BTreeSet::new(), BTreeSet::new());
     let mut only_exclusions = true;
     for pattern in patterns.iter().map(|pattern| pattern.trim()) {
+        if matches!(pattern, "" | "!") {
+            let problem = Diagnostic::error("`--limit` holds an empty pattern");
+            return Err(problem.help("leave `--limit` out for all hosts; in a script: is a variable empty?"));
+        }
         if let Some(excluded) = pattern.strip_prefix('!') {
             unwanted.extend(matching(inventory, excluded)?);
         } else {
@@ -28,7 +32,8 @@ pub fn select(inventory: &Inventory, patterns: &[String]) -> Result<Vec<usize>, 
     let wanted = if only_exclusions { all } else { wanted };
     let chosen: Vec<usize> = wanted.difference(&unwanted).copied().collect();
     if chosen.is_empty() && !patterns.is_empty() {
-        return Err(Diagnostic::error("`--limit` leaves no host"));
+        let problem = Diagnostic::error("`--limit` leaves no host");
+        return Err(problem.help("the patterns with `!` take away all that the others choose"));
     }
     Ok(chosen)
 }
@@ -50,7 +55,10 @@ fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnost
     }
     if pattern.contains(['*', '?', '[', '{']) {
         let glob = Glob::new(pattern)
-            .map_err(|error| Diagnostic::error(format!("`--limit {pattern}` is no pattern: {}", error.kind())))?
+            .map_err(|_| {
+                let problem = Diagnostic::error(format!("`--limit {pattern}` is no pattern"));
+                problem.help("`[` and `{` begin sets, and need their closing bracket: 'gpu-[12]', '{ci,gpu}-1'")
+            })?
             .compile_matcher();
         let matched = chosen(&|name| glob.is_match(name));
         if !matched.is_empty() {
@@ -58,11 +66,48 @@ fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnost
         }
     }
     let error = Diagnostic::error(format!("`--limit {pattern}` matches no host and no group"));
-    let names = inventory.hosts.iter().map(|host| host.name.as_str());
-    Err(match nearest(pattern, names.chain(inventory.groups.iter().map(String::as_str))) {
-        Some(name) => error.help(format!("did you mean `{name}`?")),
-        None => error.help("the inventory's hosts and groups can be named here, and globs such as `ci-*`"),
-    })
+    Err(error.help(meant(inventory, pattern)))
+}
+
+/// What a pattern that matches nothing was meant to be, or what there is.
+fn meant(inventory: &Inventory, pattern: &str) -> String {
+    let names = || inventory.hosts.iter().map(|host| host.name.as_str());
+    let groups = || inventory.groups.iter().map(String::as_str);
+    let short: Vec<&str> =
+        names().filter(|name| name.split_once('.').is_some_and(|(first, _)| first == pattern)).collect();
+    match short[..] {
+        [] => {}
+        [one] => return format!("did you mean `{one}`?"),
+        _ => return format!("did you mean `{pattern}.*`?"),
+    }
+    let pattern_without_dot = pattern.trim_start_matches('.');
+    if !pattern_without_dot.is_empty() && names().any(|name| name.ends_with(&format!(".{pattern_without_dot}"))) {
+        return format!("did you mean `'*.{pattern_without_dot}'`?");
+    }
+    if pattern.contains([':', ' ', '&']) {
+        return "patterns are separated by commas, and `!` takes hosts away: --limit 'gpu,!gpu-3'".to_owned();
+    }
+    let typed = pattern.to_lowercase();
+    // Of long names, the first part is what people type.
+    let first = |name: &'_ str| name.split('.').next().unwrap_or_default().to_owned();
+    let by_first = || {
+        let firsts: Vec<String> = names().map(first).collect();
+        let near = nearest(&typed, firsts.iter().map(String::as_str))?.to_owned();
+        names().find(|name| first(name) == near)
+    };
+    if let Some(name) = nearest(&typed, groups().chain(names())).or_else(by_first) {
+        return format!("did you mean `{name}`?");
+    }
+    let listed = |what: &str, names: Vec<&str>| -> Option<String> {
+        let more = names.len().saturating_sub(8);
+        let mut text = names.iter().take(8).copied().collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        (!names.is_empty()).then(|| format!("{what}: {text}"))
+    };
+    let all = [listed("groups", groups().collect()), listed("hosts", names().collect())];
+    all.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -131,6 +176,18 @@ mod tests {
         assert!(chosen(&["empty"]).unwrap_err().contains("no host is in this group"));
         assert!(chosen(&["gpu", "!gpu"]).unwrap_err().starts_with("`--limit` leaves no host"));
         assert!(chosen(&["a[", "gpu"]).unwrap_err().contains("is no pattern"));
-        assert!(chosen(&[""]).is_err());
+        assert!(chosen(&[""]).unwrap_err().contains("is a variable empty?"));
+        assert!(chosen(&["gpu", "!"]).unwrap_err().contains("empty pattern"));
+    }
+
+    #[test]
+    fn what_was_meant_is_named() {
+        let help = |pattern: &str| chosen(&[pattern]).unwrap_err().split_once(" / ").unwrap().1.to_owned();
+        assert_eq!(help("ci"), "did you mean `ci.example.com`?", "the first part of a name");
+        assert_eq!(help("example.com"), "did you mean `'*.example.com'`?");
+        assert_eq!(help("gpus"), "did you mean `gpu`?");
+        assert_eq!(help("GPU-1"), "did you mean `gpu-1`?");
+        assert_eq!(help("gpu:!eu"), "patterns are separated by commas, and `!` takes hosts away: --limit 'gpu,!gpu-3'");
+        assert_eq!(help("zebra"), "groups: eu, us, gpu, empty; hosts: ci.example.com, gpu-1, gpu-2, [::1]");
     }
 }

@@ -14,6 +14,7 @@ mod needed;
 mod plan;
 mod render;
 mod session;
+mod usage;
 mod validate;
 
 use args::{Cli, Command};
@@ -25,11 +26,7 @@ use exit::Exit;
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are answers, not errors. A closed pipe is nobody's concern.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Error } else { Exit::Ok }.into();
-        }
+        Err(error) => return refused(&error).into(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -42,6 +39,22 @@ pub fn main() -> ExitCode {
     // After a second Ctrl-C nothing is waited for.
     runtime.shutdown_background();
     exit.into()
+}
+
+/// Help and version are answers, not errors; so is the help for no arguments at all, but nothing was done.
+fn refused(error: &clap::Error) -> Exit {
+    use clap::error::ErrorKind;
+
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
+        // A closed pipe is nobody's concern.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Error } else { Exit::Ok };
+    }
+    let known: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
+    let command = arguments.into_iter().find(|argument| known.contains(argument));
+    Console::without_options().stop(usage::problem(error, command.as_deref()))
 }
 
 async fn run(cli: Cli) -> Exit {

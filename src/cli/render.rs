@@ -55,8 +55,15 @@ fn find<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a HostSpec, Diagno
     let problem = Diagnostic::error(format!("the inventory has no host `{name}`"));
     Err(match nearest(name, inventory.hosts.iter().map(|host| host.name.as_str())) {
         Some(near) => problem.help(format!("did you mean `{near}`?")),
-        None => problem,
+        None => problem.help(listed(inventory)),
     })
+}
+
+fn listed(inventory: &Inventory) -> String {
+    let names: Vec<&str> = inventory.hosts.iter().take(8).map(|host| host.name.as_str()).collect();
+    let more = inventory.hosts.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("hosts: {}{more}", names.join(", "))
 }
 
 /// For a terminal harmless; for a file or a pipe as it is, so that it can be compared with the host's.

@@ -138,6 +138,7 @@ impl Reader {
         match read_text(path, MAX_INVENTORY) {
             Err(why) => {
                 self.incomplete = true;
+                self.foreign |= imported_at.is_none();
                 let problem = fail(format!("cannot read {}: {why}", quoted(name)));
                 self.problems.push(match unreadable_help(path, imported_at.is_none()) {
                     Some(help) => problem.help(help),

@@ -64,13 +64,13 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
         ),
         None => group.element(Origin::path(&*file).line(number)),
     };
-    let help = diagnostic.help.as_deref().map(readable);
+    let help = diagnostic.help.as_deref().map(|help| broken(&readable(help), look, 10).join("\n"));
     if let Some(help) = &help {
         group = group.element(Level::HELP.message(&**help));
     }
     // Links to files would be escape sequences that a log cannot show.
     let renderer = if look.colour { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
-    let drawn = renderer.term_width(look.width).render(&[group]);
+    let drawn = renderer.term_width(width(look)).render(&[group]);
     let Some(line) = line else { return drawn };
     // The column that was drawn is that of the line as shown; where something is hidden, the file's is another.
     let shown = format!("{file}:{number}:{}", line.text[..line.start].chars().count() + 1);
@@ -87,11 +87,23 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
     let mut out = format!("{}: {}", look.paint(role, word), look.paint(Role::Bold, &readable(&diagnostic.message)));
     if let Some(help) = &diagnostic.help {
         out += "\n  help:";
-        let lines = wrap(&readable(help), look.width.saturating_sub(8));
+        let lines = broken(&readable(help), look, 8);
         out += &lines.iter().map(|line| format!(" {line}\n       ")).collect::<String>();
         out.truncate(out.trim_end().len());
     }
     out
+}
+
+/// In a log or a file, lines are as long as they are: it is cut neither for people nor for `grep`.
+const LOG_WIDTH: usize = 400;
+
+fn width(look: Look) -> usize {
+    if look.terminal { look.width } else { LOG_WIDTH }
+}
+
+/// A text as lines that fit beside so many columns, if anybody watches.
+fn broken(text: &str, look: Look, beside: usize) -> Vec<String> {
+    if look.terminal { wrap(text, look.width.saturating_sub(beside)) } else { vec![text.to_owned()] }
 }
 
 /// Harmless, and without tokens that a message quotes.

@@ -367,13 +367,14 @@ impl<'a> Around<'a> {
                 columns.push(depth);
             }
         }
-        columns.retain(|depth| depth.abs_diff(inner) <= 3);
-        columns.reverse();
         if columns.is_empty() || columns.contains(&inner) {
             return self
                 .say("the line does not fit what is around it")
                 .help("keys of one map begin in the same column, and each needs a `:`");
         }
+        let less = columns.iter().copied().filter(|column| *column < inner).max();
+        let more = columns.iter().copied().filter(|column| *column > inner).min();
+        let columns: Vec<usize> = less.into_iter().chain(more).collect();
         let near: Vec<String> = columns.iter().map(ToString::to_string).collect();
         self.say(format!("indented by {inner} blanks, which fits no line above"))
             .help(format!("what belongs together begins in the same column: here after {} blanks", near.join(" or ")))

@@ -53,7 +53,7 @@ impl Fleet {
                     Ok(None) => Known::Absent,
                     Err(error) => Known::Unread(records::unread(&error)),
                 },
-                Some(Err(problem)) => Known::Unread(problem.message.clone()),
+                Some(Err(problem)) => Known::Unread(records::whole(problem)),
                 None => Known::Unread("the inventory names no GitLab".to_owned()),
             };
             facts.variables.insert(key, known);

@@ -22,7 +22,7 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
     let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
     let client = match &shared.gitlab {
         Some(Ok(client)) => Ok(client),
-        Some(Err(problem)) => Err(problem.message.clone()),
+        Some(Err(problem)) => Err(whole(problem)),
         None => Err("the inventory names no GitLab".to_owned()),
     };
     for id in runners.wanted_records(facts) {
@@ -59,12 +59,17 @@ fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
     }
 }
 
+/// The problem and what to do about it, in one line.
+pub(super) fn whole(problem: &Problem) -> String {
+    match &problem.help {
+        Some(help) => format!("{}; {help}", problem.message),
+        None => problem.message.clone(),
+    }
+}
+
 /// The error and what to do about it, in one line.
 pub(super) fn unread(error: &GitlabError) -> String {
-    match error.help() {
-        Some(help) => format!("{error}; {help}"),
-        None => error.to_string(),
-    }
+    whole(&problem(error))
 }
 
 async fn marked(client: &Client, scope: &Scope, host: &str, runner: &str, facts: &mut Facts) -> Known<Vec<u64>> {

@@ -149,10 +149,14 @@ fn lacking_scopes(needs: &BTreeSet<Need>, scopes: &BTreeSet<String>) -> Option<P
         return None;
     }
     let without: Vec<&Need> = needs.iter().filter(|need| !scopes.contains(need.work.scope())).collect();
-    let missing: BTreeSet<&str> = without.iter().map(|need| need.work.scope()).collect();
+    let mut missing: BTreeSet<&str> = without.iter().map(|need| need.work.scope()).collect();
     let calls: BTreeSet<&str> = without.iter().map(|need| need.call).collect();
     if missing.is_empty() {
         return None;
+    }
+    if missing.contains("api") {
+        // It contains the others.
+        missing = ["api"].into();
     }
     let all: BTreeSet<&str> = needs.iter().map(|need| need.work.scope()).collect();
     let help = if all.contains("api") {

@@ -256,9 +256,19 @@ impl GitlabError {
             403 if message.contains("insufficient_scope") => {
                 format!("give the token of `gitlab.api_token` the scope {scopes}")
             }
+            403 if message.contains("owner project") => {
+                "a runner never leaves the project that it was created in: set `scope` back to that project, or give the \
+                 runner spec a new name for a new runner"
+                    .to_owned()
+            }
+            403 if message.contains("more than one project") => {
+                "only an administrator may delete a runner that works for several projects: take it out of the others in \
+                 GitLab first, or run rprov with an administrator's token"
+                    .to_owned()
+            }
             403 => format!(
-                "the token of `gitlab.api_token` needs the scope {scopes} (and `admin_mode` where Admin Mode is on), and \
-                 its owner must be {owner}"
+                "the token of `gitlab.api_token` needs the scope {scopes}, with `admin_mode` where Admin Mode is \
+                 on, and its owner must be {owner}"
             ),
             404 if !absent && matches!(access, Access::CreateRunner) => {
                 "rprov creates runners as GitLab 16.0 and newer have it: upgrade GitLab, or check `gitlab.url`".to_owned()

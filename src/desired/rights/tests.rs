@@ -67,10 +67,10 @@ fn the_smallest_set_is_named() {
          `read_api`"
     );
     assert_eq!(
-        told(vec![create("project_type", Some("acme/app")), assign()], &scopes(&["create_runner", "manage_runner"])),
+        told(vec![create("project_type", Some("acme/app")), assign()], &scopes(&["manage_runner", "read_api"])),
         [
-            "the token of `gitlab.api_token` lacks `api` for POST /projects/:id/runners: it has the scopes `create_runner` and \
-          `manage_runner` | make a token with the scope `api`: GitLab has no smaller one for CI/CD variables and for \
+            "the token of `gitlab.api_token` lacks `api` for POST /projects/:id/runners and POST /user/runners: it has the \
+          scopes `manage_runner` and `read_api` | make a token with the scope `api`: GitLab has no smaller one for CI/CD variables and for \
           `projects`"
         ]
     );

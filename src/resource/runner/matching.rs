@@ -4,7 +4,7 @@
 
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Facts, Known, RunnerRecord};
-use crate::inventory::model::RunnerSpec;
+use crate::inventory::model::{RunnerSpec, Scope};
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
 use crate::runner_config::parse::{HostConfig, HostRunner};
@@ -252,7 +252,8 @@ impl<'a> Matching<'a> {
 }
 
 fn searched(runners: &Runners, spec: &RunnerSpec, facts: &Facts) -> Result<Vec<u64>, CannotTell> {
-    let what = format!("the runners of {} in GitLab", spec.scope);
+    let place = if spec.scope == Scope::Instance { "the instance".to_owned() } else { spec.scope.to_string() };
+    let what = format!("the runners of {place} in GitLab");
     let unasked = || CannotTell { what: what.clone(), why: format!("they were not searched for {}", runners.host) };
     let found = facts.marked.get(&spec.name).ok_or_else(unasked)?.read(what.clone())?;
     Ok(found.cloned().unwrap_or_default())

@@ -75,6 +75,11 @@ impl Gitlab {
         runner.clone()
     }
 
+    /// Plays another release of GitLab.
+    pub(crate) fn set_version(&self, version: &str) {
+        self.double.set_version(version);
+    }
+
     /// Orders a fault.
     pub(crate) fn fault(&self, fault: Fault) {
         self.double.fault(fault);

@@ -24,5 +24,6 @@ mod killed;
 mod locked;
 mod lost_config;
 mod read_only;
+mod scopes;
 mod secrets;
 mod unread;

@@ -311,7 +311,7 @@ fn offline_is_not_absent() {
     world.offline = true;
     assert_eq!(world.error(), "runner \"ci.example.com docker\" (#42) in GitLab: no route to host");
     world.file = None;
-    assert_eq!(world.error(), "the runners of instance in GitLab: no route to host");
+    assert_eq!(world.error(), "the runners of the instance in GitLab: no route to host");
 }
 
 #[test]

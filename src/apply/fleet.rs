@@ -18,25 +18,25 @@ use super::{CancelFlag, Outcome, Shared, left_over, records, refused, stopped};
 pub(super) struct Fleet {
     name: String,
     variables: Vec<Variable>,
-    /// What is to be known of the API token.
-    note: Option<Note>,
+    /// What is to be known of GitLab and of the API token.
+    notes: Vec<Note>,
     book: SecretBook,
     pub(super) plan: HostPlan,
 }
 
 impl Fleet {
-    /// Reads what GitLab says of the API token and, if the whole fleet is meant, the variables that the inventory names;
+    /// Reads what is to be known of GitLab and of the API token and, if the whole fleet is meant, the variables that the inventory names;
     /// `None` if there is nothing to do and nothing to tell.
     pub(super) async fn read(shared: &Shared, book: &SecretBook, whole: bool) -> Option<Self> {
         let gitlab = shared.inventory.gitlab.as_ref()?;
         let variables: Vec<Variable> = gitlab.variables.iter().filter(|_| whole).cloned().map(Variable).collect();
         let runners = shared.inventory.hosts.iter().any(|host| !host.runners.is_empty());
-        let note = if runners || !variables.is_empty() { records::token(shared).await } else { None };
-        if variables.is_empty() && note.is_none() {
+        let notes = if runners || !variables.is_empty() { records::notes(shared).await } else { Vec::new() };
+        if variables.is_empty() && notes.is_empty() {
             return None;
         }
         let mut fleet =
-            Self { name: gitlab.url.clone(), variables, note, book: book.clone(), plan: HostPlan::default() };
+            Self { name: gitlab.url.clone(), variables, notes, book: book.clone(), plan: HostPlan::default() };
         fleet.plan = fleet.look(shared).await;
         Some(fleet)
     }
@@ -62,7 +62,7 @@ impl Fleet {
             self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
         let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;
-        plan.notes.extend(self.note.clone());
+        plan.notes.extend(self.notes.clone());
         plan
     }
 

@@ -1,11 +1,14 @@
 //! What GitLab knows of one host's runners, read into the host's facts. A read that fails is "unread", never "absent".
 
 use crate::desired::rights;
+use std::collections::BTreeMap;
+
 use crate::facts::{Facts, Known};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
 use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::runner::Runners;
+use crate::runner_config::keys::Version;
 use crate::runner_config::pinned::pinned;
 use crate::secret::SecretBook;
 
@@ -95,16 +98,21 @@ pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut Host
     plan.problems.extend(rights::lacking(&needs, &rights));
 }
 
-/// That a host's gitlab-runner and GitLab are far apart. GitLab is asked only where the inventory pins a release.
-pub(super) async fn versions(shared: &Shared, spec: &HostSpec) -> Option<Note> {
-    let Some(Ok(client)) = &shared.gitlab else { return None };
-    let runner = pinned(spec.manager.as_ref().filter(|_| !spec.runners.is_empty())?)?;
-    rights::apart(runner, &client.known_version().await?)
-}
-
-/// What is to be known of the API token.
-pub(super) async fn token(shared: &Shared) -> Option<Note> {
-    let Some(Ok(client)) = &shared.gitlab else { return None };
-    let expires = client.own_token().await?.expires?;
-    rights::ending(expires, jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date())
+/// What is to be known of GitLab itself, whatever the hosts are: that the token ends soon, that releases of gitlab-runner do
+/// not go with GitLab's. GitLab's version is asked for only where the inventory pins a release.
+pub(super) async fn notes(shared: &Shared) -> Vec<Note> {
+    let Some(Ok(client)) = &shared.gitlab else { return Vec::new() };
+    let mut pins: BTreeMap<Version, Vec<&str>> = BTreeMap::new();
+    for host in shared.inventory.hosts.iter().filter(|host| !host.runners.is_empty()) {
+        if let Some(version) = host.manager.as_ref().and_then(pinned) {
+            pins.entry(version).or_default().push(&host.name);
+        }
+    }
+    let version = async { if pins.is_empty() { None } else { client.known_version().await } };
+    let (own, version) = tokio::join!(client.own_token(), version);
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let ending = own.and_then(|own| rights::ending(own.expires?, today));
+    let version = version.unwrap_or_default();
+    let apart = pins.iter().filter_map(|(runner, hosts)| rights::apart(*runner, hosts, &version));
+    ending.into_iter().chain(apart).collect()
 }

@@ -86,7 +86,6 @@ impl Target {
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;
-        plan.notes.extend(records::versions(shared, spec).await);
         Ok(plan)
     }
 

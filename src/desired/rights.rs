@@ -232,12 +232,12 @@ pub fn ending(expires: Date, today: Date) -> Option<Note> {
     })
 }
 
-/// Whether a host's gitlab-runner and GitLab are far apart. GitLab keeps them compatible within a major version and
+/// Whether the gitlab-runner of some hosts and GitLab are far apart. GitLab keeps them compatible within a major version and
 /// advises the same minor one.
 #[must_use]
-pub fn apart(runner: Version, gitlab: &str) -> Option<Note> {
+pub fn apart(runner: Version, hosts: &[&str], gitlab: &str) -> Option<Note> {
     let version: Version = gitlab.parse().ok()?;
-    let note = |message: String| Some(Note { about: format!("gitlab-runner {runner}"), message });
+    let note = |message: String| Some(Note { about: format!("gitlab-runner {runner} on {}", some(hosts)), message });
     if version < OLDEST {
         note(format!("GitLab is {version}, and rprov creates runners as GitLab {OLDEST} and newer have it"))
     } else if runner > version {
@@ -249,6 +249,15 @@ pub fn apart(runner: Version, gitlab: &str) -> Option<Note> {
     } else {
         None
     }
+}
+
+/// `a, b, c and 7 more`
+fn some(hosts: &[&str]) -> String {
+    const NAMES: usize = 3;
+    if hosts.len() <= NAMES + 1 {
+        return list(hosts.iter().map(|host| (*host).to_owned()));
+    }
+    format!("{} and {} more", hosts[..NAMES].join(", "), hosts.len() - NAMES)
 }
 
 #[cfg(test)]

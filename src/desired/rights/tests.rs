@@ -127,11 +127,15 @@ fn tokens_that_end() {
 
 #[test]
 fn versions_far_apart() {
-    let note = |runner: &str, gitlab: &str| apart(runner.parse().unwrap(), gitlab).map(|note| note.message);
+    let note =
+        |runner: &str, gitlab: &str| apart(runner.parse().unwrap(), &["a", "b"], gitlab).map(|note| note.message);
     assert_eq!(note("17.9", "17.9.2-ee"), None);
     assert_eq!(note("17.1", "17.11.0"), None);
     assert!(note("17.10", "17.9.0-ee").unwrap().contains("newer than GitLab, which is 17.9"));
     assert!(note("17.9", "18.0.0").unwrap().contains("a major version behind"));
     assert!(note("15.9", "15.9.0").unwrap().contains("GitLab 16.0 and newer"));
     assert_eq!(note("17.9", "of the day"), None);
+    let about = |hosts: &[&str]| apart("18.0".parse().unwrap(), hosts, "17.9.0").unwrap().about;
+    assert_eq!(about(&["a", "b"]), "gitlab-runner 18.0 on a and b");
+    assert_eq!(about(&["a", "b", "c", "d", "e"]), "gitlab-runner 18.0 on a, b, c and 2 more");
 }

@@ -82,6 +82,9 @@ fn every_attribute_of_every_scope_on_an_old_and_a_new_gitlab() {
     for version in ["16.0.0-ee", "19.3.0-ee"] {
         world.gitlab.set_version(version);
         world.assert_converged(version);
+        let apart = if version.starts_with("16") { "it is newer than GitLab" } else { "it is a major version behind" };
+        let notes = world.plan().notes();
+        assert!(notes.len() == 1 && notes[0].contains(apart), "{version}: {notes:#?}");
         if version.starts_with("16") {
             all_at_once(&world, &before);
             continue;

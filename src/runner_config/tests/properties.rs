@@ -110,6 +110,62 @@ fn any_table(dice: &mut Dice, section: &str) -> ConfigTable {
         .collect()
 }
 
+/// Every key of the section, and of those below it, with a value that is not its zero.
+fn whole_table(dice: &mut Dice, section: &str) -> ConfigTable {
+    let keys = keys::in_section(section)
+        .filter(|key| key.removed_in.is_none() && !(section == RUNNER && parse::OWNED.contains(&key.name)))
+        .filter(|key| !(section == GLOBAL && key.name == "runners"));
+    keys.map(|key| {
+        let value = match key.kind {
+            Kind::Table(section) if !section.is_empty() => ConfigValue::Table(whole_table(dice, section)),
+            Kind::TableArray(section) => ConfigValue::Array(vec![ConfigValue::Table(whole_table(dice, section)); 2]),
+            Kind::Boolean => ConfigValue::Boolean(true),
+            Kind::Integer => ConfigValue::Integer(7),
+            Kind::Float => ConfigValue::Float(0.5),
+            Kind::String => ConfigValue::String(Text::plain("x\"\\")),
+            Kind::Duration => ConfigValue::String(Text::plain("1h30m")),
+            Kind::StringArray | Kind::StringOrArray => ConfigValue::Array(vec![ConfigValue::String(Text::plain("a"))]),
+            kind => value(dice, kind),
+        };
+        (key.name.to_owned(), ConfigEntry { value, origin: span(1) })
+    })
+    .collect()
+}
+
+/// The keys below a section that are no tables themselves.
+fn count(section: &str) -> usize {
+    let keys = keys::in_section(section).filter(|key| key.removed_in.is_none());
+    keys.filter(|key| !(section == RUNNER && parse::OWNED.contains(&key.name)))
+        .map(|key| match key.kind {
+            Kind::Table(section) if !section.is_empty() => count(section),
+            Kind::TableArray(RUNNER) => 0,
+            Kind::TableArray(section) => 2 * count(section),
+            Kind::Boolean | Kind::Integer | Kind::Float | Kind::String | Kind::Duration => 1,
+            Kind::StringArray | Kind::StringOrArray => 1,
+            // Random maps and lists may be empty.
+            _ => 0,
+        })
+        .sum()
+}
+
+#[test]
+fn every_key_of_every_section_is_written_read_and_compared() {
+    for seed in 0..20 {
+        let mut dice = Dice(seed);
+        let (global, runner) = (whole_table(&mut dice, GLOBAL), whole_table(&mut dice, RUNNER));
+        let content = file(&global, &runner).reveal(&bound()).unwrap();
+        assert_eq!(all_differences(&global, &runner, &content), vec![], "{content}");
+        let saved = saved_by_runner(&content);
+        assert_eq!(all_differences(&global, &runner, &saved), vec![], "{saved}");
+        // Against an empty file each of them is a difference of its own.
+        let new = all_differences(&global, &runner, "[[runners]]\n");
+        let paths: std::collections::BTreeSet<_> = new.iter().map(|difference| difference.path.as_str()).collect();
+        assert_eq!(paths.len(), new.len());
+        assert!(new.len() >= count(GLOBAL) + count(RUNNER), "{} of {}", new.len(), count(GLOBAL) + count(RUNNER));
+        assert!(new.len() > 600, "{}", new.len());
+    }
+}
+
 fn bound() -> SecretBook {
     let mut book = book(&SECRETS);
     book.bind(SecretId::runner_token("h", "x"), Secret::new("glrt-\"quoted\"".to_owned()));

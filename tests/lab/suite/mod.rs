@@ -13,6 +13,7 @@ mod world;
 
 mod bare_host;
 mod cleaner;
+mod config_template;
 mod drift;
 mod drift_docker;
 mod drift_gitlab;

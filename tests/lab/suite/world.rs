@@ -55,6 +55,11 @@ impl World {
         std::fs::write(self.dir.path().join("inventory.yml"), text).expect("the inventory can be written");
     }
 
+    /// Writes a file beside the inventory.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).expect("a file can be written beside the inventory");
+    }
+
     /// The inventory as it stands.
     pub(crate) fn inventory(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("inventory.yml")).expect("it was written")

@@ -61,6 +61,10 @@ pub struct ProbeSpec {
     pub images: BTreeMap<String, bool>,
     /// nftables tables as `FAMILY NAME`.
     pub nft_tables: BTreeSet<String>,
+    /// apt's source files below /etc/apt/sources.list.d.
+    pub apt_sources: bool,
+    /// A unit whose own children are jobs: how many there are.
+    pub jobs_of: Option<String>,
 }
 
 impl ProbeSpec {
@@ -94,6 +98,12 @@ pub struct Facts {
     pub images: BTreeMap<String, Known<ImageFact>>,
     /// By `FAMILY NAME`.
     pub nft_tables: BTreeMap<String, Known<String>>,
+    /// apt's source files, if they were asked for, in the order in which apt reads them.
+    pub apt_sources: Option<Known<Vec<AptSource>>>,
+    /// Keys of package repositories that the controller fetched, armored, by URL. Each has the fingerprint that was asked for.
+    pub keys: BTreeMap<String, Known<String>>,
+    /// Jobs that run as children of a service, if they were asked for.
+    pub service_jobs: Option<Known<usize>>,
     /// Routes of the kernel's main table, as far as they could be read; asked for with tables of nftables.
     pub routes: Vec<Route>,
     /// Docker's engine.
@@ -127,6 +137,15 @@ pub struct Rights {
     pub admin: Option<bool>,
     /// Access levels of its owner in groups and projects, where they are known for certain.
     pub levels: BTreeMap<Scope, u64>,
+}
+
+/// A file that tells apt where packages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AptSource {
+    /// Where.
+    pub path: RemotePath,
+    /// Its text. It may hold a password (in a URL), so it is never shown.
+    pub text: String,
 }
 
 /// Which CI/CD variable.
@@ -193,6 +212,8 @@ pub struct SystemFacts {
     pub os: String,
     /// `VERSION_ID` of os-release, e.g. `12`.
     pub os_version: String,
+    /// `VERSION_CODENAME` of os-release, e.g. `bookworm`; "" if it has none.
+    pub codename: String,
     /// Whether the probe ran as root.
     pub root: bool,
     /// Whether systemd is the init system.

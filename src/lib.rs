@@ -3,12 +3,12 @@
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
-//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`] | values |
+//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`], [`openpgp`] | values |
 //! | 1 | [`inventory::model`], [`facts`], [`step`], [`plan`], [`event`] | what is wanted, what was seen, what can be done, what will be and was done |
 //! | 2 | [`runner_config`], [`template`], [`script`] | text from values, values from text |
 //! | 3 | [`inventory`], [`resource`] | the user's files to the model; one kind of managed thing per file: compares desired with facts |
 //! | 4 | [`desired`] | inventory to resources; resources and facts to a plan |
-//! | 5 | [`host`], [`gitlab`] | talk to hosts and to GitLab |
+//! | 5 | [`host`], [`gitlab`], [`web`] | talk to hosts and to GitLab, fetch public files |
 //! | 6 | [`apply`] | drives hosts through a run |
 //! | 7 | [`ui`] | shows diagnostics, plans and progress |
 //! | 8 | [`cli`] | arguments, exit codes |
@@ -28,6 +28,7 @@ pub mod host;
 pub mod inventory;
 pub mod marker;
 pub mod name;
+pub mod openpgp;
 pub mod plan;
 pub mod resource;
 pub mod runner_config;
@@ -37,3 +38,4 @@ pub mod step;
 pub mod template;
 pub mod text;
 pub mod ui;
+pub mod web;

@@ -14,8 +14,27 @@ use crate::text::Text;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// Install, upgrade or downgrade packages, `NAME` or `NAME=VERSION`, in one transaction.
+    /// Install, upgrade or downgrade packages in one transaction that removes none: `NAME`, `NAME=VERSION`, where a `*` at
+    /// the end of a version stands for any rest, or `NAME?`: only where apt knows it.
     InstallPackages(Vec<String>),
+    /// The same, with packages that go in the same transaction, and no others.
+    ReplacePackages {
+        /// What comes.
+        install: Vec<String>,
+        /// What goes.
+        remove: Vec<String>,
+    },
+    /// Download packages, so that a stop for their installation is short, and comes only if it can succeed.
+    FetchPackages(Vec<String>),
+    /// Refresh apt's list of one source file, which must succeed.
+    RefreshLists(RemotePath),
+    /// Make a user a member of a group.
+    AddToGroup {
+        /// The user.
+        user: String,
+        /// The group.
+        group: String,
+    },
     /// Remove packages in one transaction.
     RemovePackages(Vec<String>),
     /// Make a directory with its parents, or mend its mode and owner.
@@ -46,6 +65,20 @@ pub enum Step {
         unit: String,
         /// What.
         action: UnitAction,
+    },
+    /// Stop gitlab-runner's service by SIGQUIT and wait for its jobs.
+    StopUnit {
+        /// Unit name with its suffix.
+        unit: String,
+        /// Seconds to wait.
+        stop_timeout: u64,
+    },
+    /// The same, then start it.
+    RestartUnit {
+        /// Unit name with its suffix.
+        unit: String,
+        /// Seconds to wait.
+        stop_timeout: u64,
     },
     /// Restart a unit that reads a file which was just written; if it does not come up with it, put the file's previous
     /// version back, restart with that, and fail.

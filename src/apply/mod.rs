@@ -20,6 +20,7 @@ use crate::secret::SecretBook;
 mod carry_out;
 mod exchange;
 mod fleet;
+mod keys;
 mod records;
 mod target;
 
@@ -74,6 +75,7 @@ struct Shared {
     events: UnboundedSender<Event>,
     connector: Connector,
     slots: Semaphore,
+    keys: keys::Keys,
 }
 
 impl Shared {
@@ -114,7 +116,15 @@ impl Session {
         });
         let whole_fleet = selected.len() == inventory.hosts.len();
         let slots = Semaphore::new(settings.parallel.max(1));
-        let shared = Arc::new(Shared { inventory, settings, gitlab, events, connector: Connector::default(), slots });
+        let shared = Arc::new(Shared {
+            inventory,
+            settings,
+            gitlab,
+            events,
+            connector: Connector::default(),
+            slots,
+            keys: keys::Keys::default(),
+        });
         let mut tasks = JoinSet::new();
         for (place, index) in selected.into_iter().enumerate() {
             let (shared, book) = (Arc::clone(&shared), book.clone());

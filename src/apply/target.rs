@@ -15,7 +15,7 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Outcome, Shared, carry_out, left_over, records, refused, stopped};
+use super::{CancelFlag, Outcome, Shared, carry_out, keys, left_over, records, refused, stopped};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -83,6 +83,7 @@ impl Target {
         let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
+        keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;

@@ -121,6 +121,7 @@ mod tests {
             name: name.to_owned(),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
             connection: Connection::Local { sudo: false },
+            repositories: Vec::new(),
             packages: Vec::new(),
             ca_certificates: Vec::new(),
             directories: Vec::new(),

@@ -32,6 +32,7 @@ fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
         groups: _,
         ca_certificates: _,
         connection: _,
+        repositories: _,
         packages: _,
         directories: _,
         files,

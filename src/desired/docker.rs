@@ -11,9 +11,6 @@ use crate::text::Text;
 
 use super::path;
 
-/// Debian's and Ubuntu's own package of Docker.
-pub(super) const PACKAGE: &str = "docker.io";
-
 fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
     let docker = host.docker.as_ref()?;
     Some(DockerDaemon {
@@ -34,7 +31,7 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     all.push(Box::new(Service {
         unit: UNIT.to_owned(),
         name: "docker",
-        package: Some(PACKAGE),
+        package: Some(super::packages::engine_package(docker)),
         reads,
         runs_jobs: true,
         origin: docker.origin.clone(),
@@ -65,7 +62,7 @@ pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Ve
 }
 
 /// The private CA of GitLab, where gitlab-runner looks for it: `certs/HOSTNAME.crt` beside config.toml.
-fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<crate::resource::file::File> {
+pub(super) fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<crate::resource::file::File> {
     let (manager, gitlab) = (host.manager.as_ref()?, gitlab?);
     let pem = gitlab.ca_pem.as_ref()?;
     let name = gitlab.url.split("://").nth(1)?.split(['/', ':']).next()?;

@@ -11,16 +11,22 @@ use crate::text::Text;
 mod cleanup;
 mod docker;
 mod firewall;
+mod packages;
 pub mod rights;
 mod summary;
+
+pub use packages::repositories;
 
 /// The resources of a host, in the order in which they are compared and applied: what later ones stand on comes first.
 #[must_use]
 pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Resource>> {
     let mut all: Vec<Box<dyn Resource>> = Vec::new();
-    let packages = packages(host);
-    if !packages.is_empty() {
-        all.push(Box::new(crate::resource::package::Packages(packages)));
+    for repository in repositories(host) {
+        all.push(Box::new(repository));
+    }
+    let packages = crate::resource::package::Packages { wanted: packages(host), engine: packages::engine(host) };
+    if !packages.wanted.is_empty() || packages.engine.is_some() {
+        all.push(Box::new(packages));
     }
     // Before Docker: it reads the authorities when it starts.
     if !host.ca_certificates.is_empty() {
@@ -45,7 +51,9 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
         }));
     }
     docker::engine(host, &mut all);
+    packages::manager_package(host, &mut all);
     docker::manager(host, gitlab, &mut all);
+    packages::manager_service(host, gitlab, &mut all);
     cleanup::cleanup(host, &mut all);
     firewall::firewall(host, &mut all);
     all
@@ -53,7 +61,9 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
 
 /// The packages that a host needs: its own, and those that what it declares stands on.
 fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
-    let mut packages = host.packages.clone();
+    let engine = packages::engine(host);
+    let is_engine = |name: &String| engine.iter().any(|engine| engine.wanted.iter().any(|spec| spec.name == *name));
+    let mut packages: Vec<_> = host.packages.iter().filter(|package| !is_engine(&package.name)).cloned().collect();
     let mut need = |name: &str, origin: &crate::diagnostic::Span| {
         if !packages.iter().any(|package| package.name == name) {
             packages.push(crate::inventory::model::PackageSpec {
@@ -66,9 +76,6 @@ fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
     };
     if let Some(first) = host.ca_certificates.first() {
         need(crate::resource::ca_certificates::PACKAGE, &first.origin);
-    }
-    if let Some(docker) = &host.docker {
-        need(docker::PACKAGE, &docker.origin);
     }
     if let Some(cleanup) = &host.cleanup {
         need(cleanup::CRON_PACKAGE, &cleanup.origin);
@@ -133,6 +140,7 @@ pub fn rendered_files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(Remo
         .iter()
         .filter_map(|file| file.content.as_ref().map(|content| (file.path.clone(), file.mode, content.clone())))
         .collect();
+    files.extend(packages::files(host));
     files.extend(docker::files(host, gitlab));
     files.extend(cleanup::files(host));
     files.extend(firewall::files(host));

@@ -23,6 +23,16 @@ pub(super) fn fill(plan: &mut HostPlan, facts: &Facts) {
         }
         Some(Known::Unread(_)) | None => {}
     }
+    match &facts.service_jobs {
+        // Jobs of the docker executor are containers, and counted already.
+        Some(Known::Present(jobs)) => plan.jobs = plan.jobs.map(|others| others + jobs),
+        Some(Known::Unread(_)) => plan.jobs = None,
+        Some(Known::Absent) | None => {}
+    }
+    if let Some(Known::Present(package)) = facts.packages.get("gitlab-runner") {
+        let version = package.version.split(['-', '~']).next().unwrap_or_default();
+        plan.summary.push(format!("runner {version}"));
+    }
     let runner = facts.containers.values().find_map(|known| match known {
         Known::Present(container) => container.pointer("/Config/Image").and_then(serde_json::Value::as_str),
         _ => None,

@@ -13,6 +13,7 @@ use crate::name::RemotePath;
 
 mod cron;
 mod docker;
+mod repository;
 
 /// The form of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,20 @@ pub enum Format {
     Package,
     /// Version of a package.
     PackageVersion,
+    /// Name of a package, or a pattern.
+    PackagePattern,
+    /// Version of GitLab Runner, with or without the package's own suffix.
+    RunnerVersion,
+    /// Name of a file that apt reads.
+    FileName,
+    /// Address of a package repository.
+    RepositoryUri,
+    /// Release, component or architecture of a package repository.
+    Suite,
+    /// Address of a file on the web.
+    WebUrl,
+    /// Fingerprint of an OpenPGP key.
+    Fingerprint,
     /// GitLab runner tag.
     Tag,
     /// Key of a CI/CD variable.
@@ -139,6 +154,13 @@ impl Format {
             Self::ExtraHost => docker::extra_host(text),
             Self::Package => package(text),
             Self::PackageVersion => all(text, "+.~:-^_", "is not a package version", "such as 17.9.0-1"),
+            Self::PackagePattern => all(text, "+._-*?[]", "is not a package name or pattern", "such as docker-*"),
+            Self::RunnerVersion => repository::runner_version(text),
+            Self::FileName => repository::file_name(text),
+            Self::RepositoryUri => repository::uri(text),
+            Self::Suite => repository::suite(text),
+            Self::WebUrl => repository::web_url(text),
+            Self::Fingerprint => repository::fingerprint(text),
             Self::Tag => tag(text),
             Self::VariableKey if text.len() > 255 => bad("is longer than 255 characters", ""),
             Self::VariableKey => all(text, "_", "is not a variable key", "letters, digits and `_`"),

@@ -406,4 +406,13 @@ impl Files for Disk {
     fn now(&self) -> i64 {
         jiff::Timestamp::now().as_second()
     }
+
+    fn bytes(&self, named_in: &Span, path: &str) -> Result<Vec<u8>, String> {
+        let path = self.resolve(named_in, path);
+        match read_text(&path, MAX_FILE) {
+            Ok(Ok(text)) => Ok(text.into_bytes()),
+            Ok(Err(bytes)) => Ok(bytes),
+            Err(why) => Err(format!("cannot read {}: {why}", path.display())),
+        }
+    }
 }

@@ -11,6 +11,10 @@ use crate::name::RemotePath;
 use crate::secret::SecretId;
 use crate::text::Text;
 
+mod packages;
+
+pub use packages::{PackageManagerSpec, RepositoryKey, RepositoryPin, RepositorySpec};
+
 /// Everything that the user's files say.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -121,6 +125,8 @@ pub struct HostSpec {
     pub groups: Vec<String>,
     /// How to reach it.
     pub connection: Connection,
+    /// Package repositories of its own; those of `docker` and `manager.package` are with these.
+    pub repositories: Vec<RepositorySpec>,
     /// Packages to be there or not.
     pub packages: Vec<PackageSpec>,
     /// Authorities that the whole host trusts, or no longer does.
@@ -265,6 +271,10 @@ pub struct FileSpec {
 pub struct DockerSpec {
     /// Where the engine comes from.
     pub source: DockerSource,
+    /// The version as apt is asked for it: exact, or with a `*` at its end for any rest.
+    pub version: Option<String>,
+    /// Docker's own repository, if the engine comes from there and rprov manages it.
+    pub repository: Option<RepositorySpec>,
     /// daemon.json, if the inventory gives one.
     pub daemon: Option<serde_json::Map<String, serde_json::Value>>,
     /// Images to be pulled in advance.
@@ -280,6 +290,8 @@ pub struct DockerSpec {
 pub enum DockerSource {
     /// The distribution's package (`docker.io` on Debian).
     Distro,
+    /// Docker's own packages.
+    DockerCe,
 }
 
 /// `manager:`
@@ -333,23 +345,6 @@ pub enum Manager {
     Container(ContainerSpec),
     /// As a service of the host, from a package.
     Package(PackageManagerSpec),
-}
-
-/// `manager.package`
-#[derive(Debug, Clone)]
-pub struct PackageManagerSpec {
-    /// Version of GitLab Runner, such as `17.9.0`, without the package's own suffix.
-    pub version: String,
-    /// Where config.toml lies: `/etc/gitlab-runner`.
-    pub config_dir: RemotePath,
-    /// Seconds that jobs may take to end when the service is stopped; 7200 by default.
-    pub stop_timeout: u64,
-    /// The user `gitlab-runner` is a member of the group `docker`, which is as good as root.
-    pub docker_group: bool,
-    /// Where `manager.package` stands.
-    pub origin: Span,
-    /// Where `manager.package.version` stands.
-    pub version_origin: Span,
 }
 
 /// `manager.unmanaged_runners`

@@ -425,7 +425,7 @@ pub(super) fn is_template(text: &str) -> bool {
 pub(super) fn subject(format: Format, text: &str) -> String {
     match format {
         // May hold a password.
-        Format::GitlabUrl => "the URL".to_owned(),
+        Format::GitlabUrl | Format::RepositoryUri | Format::WebUrl => "the URL".to_owned(),
         Format::Block(_) | Format::Line(_) => "the text".to_owned(),
         _ if text.is_empty() => "an empty text".to_owned(),
         _ => format!("`{}`", shown(text)),

@@ -133,7 +133,8 @@ impl Resource for DockerDaemon {
 impl DockerDaemon {
     /// What makes Docker take the new file over.
     fn take_over(&self, context: &Context<'_>, old: Option<&Value>, new: &Value, change: &mut Change, diff: &mut Diff) {
-        let installs = context.earlier.installed.iter().any(|package| package == "docker.io");
+        let installs =
+            context.earlier.installed.iter().any(|package| ["docker.io", "docker-ce"].contains(&package.as_str()));
         let runs = matches!(&context.facts.docker, Some(known) if !matches!(known, crate::facts::Known::Absent))
             && !context.facts.docker_stopped();
         if !installs && !runs {

@@ -15,6 +15,7 @@ pub mod firewall;
 pub mod image;
 pub mod manager_package;
 pub mod package;
+pub mod repository;
 pub mod runner;
 pub mod service;
 pub mod variable;

@@ -1,6 +1,6 @@
 //! The packages of a host, all in one transaction: present, pinned or absent. Pure.
 
-use crate::facts::{CannotTell, ProbeSpec};
+use crate::facts::{CannotTell, PackageFact, ProbeSpec};
 use crate::inventory::model::PackageSpec;
 use crate::plan::{Action, Attr, Change, Effect};
 use crate::step::Step;
@@ -9,10 +9,53 @@ use super::{Context, Diff, Resource};
 
 /// Every package that a host is to have or not to have.
 #[derive(Debug, Clone)]
-pub struct Packages(pub Vec<PackageSpec>);
+pub struct Packages {
+    /// Those that the inventory names, and those that something else stands on.
+    pub wanted: Vec<PackageSpec>,
+    /// Docker's.
+    pub engine: Option<Engine>,
+}
 
 /// Packages whose installation, upgrade or removal restarts Docker.
 const ENGINE: [&str; 5] = ["docker.io", "docker-ce", "containerd", "containerd.io", "runc"];
+
+/// The packages of Docker's engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// The first is the engine itself.
+    pub wanted: Vec<PackageSpec>,
+    /// Packages of the other engine, which cannot be there beside them.
+    pub replaces: &'static [&'static str],
+    /// Comes with them where apt knows it.
+    pub perhaps: Option<&'static str>,
+}
+
+impl Packages {
+    /// Packages without an engine among them.
+    #[must_use]
+    pub fn new(wanted: Vec<PackageSpec>) -> Self {
+        Self { wanted, engine: None }
+    }
+}
+
+/// Whether an installed version is the wanted one; a `*` at the end stands for any rest, as apt means it.
+#[must_use]
+pub fn is_version(installed: &str, wanted: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(start) => installed.starts_with(start),
+        None => installed == wanted,
+    }
+}
+
+/// What is known of a package.
+///
+/// # Errors
+/// When it could not be read.
+pub fn found<'a>(context: &Context<'a>, name: &str) -> Result<Option<&'a PackageFact>, CannotTell> {
+    let what = format!("package {name}");
+    let known = context.facts.packages.get(name);
+    known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?.read(what)
+}
 
 impl Resource for Packages {
     fn about(&self) -> String {
@@ -20,46 +63,68 @@ impl Resource for Packages {
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {
-        probe.packages.extend(self.0.iter().map(|package| package.name.clone()));
+        probe.packages.extend(self.wanted.iter().map(|package| package.name.clone()));
+        if let Some(engine) = &self.engine {
+            let all = engine.wanted.iter().map(|package| package.name.as_str());
+            probe.packages.extend(all.chain(engine.replaces.iter().copied()).chain(engine.perhaps).map(str::to_owned));
+        }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = Diff::default();
         let (mut install, mut remove) = (Batch::default(), Batch::default());
-        for spec in &self.0 {
-            let what = format!("package {}", spec.name);
-            let known = context.facts.packages.get(&spec.name);
-            let found = known
-                .ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?
-                .read(what)?;
-            if spec.absent {
-                if let Some(fact) = found {
-                    remove.add(spec, Some(fact.version.clone()), None);
-                    remove.words.push(spec.name.clone());
+        let mut switch = Batch::default();
+        let mut going = Vec::new();
+        if let Some(engine) = &self.engine {
+            for name in engine.replaces {
+                if let Some(fact) = found(context, name)? {
+                    switch.attrs.push(Attr::new(*name, Some(fact.version.clone()), None));
+                    going.push((*name).to_owned());
                 }
-                continue;
             }
-            let right = found.is_some_and(|fact| {
-                fact.installed && spec.version.as_ref().is_none_or(|version| *version == fact.version)
-            });
-            if right {
-                continue;
+            // A switch is a transaction of its own; without one the engine comes with the other packages.
+            let batch = if going.is_empty() { &mut install } else { &mut switch };
+            for spec in &engine.wanted {
+                batch.want(spec, context, &mut diff)?;
             }
-            let old = found.map(|fact| {
-                if fact.installed { fact.version.clone() } else { format!("{} ({})", fact.version, fact.status) }
-            });
-            let new = spec.version.clone().unwrap_or_else(|| "(latest)".to_owned());
-            install.changes_installed |= found.is_some();
-            install.add(spec, old, Some(new));
-            install.words.push(
-                spec.version.as_ref().map_or_else(|| spec.name.clone(), |version| format!("{}={version}", spec.name)),
-            );
-            diff.earlier.installed.insert(spec.name.clone());
+            if let Some(name) = engine.perhaps
+                && let Some(first) = engine.wanted.first()
+            {
+                let spec = PackageSpec { name: name.to_owned(), version: None, ..first.clone() };
+                if is_split(context) {
+                    batch.want(&spec, context, &mut diff)?;
+                } else if batch.names.contains(&first.name) && found(context, name)?.is_none() {
+                    batch.words.push(format!("{name}?"));
+                }
+            }
+        }
+        for spec in &self.wanted {
+            if !spec.absent {
+                install.want(spec, context, &mut diff)?;
+            } else if let Some(fact) = found(context, &spec.name)? {
+                remove.add(spec, Some(fact.version.clone()), None);
+                remove.words.push(spec.name.clone());
+            }
         }
         if !install.words.is_empty() {
             let action = if install.changes_installed { Action::Change } else { Action::Add };
             let step = Step::InstallPackages(install.words.clone());
             diff.changes.push(install.change(action, step));
+        }
+        if !going.is_empty() {
+            switch.engine = true;
+            switch.origin =
+                self.engine.as_ref().and_then(|engine| engine.wanted.first()).map(|spec| spec.origin.clone());
+            if switch.names.is_empty() {
+                switch.names.clone_from(&going);
+            }
+            let step = Step::ReplacePackages { install: switch.words.clone(), remove: going };
+            let mut change = switch.change(Action::Replace, step);
+            change.reason = Some(
+                "one engine replaces the other: Docker and its containers stop; images and volumes stay in /var/lib/docker"
+                    .to_owned(),
+            );
+            diff.changes.push(change);
         }
         if !remove.words.is_empty() {
             let step = Step::RemovePackages(remove.words.clone());
@@ -67,6 +132,14 @@ impl Resource for Packages {
         }
         Ok(diff)
     }
+}
+
+/// Whether the host's release has Docker's client in a package of its own: Debian does since 13.
+fn is_split(context: &Context<'_>) -> bool {
+    let system = &context.facts.system;
+    // Testing and unstable have no version.
+    system.os == "debian"
+        && (system.os_version.is_empty() || system.os_version.parse::<u32>().is_ok_and(|version| version >= 13))
 }
 
 /// What one transaction does.
@@ -81,6 +154,27 @@ struct Batch {
 }
 
 impl Batch {
+    /// Plans a package that is to be there.
+    fn want(&mut self, spec: &PackageSpec, context: &Context<'_>, diff: &mut Diff) -> Result<(), CannotTell> {
+        let found = found(context, &spec.name)?;
+        let is_right = |fact: &&PackageFact| {
+            fact.installed && spec.version.as_ref().is_none_or(|version| is_version(&fact.version, version))
+        };
+        if found.filter(is_right).is_some() {
+            return Ok(());
+        }
+        let old = found.map(|fact| {
+            if fact.installed { fact.version.clone() } else { format!("{} ({})", fact.version, fact.status) }
+        });
+        let new = spec.version.clone().unwrap_or_else(|| "(latest)".to_owned());
+        self.changes_installed |= found.is_some();
+        self.add(spec, old, Some(new));
+        let word = spec.version.as_ref().map(|version| format!("{}={version}", spec.name));
+        self.words.push(word.unwrap_or_else(|| spec.name.clone()));
+        diff.earlier.installed.insert(spec.name.clone());
+        Ok(())
+    }
+
     fn add(&mut self, spec: &PackageSpec, old: Option<String>, new: Option<String>) {
         // A restart matters only where an engine runs already.
         self.engine |= old.is_some() && ENGINE.contains(&spec.name.as_str());

@@ -126,7 +126,7 @@ fn packages(version: Option<&str>, absent: bool) -> Packages {
         absent,
         origin: origin(),
     };
-    Packages(vec![spec("curl"), spec("cron")])
+    Packages::new(vec![spec("curl"), spec("cron")])
 }
 
 fn installed(version: &str) -> Known<PackageFact> {

@@ -28,14 +28,59 @@ fn body(spec: &ProbeSpec) -> String {
     out.push_str(&units(spec));
     out.push_str(&docker(spec));
     out.push_str(&nft(spec));
+    out.push_str(&apt_sources(spec));
+    out.push_str(&service_jobs(spec));
     out
+}
+
+/// Each file's lines behind a blank, or behind `+` where the file ends without a line break, so that none can look like another answer. No process is started.
+fn apt_sources(spec: &ProbeSpec) -> String {
+    if !spec.apt_sources {
+        return String::new();
+    }
+    // apt itself reads files with such names alone.
+    String::from(
+        r#"for path in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+  [ -f "$path" ] || continue
+  case ${path##*/} in *[!A-Za-z0-9_.-]*) continue;; esac
+  [ -r "$path" ] || { printf 'apt-denied %s\n' "$path"; continue; }
+  printf 'apt-source %s\n' "$path"
+  line=
+  { while IFS= read -r line; do printf ' %s\n' "$line"; done; [ -z "$line" ] || printf '+%s\n' "$line"; } <"$path"
+done
+echo apt-end
+"#,
+    )
+}
+
+/// The children of the unit's main process: gitlab-runner starts one for each stage of a job of the shell executor.
+fn service_jobs(spec: &ProbeSpec) -> String {
+    let Some(unit) = &spec.jobs_of else { return String::new() };
+    format!(
+        r#"main=
+[ -d /run/systemd/system ] && main=$(systemctl show -p MainPID --value -- {unit})
+case $main in
+  ''|0) echo 'service-jobs none';;
+  *)
+    jobs=0 told=
+    for path in "/proc/$main/task"/*/children; do
+      [ -r "$path" ] || continue
+      told=yes all=
+      read -r all <"$path"
+      for child in $all; do jobs=$((jobs + 1)); done
+    done
+    printf 'service-jobs %s\n' "${{told:+$jobs}}";;
+esac
+"#,
+        unit = quote(unit)
+    )
 }
 
 const SYSTEM: &str = r#"uid=
 while read -r key _ effective _; do [ "$key" = Uid: ] && { uid=$effective; break; }; done </proc/self/status
 printf 'uid %s\n' "$uid"
 if [ -r /etc/os-release ]; then
-  while IFS= read -r line; do case $line in ID=*|VERSION_ID=*) printf 'os %s\n' "$line";; esac; done </etc/os-release
+  while IFS= read -r line; do case $line in ID=*|VERSION_ID=*|VERSION_CODENAME=*) printf 'os %s\n' "$line";; esac; done </etc/os-release
 fi
 [ -d /run/systemd/system ] && echo systemd
 command -v apt-get >/dev/null && echo apt

@@ -11,18 +11,71 @@ use super::{Script, lock, quote, wrap};
 pub const MOVED: i32 = 75;
 
 /// Functions that steps call. Output of commands goes to standard error: standard output carries progress marks.
-const FUNCTIONS: &str = r#"install_packages() {
+const FUNCTIONS: &str = r#"# Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.
+transaction() {
+  going=$1; shift
   apt="apt-get -q -y --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
-  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
-  export DEBIAN_FRONTEND NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND
+  sim="apt-get -s -q --no-install-recommends --allow-downgrades --allow-change-held-packages"
+  # The last: gitlab-runner's package would remove every network that no container uses just now (19.3 and later listen).
+  DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none NO_DOCKER_PRUNE=1
+  export DEBIAN_FRONTEND NEEDRESTART_SUSPEND APT_LISTCHANGES_FRONTEND NO_DOCKER_PRUNE
+  # What an interrupted run left half-configured stops every other transaction.
+  [ -z "$(dpkg --audit 2>/dev/null)" ] || dpkg --configure -a --force-confdef --force-confold || return
+  perhaps=
+  for word; do
+    shift
+    case $word in *\?) perhaps="$perhaps ${word%\?}";; *) set -- "$@" "$word";; esac
+  done
   # Package lists are refreshed only if they cannot serve this request.
-  apt-get -s -q --no-install-recommends --allow-downgrades --allow-change-held-packages install -- "$@" >/dev/null 2>&1 || {
-    dpkg --audit >/dev/null 2>&1; [ -z "$(dpkg --audit 2>/dev/null)" ] || dpkg --configure -a --force-confdef --force-confold
-    apt-get -q -o DPkg::Lock::Timeout=300 update || return
-  }
-  $apt install -- "$@" && return
+  $sim install -- "$@" >/dev/null 2>&1 || apt-get -q -o DPkg::Lock::Timeout=300 update || return
+  for word in $perhaps; do
+    [ -z "$(apt-cache show -- "$word" 2>/dev/null)" ] || set -- "$@" "$word"
+  done
+  if [ -z "$going" ]; then
+    apt="$apt --no-remove"
+  else
+    for word in $going; do set -- "$@" "$word-"; done
+    # Whatever else depends on them would go too, and the plan has not shown that.
+    more=$($sim install -- "$@" | while read -r verb name _; do
+      [ "$verb" = Remv ] || continue
+      case " $going " in *" ${name%%:*} "*) ;; *) printf ' %s' "$name";; esac
+    done)
+    [ -z "$more" ] || { printf 'other packages need what goes and would be removed too:%s\nremove these first, or keep what they need\n' "$more" >&2; return 1; }
+  fi
+  $apt $only install -- "$@" && return
   # A list that names a package which the mirror no longer has fails only now.
-  apt-get -q -o DPkg::Lock::Timeout=300 update && $apt install -- "$@"
+  apt-get -q -o DPkg::Lock::Timeout=300 update && $apt $only install -- "$@"
+}
+install_packages() { only=; transaction '' "$@"; }
+replace_packages() { only=; transaction "$@"; }
+fetch_packages() { only=--download-only; transaction '' "$@"; }
+# One source file alone: the others are as they were.
+refresh_lists() {
+  apt-get -q -o DPkg::Lock::Timeout=300 -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update
+}
+add_to_group() {
+  getent group "$2" >/dev/null || { printf 'there is no group %s\n' "$2" >&2; return 1; }
+  usermod -a -G "$2" -- "$1"
+}
+# unit seconds
+stop_unit() {
+  # A drop-in counts once systemd has read it; another signal than SIGQUIT (3) would end the jobs.
+  systemctl daemon-reload || return
+  case $(systemctl show -p ActiveState --value -- "$1") in inactive|failed) return 0;; esac
+  [ "$(systemctl show -p KillSignal --value -- "$1")" = 3 ] || { printf '%s would be stopped by another signal than SIGQUIT, which ends its jobs: see systemctl cat %s\n' "$1" "$1" >&2; return 1; }
+  systemctl stop --no-block -- "$1" || return
+  waited=0
+  while :; do
+    case $(systemctl show -p ActiveState --value -- "$1") in inactive|failed) return 0;; esac
+    [ "$waited" -le $(($2 + 60)) ] || { printf '%s does not stop\n' "$1" >&2; return 1; }
+    [ $((waited % 30)) -ne 0 ] || keep_lock 600
+    [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+restart_unit() {
+  stop_unit "$1" "$2" && { systemctl reset-failed -- "$1" 2>/dev/null; systemctl start -- "$1"; }
 }
 remove_packages() {
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
@@ -133,9 +186,16 @@ pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &
 #[must_use]
 pub fn longest(step: &Step) -> u64 {
     match step {
-        Step::InstallPackages(_) | Step::RemovePackages(_) => 1800,
-        Step::PullImage(_) => 1800,
-        Step::RemoveContainer { stop_timeout, .. } | Step::RestartContainer { stop_timeout, .. } => stop_timeout + 120,
+        Step::InstallPackages(_)
+        | Step::ReplacePackages { .. }
+        | Step::FetchPackages(_)
+        | Step::RemovePackages(_)
+        | Step::PullImage(_) => 1800,
+        Step::RemoveContainer { stop_timeout, .. }
+        | Step::RestartContainer { stop_timeout, .. }
+        | Step::StopUnit { stop_timeout, .. }
+        | Step::RestartUnit { stop_timeout, .. } => stop_timeout + 120,
+        Step::RefreshLists(_) => 600,
         Step::Unit { .. } => 300,
         Step::RestartWith { .. } => 600,
         Step::CreateContainer(_) | Step::StartContainer(_) => 300,
@@ -143,6 +203,7 @@ pub fn longest(step: &Step) -> u64 {
         | Step::WriteFile(_)
         | Step::Attributes { .. }
         | Step::RemoveFile(_)
+        | Step::AddToGroup { .. }
         | Step::LoadRuleset(_)
         | Step::UpdateCaCertificates
         | Step::Gitlab(_) => 60,
@@ -153,7 +214,10 @@ pub fn longest(step: &Step) -> u64 {
 /// locked for the hours that jobs may take.
 fn waits(step: &Step) -> u64 {
     match step {
-        Step::RemoveContainer { stop_timeout, .. } | Step::RestartContainer { stop_timeout, .. } => *stop_timeout,
+        Step::RemoveContainer { stop_timeout, .. }
+        | Step::RestartContainer { stop_timeout, .. }
+        | Step::StopUnit { stop_timeout, .. }
+        | Step::RestartUnit { stop_timeout, .. } => *stop_timeout,
         _ => 0,
     }
 }
@@ -165,6 +229,14 @@ fn words(words: &[String]) -> String {
 fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
     Ok(match step {
         Step::InstallPackages(names) => format!("install_packages {}", words(names)),
+        Step::ReplacePackages { install, remove } => {
+            format!("replace_packages {} {}", quote(&remove.join(" ")), words(install))
+        }
+        Step::FetchPackages(names) => format!("fetch_packages {}", words(names)),
+        Step::RefreshLists(path) => format!("refresh_lists {}", quote(path.as_str())),
+        Step::AddToGroup { user, group } => format!("add_to_group {} {}", quote(user), quote(group)),
+        Step::StopUnit { unit, stop_timeout } => format!("stop_unit {} {stop_timeout}", quote(unit)),
+        Step::RestartUnit { unit, stop_timeout } => format!("restart_unit {} {stop_timeout}", quote(unit)),
         Step::RemovePackages(names) => format!("remove_packages {}", words(names)),
         Step::Directory { path, mode, owner } => {
             format!(
@@ -259,6 +331,15 @@ fn create_container(container: &CreateContainer) -> String {
 pub fn shown(step: &Step) -> String {
     match step {
         Step::InstallPackages(names) => format!("apt-get install {}", names.join(" ")),
+        Step::ReplacePackages { install, remove } => {
+            let going: Vec<String> = remove.iter().map(|name| format!("{name}-")).collect();
+            format!("apt-get install {} {}", install.join(" "), going.join(" "))
+        }
+        Step::FetchPackages(names) => format!("apt-get install --download-only {}", names.join(" ")),
+        Step::RefreshLists(path) => format!("apt-get update ({path} alone)"),
+        Step::AddToGroup { user, group } => format!("usermod -a -G {group} {user}"),
+        Step::StopUnit { unit, .. } => format!("systemctl stop {unit} (SIGQUIT, waits for its jobs)"),
+        Step::RestartUnit { unit, .. } => format!("systemctl restart {unit} (SIGQUIT, waits for its jobs)"),
         Step::RemovePackages(names) => format!("apt-get remove {}", names.join(" ")),
         Step::Directory { path, .. } => format!("mkdir -p {path}"),
         Step::WriteFile(file) => format!("write {}", file.path),

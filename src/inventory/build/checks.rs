@@ -41,6 +41,7 @@ impl Build<'_> {
     /// `whole`: config.toml is known; where its template is wrong, what follows from it is not worth telling.
     pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node, whole: bool) {
         self.check_paths(host);
+        self.check_repositories(host);
         let live = host.runners.iter().filter(|runner| !runner.absent).count();
         if let Some(runners) =
             node.entry("runners").filter(|_| live > 0 && validate::lacks(node, &schema::HOST, "manager"))
@@ -86,6 +87,26 @@ impl Build<'_> {
                 self.error(problem.help("remove it here"));
             }
         }
+    }
+
+    /// Repositories of one name would write the same files.
+    fn check_repositories(&mut self, host: &HostSpec) {
+        let docker = host.docker.as_ref().and_then(|docker| docker.repository.as_ref());
+        let runner = host.manager.as_ref().and_then(|manager| manager.package()?.repository.as_ref());
+        let mut names: Vec<(&str, &str)> = Vec::new();
+        names.extend(docker.map(|repository| (repository.name.as_str(), "`docker`")));
+        names.extend(runner.map(|repository| (repository.name.as_str(), "`manager.package`")));
+        let mut problems = Vec::new();
+        for repository in &host.repositories {
+            match names.iter().find(|(name, _)| *name == repository.name) {
+                Some((name, who)) => {
+                    let message = format!("the repository `{name}` belongs to {who} already");
+                    problems.push(Diagnostic::error(message).at(&repository.origin).help("give it another name"));
+                }
+                None => names.push((repository.name.as_str(), "another entry")),
+            }
+        }
+        problems.into_iter().for_each(|problem| self.error(problem));
     }
 
     /// Checks across hosts.

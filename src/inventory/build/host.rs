@@ -8,8 +8,8 @@ use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
 use crate::inventory::jump;
 use crate::inventory::model::{
-    CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec, DockerSource,
-    DockerSpec, FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
+    CLEANUP_CRON, CLEANUP_LOCK, CLEANUP_SCRIPT, CLEANUP_TAG, CleanupSpec, Connection, DirectorySpec, DockerSpec,
+    FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
 use crate::inventory::{conceal, schema, validate};
@@ -46,6 +46,7 @@ impl Build<'_> {
             Connection::Local { .. } => 22,
         };
         let host = HostSpec {
+            repositories: self.repositories(&node, &scene),
             packages: self.packages(&node, &scene),
             ca_certificates: self.ca_certificates(&node, &scene),
             directories: self.directories(&node, &scene),
@@ -215,8 +216,11 @@ impl Build<'_> {
             serde_json::Value::Object(map) => Some(map),
             _ => None,
         });
+        let (source, version, repository) = self.docker_packages(entry, scene)?;
         Some(DockerSpec {
-            source: DockerSource::Distro,
+            source,
+            version,
+            repository,
             daemon,
             images: self.texts_at(node, "images", Format::Image, scene),
             origin: entry.span.clone(),

@@ -20,6 +20,7 @@ mod config_template;
 mod firewall;
 mod gitlab;
 mod host;
+mod packages;
 mod read;
 mod runner;
 
@@ -36,6 +37,8 @@ pub(super) trait Files {
     fn line(&self, file: &str, number: usize) -> Option<String>;
     /// The time, in seconds since 1970: certificates end.
     fn now(&self) -> i64;
+    /// The file's bytes. The error says why it cannot be read.
+    fn bytes(&self, named_in: &Span, path: &str) -> Result<Vec<u8>, String>;
 }
 
 /// How the reason ends why a file cannot be read that holds no text.

@@ -18,9 +18,13 @@ impl Build<'_> {
     pub(super) fn manager(&mut self, entry: &Entry, scene: &Scene) -> Option<ManagerSpec> {
         let node = &entry.value;
         let config = self.config_of(node, keys::GLOBAL, scene);
-        let container = node.entry("container").and_then(|entry| self.container(entry, scene))?;
+        let process = match (node.entry("container"), node.entry("package")) {
+            (Some(entry), _) => Manager::Container(self.container(entry, scene)?),
+            (None, Some(entry)) => Manager::Package(self.package_manager(entry, scene)?),
+            (None, None) => return None,
+        };
         Some(ManagerSpec {
-            process: Manager::Container(container),
+            process,
             config,
             unmanaged_runners: if is_word(node, "unmanaged_runners", "remove") {
                 Unmanaged::Remove

@@ -4,12 +4,12 @@ use super::{Choice, Field, Kind, Table, Word};
 use crate::inventory::format::Format;
 use crate::runner_config::keys;
 
+mod packages;
+
+use packages::{MANAGER_PACKAGE, REPOSITORY, VENDOR_REPOSITORY};
+
 const fn word(name: &'static str) -> Word {
     Word { name, later: false }
-}
-
-const fn later(name: &'static str) -> Word {
-    Word { name, later: true }
 }
 
 const STATE: Kind = Kind::Word(&[word("present"), word("absent")]);
@@ -18,6 +18,7 @@ const OWNER: Kind = Kind::Text(Format::Owner);
 const PACKAGE_ITEM: &Kind = &Kind::ShortOr(&PACKAGE);
 const CA_ITEM: &Kind = &Kind::ShortOr(&CA_CERTIFICATE);
 const DIRECTORY_ITEM: &Kind = &Kind::ShortOr(&DIRECTORY);
+const REPOSITORY_ITEM: &Kind = &Kind::Table(&REPOSITORY);
 const FILE_ITEM: &Kind = &Kind::Table(&FILE);
 const HOST_PATH: Kind = Kind::Text(Format::HostPath);
 const LOCAL_PATH: Kind = Kind::Text(Format::LocalPath);
@@ -132,6 +133,8 @@ const CONNECTION: Field = Field::new(
     "local: the machine that rprov runs on; default ssh",
 );
 const SSH_FIELD: Field = Field::new("ssh", Kind::Table(&SSH), "how to reach the host");
+const REPOSITORIES: Field =
+    Field::new("repositories", Kind::List(REPOSITORY_ITEM), "package repositories to be there or not");
 const PACKAGES: Field = Field::new("packages", Kind::List(PACKAGE_ITEM), "packages to be there or not");
 const CA_CERTIFICATES: Field =
     Field::new("ca_certificates", Kind::List(CA_ITEM), "private certificate authorities that the whole host trusts");
@@ -149,6 +152,7 @@ static LAYER: Table = Table {
     fields: &[
         CONNECTION,
         SSH_FIELD,
+        REPOSITORIES,
         PACKAGES,
         CA_CERTIFICATES,
         DIRECTORIES,
@@ -171,6 +175,7 @@ pub static HOST: Table = Table {
         Field::new("groups", Kind::List(&Kind::Text(Format::Name)), "its groups; a later one wins over an earlier one"),
         CONNECTION,
         SSH_FIELD,
+        REPOSITORIES,
         PACKAGES,
         CA_CERTIFICATES,
         DIRECTORIES,
@@ -281,8 +286,18 @@ static DOCKER: Table = Table {
     fields: &[
         Field::new(
             "source",
-            Kind::Word(&[word("distro"), later("docker-ce"), word("none")]),
+            Kind::Word(&[word("distro"), word("docker-ce"), word("none")]),
             "where the engine comes from; none leaves it alone; default distro",
+        ),
+        Field::new(
+            "version",
+            Kind::Text(Format::PackageVersion),
+            "of Docker's own packages: 27.3.1, or exactly 5:27.3.1-1~debian.12~bookworm; default any",
+        ),
+        Field::new(
+            "repository",
+            Kind::ShortOr(&VENDOR_REPOSITORY),
+            "where Docker's own packages come from; default download.docker.com",
         ),
         Field::new("daemon", Kind::Json, "daemon.json"),
         Field::new("images", Kind::List(&Kind::Text(Format::Image)), "images to be pulled in advance"),
@@ -294,7 +309,7 @@ static MANAGER: Table = Table {
     title: "`manager`",
     fields: &[
         Field::new("container", Kind::Table(&CONTAINER), "gitlab-runner runs in a container"),
-        Field::later("package", "gitlab-runner runs as a service of the host"),
+        Field::new("package", Kind::Table(&MANAGER_PACKAGE), "gitlab-runner runs as a service of the host"),
         Field::new("config", Kind::Config(keys::GLOBAL), "config.toml's global section, in its own keys"),
         Field::new("config_template", LOCAL_PATH, "template of the whole config.toml, on which `config` is laid"),
         Field::new(

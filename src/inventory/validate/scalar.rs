@@ -36,6 +36,10 @@ impl Walk<'_> {
             return;
         }
         if let Err(bad) = format.check(&text) {
+            if matches!(format, Format::RepositoryUri | Format::WebUrl) && text.contains('@') {
+                // The password in it.
+                self.found.hidden.push(node.span.clone());
+            }
             let subject = subject(format, &text);
             self.error(format!("{subject} {}", bad.message), &node.span, bad.help.unwrap_or_default());
         }

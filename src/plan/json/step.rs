@@ -64,6 +64,44 @@ pub enum StepV1 {
         /// `NAME` or `NAME=VERSION`.
         packages: Vec<String>,
     },
+    /// Install packages and remove others in one transaction.
+    ReplacePackages {
+        /// `NAME` or `NAME=VERSION`.
+        install: Vec<String>,
+        /// Names.
+        remove: Vec<String>,
+    },
+    /// Download packages.
+    FetchPackages {
+        /// `NAME` or `NAME=VERSION`.
+        packages: Vec<String>,
+    },
+    /// Refresh apt's list of one source file.
+    RefreshLists {
+        /// The file.
+        path: String,
+    },
+    /// Make a user a member of a group.
+    AddToGroup {
+        /// The user.
+        user: String,
+        /// The group.
+        group: String,
+    },
+    /// Stop a unit after its jobs.
+    StopUnit {
+        /// Its name.
+        unit: String,
+        /// Seconds that its jobs may take.
+        stop_timeout: u64,
+    },
+    /// Restart a unit after its jobs.
+    RestartUnit {
+        /// Its name.
+        unit: String,
+        /// Seconds that its jobs may take.
+        stop_timeout: u64,
+    },
     /// Remove packages in one transaction.
     RemovePackages {
         /// Names.
@@ -232,6 +270,16 @@ impl From<&Step> for StepV1 {
     fn from(step: &Step) -> Self {
         match step {
             Step::InstallPackages(packages) => Self::InstallPackages { packages: packages.clone() },
+            Step::ReplacePackages { install, remove } => {
+                Self::ReplacePackages { install: install.clone(), remove: remove.clone() }
+            }
+            Step::FetchPackages(packages) => Self::FetchPackages { packages: packages.clone() },
+            Step::RefreshLists(path) => Self::RefreshLists { path: path.to_string() },
+            Step::AddToGroup { user, group } => Self::AddToGroup { user: user.clone(), group: group.clone() },
+            Step::StopUnit { unit, stop_timeout } => Self::StopUnit { unit: unit.clone(), stop_timeout: *stop_timeout },
+            Step::RestartUnit { unit, stop_timeout } => {
+                Self::RestartUnit { unit: unit.clone(), stop_timeout: *stop_timeout }
+            }
             Step::RemovePackages(packages) => Self::RemovePackages { packages: packages.clone() },
             Step::Directory { path, mode, owner } => {
                 Self::Directory { path: path.to_string(), mode: octal(*mode), owner: owner.into() }

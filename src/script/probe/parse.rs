@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{
-    Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts, UnitFact,
+    AptSource, Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts,
+    UnitFact,
 };
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
@@ -57,6 +58,8 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     units(spec, &mut lines, &mut facts, boot_ns)?;
     docker(spec, &mut lines, &mut facts)?;
     nft(spec, &mut lines, &mut facts)?;
+    apt_sources(spec, &mut lines, &mut facts)?;
+    service_jobs(spec, &mut lines, &mut facts)?;
     match lines.0.next() {
         None => Ok(facts),
         Some(line) => {
@@ -74,6 +77,7 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
             match key {
                 "ID" => system.os = value,
                 "VERSION_ID" => system.os_version = value,
+                "VERSION_CODENAME" => system.codename = value,
                 _ => {}
             }
         }
@@ -497,5 +501,49 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
         facts.nft_tables.insert(table.clone(), known);
     }
     routes::read(lines, facts);
+    Ok(())
+}
+
+fn apt_sources(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if !spec.apt_sources {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    let mut denied = None;
+    loop {
+        if lines.tagged("apt-end").is_some() {
+            break;
+        }
+        if let Some(path) = lines.tagged("apt-denied") {
+            denied = Some(format!("{path}: {NOT_ROOT}"));
+            continue;
+        }
+        let path = RemotePath::new(lines.expect("apt-source")?).map_err(|bad| BadReply::Garbled(bad.to_string()))?;
+        let mut text = String::new();
+        while lines.0.peek().is_some_and(|line| line.starts_with([' ', '+'])) {
+            let line = lines.next("a line of a source")?;
+            text.push_str(line.get(1..).unwrap_or_default());
+            if line.starts_with(' ') {
+                text.push('\n');
+            }
+        }
+        found.push(AptSource { path, text });
+    }
+    facts.apt_sources = Some(denied.map_or(Known::Present(found), Known::Unread));
+    Ok(())
+}
+
+fn service_jobs(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.jobs_of.is_none() {
+        return Ok(());
+    }
+    facts.service_jobs = Some(match lines.expect("service-jobs")? {
+        "none" => Known::Absent,
+        "" => Known::Unread("the host does not tell a process's children".to_owned()),
+        count => match count.parse() {
+            Ok(count) => Known::Present(count),
+            Err(_) => return Err(BadReply::Garbled(format!("`service-jobs {count}`"))),
+        },
+    });
     Ok(())
 }

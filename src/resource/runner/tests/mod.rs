@@ -98,6 +98,7 @@ impl World {
             name: HOST.to_owned(),
             groups: Vec::new(),
             connection: Connection::Local { sudo: false },
+            repositories: Vec::new(),
             packages: Vec::new(),
             ca_certificates: Vec::new(),
             directories: Vec::new(),

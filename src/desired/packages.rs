@@ -1,0 +1,152 @@
+//! Repositories and packages of a host, its Docker engine's among them, and gitlab-runner as a service. Pure.
+
+use crate::inventory::model::{
+    DirectorySpec, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec,
+    RepositorySpec,
+};
+use crate::name::RemotePath;
+use crate::resource::Resource;
+use crate::resource::directory::Directory;
+use crate::resource::file::File;
+use crate::resource::manager_package::{self, DockerGroup, ManagerPackage, ManagerService};
+use crate::resource::package::Engine;
+use crate::resource::repository::{Repository, source_path};
+use crate::resource::service::Service;
+use crate::text::Text;
+
+use super::path;
+
+/// Debian's and Ubuntu's own package of Docker.
+const DISTRO: &str = "docker.io";
+/// Docker's own.
+const DOCKER_CE: &str = "docker-ce";
+/// Docker's own packages at the engine's version, then those with versions of their own.
+const CE_PACKAGES: [&str; 5] =
+    [DOCKER_CE, "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin"];
+/// What of the distribution cannot be there beside Docker's own packages.
+const CE_REPLACES: [&str; 6] = [DISTRO, "docker-cli", "containerd", "runc", "docker-buildx", "docker-compose-v2"];
+/// The other way round.
+const DISTRO_REPLACES: [&str; 6] = [
+    DOCKER_CE,
+    "docker-ce-cli",
+    "docker-ce-rootless-extras",
+    "containerd.io",
+    "docker-buildx-plugin",
+    "docker-compose-plugin",
+];
+
+/// The package that brings `docker.service`.
+pub(super) fn engine_package(docker: &DockerSpec) -> &'static str {
+    match docker.source {
+        DockerSource::Distro => DISTRO,
+        DockerSource::DockerCe => DOCKER_CE,
+    }
+}
+
+/// The packages of Docker's engine.
+pub(super) fn engine(host: &HostSpec) -> Option<Engine> {
+    let docker = host.docker.as_ref()?;
+    let package = |name: &str, version: Option<&String>| PackageSpec {
+        name: name.to_owned(),
+        version: version.cloned(),
+        absent: false,
+        origin: docker.origin.clone(),
+    };
+    Some(match docker.source {
+        DockerSource::Distro => Engine {
+            // A version that the user wants of it stands under `packages`.
+            wanted: host
+                .packages
+                .iter()
+                .find(|spec| spec.name == DISTRO)
+                .map_or_else(|| vec![package(DISTRO, None)], |spec| vec![spec.clone()]),
+            replaces: &DISTRO_REPLACES,
+            perhaps: Some("docker-cli"),
+        },
+        DockerSource::DockerCe => {
+            let version = |at: usize| docker.version.as_ref().filter(|_| at < 2);
+            Engine {
+                wanted: CE_PACKAGES.iter().enumerate().map(|(at, name)| package(name, version(at))).collect(),
+                replaces: &CE_REPLACES,
+                perhaps: None,
+            }
+        }
+    })
+}
+
+/// The repositories of a host: its own, then Docker's and GitLab's.
+#[must_use]
+pub fn repositories(host: &HostSpec) -> Vec<Repository> {
+    let docker = host.docker.as_ref().and_then(|docker| docker.repository.as_ref());
+    let runner = host.manager.as_ref().and_then(|manager| manager.package()?.repository.as_ref());
+    let mut all: Vec<(&RepositorySpec, &'static [&'static str])> =
+        host.repositories.iter().map(|spec| (spec, &[] as &[_])).collect();
+    all.extend(docker.map(|spec| (spec, &["docker.list", "docker-ce.list"] as &[_])));
+    all.extend(runner.map(|spec| (spec, &["runner_gitlab-runner.list", "runner_gitlab-runner.sources"] as &[_])));
+    let ours: Vec<RemotePath> = all.iter().filter_map(|(spec, _)| source_path(&spec.name)).collect();
+    all.into_iter().map(|(spec, known_as)| Repository { spec: spec.clone(), known_as, ours: ours.clone() }).collect()
+}
+
+fn file(kind: &'static str, at: RemotePath, content: Option<String>, unit_file: bool, of: &PackageManagerSpec) -> File {
+    File {
+        kind,
+        path: at,
+        content: content.map(Text::plain),
+        mode: 0o644,
+        owner: Owner::default(),
+        check: None,
+        unit_file,
+        origin: of.origin.clone(),
+    }
+}
+
+fn pin(spec: &PackageManagerSpec) -> File {
+    // Its name sorts before the repository's own, so apt asks it first.
+    file("package pin", path("/etc/apt/preferences.d/gitlab-runner-hold.pref"), ManagerPackage::pin(spec), false, spec)
+}
+
+fn drop_in(spec: &PackageManagerSpec) -> File {
+    let at = path("/etc/systemd/system/gitlab-runner.service.d/rprov.conf");
+    file("service settings", at, Some(manager_package::drop_in(spec)), true, spec)
+}
+
+/// gitlab-runner's package. What makes its stop graceful is there before anything stops it.
+pub(super) fn manager_package(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
+    let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return };
+    all.push(Box::new(drop_in(spec)));
+    all.push(Box::new(pin(spec)));
+    all.push(Box::new(ManagerPackage(spec.clone())));
+    all.push(Box::new(Directory(DirectorySpec {
+        path: spec.config_dir.clone(),
+        mode: 0o700,
+        owner: Owner::default(),
+        origin: spec.origin.clone(),
+    })));
+    if spec.docker_group {
+        all.push(Box::new(DockerGroup { origin: spec.origin.clone() }));
+    }
+}
+
+/// Its service, once its configuration is there.
+pub(super) fn manager_service(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Vec<Box<dyn Resource>>) {
+    let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return };
+    let unit = path("/etc/systemd/system/gitlab-runner.service");
+    let ca = super::docker::ca_file(host, gitlab).map(|ca| ca.path);
+    all.push(Box::new(ManagerService {
+        service: Service {
+            unit: manager_package::UNIT.to_owned(),
+            name: manager_package::PACKAGE,
+            package: Some(manager_package::PACKAGE),
+            reads: std::iter::once(unit).chain(ca).collect(),
+            runs_jobs: true,
+            origin: spec.origin.clone(),
+        },
+        stop_timeout: spec.stop_timeout,
+    }));
+}
+
+/// The files of this room that are the same on every host.
+pub(super) fn files(host: &HostSpec) -> Vec<(RemotePath, u32, Text)> {
+    let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return Vec::new() };
+    [drop_in(spec), pin(spec)].into_iter().filter_map(|file| Some((file.path, file.mode, file.content?))).collect()
+}

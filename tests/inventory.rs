@@ -9,6 +9,8 @@ use rprov::diagnostic::{Diagnostic, Severity};
 
 #[path = "inventory/config_template.rs"]
 mod config_template;
+#[path = "inventory/hostile.rs"]
+mod hostile;
 #[path = "inventory/layers.rs"]
 mod layers;
 

@@ -208,7 +208,7 @@ impl Reader {
         }
         match matching(directory, item) {
             Ok(paths) if paths.is_empty() => {
-                let problem = Diagnostic::error(format!("no file matches `{item}`")).at(at);
+                let problem = Diagnostic::error(format!("no file matches `{}`", short(item))).at(at);
                 self.problems.push(problem.help("a pattern is relative to the inventory file that names it"));
             }
             Ok(paths) => {
@@ -251,8 +251,17 @@ fn unreadable_help(path: &Path, is_first: bool) -> Option<String> {
 }
 
 /// A name as it is, if it is not empty.
-fn quoted(name: &str) -> &str {
-    if name.is_empty() { "\"\"" } else { name }
+fn quoted(name: &str) -> String {
+    if name.is_empty() { "\"\"".to_owned() } else { short(name) }
+}
+
+/// A path that a message can hold.
+fn short(path: &str) -> String {
+    let mut short: String = path.chars().take(300).collect();
+    if short.len() < path.len() {
+        short.push('…');
+    }
+    short
 }
 
 /// The texts of `import`, as far as they have the right form.
@@ -399,7 +408,7 @@ impl Files for Disk {
                 Ok((name, text))
             }
             Ok(Err(_)) => Err(format!("{name} {}", build::NOT_TEXT)),
-            Err(why) => Err(format!("cannot read {name}: {why}")),
+            Err(why) => Err(format!("cannot read {}: {why}", short(&name))),
         }
     }
 

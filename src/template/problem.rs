@@ -229,7 +229,8 @@ impl Engine {
             None if path.contains('.') && !siblings.is_empty() => format!("there are {}", siblings.join(", ")),
             None => format!("there are {}; {RAW}", siblings.join(", ")),
         };
-        Problem { message: format!("`{path}` is not defined"), help: Some(help), word: Some(path), ..told }
+        let name: String = path.chars().take(100).collect();
+        Problem { message: format!("`{name}` is not defined"), help: Some(help), word: Some(path), ..told }
     }
 
     /// The first dotted name of the template that the values do not have; one in the line that failed comes first.

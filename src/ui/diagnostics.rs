@@ -94,6 +94,8 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
     out
 }
 
+/// Bytes of the longest line that is quoted.
+const LONGEST: usize = 4000;
 /// In a log or a file, lines are as long as they are: it is cut neither for people nor for `grep`.
 const LOG_WIDTH: usize = 400;
 
@@ -129,8 +131,10 @@ struct Line {
 }
 
 fn place(span: &Span, sources: &Sources) -> Place {
-    let line = sources.line(&span.file, span.line).map(|text| {
-        let hidden = mask::hidden(text, |up| sources.line(&span.file, span.line.checked_sub(up)?));
+    // A line that nobody could read is not quoted, and not searched for secrets: its place is enough.
+    let short = |line: usize| sources.line(&span.file, line).map(|text| if text.len() > LONGEST { "" } else { text });
+    let line = short(span.line).filter(|text| !text.is_empty()).map(|text| {
+        let hidden = mask::hidden(text, |up| short(span.line.checked_sub(up)?));
         shown(text, &hidden, span.column)
     });
     Place { file: sanitize(&span.file).into_owned(), number: span.line, column: span.column, line }

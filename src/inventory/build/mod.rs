@@ -180,7 +180,7 @@ impl<'a> Build<'a> {
             Some((_, hosts)) => *hosts += 1,
             None => {
                 self.template_hosts.insert(key, (self.out.template_problems.len(), 1));
-                let message = format!("{} (host {host}", problem.message);
+                let message = format!("{} (host {}", problem.message, validate::shown(host));
                 self.out.template_problems.push(Diagnostic { message, ..problem });
             }
         }

@@ -203,7 +203,8 @@ impl Build<'_> {
     ) -> Option<Entry> {
         let span = file.at(table.key(name).and_then(toml_edit::Key::span));
         if name.contains([MARK_OPEN, MARK_CLOSE]) {
-            self.error(Diagnostic::error("a secret cannot be the name of a key").at(&span));
+            let problem = Diagnostic::error("a secret cannot be the name of a key").at(&span);
+            self.error(problem.help("secrets stand right of `=`, between quotes"));
             return None;
         }
         let key = section.and_then(|section| keys::find_any_case(section, name));
@@ -361,7 +362,7 @@ impl Build<'_> {
             (true, None) => text.ok(),
             (true, Some(id)) if tokens.contains(id) => {
                 let problem = Diagnostic::error("`runner.token` can stand only in `token = \"{{ runner.token }}\"`");
-                self.error(problem.at(at));
+                self.error(problem.at(at).help("nothing else may hold it: whoever has it can take the runner's jobs"));
                 None
             }
             _ => {

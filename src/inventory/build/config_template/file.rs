@@ -74,11 +74,25 @@ impl File {
         place(&self.name, &self.source, line.unwrap_or(1))
     }
 
-    /// A rendered line, secrets by name.
+    /// A rendered line, secrets by name. What is written out beside a name that speaks of one is left out.
     pub(super) fn shown_line(&self, line: usize) -> String {
         let text = self.rendered.marked.lines().nth(line - 1).unwrap_or_default();
-        let text = Text::from_marked(text).map_or_else(|_| "(a secret)".to_owned(), |text| text.redacted());
-        shown(&text)
+        let names = Text::from_marked(text).map_or_else(|_| "(a secret)".to_owned(), |text| text.redacted());
+        let mut bare = text.to_ascii_lowercase();
+        while let (Some(open), Some(close)) = (bare.find(MARK_OPEN), bare.find(MARK_CLOSE)) {
+            if close < open {
+                break;
+            }
+            bare.replace_range(open..close, "");
+            bare.remove(open);
+        }
+        let (key, value) = bare.split_once('=').unwrap_or((&bare, ""));
+        let speaks = ["password", "passwd", "secret", "token", "key", "glpat-", "glrt-", "environment"];
+        let written = value.trim().trim_matches('"');
+        match speaks.iter().any(|word| bare.contains(word)) && !written.is_empty() {
+            true => format!("{} = (hidden)", shown(key.trim())),
+            false => shown(&names),
+        }
     }
 }
 
@@ -87,4 +101,33 @@ pub(super) fn place(name: &Arc<str>, source: &str, line: usize) -> Span {
     let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let column = text.chars().take_while(|c| c.is_whitespace()).count() + 1;
     Span { file: name.clone(), line, column }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap as Map;
+
+    use super::*;
+    use crate::template::{Engine, map, secret};
+
+    #[test]
+    fn rendered_lines_show_no_secret() {
+        let id = SecretId::new("env:KEY");
+        let source =
+            "a = {{ key }}\nSecretKey = correct horse\nb = x y\nSecretKey = \"{{ key }}\"\nc = [\"T_TOKEN=abc\"]\n";
+        let engine = Engine::new(Map::new());
+        let rendered = engine.render_lines("t", source, &map([("key", secret(&id))])).map_err(|p| p.message).unwrap();
+        let file = File::new("t".into(), source.into(), rendered, std::iter::once(&id));
+        let lines: Vec<_> = (1..=5).map(|line| file.shown_line(line)).collect();
+        let expected = [
+            "a = (secret env:KEY)",
+            "secretkey = (hidden)",
+            "b = x y",
+            "SecretKey = \"(secret env:KEY)\"",
+            "c = (hidden)",
+        ];
+        assert_eq!(lines, expected);
+        assert_eq!(file.text.lines().next(), Some(format!("a = {MARK_OPEN}#0{MARK_CLOSE}").as_str()));
+        assert_eq!(file.with_names(&file.text), file.rendered.marked);
+    }
 }

@@ -127,6 +127,11 @@ impl SecretBook {
         self.0.insert(id, value);
     }
 
+    /// Adds all of another book.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The value, if it is known.
     #[must_use]
     pub fn get(&self, id: &SecretId) -> Option<&Secret> {

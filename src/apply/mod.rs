@@ -102,6 +102,7 @@ impl Session {
         selected: Vec<usize>,
         book: SecretBook,
         settings: Settings,
+        connector: Connector,
         events: UnboundedSender<Event>,
     ) -> Self {
         let gitlab = inventory.gitlab.as_ref().map(|spec| {
@@ -116,15 +117,8 @@ impl Session {
         });
         let whole_fleet = selected.len() == inventory.hosts.len();
         let slots = Semaphore::new(settings.parallel.max(1));
-        let shared = Arc::new(Shared {
-            inventory,
-            settings,
-            gitlab,
-            events,
-            connector: Connector::default(),
-            slots,
-            keys: keys::Keys::default(),
-        });
+        let keys = keys::Keys::default();
+        let shared = Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys });
         let mut tasks = JoinSet::new();
         for (place, index) in selected.into_iter().enumerate() {
             let (shared, book) = (Arc::clone(&shared), book.clone());

@@ -116,6 +116,9 @@ pub struct HostArgs {
     /// Hosts at once
     #[arg(long, value_name = "N", default_value = "10", value_parser = parse_parallel)]
     pub parallel: usize,
+    /// Ask for sudo's password, for all hosts; instead of `ssh.become_password`
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,

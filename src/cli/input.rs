@@ -1,11 +1,13 @@
 //! What every command starts with: the inventory, the hosts that are meant, the values of secrets.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::inventory::{self, model::Inventory};
-use crate::secret::SecretBook;
+use crate::secret::{SecretBook, SecretId};
 use crate::ui::diagnostics;
 
-use super::args::{Format, Global};
+use super::args::{Format, Global, HostArgs};
 use super::console::Console;
 use super::exit::Exit;
 use super::needed;
@@ -29,10 +31,23 @@ pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> R
 pub(super) fn secrets(
     inventory: &Inventory,
     selected: &[usize],
+    args: &HostArgs,
+    console: &Console,
+) -> Result<SecretBook, Exit> {
+    let mut needed = needed::secrets(inventory, selected);
+    if !args.ask_become_pass {
+        needed.extend(needed::sudo_passwords(inventory, selected));
+    }
+    some_secrets(inventory, needed, args.format, console)
+}
+
+/// The values of these secrets.
+pub(super) fn some_secrets(
+    inventory: &Inventory,
+    needed: BTreeSet<SecretId>,
     format: Format,
     console: &Console,
 ) -> Result<SecretBook, Exit> {
-    let needed = needed::secrets(inventory, selected);
     match inventory::secrets::resolve(inventory, needed, &|name| std::env::var_os(name)) {
         Ok(resolved) => {
             console.problems(&resolved.warnings, &inventory.sources);

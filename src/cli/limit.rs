@@ -120,7 +120,7 @@ mod tests {
         let host = |name: &str, groups: &[&str]| HostSpec {
             name: name.to_owned(),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-            connection: Connection::Local { sudo: false },
+            connection: Connection::Local { sudo: false, become_password: None },
             repositories: Vec::new(),
             packages: Vec::new(),
             ca_certificates: Vec::new(),

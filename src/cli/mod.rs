@@ -12,6 +12,7 @@ mod input;
 pub mod limit;
 mod needed;
 mod plan;
+mod prompt;
 mod render;
 mod session;
 mod usage;

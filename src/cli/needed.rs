@@ -25,12 +25,19 @@ pub(super) fn secrets(inventory: &Inventory, selected: &[usize]) -> BTreeSet<Sec
     needed
 }
 
+/// What sudo is told on the selected hosts if it asks, as the inventory has it.
+pub(super) fn sudo_passwords(inventory: &Inventory, selected: &[usize]) -> BTreeSet<SecretId> {
+    let connections = selected.iter().map(|index| &inventory.hosts[*index].connection);
+    connections.filter(|connection| connection.sudo()).filter_map(|one| one.become_password().cloned()).collect()
+}
+
 fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
     // Every field is named, so that a new one cannot be forgotten here.
     let HostSpec {
         name: _,
         groups: _,
         ca_certificates: _,
+        // Passwords and passphrases are gathered when it is known that they are needed.
         connection: _,
         repositories: _,
         packages: _,

@@ -14,7 +14,7 @@ use crate::ui::progress::{self, Phase};
 use super::args::{Global, HostArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::{input, limit};
+use super::{input, limit, prompt};
 
 /// Hosts that were read, and what is to be shown while they are changed.
 pub(super) struct Opened {
@@ -52,7 +52,8 @@ pub(super) async fn open(
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
     let selected = limit::select(&inventory, &args.limit).map_err(|problem| console.stop(problem))?;
-    let book = input::secrets(&inventory, &selected, args.format, console)?;
+    let mut book = input::secrets(&inventory, &selected, args, console)?;
+    let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
     let variables = inventory.gitlab.as_ref().map_or(0, |gitlab| gitlab.variables.len());
     if variables > 0 && selected.len() < inventory.hosts.len() {
         let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";
@@ -64,7 +65,7 @@ pub(super) async fn open(
     let inventory = Arc::new(inventory);
     let hosts: Vec<String> = selected.iter().map(|index| inventory.hosts[*index].name.clone()).collect();
     let mut shown = Shown { events, notices, tell, started: Instant::now(), hosts };
-    let reading = Session::read(inventory, selected, book, settings, events_to);
+    let reading = Session::read(inventory, selected, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));

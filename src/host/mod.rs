@@ -7,18 +7,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::local::LocalHost;
-use self::ssh::Network;
-use crate::inventory::model::Connection;
+use self::ssh::{LockedKey, Network};
+use crate::inventory::model::{Connection, SshSpec};
 use crate::script::Script;
 
+mod access;
 pub mod local;
 mod output;
 pub mod ssh;
+mod sudo;
+
+pub use access::{Access, Root, SudoPassword};
 
 /// Connects to the hosts of a run. What they have in common is read or opened once: ssh_config, jump hosts.
 #[derive(Debug, Default)]
 pub struct Connector {
     ssh: OnceLock<Network>,
+    /// What opens the hosts.
+    pub access: Access,
 }
 
 impl Connector {
@@ -28,9 +34,23 @@ impl Connector {
     /// When the host cannot be reached, is not the one it should be, or lets nobody in.
     pub async fn connect(&self, connection: &Connection) -> Result<Box<dyn Host>, HostError> {
         Ok(match connection {
-            Connection::Local { sudo } => Box::new(LocalHost::new(*sudo)),
-            Connection::Ssh(spec) => Box::new(self.ssh.get_or_init(Network::default).connect(spec).await?),
+            Connection::Local { .. } => Box::new(LocalHost::new(self.access.root(connection))),
+            Connection::Ssh(spec) => Box::new(self.network().connect(spec, &self.access).await?),
         })
+    }
+
+    /// The private keys that must be unlocked before these hosts are connected to.
+    pub async fn locked_keys(&self, connections: impl Iterator<Item = &Connection>) -> Vec<LockedKey> {
+        let ssh = connections.filter_map(|connection| match connection {
+            Connection::Ssh(spec) => Some(spec.as_ref()),
+            Connection::Local { .. } => None,
+        });
+        let specs: Vec<&SshSpec> = ssh.collect();
+        if specs.is_empty() { Vec::new() } else { self.network().locked_keys(&specs).await }
+    }
+
+    fn network(&self) -> &Network {
+        self.ssh.get_or_init(Network::default)
     }
 }
 
@@ -145,6 +165,14 @@ pub enum HostError {
         /// `FILE:LINE`
         known_at: String,
     },
+    /// The host's certificate proves nothing, and its key is not known.
+    #[error("the host certificate of {address} is not valid: {why}")]
+    HostCertificate {
+        /// As known_hosts has it.
+        address: String,
+        /// Why.
+        why: String,
+    },
     /// A known_hosts file is there but cannot be read.
     #[error("cannot read the known host keys in {path}: {why}")]
     KnownHosts {
@@ -178,6 +206,28 @@ pub enum HostError {
         address: String,
         /// sudo's words.
         why: String,
+    },
+    /// sudo does not take the password.
+    #[error("sudo on {address} refused the password")]
+    SudoPassword {
+        /// `USER@ADDRESS`
+        address: String,
+    },
+    /// sudo asks for a password that another host has refused.
+    #[error("sudo on {address} asks for a password, and the one at hand was refused by {refused_by}")]
+    SudoUntried {
+        /// `USER@ADDRESS`
+        address: String,
+        /// `USER@ADDRESS`
+        refused_by: String,
+    },
+    /// The login shell ended before the script began.
+    #[error("{address} did not run the script{}", instead(.said))]
+    NotStarted {
+        /// `USER@ADDRESS`
+        address: String,
+        /// What came instead.
+        said: String,
     },
     /// The connection broke.
     #[error("the connection to {address} broke: {why}")]
@@ -240,20 +290,37 @@ impl HostError {
                     file.replace('\'', "'\\''")
                 )
             }
+            Self::HostCertificate { why, .. } if why.contains("is not known for this host") => {
+                "if it is your authority, add its key to known_hosts: @cert-authority *.example.com KEY".to_owned()
+            }
+            Self::HostCertificate { .. } => {
+                "have the host's key signed anew: ssh-keygen -s CA -h -I ID -n NAME,ADDRESS -V +52w HOST_KEY.pub"
+                    .to_owned()
+            }
             Self::RevokedKey { .. } => "this key may no longer be used: give the host a new one".to_owned(),
             Self::KnownHosts { .. } => {
                 "it may hold a key that is revoked, so it must be readable; or name another one with `ssh.known_hosts`"
                     .to_owned()
             }
-            Self::Auth { user, .. } => format!(
-                "add a key of yours to {user}'s authorized_keys, load it into the agent, or name it with `ssh.identity_file`"
-            ),
+            Self::Auth { user, address, tried } => auth_help(user, address, tried),
+            Self::Key { why, .. } if why == "it is encrypted, and no agent holds it" => {
+                "load the key into the agent with ssh-add, or name its passphrase with `ssh.identity_passphrase`; on a \
+                 terminal it is asked for"
+                    .to_owned()
+            }
             Self::Key { .. } => {
                 "load the key into the agent with ssh-add, or name another one with `ssh.identity_file`".to_owned()
             }
-            Self::Sudo { .. } => {
-                "allow it with a sudoers line such as `deploy ALL=(ALL) NOPASSWD: ALL`, or connect as root".to_owned()
+            Self::Sudo { address, why } => sudo::help(address, why),
+            Self::SudoPassword { .. } => {
+                "it was told once, and to no other host; check `ssh.become_password`, or what was typed".to_owned()
             }
+            Self::SudoUntried { .. } => {
+                "it was not told here, so that no account gets locked; hosts with different passwords need \
+                 `ssh.become_password` each"
+                    .to_owned()
+            }
+            Self::NotStarted { address, said } => not_started(address, said),
             Self::Lost { .. } => "run again: rprov continues from where the host is".to_owned(),
             Self::Timeout { .. } | Self::TooMuch { .. } => {
                 "look at the host by hand: something there hangs or floods".to_owned()
@@ -261,4 +328,47 @@ impl HostError {
             Self::Start { .. } => return None,
         })
     }
+}
+
+/// What to do about a host that takes none of the keys.
+fn auth_help(user: &str, address: &str, tried: &str) -> String {
+    if tried.contains("Too many authentication failures") || tried.contains("more not shown") {
+        return "the host looks at a few keys only: name the right one with `ssh.identity_file`".to_owned();
+    }
+    if tried.contains("the host wants more") {
+        return "rprov logs in with one key alone: let this user in without a second factor, for example by an \
+                `AuthenticationMethods publickey` in a Match block of sshd_config"
+            .to_owned();
+    }
+    if tried.contains("the host takes no keys") {
+        return "rprov logs in with keys alone: set `PubkeyAuthentication yes` in the host's sshd_config".to_owned();
+    }
+    if tried.contains("expired on") {
+        return "have the certificate renewed".to_owned();
+    }
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
+    let port = if port == "22" { String::new() } else { format!("-p {port} ") };
+    format!(
+        "put a key of yours into {user}'s authorized_keys, for example with\nssh-copy-id {port}{user}@{}\n\
+         or name another one with `ssh.identity_file`",
+        host.trim_matches(['[', ']'])
+    )
+}
+
+fn instead(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it said: {said}") }
+}
+
+/// What to do about a login shell that does not run commands.
+fn not_started(address: &str, said: &str) -> String {
+    let user = address.split_once('@').map_or("USER", |(user, _)| user);
+    if said.contains("not available") || said.contains("nologin") {
+        return format!("the user may not log in: give it a shell on the host with\nusermod -s /bin/sh {user}");
+    }
+    if said.contains("restricted") {
+        return format!("its login shell is restricted: rprov needs one that runs `sh`:\nusermod -s /bin/sh {user}");
+    }
+    "rprov runs `sh -s` there; a login shell that is no shell, `ForceCommand`, a forced command in authorized_keys or a \
+     startup file that ends or reads its input keeps it from that"
+        .to_owned()
 }

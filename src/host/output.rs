@@ -1,6 +1,7 @@
 //! What a command prints, as it comes in: bounded, standard error also line by line. Pure: no I/O.
 
-use super::{HostError, OnLine, Reply};
+use super::sudo::{has_begun, is_sudo};
+use super::{HostError, OnLine, Reply, Script};
 
 /// Both streams of one command.
 #[derive(Debug)]
@@ -60,20 +61,33 @@ fn show(line: &[u8], on_line: OnLine<'_>) {
     on_line(&String::from_utf8_lossy(line));
 }
 
-/// sudo's own words, if it did not start the script. Every script of ours prints first of all, so a script that started
-/// has standard output.
-pub(super) fn sudo_refusal(reply: &Reply) -> Option<String> {
-    if !reply.stdout.is_empty() {
-        return None;
+/// What came instead of a script's answer, in one line: the last lines, which say why, rather than a greeting.
+pub(super) fn said(stdout: &[u8], stderr: &[u8]) -> String {
+    let last = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut lines: Vec<String> = lines.map(|line| line.chars().take(200).collect()).collect();
+        lines.drain(..lines.len().saturating_sub(3));
+        lines.join("; ")
+    };
+    let words = [last(stdout), last(stderr)];
+    words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// A script that ran to its end; or, where the login shell or sudo ended it before it began, the error. `sudo`: it should
+/// have gone through sudo.
+pub(super) fn begun(script: &Script, reply: Reply, address: &str, sudo: bool) -> Result<Reply, HostError> {
+    if has_begun(script, &reply.stdout) {
+        return Ok(reply);
     }
-    let words = String::from_utf8_lossy(&reply.stderr);
-    let words = words.trim();
-    match reply.status {
-        Some(1) if words.starts_with("sudo:") => Some(words.to_owned()),
-        // The login shell's words for "no such program".
-        Some(127) if words.contains("sudo") => Some(words.to_owned()),
-        _ => None,
+    let address = address.to_owned();
+    if sudo && is_sudo(reply.status, &reply.stderr) {
+        return Err(HostError::Sudo { address, why: said(&[], &reply.stderr) });
     }
+    if script.opening().is_some() && reply.status.is_some() {
+        return Err(HostError::NotStarted { address, said: said(&reply.stdout, &reply.stderr) });
+    }
+    Ok(reply)
 }
 
 #[cfg(test)]
@@ -103,18 +117,38 @@ mod tests {
         assert!(matches!(output.stdout(b"6"), Err(HostError::TooMuch { bytes: 5 })));
     }
 
+    fn reply(status: i32, stdout: &str, stderr: &str) -> Reply {
+        Reply { stdout: stdout.into(), stderr: stderr.into(), status: Some(status) }
+    }
+
     #[test]
     fn sudo_is_told_from_the_script() {
-        let reply = |status, stdout: &str, stderr: &str| Reply {
-            stdout: stdout.into(),
-            stderr: stderr.into(),
-            status: Some(status),
+        let refused = |status, stdout: &str, stderr: &str| {
+            let script = Script::new(String::new());
+            begun(&script, reply(status, stdout, stderr), "a@b", true).err().map(|error| error.to_string())
         };
-        let words = "sudo: a password is required";
-        assert_eq!(sudo_refusal(&reply(1, "", "sudo: a password is required\n")).unwrap(), words);
-        assert!(sudo_refusal(&reply(127, "", "sh: 1: sudo: not found\n")).is_some());
-        assert_eq!(sudo_refusal(&reply(1, "nonce", "sudo: a password is required\n")), None);
-        assert_eq!(sudo_refusal(&reply(1, "", "cat: x: No such file\n")), None);
-        assert_eq!(sudo_refusal(&reply(0, "", "sudo: unable to resolve host x\n")), None);
+        let words = "sudo on a@b refused: sudo: a password is required";
+        assert_eq!(refused(1, "", "sudo: a password is required\n").unwrap(), words);
+        assert!(refused(127, "", "sh: 1: sudo: not found\n").is_some());
+        assert_eq!(refused(1, "nonce", "sudo: a password is required\n"), None);
+        assert_eq!(refused(1, "", "cat: x: No such file\n"), None);
+        assert_eq!(refused(0, "", "sudo: unable to resolve host x\n"), None);
+    }
+
+    #[test]
+    fn a_script_that_says_so_is_known_to_have_begun() {
+        let script = crate::script::wrap("", "n0");
+        let ends = |status, stdout: &str, stderr: &str| begun(&script, reply(status, stdout, stderr), "a@b", true);
+        assert!(ends(1, "Welcome\n\n@n0 begin\n", "sudo: inside\n").is_ok());
+        let noisy = ends(1, "Welcome\n", "+ echo\nsudo: a password is required\n").unwrap_err();
+        assert!(matches!(noisy, HostError::Sudo { .. }), "{noisy:?}");
+        let HostError::NotStarted { said, .. } =
+            ends(1, "Last login\nThis account is currently not available.\n", "").unwrap_err()
+        else {
+            panic!()
+        };
+        assert_eq!(said, "Last login; This account is currently not available.");
+        // A shell that took the script and did nothing with it.
+        assert!(matches!(ends(0, "", "").unwrap_err(), HostError::NotStarted { .. }));
     }
 }

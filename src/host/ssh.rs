@@ -1,14 +1,18 @@
 //! Scripts over SSH: one TCP connection per host, one command at a time. Knows nothing of what the scripts do.
 
+mod agent;
 mod algorithms;
 mod auth;
+mod certificate;
 mod client;
 mod config;
 mod connect;
 mod jump;
 mod key_file;
+mod key_ring;
 mod known_hosts;
 mod local_user;
+mod offers;
 mod proxy;
 mod route;
 mod settings;
@@ -26,10 +30,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use self::client::Client;
 pub use self::connect::Network;
 use self::connect::{Connected, after};
+pub use self::key_ring::{KeyRing, LockedKey};
 pub use self::local_user::LocalUser;
-use super::output::{Output, sudo_refusal};
-use super::{Host, HostError, Limits, OnLine, Reply, Script};
+use super::access::Turn;
+use super::output::{Output, begun};
+use super::sudo::{self, Gate, Seen, WITHOUT_PASSWORD};
+use super::{Access, Host, HostError, Limits, OnLine, Reply, Root, Script, SudoPassword};
 use crate::inventory::model::SshSpec;
+use crate::script::quote;
 
 /// How long a command that hit a bound has to end when it is told to.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,7 +48,7 @@ pub struct SshHost {
     /// `ADDRESS:PORT`
     address: String,
     user: String,
-    sudo: bool,
+    root: Root,
     /// A command has run on this connection.
     used: bool,
     /// Why the connection ended, once it has.
@@ -59,18 +67,28 @@ impl SshHost {
     /// # Errors
     /// As [`Network::connect`].
     pub async fn connect_as(spec: &SshSpec, local: &LocalUser) -> Result<Self, HostError> {
-        Network::new(local.clone()).connect(spec).await
+        Network::new(local.clone()).connect(spec, &Access::default()).await
     }
 
-    fn new(connected: Connected, address: String, sudo: bool) -> Self {
+    fn new(connected: Connected, address: String, root: Root) -> Self {
         let Connected { handle, user, ended } = connected;
-        Self { handle, address, user, sudo, used: false, ended }
+        Self { handle, address, user, root, used: false, ended }
     }
 
-    /// What the login shell runs. The script's one argument is where the connection comes from, which sudo would take out
-    /// of the environment: a firewall's plan must know it.
-    fn command(&self) -> &'static str {
-        if self.sudo { "sudo -n -- sh -s -- \"$SSH_CONNECTION\"" } else { "sh -s -- \"$SSH_CONNECTION\"" }
+    /// What the login shell runs, with words of sudo's before. The script's one argument is where the connection comes
+    /// from, which sudo would take out of the environment: a firewall's plan must know it.
+    fn command(&self, gate: Option<&Gate>) -> String {
+        const SHELL: &str = "sh -s -- \"$SSH_CONNECTION\"";
+        match (gate, &self.root) {
+            (Some(gate), _) => format!("{} \"$SSH_CONNECTION\"", gate.words().map(|word| quote(&word)).join(" ")),
+            (None, Root::Sudo(_)) => format!("{} {SHELL}", WITHOUT_PASSWORD.join(" ")),
+            (None, Root::AsIs) => SHELL.to_owned(),
+        }
+    }
+
+    /// `USER@ADDRESS:PORT`
+    fn account(&self) -> String {
+        format!("{}@{}", self.user, self.address)
     }
 
     /// Opens a channel for a command. sshd counts a command for a moment longer than it takes to say that it is over, so
@@ -113,8 +131,14 @@ impl SshHost {
     ) -> Result<Reply, HostError> {
         let mut output = Output::new(limits.bytes);
         let mut status = None;
+        let password = if let Root::Sudo(password) = &self.root { password.as_ref() } else { None };
+        let mut gate = password.map(|password| Ok((Gate::new(&self.account())?, password))).transpose()?;
         // Nothing here waits for an answer: command, script and end of script leave together.
-        write.exec(true, self.command()).await.map_err(|_| self.lost())?;
+        let command = self.command(gate.as_ref().map(|(gate, _)| gate));
+        write.exec(true, command.as_str()).await.map_err(|_| self.lost())?;
+        if let Some((gate, password)) = &mut gate {
+            output.stdout(&self.become_root(read, write, gate, password).await?)?;
+        }
         let feed = async {
             write.data_bytes(script.expose().as_bytes().to_vec()).await?;
             write.eof().await
@@ -133,8 +157,7 @@ impl SshHost {
                     }
                     Some(ChannelMsg::ExitSignal { .. }) => status = Some(None),
                     Some(ChannelMsg::Failure) => {
-                        let why = "the host does not let this user run commands".to_owned();
-                        return Err(HostError::Start { program: self.command().to_owned(), why });
+                        return Err(self.no_commands());
                     }
                     Some(ChannelMsg::Close) => break,
                     None => return Err(self.lost()),
@@ -148,6 +171,66 @@ impl SshHost {
         };
         Ok(output.finish(status, on_line))
     }
+
+    fn no_commands(&self) -> HostError {
+        let why = "the host does not let this user run commands".to_owned();
+        HostError::Start { program: self.command(None), why }
+    }
+
+    /// Gets through a sudo that may ask for a password; returns what the shell printed after its word that it is root.
+    async fn become_root(
+        &self,
+        read: &mut ChannelReadHalf,
+        write: &ChannelWriteHalf<Msg>,
+        gate: &mut Gate,
+        password: &SudoPassword,
+    ) -> Result<Vec<u8>, HostError> {
+        let mut turn: Option<Turn> = None;
+        let mut status = None;
+        loop {
+            let seen = match read.wait().await {
+                Some(ChannelMsg::Data { data }) => gate.stdout(&data)?,
+                Some(ChannelMsg::ExtendedData { data, .. }) => gate.stderr(&data)?,
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    status = i32::try_from(exit_status).ok();
+                    continue;
+                }
+                Some(ChannelMsg::Failure) => return Err(self.no_commands()),
+                Some(ChannelMsg::Close) => {
+                    let refusal = gate.refusal(status);
+                    if let (Some(turn), HostError::SudoPassword { address }) = (turn, &refusal) {
+                        turn.refused(address);
+                    }
+                    return Err(refusal);
+                }
+                None => return Err(self.lost()),
+                Some(_) => continue,
+            };
+            match seen {
+                Seen::Nothing => {}
+                Seen::Prompt => {
+                    let mine = password.turn().await;
+                    turn = Some(mine.map_err(|by| HostError::SudoUntried { address: self.account(), refused_by: by })?);
+                    write.data_bytes(sudo::line(password)).await.map_err(|_| self.lost())?;
+                }
+                Seen::PromptAgain => {
+                    let refusal = gate.refusal(None);
+                    if let Some(turn) = turn {
+                        turn.refused(&self.account());
+                    }
+                    // The end of its input ends sudo; there is no second guess.
+                    let _ = write.eof().await;
+                    return Err(refusal);
+                }
+                Seen::Root(rest) => {
+                    if let Some(turn) = turn {
+                        turn.accepted();
+                    }
+                    return Ok(rest);
+                }
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -160,10 +243,7 @@ impl Host for SshHost {
         let conversation = self.converse(&mut read, &write, script, limits, on_line);
         let failure = match timeout_at(deadline, conversation).await {
             Ok(Ok(reply)) => {
-                return match sudo_refusal(&reply).filter(|_| self.sudo) {
-                    Some(why) => Err(HostError::Sudo { address: format!("{}@{}", self.user, self.address), why }),
-                    None => Ok(reply),
-                };
+                return begun(script, reply, &self.account(), matches!(self.root, Root::Sudo(_)));
             }
             Ok(Err(failure)) => failure,
             Err(_) => late(),

@@ -152,13 +152,35 @@ pub struct HostSpec {
 /// How a host is reached.
 #[derive(Debug, Clone)]
 pub enum Connection {
-    /// `connection: local`: this machine. Privileges as with SSH: root, or `become: sudo` without a password.
+    /// `connection: local`: this machine. Privileges as with SSH: root, or `become: sudo`.
     Local {
         /// `become: sudo`.
         sudo: bool,
+        /// `become_password`: what sudo is told if it asks.
+        become_password: Option<SecretId>,
     },
     /// SSH.
-    Ssh(SshSpec),
+    Ssh(Box<SshSpec>),
+}
+
+impl Connection {
+    /// Whether scripts run through sudo.
+    #[must_use]
+    pub fn sudo(&self) -> bool {
+        match self {
+            Self::Local { sudo, .. } => *sudo,
+            Self::Ssh(spec) => spec.sudo,
+        }
+    }
+
+    /// What sudo is told if it asks.
+    #[must_use]
+    pub fn become_password(&self) -> Option<&SecretId> {
+        match self {
+            Self::Local { become_password, .. } => become_password.as_ref(),
+            Self::Ssh(spec) => spec.become_password.as_ref(),
+        }
+    }
 }
 
 /// `ssh:`
@@ -172,6 +194,12 @@ pub struct SshSpec {
     pub user: Option<String>,
     /// `become: sudo`.
     pub sudo: bool,
+    /// `become_password`: what sudo is told if it asks.
+    pub become_password: Option<SecretId>,
+    /// `identity_passphrase`: opens the private key files that are encrypted.
+    pub identity_passphrase: Option<SecretId>,
+    /// Certificates of the user's keys, beside those that lie next to a key (`KEY-cert.pub`).
+    pub certificate_files: Vec<std::path::PathBuf>,
     /// Private key files (controller paths, `~` and relative-to-inventory already resolved). Empty: ssh_config's, else the
     /// agent, then the usual ones.
     pub identity_files: Vec<std::path::PathBuf>,

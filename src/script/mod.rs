@@ -11,25 +11,34 @@ pub mod step;
 
 /// A POSIX sh script on its way to a host. May hold secrets, so it cannot be printed.
 #[derive(Clone)]
-pub struct Script(String);
+pub struct Script {
+    text: String,
+    opening: Option<String>,
+}
 
 impl Script {
     /// Takes the text.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(text)
+        Self { text, opening: None }
+    }
+
+    /// What it prints before anything else, if it does.
+    #[must_use]
+    pub fn opening(&self) -> Option<&str> {
+        self.opening.as_deref()
     }
 
     /// The text, for the standard input of `sh -s`.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl std::fmt::Debug for Script {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Script({} bytes)", self.0.len())
+        write!(f, "Script({} bytes)", self.text.len())
     }
 }
 
@@ -62,10 +71,11 @@ set -u
 /// A whole script around a body. `nonce` opens the answer, so that what a login shell prints before it is told apart.
 #[must_use]
 pub fn wrap(body: &str, nonce: &str) -> Script {
-    Script::new(format!(
+    let text = format!(
         "rprov_main() {{\n{PRELUDE}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
         nonce = quote(nonce)
-    ))
+    );
+    Script { text, opening: Some(format!("\n@{nonce} begin\n")) }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn connections() {
     let Connection::Ssh(ssh) = &host(&inventory, "imported.example.com").connection else { panic!("not SSH") };
     let defaults = ("imported.example.com", Some(2200), Some("deploy"), true, None);
     assert_eq!((ssh.address.as_str(), ssh.port, ssh.user.as_deref(), ssh.sudo, ssh.connect_timeout), defaults);
-    assert!(matches!(host(&inventory, "bare.example.com").connection, Connection::Local { sudo: true }));
+    assert!(matches!(host(&inventory, "bare.example.com").connection, Connection::Local { sudo: true, .. }));
 }
 
 #[test]

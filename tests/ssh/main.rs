@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod certificates;
 mod host_keys;
 mod keys;
+mod prompts;
 mod sshd;
 
 use std::time::{Duration, Instant};
@@ -190,6 +192,41 @@ async fn what_a_login_shell_prints_is_left_to_the_caller() {
     let reply = sh(&mut host, "echo nonce; echo out; exit 4").await;
     assert_eq!(reply.stdout, b"Welcome\nnonce\nout\n");
     assert_eq!((reply.stderr.as_slice(), reply.status), (b"News\n".as_slice(), Some(4)));
+}
+
+#[tokio::test]
+async fn a_login_shell_that_runs_nothing_is_told() {
+    for (command, said, help) in [
+        (
+            "echo 'This account is currently not available.'; exit 1",
+            "This account is currently not available.",
+            "usermod",
+        ),
+        ("echo 'no shell here' >&2; exit 254", "no shell here", "ForceCommand"),
+        ("exit 0", "", "ForceCommand"),
+    ] {
+        let sshd = sshd!(&format!("ForceCommand {command}"));
+        for sudo in [false, true] {
+            let mut host = SshHost::connect_as(&SshSpec { sudo, ..sshd.spec() }, &nobody()).await.unwrap();
+            let script = rprov::script::wrap("echo body", "nonce");
+            let error = host.run(&script, Limits::default(), &mut |_| {}).await.unwrap_err();
+            assert!(error.help().unwrap().contains(help), "{error:?}");
+            let HostError::NotStarted { address, said: words } = error else { panic!("{error:?}") };
+            assert!(address.ends_with(&format!("@127.0.0.1:{}", sshd.port)), "{address}");
+            assert_eq!(words, said);
+        }
+    }
+}
+
+#[tokio::test]
+async fn noise_around_a_script_does_no_harm() {
+    let noise = "echo Welcome; echo '@nonce begin'; echo News >&2; set -x; eval \"$SSH_ORIGINAL_COMMAND\"; s=$?; echo bye; exit $s";
+    let sshd = sshd!(&format!("ForceCommand {noise}"));
+    let mut host = connect(&sshd).await;
+    let script = rprov::script::wrap("echo body; exit 4", "nonce2");
+    let reply = host.run(&script, Limits::default(), &mut |_| {}).await.unwrap();
+    assert_eq!(reply.status, Some(4));
+    assert!(String::from_utf8_lossy(&reply.stdout).contains("\n@nonce2 begin\nbody\n"), "{reply:?}");
 }
 
 #[tokio::test]

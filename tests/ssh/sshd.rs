@@ -158,6 +158,9 @@ impl Sshd {
             port: Some(self.port),
             user: None,
             sudo: false,
+            become_password: None,
+            identity_passphrase: None,
+            certificate_files: Vec::new(),
             identity_files: vec![self.path("client")],
             known_hosts: vec![self.path("known_hosts")],
             connect_timeout: Some(20),
@@ -193,6 +196,11 @@ impl Agent {
 
     pub(crate) fn add(&self, key: &Path) {
         run(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket));
+    }
+
+    /// Takes all keys out.
+    pub(crate) fn clear(&self) {
+        run(Command::new("ssh-add").arg("-qD").env("SSH_AUTH_SOCK", &self.socket));
     }
 
     /// Adds a key that has a passphrase.

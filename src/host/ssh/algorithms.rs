@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_held_to_them() {
-        let mut config = super::super::client::config(std::iter::empty(), std::time::Duration::from_secs(1));
+        let mut config = super::super::client::config(std::iter::empty(), false, std::time::Duration::from_secs(1));
         let lists =
             [(Kind::Cipher, "aes256-gcm@openssh.com,none,clear"), (Kind::Kex, "-*nistp*"), (Kind::HostKey, "-ecdsa*")];
         restrict(&mut config, &lists.map(|(kind, list)| (kind, list.to_owned()))).unwrap();

@@ -1,148 +1,73 @@
-//! Logs in with keys, one after the other: those that the inventory names, those of the agent, the usual files.
+//! Logs in with keys and certificates, one after the other: those that are named, those of the agent, the usual files.
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use russh::MethodKind;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
-use tokio::net::UnixStream;
+use russh::keys::ssh_encoding::Encode as _;
+use russh::keys::ssh_key::Signature;
+use russh::keys::ssh_key::private::KeypairData;
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, signature};
+use russh::{AgentAuthError, MethodKind};
 
+use super::agent::Agent;
 use super::client::Client;
-use super::key_file::{self, KeyFile};
+use super::key_ring::KeyRing;
 use super::local_user::LocalUser;
+use super::offers::{Credential, Offer, Offers, Signer};
 use super::settings::Settings;
 use crate::host::HostError;
 
 /// How many keys are shown. sshd ends the connection after the sixth refusal by default (`MaxAuthTries`).
 const KEYS_AT_MOST: usize = 6;
 
-/// The private keys that ssh looks for, in the directory `.ssh`.
-const USUAL_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
-
-/// Logs in. `ended` says why the connection ended, once it has.
+/// Logs in. `ring`: keys that were unlocked; `ended` says why the connection ended, once it has.
 pub(super) async fn authenticate(
     handle: &mut Handle<Client>,
     user: &str,
     settings: &Settings,
+    ring: &KeyRing,
     local: &LocalUser,
     ended: &OnceLock<String>,
 ) -> Result<(), HostError> {
     let named = &settings.identity_files;
     let mut agent = Agent::open(settings.agent_socket(local).as_deref(), handle).await;
-    let held = agent.as_ref().map_or(Vec::new(), |agent| agent.keys.clone());
-    let mut choice = Choice::default();
-    choice.add_files(named.iter().map(|path| (path.clone(), key_file::read(path))), &held);
+    let held = agent.as_ref().map_or(Vec::new(), |agent| agent.held.clone());
+    let mut offers = Offers::default();
+    offers.learn_agent(&held);
+    offers.read_files(named, ring);
     // A key that is asked for by name and is no use is the likeliest reason if none is accepted.
-    let unusable = choice.unusable.first().cloned();
+    let unusable: Option<(PathBuf, String)> = offers.unusable.iter().find(|(path, _)| named.contains(path)).cloned();
+    offers.read_certificates(&settings.certificate_files);
     match &agent {
         Ok(_) if settings.identities_only => {}
-        Ok(_) => choice.add_agent(&held),
-        Err(why) => choice.no_agent = Some(why.clone()),
+        Ok(_) => offers.add_agent(&held),
+        Err(why) => offers.no_agent = Some(why.clone()),
     }
 
-    let mut login = Login { handle, user, ended, over: None, rsa: None };
-    if login.try_all(&mut choice, agent.as_mut().ok()).await {
+    let mut login = Login { handle, user, ended, over: None, rsa: None, methods: None };
+    if login.try_all(&mut offers, agent.as_mut().ok()).await {
         return Ok(());
     }
     // Only read now: most logins never need them.
     if named.is_empty() && !settings.no_usual_files && login.over.is_none() {
-        let usual = USUAL_FILES.iter().filter_map(|name| Some(local.home.as_ref()?.join(".ssh").join(name)));
-        choice.add_files(usual.filter(|path| path.exists()).map(|path| (path.clone(), key_file::read(&path))), &held);
-        if login.try_all(&mut choice, agent.as_mut().ok()).await {
+        offers.read_files(&local.usual_files(), ring);
+        if login.try_all(&mut offers, agent.as_mut().ok()).await {
             return Ok(());
         }
     }
-    Err(match (unusable, login.over) {
+    Err(match (unusable, login.over.take()) {
         (Some((path, why)), None) => HostError::Key { path: path.display().to_string(), why },
         (_, over) => {
-            let tried = choice.in_words(over);
+            let over = match over {
+                Some(over) => Some(over),
+                None => login.other_methods().await,
+            };
+            let tried = offers.in_words(over);
             HostError::Auth { user: user.to_owned(), address: settings.label(), tried }
         }
     })
-}
-
-/// A key to show.
-#[derive(Debug, Clone)]
-struct Offer {
-    public: PublicKey,
-    /// The file that it comes from, if not from the agent alone.
-    path: Option<PathBuf>,
-    /// Signs; without it, the agent does.
-    private: Option<Arc<PrivateKey>>,
-}
-
-/// Which keys there are, and what became of them.
-#[derive(Debug, Default)]
-struct Choice {
-    waiting: VecDeque<Offer>,
-    shown: Vec<Offer>,
-    /// Files that are no use, and why.
-    unusable: Vec<(PathBuf, String)>,
-    /// Why there is no agent to ask.
-    no_agent: Option<String>,
-}
-
-impl Choice {
-    /// Adds key files. A key that the agent holds is left to the agent.
-    fn add_files(&mut self, files: impl Iterator<Item = (PathBuf, Result<KeyFile, String>)>, held: &[PublicKey]) {
-        for (path, file) in files {
-            match file {
-                Ok(file) if held.iter().any(|key| key.key_data() == file.public().key_data()) => {
-                    self.add(Offer { public: file.public().clone(), path: Some(path), private: None });
-                }
-                Ok(KeyFile::Private(key)) => {
-                    self.add(Offer { public: key.public_key().clone(), path: Some(path), private: Some(key) });
-                }
-                Ok(KeyFile::Public { why, .. }) | Err(why) => self.unusable.push((path, why)),
-            }
-        }
-    }
-
-    /// Adds what the agent holds.
-    fn add_agent(&mut self, held: &[PublicKey]) {
-        if held.is_empty() {
-            self.no_agent = Some("the agent holds no key".to_owned());
-        }
-        for public in held {
-            self.add(Offer { public: public.clone(), path: None, private: None });
-        }
-    }
-
-    fn add(&mut self, offer: Offer) {
-        let same = |other: &Offer| other.public.key_data() == offer.public.key_data();
-        if !self.shown.iter().any(same) && !self.waiting.iter().any(same) {
-            self.waiting.push_back(offer);
-        }
-    }
-
-    /// `agent: 2 keys; /home/me/.ssh/id_ed25519`. `over`: why no further key was shown.
-    fn in_words(&self, over: Option<String>) -> String {
-        let mut parts = Vec::new();
-        match self.shown.iter().filter(|offer| offer.path.is_none()).count() {
-            0 => {}
-            1 => parts.push("agent: 1 key".to_owned()),
-            count => parts.push(format!("agent: {count} keys")),
-        }
-        for offer in &self.shown {
-            let Some(path) = &offer.path else { continue };
-            let how = if offer.private.is_some() { "" } else { " (through the agent)" };
-            parts.push(format!("{}{how}", path.display()));
-        }
-        if self.shown.is_empty() && self.waiting.is_empty() {
-            parts.push("no key at all".to_owned());
-        }
-        parts.extend(self.no_agent.clone());
-        parts.extend(self.unusable.iter().map(|(path, why)| format!("{} ({why})", path.display())));
-        if !self.waiting.is_empty() {
-            parts.push(format!("{} more not shown", self.waiting.len()));
-        }
-        parts.extend(over);
-        parts.join("; ")
-    }
 }
 
 /// One login, key after key.
@@ -154,41 +79,50 @@ struct Login<'a> {
     over: Option<String>,
     /// How the host wants RSA keys to sign, once asked.
     rsa: Option<HashAlg>,
+    /// What the host takes, once it has said so.
+    methods: Option<Vec<MethodKind>>,
 }
 
 impl Login<'_> {
-    /// Shows every waiting key until one is accepted.
-    async fn try_all(&mut self, choice: &mut Choice, mut agent: Option<&mut Agent>) -> bool {
+    /// Shows everything in line until something is accepted.
+    async fn try_all(&mut self, offers: &mut Offers, mut agent: Option<&mut Agent>) -> bool {
+        offers.match_certificates();
         while self.over.is_none() {
-            if choice.shown.len() == KEYS_AT_MOST && !choice.waiting.is_empty() {
+            if offers.shown.len() == KEYS_AT_MOST && offers.left() > 0 {
                 self.over = Some(format!("few hosts look at more than {KEYS_AT_MOST} keys: name one"));
                 break;
             }
-            let Some(offer) = choice.waiting.pop_front() else { break };
-            choice.shown.push(offer.clone());
-            if self.try_one(&offer, agent.as_deref_mut()).await {
+            let Some(offer) = offers.next() else { break };
+            if self.try_one(offer, agent.as_deref_mut()).await {
                 return true;
             }
         }
         false
     }
 
-    async fn try_one(&mut self, offer: &Offer, agent: Option<&mut Agent>) -> bool {
-        let hash = match offer.public.algorithm() {
+    async fn try_one(&mut self, offer: Offer, agent: Option<&mut Agent>) -> bool {
+        let algorithm = match &offer.credential {
+            Credential::Key(key) => key.algorithm(),
+            Credential::Certificate(certificate) => certificate.algorithm(),
+        };
+        let hash = match algorithm {
             Algorithm::Rsa { .. } => Some(self.rsa_hash().await),
             _ => None,
         };
-        let result = match (&offer.private, agent) {
-            (Some(private), _) => {
-                let key = PrivateKeyWithHashAlg::new(Arc::clone(private), hash);
+        // Without a result the agent did not sign: its owner said no, or it was locked meanwhile.
+        let result = match (offer.credential, offer.signer, agent) {
+            (Credential::Key(_), Signer::File(private), _) => {
+                let key = PrivateKeyWithHashAlg::new(private, hash);
                 self.handle.authenticate_publickey(self.user, key).await.ok()
             }
-            (None, Some(agent)) => {
-                let (key, client) = (offer.public.clone(), &mut agent.client);
-                // Without a result the agent did not sign: its owner said no, or it was locked meanwhile.
-                self.handle.authenticate_publickey_with(self.user, key, hash, client).await.ok()
+            (Credential::Key(key), Signer::Agent(_), Some(agent)) => {
+                self.handle.authenticate_publickey_with(self.user, key, hash, &mut agent.client).await.ok()
             }
-            (None, None) => None,
+            (Credential::Certificate(certificate), signer, agent) => {
+                let mut signer = CertificateSigner { signer, agent };
+                self.handle.authenticate_certificate_with(self.user, *certificate, hash, &mut signer).await.ok()
+            }
+            (Credential::Key(_), Signer::Agent(_), None) => None,
         };
         let accepted = result == Some(AuthResult::Success);
         if !accepted {
@@ -197,13 +131,14 @@ impl Login<'_> {
         accepted
     }
 
-    fn reason_to_stop(&self, result: Option<&AuthResult>) -> Option<String> {
+    fn reason_to_stop(&mut self, result: Option<&AuthResult>) -> Option<String> {
         if self.handle.is_closed() {
             let why = self.ended.get().map_or("the host closed the connection", String::as_str);
             return Some(format!("then {why}"));
         }
         let Some(AuthResult::Failure { remaining_methods, partial_success }) = result else { return None };
-        let methods = remaining_methods.iter().map(<&str>::from).collect::<Vec<_>>().join(", ");
+        self.methods = Some(remaining_methods.to_vec());
+        let methods = in_words(remaining_methods);
         if *partial_success {
             Some(format!("the last key was accepted, but the host wants more: {methods}"))
         } else if remaining_methods.contains(&MethodKind::PublicKey) {
@@ -213,6 +148,19 @@ impl Login<'_> {
         } else {
             Some(format!("the host takes no keys, only {methods}"))
         }
+    }
+
+    /// What the host takes beside keys. Asked only if nothing was shown that it could have answered.
+    async fn other_methods(&mut self) -> Option<String> {
+        if self.methods.is_none() {
+            let asked = self.handle.authenticate_none(self.user).await.ok();
+            if let over @ Some(_) = self.reason_to_stop(asked.as_ref()) {
+                return over;
+            }
+        }
+        let methods = self.methods.as_deref()?;
+        let others: Vec<MethodKind> = methods.iter().copied().filter(|kind| *kind != MethodKind::PublicKey).collect();
+        (!others.is_empty()).then(|| format!("the host takes publickey, {}", in_words(&others)))
     }
 
     /// Hosts that do not say what they take are old or small; those, too, have known SHA-512 for years. SHA-1 is never
@@ -226,31 +174,41 @@ impl Login<'_> {
     }
 }
 
-/// The agent of the user who runs this program.
-struct Agent {
-    client: AgentClient<UnixStream>,
-    keys: Vec<PublicKey>,
+fn in_words(methods: &[MethodKind]) -> String {
+    methods.iter().map(<&str>::from).collect::<Vec<_>>().join(", ")
 }
 
-impl Agent {
-    /// Connects and asks for its keys; certificates are left out.
-    async fn open(socket: Option<&Path>, handle: &Handle<Client>) -> Result<Self, String> {
-        let socket = socket.ok_or("no agent (SSH_AUTH_SOCK is not set)")?;
-        let silent = |error: russh::keys::Error| format!("the agent does not answer ({error})");
-        let mut client = AgentClient::connect_uds(socket).await.map_err(silent)?;
-        // Keys that may be used towards certain hosts only are shown after this; agents that do not know such keys refuse
-        // it, which does not matter.
-        if let Some(binding) = handle.agent_session_binding() {
-            let _ = client.bind_session(binding, false).await;
+/// Signs for a certificate with the key that it is of. An agent knows that key by its public half, unless it holds the
+/// certificate itself.
+struct CertificateSigner<'a> {
+    signer: Signer,
+    agent: Option<&'a mut Agent>,
+}
+
+impl russh::Signer for CertificateSigner<'_> {
+    type Error = AgentAuthError;
+
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, AgentAuthError> {
+        match (&self.signer, &mut self.agent) {
+            (Signer::File(key), _) => Ok(sign(key, hash, to_sign)?),
+            (Signer::Agent(identity), Some(agent)) => Ok(agent.client.sign_request(identity, hash, to_sign).await?),
+            (Signer::Agent(_), None) => Err(russh::keys::Error::AgentFailure.into()),
         }
-        let identities = client.request_identities().await.map_err(silent)?;
-        let public = identities.into_iter().filter_map(|identity| match identity {
-            AgentIdentity::PublicKey { key, .. } => Some(key),
-            AgentIdentity::Certificate { .. } => None,
-        });
-        Ok(Self { keys: public.collect(), client })
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// The data with its signature behind it.
+fn sign(key: &Arc<PrivateKey>, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Vec<u8>, russh::keys::Error> {
+    let failed = |_| russh::keys::Error::AgentFailure;
+    let signature: Signature = match key.key_data() {
+        KeypairData::Rsa(pair) => signature::Signer::try_sign(&(pair, hash), &data).map_err(failed)?,
+        pair => signature::Signer::try_sign(pair, &data).map_err(failed)?,
+    };
+    signature.encode_prefixed(&mut data).map_err(|_| russh::keys::Error::AgentFailure)?;
+    Ok(data)
+}

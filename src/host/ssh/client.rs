@@ -48,8 +48,10 @@ impl Handler for Client {
                 self.trust.judge(key).map_err(ClientError::Host)?;
                 Ok(true)
             }
-            // Not asked for, so no honest server sends one.
-            PublicKeyOrCertificate::Certificate(_) => Ok(false),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                self.trust.judge_certificate(certificate).map_err(ClientError::Host)?;
+                Ok(true)
+            }
         }
     }
 
@@ -148,8 +150,13 @@ impl Handler for Client {
     }
 }
 
-/// How to talk to a host of which keys of these types are known.
-pub(super) fn config<'a>(known_types: impl Iterator<Item = &'a str>, keepalive: Duration) -> Config {
+/// How to talk to a host of which keys of these types are known. `certificates`: an authority for it is known, so that a
+/// certificate is asked for before a key.
+pub(super) fn config<'a>(
+    known_types: impl Iterator<Item = &'a str>,
+    certificates: bool,
+    keepalive: Duration,
+) -> Config {
     Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-rprov_", env!("CARGO_PKG_VERSION")))),
         keepalive_interval: Some(keepalive),
@@ -178,6 +185,11 @@ pub(super) fn config<'a>(known_types: impl Iterator<Item = &'a str>, keepalive: 
                 cipher::AES_128_CTR,
             ]),
             key: Cow::Owned(host_key_order(known_types)),
+            host_key_certificates: if certificates {
+                Cow::Owned(host_key_order(std::iter::empty()))
+            } else {
+                Cow::Borrowed(&[])
+            },
             compression: Cow::Borrowed(&[compression::NONE]),
             ..Preferred::DEFAULT
         },

@@ -1,7 +1,8 @@
 //! Opens connections: the stream, the key exchange, the login. What the hosts of a run have in common is kept here.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -15,8 +16,8 @@ use super::route::Guide;
 use super::settings::{Hop, Label, Settings, Via};
 use super::stream::{PromptStream, Stream};
 use super::trust::Trust;
-use super::{LocalUser, SshHost, algorithms, auth, proxy};
-use crate::host::HostError;
+use super::{KeyRing, LocalUser, LockedKey, SshHost, algorithms, auth, key_ring, proxy};
+use crate::host::{Access, HostError};
 use crate::inventory::model::SshSpec;
 
 /// Everything that connections of one run share.
@@ -26,6 +27,9 @@ pub struct Network {
     keepalive: Duration,
     guide: Guide,
     jumps: Jumps,
+    /// Ways that were found before their hosts are connected to, by address and port as the inventory has them: `ssh` may
+    /// have been asked for them.
+    ways: Mutex<HashMap<(String, Option<u16>), Hop>>,
 }
 
 impl Default for Network {
@@ -46,7 +50,7 @@ impl Network {
     /// With the keys and the files of a user of this machine.
     #[must_use]
     pub fn new(local: LocalUser) -> Self {
-        Self { local, keepalive: KEEPALIVE, guide: Guide::default(), jumps: Jumps::default() }
+        Self { local, keepalive: KEEPALIVE, guide: Guide::default(), jumps: Jumps::default(), ways: Mutex::default() }
     }
 
     /// Asks silent connections for a sign of life this often.
@@ -59,14 +63,38 @@ impl Network {
     ///
     /// # Errors
     /// When one of these fails, or all of them together take longer than `connect_timeout`.
-    pub async fn connect(&self, spec: &SshSpec) -> Result<SshHost, HostError> {
-        let hop = self.guide.way(spec, &self.local).await?;
-        let connected = self.open(&hop).await?;
-        Ok(SshHost::new(connected, hop.settings.label(), spec.sudo))
+    pub async fn connect(&self, spec: &SshSpec, access: &Access) -> Result<SshHost, HostError> {
+        let found = self.ways().remove(&(spec.address.clone(), spec.port));
+        let hop = match found {
+            Some(hop) => hop,
+            None => self.guide.way(spec, &self.local).await?,
+        };
+        let connected = self.open(&hop, &access.keys).await?;
+        Ok(SshHost::new(connected, hop.settings.label(), access.root_of(spec)))
+    }
+
+    /// The encrypted private keys without which hosts, or those before them, cannot be logged in to. What is wrong with
+    /// the way to a host is told when it is connected to.
+    pub(crate) async fn locked_keys(&self, specs: &[&SshSpec]) -> Vec<LockedKey> {
+        let mut all = Vec::new();
+        for spec in specs {
+            let Ok(way) = self.guide.way(spec, &self.local).await else { continue };
+            let mut next = Some(&way);
+            while let Some(hop) = next {
+                all.push((hop.settings.clone(), spec.identity_passphrase.clone()));
+                next = if let Via::Jump(jump) = &hop.via { Some(jump.as_ref()) } else { None };
+            }
+            self.ways().insert((spec.address.clone(), spec.port), way);
+        }
+        key_ring::locked_keys(all, &self.local).await
+    }
+
+    fn ways(&self) -> MutexGuard<'_, HashMap<(String, Option<u16>), Hop>> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects to a host, through those before it.
-    pub(super) async fn open(&self, hop: &Hop) -> Result<Connected, HostError> {
+    pub(super) async fn open(&self, hop: &Hop, keys: &KeyRing) -> Result<Connected, HostError> {
         let settings = &hop.settings;
         let seconds = settings.connect_timeout;
         let failed = |why: String| {
@@ -76,12 +104,12 @@ impl Network {
         };
         let late = |during: &str| failed(format!("no end of {during} within {seconds} s"));
         let trust = Trust::load(settings, self.local.home.as_deref())?;
-        let mut config = client::config(trust.algorithms(), self.keepalive);
+        let mut config = client::config(trust.algorithms(), trust.has_authority(), self.keepalive);
         algorithms::restrict(&mut config, &settings.algorithms).map_err(failed)?;
 
         let mut program = None;
         let through = match &hop.via {
-            Via::Jump(jump) => Some(self.jumps.through(self, jump, settings).await?),
+            Via::Jump(jump) => Some(self.jumps.through(self, keys, jump, settings).await?),
             Via::Direct | Via::Command(..) => None,
         };
         // Each host on the way has its own time.
@@ -120,7 +148,7 @@ impl Network {
             Some(user) => user.clone(),
             None => self.local.name().await.map_err(failed)?,
         };
-        let login = auth::authenticate(&mut handle, &user, settings, &self.local, &ended);
+        let login = auth::authenticate(&mut handle, &user, settings, keys, &self.local, &ended);
         timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
         Ok(Connected { handle, user, ended })
     }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::client::words;
 use super::connect::{Connected, Network};
+use super::key_ring::KeyRing;
 use super::settings::{Hop, Settings};
 use crate::host::HostError;
 
@@ -64,6 +65,7 @@ impl Jumps {
     pub(super) async fn through(
         &self,
         network: &Network,
+        keys: &KeyRing,
         jump: &Arc<Hop>,
         to: &Settings,
     ) -> Result<Through, HostError> {
@@ -72,7 +74,7 @@ impl Jumps {
             Arc::clone(gates.entry(Arc::clone(jump)).or_default())
         };
         loop {
-            let passage = gate.passage(network, jump).await?;
+            let passage = gate.passage(network, keys, jump).await?;
             let used = passage.used.load(Ordering::SeqCst);
             let unreachable =
                 |why: String| HostError::Unreachable { address: to.label(), jump: jump.label.0.clone(), why };
@@ -115,7 +117,7 @@ impl Jumps {
 
 impl Gate {
     /// A connection that may have room; opened if there is none.
-    async fn passage(&self, network: &Network, jump: &Hop) -> Result<Arc<Passage>, HostError> {
+    async fn passage(&self, network: &Network, keys: &KeyRing, jump: &Hop) -> Result<Arc<Passage>, HostError> {
         let mut state = self.state.lock().await;
         state.open.retain(|passage| !passage.full.load(Ordering::SeqCst) && !passage.connected.handle.is_closed());
         if let Some(passage) = state.open.first() {
@@ -126,7 +128,7 @@ impl Gate {
         {
             return Err(error.clone());
         }
-        match Box::pin(network.open(jump)).await {
+        match Box::pin(network.open(jump, keys)).await {
             Ok(connected) => {
                 let passage = Passage { connected, full: AtomicBool::new(false), used: AtomicBool::new(false) };
                 let passage = Arc::new(passage);

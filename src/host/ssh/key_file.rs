@@ -10,7 +10,14 @@ use russh::keys::{PrivateKey, PublicKey, decode_secret_key, parse_public_key_bas
 pub(super) enum KeyFile {
     /// Can sign.
     Private(Arc<PrivateKey>),
-    /// Only its public half can be read: an agent may hold the other one.
+    /// Encrypted: an agent may hold it, or somebody know the passphrase.
+    Locked {
+        /// The public half, where it can be read.
+        key: Option<PublicKey>,
+        /// The file's text.
+        text: Arc<str>,
+    },
+    /// Only its public half is here: an agent may hold the other one.
     Public {
         /// The public half.
         key: PublicKey,
@@ -21,15 +28,17 @@ pub(super) enum KeyFile {
 
 impl KeyFile {
     /// The public half.
-    pub(super) fn public(&self) -> &PublicKey {
+    pub(super) fn public(&self) -> Option<&PublicKey> {
         match self {
-            Self::Private(key) => key.public_key(),
-            Self::Public { key, .. } => key,
+            Self::Private(key) => Some(key.public_key()),
+            Self::Locked { key, .. } => key.as_ref(),
+            Self::Public { key, .. } => Some(key),
         }
     }
 }
 
-const LOCKED: &str = "it is encrypted, and no agent holds it";
+/// Why a locked key is no use.
+pub(super) const LOCKED: &str = "it is encrypted, and no agent holds it";
 const PUBLIC: &str = "it is a public key, and no agent holds the private one";
 
 /// Reads a key file.
@@ -44,17 +53,34 @@ pub(super) fn read(path: &Path) -> Result<KeyFile, String> {
     }
     match decode_secret_key(&text, None) {
         Ok(key) => Ok(KeyFile::Private(Arc::new(key))),
+        Err(_) if is_locked(&text) && is_old(&text) => match beside(path) {
+            Some(key) => Ok(KeyFile::Public { key, why: OLD.to_owned() }),
+            None => Err(OLD.to_owned()),
+        },
         Err(_) if is_locked(&text) => {
             // OpenSSH's format shows the public half of a locked key; beside the others lies a file that has it.
             let inside = PrivateKey::from_openssh(&text).ok().map(|key| key.public_key().clone());
-            let key = inside.or_else(|| beside(path)).ok_or_else(|| LOCKED.to_owned())?;
-            Ok(KeyFile::Public { key, why: LOCKED.to_owned() })
+            Ok(KeyFile::Locked { key: inside.or_else(|| beside(path)), text: text.into() })
         }
         Err(_) => Err(NOT_A_KEY.to_owned()),
     }
 }
 
+/// Decrypts the text of a locked key. `None`: with another passphrase.
+pub(super) fn unlock(text: &str, passphrase: &str) -> Option<PrivateKey> {
+    decode_secret_key(text, Some(passphrase)).ok()
+}
+
 const NOT_A_KEY: &str = "it is not a private key of a kind that can be used (ed25519, ecdsa, rsa; OpenSSH or PEM)";
+
+const OLD: &str =
+    "it is encrypted in an old way that is not known here, and no agent holds it; `ssh-keygen -p -f` rewrites it";
+
+/// PEM's own encryption, except the one kind that is known.
+fn is_old(text: &str) -> bool {
+    let known = text.contains("BEGIN RSA PRIVATE KEY") && text.contains("DEK-Info: AES-128-CBC,");
+    text.contains("Proc-Type:") && !known
+}
 
 fn is_locked(text: &str) -> bool {
     // `BEGIN ENCRYPTED PRIVATE KEY`, `Proc-Type: 4,ENCRYPTED`; in OpenSSH's format it is said inside.

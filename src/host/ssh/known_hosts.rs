@@ -1,7 +1,6 @@
 //! Which host keys are known: the text of known_hosts files, read as OpenSSH reads it. Pure: no I/O, no russh.
 //!
 //! Keys are compared as the bytes that the server sends, so a key type that this program cannot use is still matched.
-//! `@cert-authority` lines are passed over: host certificates are not asked for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +35,8 @@ enum Mark {
     OtherPort,
     /// `@revoked`
     Revoked,
+    /// `@cert-authority`: signs certificates of this host.
+    Authority,
 }
 
 /// What the known keys say about a key.
@@ -63,17 +64,17 @@ impl KnownKeys {
         let name = host_name(address, port);
         let bare = (port != 22).then(|| address.to_lowercase());
         for (number, line) in text.lines().enumerate() {
-            let Some((revoked, hosts, rest)) = split(line) else { continue };
+            let Some((marked, hosts, rest)) = split(line) else { continue };
             let exact = matches(hosts, &name);
             let loose = !exact && bare.as_ref().is_some_and(|bare| matches(hosts, bare));
             if !exact && !loose {
                 continue;
             }
             let Some((algorithm, key)) = parse_key(rest) else { continue };
-            let mark = match (revoked, exact) {
-                (true, _) => Mark::Revoked,
-                (false, true) => Mark::Known,
-                (false, false) => Mark::OtherPort,
+            let mark = match (marked, exact) {
+                (Some(mark), _) => mark,
+                (None, true) => Mark::Known,
+                (None, false) => Mark::OtherPort,
             };
             self.0.push(Line { mark, algorithm, key, place: format!("{file}:{}", number + 1) });
         }
@@ -81,11 +82,10 @@ impl KnownKeys {
 
     /// Whether a key, as the server sends it, is this host's.
     pub(super) fn check(&self, key: &[u8]) -> Verdict {
-        let same = |mark| self.0.iter().find(move |line| line.mark == mark && line.key == key);
-        if let Some(line) = same(Mark::Revoked) {
-            return Verdict::Revoked { known_at: line.place.clone() };
+        if let Some(known_at) = self.revoked(key) {
+            return Verdict::Revoked { known_at };
         }
-        if same(Mark::Known).or_else(|| same(Mark::OtherPort)).is_some() {
+        if self.line(Mark::Known, key).or_else(|| self.line(Mark::OtherPort, key)).is_some() {
             return Verdict::Known;
         }
         // Types that are known are asked for first, so a server that comes with another type has none of those keys any
@@ -96,6 +96,25 @@ impl KnownKeys {
         }
     }
 
+    fn line(&self, mark: Mark, key: &[u8]) -> Option<&Line> {
+        self.0.iter().find(|line| line.mark == mark && line.key == key)
+    }
+
+    /// `FILE:LINE` of the line that revokes a key, be it a host's or an authority's.
+    pub(super) fn revoked(&self, key: &[u8]) -> Option<String> {
+        self.line(Mark::Revoked, key).map(|line| line.place.clone())
+    }
+
+    /// Whether this key may sign certificates of the host.
+    pub(super) fn is_authority(&self, key: &[u8]) -> bool {
+        self.line(Mark::Authority, key).is_some()
+    }
+
+    /// Whether any key may.
+    pub(super) fn has_authority(&self) -> bool {
+        self.0.iter().any(|line| line.mark == Mark::Authority)
+    }
+
     /// The types of the known keys, best known first.
     pub(super) fn algorithms(&self) -> impl Iterator<Item = &str> {
         let of = |mark| self.0.iter().filter(move |line| line.mark == mark).map(|line| line.algorithm.as_str());
@@ -103,18 +122,21 @@ impl KnownKeys {
     }
 }
 
-/// Splits a line into "is revoked", host patterns, and the rest. `None`: a comment, blank, or a mark of no use here.
-fn split(line: &str) -> Option<(bool, &str, &str)> {
+/// Splits a line into its mark, host patterns, and the rest. `None`: a comment, blank, or an unknown mark.
+fn split(line: &str) -> Option<(Option<Mark>, &str, &str)> {
     let line = line.trim_matches(BLANK);
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
     let (first, rest) = line.split_once(BLANK)?;
-    if first == "@revoked" {
-        let (hosts, rest) = rest.trim_start_matches(BLANK).split_once(BLANK)?;
-        return Some((true, hosts, rest));
-    }
-    (!first.starts_with('@')).then_some((false, first, rest))
+    let mark = match first {
+        "@revoked" => Mark::Revoked,
+        "@cert-authority" => Mark::Authority,
+        _ if first.starts_with('@') => return None,
+        _ => return Some((None, first, rest)),
+    };
+    let (hosts, rest) = rest.trim_start_matches(BLANK).split_once(BLANK)?;
+    Some((Some(mark), hosts, rest))
 }
 
 const BLANK: [char; 3] = [' ', '\t', '\r'];
@@ -155,7 +177,7 @@ fn matches_hash(hashed: &str, name: &str) -> Option<bool> {
 
 /// `*`: any characters, also none; `?`: any one character. Takes time proportional to the product of both lengths at
 /// worst, whatever the pattern.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     // Where the last `*` stood, and how much of the name it has been given.

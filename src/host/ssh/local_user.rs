@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// The private keys that ssh looks for, in the directory `.ssh`.
+const USUAL_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
 /// A user of this machine.
 #[derive(Debug, Clone, Default)]
 pub struct LocalUser {
@@ -26,6 +29,13 @@ impl LocalUser {
             agent: set(&"SSH_AUTH_SOCK").map(PathBuf::from),
             system_config: Some(PathBuf::from("/etc/ssh/ssh_config")),
         }
+    }
+
+    /// The private keys that ssh looks for, as far as they are there.
+    pub(super) fn usual_files(&self) -> Vec<PathBuf> {
+        let directory = self.home.as_ref().map(|home| home.join(".ssh"));
+        let files = directory.into_iter().flat_map(|directory| USUAL_FILES.map(|name| directory.join(name)));
+        files.filter(|path| path.exists()).collect()
     }
 
     /// The name. In containers and cron jobs the environment does not say it.

@@ -133,7 +133,7 @@ impl Run<'_> {
             identity_files,
             identities_only: value(answer.identities_only.as_ref()).unwrap_or_default(),
             no_usual_files,
-            certificate_files: files(&answer.certificate_files)?,
+            certificate_files: choose(&self.spec.certificate_files, files(&answer.certificate_files)?),
             agent: self.agent(answer.identity_agent.as_ref(), there)?,
             known_hosts: choose(&self.spec.known_hosts, known_hosts),
             host_key_alias: there.alias.clone(),

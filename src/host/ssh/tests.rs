@@ -34,6 +34,9 @@ fn known(address: SocketAddr) -> (tempfile::TempDir, SshSpec) {
         port: Some(address.port()),
         user: Some("deploy".to_owned()),
         sudo: false,
+        become_password: None,
+        identity_passphrase: None,
+        certificate_files: Vec::new(),
         identity_files: vec![dir.path().join("key")],
         known_hosts: vec![dir.path().join("known_hosts")],
         connect_timeout: Some(10),
@@ -148,7 +151,7 @@ async fn connect(odd: Odd) -> (tempfile::TempDir, SshHost) {
         let _ = server::run_stream(Arc::new(config), stream, OddServer(odd)).await.unwrap().await;
     });
     let keepalive = Duration::from_millis(100);
-    (dir, Network::new(LocalUser::default()).keepalive(keepalive).connect(&spec).await.unwrap())
+    (dir, Network::new(LocalUser::default()).keepalive(keepalive).connect(&spec, &Access::default()).await.unwrap())
 }
 
 async fn run(odd: Odd) -> Result<Reply, HostError> {

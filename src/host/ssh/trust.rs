@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use russh::keys::{HashAlg, PublicKey, PublicKeyBase64 as _};
+use russh::keys::{Certificate, HashAlg, PublicKey, PublicKeyBase64 as _};
 
+use super::certificate;
 use super::known_hosts::{KnownKeys, Verdict, host_name};
 use super::settings::Settings;
 use crate::host::HostError;
@@ -13,6 +14,8 @@ use crate::script::quote;
 #[derive(Debug)]
 pub(super) struct Trust {
     name: String,
+    /// The name that a certificate must be for, without a port.
+    principal: String,
     keys: KnownKeys,
     accept_into: Option<AcceptInto>,
 }
@@ -57,12 +60,43 @@ impl Trust {
                 accept_into = Some(AcceptInto { path, missing_directory, open_line });
             }
         }
-        Ok(Self { name: host_name(address, port), keys, accept_into })
+        Ok(Self { name: host_name(address, port), principal: address.to_lowercase(), keys, accept_into })
     }
 
     /// The types of the known keys, best known first.
     pub(super) fn algorithms(&self) -> impl Iterator<Item = &str> {
         self.keys.algorithms()
+    }
+
+    /// Whether a certificate of the host would be of use.
+    pub(super) fn has_authority(&self) -> bool {
+        self.keys.has_authority()
+    }
+
+    /// Whether the certificate that the host sent proves that it is this host. One that does not is no worse than none:
+    /// its key may be known by itself.
+    pub(super) fn judge_certificate(&self, certificate: &Certificate) -> Result<(), HostError> {
+        let address = self.name.clone();
+        let key = PublicKey::new(certificate.public_key().clone(), "");
+        let authority = PublicKey::new(certificate.signature_key().clone(), "");
+        for one in [&key, &authority] {
+            if let Some(known_at) = self.keys.revoked(&one.public_key_bytes()) {
+                return Err(HostError::RevokedKey { address, known_at });
+            }
+        }
+        let why = if self.keys.is_authority(&authority.public_key_bytes()) {
+            match certificate::unfit_for_host(certificate, &self.principal, certificate::now()) {
+                Some(why) => why,
+                None => return Ok(()),
+            }
+        } else {
+            let fingerprint = authority.fingerprint(HashAlg::Sha256);
+            format!("the authority that signed it ({} {fingerprint}) is not known for this host", authority.algorithm())
+        };
+        match self.judge(&key) {
+            Err(HostError::UnknownKey { .. }) => Err(HostError::HostCertificate { address, why }),
+            other => other,
+        }
     }
 
     /// Whether the key that the host sent is this host's.

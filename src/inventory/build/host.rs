@@ -85,14 +85,21 @@ impl Build<'_> {
         let empty = Node::new(crate::inventory::node::Value::Map(Vec::new()), at.clone());
         let ssh = entry.map_or(&empty, |entry| &entry.value);
         let sudo = is_word(ssh, "become", "sudo");
-        if is_word(node, "connection", "local") {
-            return Some(Connection::Local { sudo });
+        let become_password = ssh.get("become_password").and_then(|secret| self.secret(secret));
+        if let Some(password) = ssh.get("become_password").filter(|_| !sudo) {
+            let warning = Diagnostic::warning("`become_password` has no effect without `become: sudo`");
+            self.warn(warning.at(&password.span));
         }
+        if is_word(node, "connection", "local") {
+            return Some(Connection::Local { sudo, become_password });
+        }
+        let identity_passphrase = ssh.get("identity_passphrase").and_then(|secret| self.secret(secret));
         let files = |build: &mut Self, key: &str| {
             let named = build.texts_at(ssh, key, Format::LocalPath, scene);
             named.iter().map(|(path, at)| build.files.resolve(at, path)).collect()
         };
         let identity_files = files(self, "identity_file");
+        let certificate_files = files(self, "certificate_file");
         let known_hosts = files(self, "known_hosts");
         let proxy_jump = ssh.get("proxy_jump").map(|_| {
             let hops = self.strings_at(ssh, "proxy_jump", Format::Jump, scene);
@@ -107,18 +114,21 @@ impl Build<'_> {
             Some(address) => self.plain(address, Format::Address, scene)?,
             None => name.to_owned(),
         };
-        Some(Connection::Ssh(SshSpec {
+        Some(Connection::Ssh(Box::new(SshSpec {
             address,
             port: port(ssh, "port"),
             user: self.plain_at(ssh, "user", Format::User, scene),
             sudo,
+            become_password,
+            identity_passphrase,
+            certificate_files,
             identity_files,
             known_hosts,
             connect_timeout: self.seconds_at(ssh, "connect_timeout", scene),
             config,
             proxy_jump,
             origin: entry.map_or(at, |entry| &entry.span).clone(),
-        }))
+        })))
     }
 
     fn packages(&mut self, node: &Node, scene: &Scene) -> Vec<PackageSpec> {

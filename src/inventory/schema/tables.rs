@@ -207,6 +207,7 @@ static SSH: Table = Table {
             Kind::Word(&[word("sudo"), word("none")]),
             "how to get root privileges, also with `connection: local`; default none",
         ),
+        Field::new("become_password", Kind::Secret, "what sudo is told if it asks; default nothing"),
         Field::new(
             "identity_file",
             Kind::OneOrList(&LOCAL_PATH),
@@ -231,6 +232,16 @@ static SSH: Table = Table {
             "config",
             LOCAL_PATH,
             "the ssh_config to read, or none; default ~/.ssh/config, then /etc/ssh/ssh_config",
+        ),
+        Field::new(
+            "identity_passphrase",
+            Kind::Secret,
+            "opens private keys that are encrypted; default it is asked for",
+        ),
+        Field::new(
+            "certificate_file",
+            Kind::OneOrList(&LOCAL_PATH),
+            "certificates of the keys, beside the `KEY-cert.pub` next to each; default ssh_config's",
         ),
     ],
     choices: &[],

@@ -27,4 +27,5 @@ mod lost_config;
 mod read_only;
 mod scopes;
 mod secrets;
+mod sudo;
 mod unread;

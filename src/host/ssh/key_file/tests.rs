@@ -47,18 +47,27 @@ fn open_keys_of_every_kind_and_format() {
 #[test]
 fn locked_keys_show_their_public_half() {
     let dir = tempfile::tempdir().unwrap();
-    for format in ["RFC4716", "PEM", "PKCS8"] {
-        let arguments = ["-t", "ecdsa", "-m", format, "-N", "passphrase"];
+    for (format, kind) in [("RFC4716", "ecdsa"), ("PEM", "rsa"), ("PKCS8", "ecdsa")] {
+        let arguments = ["-t", kind, "-m", format, "-N", "passphrase", "-a", "1"];
         let Some(path) = keygen(dir.path(), format, &arguments) else { return };
-        let KeyFile::Public { key, why } = read(&path).unwrap() else { panic!("{format}") };
-        assert_eq!((key.key_data(), why.as_str()), (public(&path).key_data(), LOCKED), "{format}");
+        let KeyFile::Locked { key, text } = read(&path).unwrap() else { panic!("{format}") };
+        assert_eq!(key.unwrap().key_data(), public(&path).key_data(), "{format}");
+        assert!(unlock(&text, "wrong").is_none(), "{format}");
+        assert_eq!(unlock(&text, "passphrase").unwrap().public_key().key_data(), public(&path).key_data(), "{format}");
         // Without the file beside it, only OpenSSH's own format shows the public half.
         std::fs::remove_file(path.with_extension("pub")).unwrap();
-        match read(&path) {
-            Ok(KeyFile::Public { .. }) => assert_eq!(format, "RFC4716"),
-            other => assert_eq!(other.unwrap_err(), LOCKED, "{format}"),
-        }
+        let KeyFile::Locked { key, .. } = read(&path).unwrap() else { panic!("{format}") };
+        assert_eq!(key.is_some(), format == "RFC4716", "{format}");
     }
+}
+
+#[test]
+fn locked_keys_of_an_old_format_say_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = keygen(dir.path(), "old", &["-t", "ecdsa", "-m", "PEM", "-N", "passphrase"]) else { return };
+    assert!(matches!(read(&path), Ok(KeyFile::Public { why, .. }) if why == OLD));
+    std::fs::remove_file(path.with_extension("pub")).unwrap();
+    assert_eq!(read(&path).unwrap_err(), OLD);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl World {
         let spec = HostSpec {
             name: HOST.to_owned(),
             groups: Vec::new(),
-            connection: Connection::Local { sudo: false },
+            connection: Connection::Local { sudo: false, become_password: None },
             repositories: Vec::new(),
             packages: Vec::new(),
             ca_certificates: Vec::new(),

@@ -30,6 +30,20 @@ pub struct CannotTell {
     pub why: String,
 }
 
+impl CannotTell {
+    /// Why, without what to do about it.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.why.split_once("; ").map_or(&self.why, |(why, _)| why)
+    }
+
+    /// What to do next, if the reason says it: reasons are written "why; what to do".
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        self.why.split_once("; ").map(|(_, help)| help.to_owned())
+    }
+}
+
 impl<T> Known<T> {
     /// The value if present, `None` if absent.
     ///
@@ -351,5 +365,19 @@ impl Facts {
     #[must_use]
     pub fn docker_stopped(&self) -> bool {
         matches!(&self.docker, Some(Known::Unread(why)) if why == DOCKER_STOPPED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_is_told_apart_from_the_reason() {
+        let cannot = |why: &str| CannotTell { what: "x".to_owned(), why: why.to_owned() };
+        let denied = cannot("403 Forbidden; give the token the scope `api`; see its page");
+        assert_eq!(denied.reason(), "403 Forbidden");
+        assert_eq!(denied.help().as_deref(), Some("give the token the scope `api`; see its page"));
+        assert_eq!(cannot("no answer").help(), None);
     }
 }

@@ -119,8 +119,8 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
                 earlier.add(diff.earlier);
             }
             Err(cannot) => plan.problems.push(Problem {
-                message: cannot.to_string(),
-                help: None,
+                message: format!("{}: {}", cannot.what, cannot.reason()),
+                help: cannot.help(),
                 // Trying rprov on a machine without systemd, a container say, is no failure of a plan either.
                 unknown_only: !facts.system.root || (!facts.system.systemd && facts.local),
             }),

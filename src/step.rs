@@ -111,7 +111,10 @@ pub enum Step {
     /// Load a ruleset file into the kernel, checked first, in one transaction.
     LoadRuleset(RemotePath),
     /// Make the collection of trusted authorities anew from the certificates on the host.
-    UpdateCaCertificates,
+    UpdateCaCertificates {
+        /// From nothing: a link to a certificate that is gone stays otherwise.
+        fresh: bool,
+    },
     /// A call to GitLab.
     Gitlab(GitlabStep),
 }

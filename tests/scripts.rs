@@ -136,7 +136,7 @@ fn scripts_that_change_hosts() {
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartWith { unit: "docker.service".to_owned(), path: path.clone() },
         Step::LoadRuleset(path),
-        Step::UpdateCaCertificates,
+        Step::UpdateCaCertificates { fresh: true },
     ];
     let steps: Vec<&Step> = steps.iter().collect();
     let script = step::script(&steps, "run", "me", &SecretBook::default(), "nonce").unwrap();

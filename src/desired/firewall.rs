@@ -18,7 +18,10 @@ const UNIT: &str = "rprov-firewall.service";
 
 fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
     let spec = host.firewall.clone()?;
-    let firewall = Firewall { spec, shell_user: None, path: path("/etc/rprov/firewall.nft") };
+    // The package's user, as whom jobs of the shell executor run; gitlab-runner itself is root.
+    let service = host.manager.as_ref().and_then(|manager| manager.package());
+    let shell_user = service.map(|_| "gitlab-runner".to_owned());
+    let firewall = Firewall { spec, shell_user, path: path("/etc/rprov/firewall.nft") };
     let file = |at: RemotePath, content: String, check, unit_file| File {
         kind: "firewall",
         path: at,

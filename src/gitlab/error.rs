@@ -1,5 +1,6 @@
 //! Why a call to GitLab failed, in words for the user: what, and what to do next. Never holds a token. No I/O.
 
+use super::tls::TlsTrouble;
 use crate::text::Unbound;
 
 /// Why a call to GitLab failed. [`GitlabError::help`] says what to do next.
@@ -49,6 +50,8 @@ pub enum GitlabError {
         url: String,
         /// The library's words.
         why: String,
+        /// What it is about.
+        trouble: TlsTrouble,
     },
     /// No answer in time. The request may have been carried out.
     #[error("{call}: no answer from GitLab within {seconds} s")]
@@ -218,11 +221,7 @@ impl GitlabError {
                 "check `gitlab.url`, that GitLab is up, and that this machine may reach it (HTTPS_PROXY and NO_PROXY count)"
                     .to_owned()
             }
-            Self::Tls { .. } => {
-                "if GitLab's certificate comes from a private CA, name that CA's certificate with `gitlab.ca_file`; \
-                 otherwise check the host name in `gitlab.url` and this machine's clock"
-                    .to_owned()
-            }
+            Self::Tls { trouble, .. } => trouble.help().to_owned(),
             Self::Timeout { .. } | Self::Lost { .. } => {
                 "run again: rprov looks at what GitLab has before it creates anything".to_owned()
             }

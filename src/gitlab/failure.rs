@@ -8,6 +8,7 @@ use reqwest::{StatusCode, Url};
 
 use super::error::{GitlabError, message, one_line};
 use super::http::Call;
+use super::tls::TlsTrouble;
 
 /// A try that failed, and whether another one may help.
 pub(super) struct Failure {
@@ -92,9 +93,9 @@ pub(super) fn words(error: &reqwest::Error) -> String {
     if said.is_empty() { one_line(&error.to_string()) } else { one_line(&said.join(": ")) }
 }
 
-/// Whether it is about certificates or the handshake.
-pub(super) fn is_tls(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.is::<rustls::Error>())
+/// What it is about if it is about certificates or the handshake.
+pub(super) fn tls_trouble(error: &reqwest::Error) -> Option<TlsTrouble> {
+    causes(error).find_map(|cause| cause.downcast_ref()).map(TlsTrouble::of)
 }
 
 /// The errors below an error, outermost first.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::error::{Access, GitlabError};
-use super::failure::{Failure, Next, is_tls, redirect, refused, words};
+use super::failure::{Failure, Next, redirect, refused, tls_trouble, words};
 use super::token::wrong_kind;
 use crate::secret::Secret;
 
@@ -256,8 +256,8 @@ impl Http {
         let why = words(error);
         let (url, call) = (self.url.clone(), call.name());
         let (error, next) = if error.is_connect() {
-            if is_tls(error) {
-                (GitlabError::Tls { url, why }, Next::Stop)
+            if let Some(trouble) = tls_trouble(error) {
+                (GitlabError::Tls { url, why, trouble }, Next::Stop)
             } else {
                 let dns = why.contains("dns error");
                 let why = if error.is_timeout() {

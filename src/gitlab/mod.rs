@@ -27,12 +27,14 @@ mod scan;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod variables;
 
 pub use error::{Access, GitlabError};
 pub use scan::Marked;
 pub use steps::StepOutcome;
+pub use tls::TlsTrouble;
 pub use token::OwnToken;
 
 use http::{Call, Http, Timing};

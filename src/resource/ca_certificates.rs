@@ -99,14 +99,16 @@ impl Resource for CaCertificates {
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = Diff::default();
-        let mut why: Option<String> = None;
+        let (mut why, mut fresh): (Option<String>, bool) = (None, false);
         let places = self.places();
         for place in &places {
             let one = file(place).diff(context)?;
             if one.changes.is_empty() {
                 let stale = Self::stale(place, context)?;
+                fresh |= stale.is_some() && place.pem.is_none();
                 why = why.or(stale);
             } else {
+                fresh |= place.pem.is_none();
                 diff.changes.extend(one.changes);
                 diff.earlier.add(one.earlier);
             }
@@ -125,7 +127,7 @@ impl Resource for CaCertificates {
             effect: Effect::None,
             service: None,
             origin: Some(first.origin.clone()),
-            steps: vec![Step::UpdateCaCertificates],
+            steps: vec![Step::UpdateCaCertificates { fresh }],
         });
         // A process of Go's reads the collection once.
         if matches!(context.facts.docker, Some(Known::Present(_))) && !self.registries.is_empty() {

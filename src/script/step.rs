@@ -205,7 +205,7 @@ pub fn longest(step: &Step) -> u64 {
         | Step::RemoveFile(_)
         | Step::AddToGroup { .. }
         | Step::LoadRuleset(_)
-        | Step::UpdateCaCertificates
+        | Step::UpdateCaCertificates { .. }
         | Step::Gitlab(_) => 60,
     }
 }
@@ -270,7 +270,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
-        Step::UpdateCaCertificates => "update-ca-certificates".to_owned(),
+        Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(_) => ":".to_owned(),
     })
 }
@@ -291,6 +291,10 @@ fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
         keep = if file.keep_previous { "keep" } else { "drop" },
         content = quote(&to_base64(file.content.reveal(book)?.as_bytes())),
     ))
+}
+
+fn update_ca_certificates(fresh: bool) -> String {
+    format!("update-ca-certificates{}", if fresh { " --fresh" } else { "" })
 }
 
 fn create_container(container: &CreateContainer) -> String {
@@ -366,7 +370,7 @@ pub fn shown(step: &Step) -> String {
         }
         Step::RestartContainer { name, .. } => format!("docker restart {name} (SIGQUIT, waits for its jobs)"),
         Step::LoadRuleset(path) => format!("nft -f {path}"),
-        Step::UpdateCaCertificates => "update-ca-certificates".to_owned(),
+        Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(step) => shown_gitlab(step),
     }
 }

@@ -176,7 +176,7 @@ impl Simulated {
                 self.facts.containers.insert(name.clone(), Known::Absent);
             }
             Step::LoadRuleset(path) => self.load(path)?,
-            Step::UpdateCaCertificates => self.collect_authorities(),
+            Step::UpdateCaCertificates { .. } => self.collect_authorities(),
             Step::Gitlab(step) => self.gitlab(step, book, ids)?,
             #[allow(unreachable_patterns, reason = "new steps have no model here until one is written")]
             other => return Err(format!("no model of this step yet: {other:?}")),

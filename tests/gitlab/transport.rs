@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::{Client, GitlabError};
+use rprov::gitlab::{Client, GitlabError, TlsTrouble};
 use rprov::inventory::model::Scope;
 use rprov::secret::Secret;
 use rustls::pki_types::pem::PemObject as _;
@@ -174,7 +174,12 @@ const CA: &str = include_str!("../data/tls/ca.pem");
 
 /// A GitLab with a certificate from a private CA, for some connections.
 fn private_gitlab(address: &str, connections: usize) -> String {
-    let chain = vec![CertificateDer::from_pem_slice(include_bytes!("../data/tls/server.pem")).unwrap()];
+    gitlab_with(include_bytes!("../data/tls/server.pem"), address, connections)
+}
+
+/// The same with another certificate for that key.
+fn gitlab_with(certificate: &[u8], address: &str, connections: usize) -> String {
+    let chain = vec![CertificateDer::from_pem_slice(certificate).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
@@ -227,6 +232,60 @@ async fn a_ca_does_not_excuse_a_wrong_name() {
     let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(CA)).unwrap();
     let error = client.version().await.unwrap_err();
     assert!(matches!(error, GitlabError::Tls { .. }), "{error:?}");
+}
+
+/// What is said of a certificate, and what is advised.
+async fn trouble(certificate: &[u8], address: &str, ca: &str) -> (TlsTrouble, String) {
+    let url = gitlab_with(certificate, address, 1);
+    let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(ca)).unwrap();
+    let error = client.version().await.unwrap_err();
+    let help = error.help().unwrap();
+    let GitlabError::Tls { trouble, .. } = &error else { panic!("{error:?}") };
+    // Verification has no switch, and nobody is told of one.
+    assert!(!format!("{error} {help}").contains("insecure"), "{error}: {help}");
+    (*trouble, format!("{error}: {help}"))
+}
+
+#[tokio::test]
+async fn each_trouble_with_a_certificate_has_its_own_advice() {
+    let server = include_bytes!("../data/tls/server.pem").as_slice();
+    let other = include_str!("../data/tls/other-ca.pem");
+    let (kind, said) = trouble(server, "127.0.0.1", other).await;
+    assert!(kind == TlsTrouble::Issuer && said.contains("`gitlab.ca_file`"), "{said}");
+    let (kind, said) = trouble(server, "127.0.0.2", CA).await;
+    assert!(kind == TlsTrouble::Name && said.contains("127.0.0.2") && said.contains("`gitlab.url`"), "{said}");
+    let (kind, said) = trouble(include_bytes!("../data/tls/expired-server.pem"), "127.0.0.1", other).await;
+    assert!(kind == TlsTrouble::Time && said.contains("clock"), "{said}");
+    let own = include_str!("../data/tls/self-signed-ca.pem");
+    let (kind, said) = trouble(own.as_bytes(), "127.0.0.1", own).await;
+    assert!(kind == TlsTrouble::Authority && said.contains("CA:FALSE"), "{said}");
+    // A server that vouches for itself, and whose certificate is named as the authority.
+    let own = include_str!("../data/tls/self-signed.pem");
+    let (kind, said) = trouble(own.as_bytes(), "127.0.0.1", CA).await;
+    assert!(kind == TlsTrouble::Issuer && said.contains("vouches for itself"), "{said}");
+    let url = gitlab_with(own.as_bytes(), "127.0.0.1", 1);
+    let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(own)).unwrap();
+    assert_eq!(client.version().await.unwrap(), "1.2.3");
+    // Of a bundle, any authority will do.
+    let url = private_gitlab("127.0.0.1", 1);
+    let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(&format!("{other}{CA}"))).unwrap();
+    assert_eq!(client.version().await.unwrap(), "1.2.3");
+}
+
+#[tokio::test]
+async fn a_port_without_tls_is_named_as_such() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 512];
+        let _ = stream.read(&mut hello);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+        let _ = stream.read(&mut hello);
+    });
+    let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(CA)).unwrap();
+    let error = client.version().await.unwrap_err();
+    assert!(matches!(error, GitlabError::Tls { trouble: TlsTrouble::NoTls, .. }), "{error:?}");
 }
 
 #[test]

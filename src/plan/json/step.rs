@@ -191,7 +191,10 @@ pub enum StepV1 {
         path: String,
     },
     /// Make the collection of trusted authorities anew.
-    UpdateCaCertificates {},
+    UpdateCaCertificates {
+        /// From nothing, so that what is gone leaves nothing behind.
+        fresh: bool,
+    },
     /// Create a runner in GitLab.
     GitlabCreateRunner {
         /// The name under which its token is kept.
@@ -310,7 +313,7 @@ impl From<&Step> for StepV1 {
                 Self::RestartContainer { name: name.clone(), stop_timeout: *stop_timeout }
             }
             Step::LoadRuleset(path) => Self::LoadRuleset { path: path.to_string() },
-            Step::UpdateCaCertificates => Self::UpdateCaCertificates {},
+            Step::UpdateCaCertificates { fresh } => Self::UpdateCaCertificates { fresh: *fresh },
             Step::Gitlab(call) => call.into(),
         }
     }

@@ -55,7 +55,7 @@ fn steps() -> Vec<Step> {
         Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::LoadRuleset(path("/etc/nftables.d/rprov.nft")),
-        Step::UpdateCaCertificates,
+        Step::UpdateCaCertificates { fresh: true },
         Step::Gitlab(GitlabStep::CreateRunner {
             token: token.clone(),
             runner_type: "group_type".to_owned(),

@@ -8,6 +8,7 @@ mod lab;
 mod ping;
 mod plan;
 mod rprov;
+mod tls;
 mod watch;
 mod world;
 
@@ -24,6 +25,7 @@ mod fleet;
 mod killed;
 mod locked;
 mod lost_config;
+mod private_ca;
 mod read_only;
 mod scopes;
 mod secrets;

@@ -1,0 +1,62 @@
+//! What can be wrong with a server's certificate, and what to do about it: never to look away. No I/O.
+
+use rustls::{CertificateError as Bad, Error, InvalidMessage};
+
+/// What is wrong with a server's certificate, or with the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsTrouble {
+    /// No authority that is trusted here has issued it.
+    Issuer,
+    /// It is for other names.
+    Name,
+    /// It has ended, or has not begun.
+    Time,
+    /// It is the certificate of an authority itself.
+    Authority,
+    /// Whoever answers does not speak TLS.
+    NoTls,
+    /// Something else.
+    Other,
+}
+
+impl TlsTrouble {
+    /// Reads the library's error.
+    pub(super) fn of(error: &Error) -> Self {
+        match error {
+            Error::InvalidCertificate(bad) => match bad {
+                Bad::UnknownIssuer => Self::Issuer,
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => Self::Name,
+                Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+                    Self::Time
+                }
+                // The library has no name of its own for it.
+                Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => Self::Authority,
+                _ => Self::Other,
+            },
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NoTls,
+            _ => Self::Other,
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::Issuer => {
+                "if GitLab's certificate comes from a private CA, name that CA's certificate with `gitlab.ca_file`, or the \
+                 server's own if it vouches for itself; `openssl s_client -showcerts -connect HOST:443` shows whose it is"
+            }
+            Self::Name => {
+                "write one of the names that the certificate is for as `gitlab.url`, or have it made for this one"
+            }
+            Self::Time => "have GitLab's certificate renewed; if it is a good one, this machine's clock is wrong",
+            Self::Authority => {
+                "GitLab presents the certificate of an authority as its own (`CA:TRUE`): have one made for the server, \
+                 signed by that authority (`gitlab.ca_file`), or a self-signed one with `basicConstraints=CA:FALSE`"
+            }
+            Self::NoTls => "is `gitlab.url` right? What answers there does not speak TLS: another port, or http://",
+            Self::Other => {
+                "check GitLab's certificate and this machine's clock; `gitlab.ca_file` names the certificate of a private CA"
+            }
+        }
+    }
+}

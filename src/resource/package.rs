@@ -120,10 +120,7 @@ impl Resource for Packages {
             }
             let step = Step::ReplacePackages { install: switch.words.clone(), remove: going };
             let mut change = switch.change(Action::Replace, step);
-            change.reason = Some(
-                "one engine replaces the other: Docker and its containers stop; images and volumes stay in /var/lib/docker"
-                    .to_owned(),
-            );
+            change.reason = Some("Docker and its containers stop; images and volumes stay".to_owned());
             diff.changes.push(change);
         }
         if !remove.words.is_empty() {

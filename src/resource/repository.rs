@@ -135,16 +135,12 @@ impl Repository {
                 (Some(known.read(url.as_str())?.ok_or_else(unasked)?.clone()), fingerprint.clone())
             }
         };
-        let shown = |print: Option<String>| print.map(|print| openpgp::shown(&print));
-        let was = found.is_some();
-        let old = old.or_else(|| was.then(|| "no key".to_owned()));
-        let attr = match &content {
-            Some(_) if old.as_ref() == Some(&wanted) => {
-                Some(Attr::new("key", Some("another export of the same key".to_owned()), shown(Some(wanted))))
-            }
-            Some(_) => Some(Attr::new("key", shown(old), shown(Some(wanted)))),
-            None => None,
-        };
+        let new = Some(openpgp::shown(&wanted));
+        let attr = content.as_ref().map(|_| match &old {
+            Some(print) if *print == wanted => Attr::new("key", Some("another export of the same key".to_owned()), new),
+            Some(print) => Attr::new("key", Some(openpgp::shown(print)), new),
+            None => Attr::new("key", found.as_ref().map(|_| "no key".to_owned()), new),
+        });
         self.file("key", &path, found.as_ref(), content, attr)
     }
 
@@ -232,7 +228,7 @@ impl Repository {
                     made.steps.push(Step::RemoveFile(file.path.clone()));
                 }
                 Leftover::Lines(rest, count) => {
-                    let old = format!("{count} {} of the same repository", if count == 1 { "line" } else { "lines" });
+                    let old = format!("{count} {} of it", if count == 1 { "line" } else { "lines" });
                     made.attrs.push(Attr::new(file.path.as_str(), Some(old), None));
                     made.steps.push(rewrite(file, rest));
                 }

@@ -157,3 +157,36 @@ fn no_package_goes_that_was_not_asked_for() {
         assert!(done && said.contains("removed"), "{shell:?}: {said}");
     }
 }
+
+/// `apt-get` and `apt-cache` that answer as if docker.io needed more than is asked for, and say what they were told.
+#[test]
+fn a_transaction_removes_only_what_goes_by_name() {
+    let go = |shell: &[&str], step: &Step| {
+        let dir = tempfile::tempdir().unwrap();
+        let fake = |name: &str, text: &str| {
+            let file = dir.path().join(name);
+            std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        fake(
+            "apt-get",
+            "case $1 in -s) printf 'Reading...\\nRemv docker.io [20.10]\\nRemv other:amd64 [1]\\n';; *) echo \"did $*\";; esac",
+        );
+        fake("apt-cache", "case $* in *known*) echo Package;; esac");
+        fake("dpkg", ":");
+        let command = command(step, &SecretBook::default()).unwrap();
+        let path = quote(dir.path().to_str().unwrap());
+        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"));
+        (out.status.success(), String::from_utf8(out.stderr).unwrap())
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    for shell in shells() {
+        let replace = |remove: &[&str]| Step::ReplacePackages { install: words(&["docker-ce"]), remove: words(remove) };
+        let (done, said) = go(&shell, &replace(&["docker.io"]));
+        assert!(!done && said.contains("too: other:amd64\n") && !said.contains("did"), "{shell:?}: {said}");
+        let (done, said) = go(&shell, &replace(&["docker.io", "other"]));
+        assert!(done && said.contains("install -- docker-ce docker.io- other-\n"), "{shell:?}: {said}");
+        let (done, said) = go(&shell, &Step::InstallPackages(words(&["a=1*", "unheard-of?", "known?"])));
+        assert!(done && said.contains("--no-remove install -- a=1* known\n"), "{shell:?}: {said}");
+    }
+}

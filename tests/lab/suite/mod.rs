@@ -25,6 +25,7 @@ mod fleet;
 mod killed;
 mod locked;
 mod lost_config;
+mod package;
 mod private_ca;
 mod read_only;
 mod scopes;

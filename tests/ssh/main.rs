@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod certificates;
+mod config;
 mod host_keys;
 mod keys;
 mod prompts;

@@ -267,7 +267,9 @@ impl HostError {
             Self::Config { help, .. } => return help.clone(),
             Self::Jump { error, .. } => return error.help(),
             Self::Unreachable { address, jump, .. } => {
-                format!("try it from the jump host itself: {address} is what it has to reach for {jump}")
+                format!(
+                    "{address} must answer to the jump host, not to this machine: try it there, or see what {jump} leads to"
+                )
             }
             Self::Connect { why, .. }
                 if why.contains("lookup") || why.contains("resolve") || why.contains("no address") =>

@@ -68,7 +68,8 @@ impl Firewall {
             IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
             v4 => v4,
         };
-        let port = self.spec.ssh_port;
+        // Not the port that the inventory names: ssh_config or a router may lead from one to the other.
+        let port = facts.system.sshd_port.unwrap_or(self.spec.ssh_port);
         let opens = |allow: &&AllowSpec| !allow.udp && allow.ports.contains(port);
         let allowed = self
             .spec
@@ -89,6 +90,13 @@ impl Firewall {
                      host's address with `port: {port}` to `firewall.jobs.allow`"
                 )
             });
+        }
+        if port != self.spec.ssh_port {
+            return Some(format!(
+                "it would cut off {peer}: this connection comes in at sshd's port {port}, and port {} is the one that it \
+                 leaves open; set `firewall.ssh_port: {port}`",
+                self.spec.ssh_port
+            ));
         }
         let fits = self.spec.ssh_from.iter().any(|net| net.contains(&peer));
         (!fits).then(|| format!("{from}; add it to `firewall.ssh_from`"))

@@ -159,3 +159,6 @@ fn in_words(reason: &ChannelOpenFailure) -> String {
         other => format!("{other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,15 @@ fn a_plan_that_cuts_us_off_is_known_before() {
     ] {
         assert_eq!(cut(&plain, peer).is_none(), fits, "{peer}");
     }
+    // The port counts that the host sees, not the one that ssh was told.
+    let at = |port| {
+        let mut facts = facts();
+        facts.system.sshd_port = Some(port);
+        plain.cuts_off("203.0.113.9".parse().unwrap(), &facts)
+    };
+    assert_eq!(at(22), None);
+    assert!(at(2222).is_some_and(|why| why.ends_with("set `firewall.ssh_port: 2222`")));
+    assert_eq!(at(80), None, "open to everyone");
     let mut jobs = with_jobs();
     let why = cut(&jobs, "198.51.100.1").unwrap();
     assert!(why.contains("`firewall.ssh_from`"), "{why}");

@@ -91,7 +91,9 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
         .ok_or_else(|| BadReply::Garbled(format!("the clock says `{now}`")))?;
     system.now = i64::try_from(now_ns / 1_000_000_000).unwrap_or(0);
     let peer = lines.expect("peer")?;
-    system.peer = peer.split(' ').next().filter(|peer| !peer.is_empty()).map(str::to_owned);
+    let mut peer = peer.split(' ');
+    system.peer = peer.next().filter(|peer| !peer.is_empty()).map(str::to_owned);
+    system.sshd_port = peer.nth(2).and_then(|port| port.parse().ok());
     Ok(decimal_ns(uptime).map(|uptime| now_ns - uptime))
 }
 

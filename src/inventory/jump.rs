@@ -52,7 +52,10 @@ fn one(text: &str) -> Result<JumpSpec, String> {
         return Err("is not a jump host".to_owned());
     }
     let port = match port {
-        Some(port) => Some(port.parse().ok().filter(|&port: &u16| port > 0).ok_or(format!("has no port `{port}`"))?),
+        Some(port) => Some(port.parse().ok().filter(|&port: &u16| port > 0).ok_or_else(|| match port {
+            "" => "has nothing after the `:`".to_owned(),
+            port => format!("has no port `{port}`: a number from 1 to 65535"),
+        })?),
         None => None,
     };
     Ok(JumpSpec { user, host: host.to_owned(), port })

@@ -22,6 +22,7 @@ mod drift_host;
 mod drift_runner_config;
 mod firewall_traffic;
 mod fleet;
+mod jump;
 mod killed;
 mod locked;
 mod lost_config;

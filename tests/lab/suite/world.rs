@@ -60,6 +60,13 @@ impl World {
         std::fs::write(self.dir.path().join(name), text).expect("a file can be written beside the inventory");
     }
 
+    /// A file in the home directory of whoever runs the program.
+    pub(crate) fn write_home(&self, name: &str, text: &str) {
+        let path = self.dir.path().join(name);
+        let made = std::fs::create_dir_all(path.parent().expect("a file lies in a directory"));
+        made.and_then(|()| std::fs::write(path, text)).expect("a file can be written at home");
+    }
+
     /// The inventory as it stands.
     pub(crate) fn inventory(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("inventory.yml")).expect("it was written")

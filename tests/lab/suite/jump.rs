@@ -1,0 +1,62 @@
+//! Hosts behind a jump host, as a team's ssh_config says it.
+
+use super::world::World;
+
+#[test]
+fn two_hosts_behind_one_as_ssh_config_says() {
+    let Some(world) = World::with_hosts(3) else { return };
+    let (jump, behind) = (&world.hosts[0], &world.hosts[1..]);
+    let setting = |key: &str| world.lab.setting(key).to_owned();
+    world.write_home(
+        ".ssh/config",
+        &format!(
+            "Include conf.d/*.conf\nHost *\n  User deploy\n  IdentityFile %d/.ssh/%n.key\n  IdentityFile {}\n  IdentitiesOnly \
+             yes\n  UserKnownHostsFile {}\n",
+            setting("LAB_SSH_KEY"),
+            setting("LAB_KNOWN_HOSTS")
+        ),
+    );
+    world.write_home(
+        ".ssh/conf.d/ci.conf",
+        &format!(
+            "Host bastion\n  HostName {}\nHost ci-*\n  ProxyJump %r@bastion\nHost ci-1\n  HostName {}\nHost ci-2\n  HostName {}\n",
+            jump.address(),
+            behind[0].address(),
+            behind[1].address()
+        ),
+    );
+    // Only the jump host may come in, and rprov must see that this is where it comes from.
+    let inventory = |from: &str| {
+        format!(
+            "defaults:\n  ssh: {{ become: sudo }}\n  directories: [/builds]\n  files: [{{ path: /etc/motd, content: \"CI\\n\" \
+             }}]\n  packages: [nftables]\n  firewall: {{ ssh_from: [{from}] }}\nhosts:\n  ci-1: {{}}\n  ci-2: {{}}\n"
+        )
+    };
+    world.write_inventory(&inventory("203.0.113.7"));
+    let refused = world.run("plan", &[]).expect(3);
+    let wanted = format!("it would cut off {}, which this connection comes from", jump.address());
+    assert!(in_one_line(&refused.both()).contains(&wanted), "{refused}");
+
+    world.write_inventory(&inventory(jump.address()));
+    let before: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
+    world.apply();
+    let after: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
+    let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    assert_eq!(opened, [1, 1, 1], "one connection for each host, the one in between included");
+    for host in behind {
+        assert_eq!(host.sh("cat /etc/motd"), "CI\n");
+    }
+    assert!(!jump.check("[ -e /builds ]"), "nothing is done to the jump host");
+    world.assert_converged("through the jump host");
+
+    // What is in the way is named, with its line.
+    jump.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/no.conf; systemctl reload ssh");
+    let refused = world.run("plan", &[]).expect(3);
+    let wanted = "through ProxyJump bastion (~/.ssh/conf.d/ci.conf:4): its sshd does not pass connections on";
+    assert!(in_one_line(&refused.both()).contains(wanted), "{refused}");
+}
+
+/// Without the breaks of long lines.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,7 +1,7 @@
 //! Connections as ssh_config asks for them: through jump hosts, through programs, with its keys and its known hosts.
 
-use rprov::host::HostError;
 use rprov::host::ssh::{LocalUser, Network};
+use rprov::host::{Access, HostError};
 use rprov::inventory::model::{JumpSpec, SshConfig, SshSpec};
 
 use super::sshd::{Sshd, installed, keygen, public};
@@ -80,9 +80,10 @@ async fn many_hosts_through_one_connection() {
     ));
     let network = Network::new(user);
     let hosts: Vec<_> = (0..6).map(|n| home.named(&format!("ci-{n}"))).collect();
+    let access = Access::default();
     let mut tasks = Vec::new();
     for spec in &hosts {
-        tasks.push(async { network.connect(spec).await });
+        tasks.push(network.connect(spec, &access));
     }
     let mut open = Vec::new();
     for connected in join(tasks).await {
@@ -129,7 +130,7 @@ async fn a_chain_each_with_its_own_key_and_each_verified() {
         first.port, second.port, target.port
     ));
     let network = Network::new(user.clone());
-    let mut host = network.connect(&home.named("ci")).await.unwrap();
+    let mut host = network.connect(&home.named("ci"), &Access::default()).await.unwrap();
     assert_eq!(sh(&mut host, "echo there").await.stdout, b"there\n");
     assert_eq!((first.connections(), second.connections(), target.connections()), (1, 1, 1));
 
@@ -142,11 +143,11 @@ async fn a_chain_each_with_its_own_key_and_each_verified() {
         port: Some(target.port),
         ..home.named("127.0.0.1")
     };
-    let mut host = network.connect(&spec).await.unwrap();
+    let mut host = network.connect(&spec, &Access::default()).await.unwrap();
     assert_eq!(sh(&mut host, "echo there").await.stdout, b"there\n");
     let directly = SshSpec { proxy_jump: Some(Vec::new()), ..home.named("ci") };
     let before = first.connections();
-    network.connect(&directly).await.unwrap();
+    network.connect(&directly, &Access::default()).await.unwrap();
     assert_eq!(first.connections(), before, "none is none");
 
     // A hop whose key is another than the known one.
@@ -198,9 +199,9 @@ async fn what_is_wrong_on_the_way_is_named() {
                   (HostName from ~/.ssh/config:2, Port from ~/.ssh/config:3)";
     assert_eq!(error.to_string(), wanted);
     // All hosts behind it learn it from the one attempt.
-    let network = Network::new(config(1));
+    let (network, access) = (Network::new(config(1)), Access::default());
     let hosts = [home.named("ci"), home.named("ci"), home.named("ci")];
-    let all = join(hosts.iter().map(|spec| network.connect(spec)).collect()).await;
+    let all = join(hosts.iter().map(|spec| network.connect(spec, &access)).collect()).await;
     assert!(all.into_iter().all(|result| result.unwrap_err().to_string() == wanted));
     // A wrong line.
     let user = home.config("Host ci\n  Port many\n");
@@ -221,7 +222,7 @@ async fn a_program_is_the_connection() {
          starting >&2; echo 'no route to %h' >&2; exit 3\"\nHost quiet\n  ProxyCommand true\nHost fd\n  ProxyCommand x\n  \
          ProxyUseFdpass yes\nHost *\n  IdentityFile ~/.ssh/work\n  UserKnownHostsFile ~/.ssh/mine\n"
     ));
-    let mut host = Network::new(user.clone()).connect(&home.named("nowhere")).await.unwrap();
+    let mut host = Network::new(user.clone()).connect(&home.named("nowhere"), &Access::default()).await.unwrap();
     assert_eq!(sh(&mut host, "echo there; head -c 3000000 /dev/zero | wc -c").await.stdout, b"there\n3000000\n");
     rprov::host::Host::close(&mut host).await;
     for (name, wanted) in [
@@ -250,8 +251,8 @@ async fn its_keys_and_its_known_hosts_count() {
          ~/.ssh/work\n  Ciphers aes256-gcm@openssh.com\n  KexAlgorithms ecdh-sha2-nistp384\nHost *\n{here}",
         sshd.port
     ));
-    Network::new(user.clone()).connect(&home.named("alias")).await.unwrap();
-    Network::new(user.clone()).connect(&home.named("strong")).await.unwrap();
+    Network::new(user.clone()).connect(&home.named("alias"), &Access::default()).await.unwrap();
+    Network::new(user.clone()).connect(&home.named("strong"), &Access::default()).await.unwrap();
     assert!(matches!(refused(&home.named("unknown"), &user).await, HostError::UnknownKey { .. }));
     let error = refused(&home.named("nokey"), &user).await;
     assert!(matches!(&error, HostError::Auth { tried, .. } if tried.contains("no key at all")), "{error:?}");
@@ -263,5 +264,5 @@ async fn its_keys_and_its_known_hosts_count() {
     assert!(error.contains("Ciphers leaves nothing that rprov can use: `3des-cbc`"), "{error}");
     // The inventory's own word wins over all of it.
     let spec = SshSpec { identity_files: vec![home.path("work")], ..home.named("usual") };
-    Network::new(user).connect(&spec).await.unwrap();
+    Network::new(user).connect(&spec, &Access::default()).await.unwrap();
 }

@@ -112,6 +112,10 @@ impl Run<'_> {
             known_hosts = known(answer.user_known_hosts.as_ref(), &["~/.ssh/known_hosts", "~/.ssh/known_hosts2"])?;
             let global = &["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
             known_hosts.extend(known(answer.global_known_hosts.as_ref(), global)?);
+            if known_hosts.is_empty() {
+                // No file at all is what was asked for, which is not the same as nothing said.
+                known_hosts.push(PathBuf::from("/dev/null"));
+            }
         }
         let files = |named: &[Set<String>]| self.paths(named.iter().map(|set| (&set.value, &set.place)), there);
         let identity_files = files(&answer.identity_files)?;

@@ -171,6 +171,12 @@ impl State<'_> {
             Setting::IdentitiesOnly(value) => first(&mut out.identities_only, value, place),
             Setting::IdentityAgent(value) => first(&mut out.identity_agent, value, place),
             Setting::ProxyJump(value) => first(&mut out.proxy, &Proxy::Jump(value.clone()), place),
+            // To OpenSSH, `ProxyJump none` rules out other jump hosts, not a program.
+            Setting::ProxyCommand(value)
+                if out.proxy.as_ref().is_some_and(|set| set.value == Proxy::Jump(Vec::new())) =>
+            {
+                out.proxy = Some(Set { value: Proxy::Command(value.clone()), place: place.clone() });
+            }
             Setting::ProxyCommand(value) => first(&mut out.proxy, &Proxy::Command(value.clone()), place),
             Setting::ProxyUseFdpass(value) => first(&mut out.fdpass, value, place),
             Setting::UserKnownHosts(value) => first(&mut out.user_known_hosts, value, place),

@@ -178,6 +178,7 @@ fn as_ssh_reads_them() {
         "Host ci\n  ProxyCommand nc -X connect \"%h\" %p # not a comment\nHost *\n  ProxyJump b\n",
         "Host ci\n  ProxyJump none\nHost *\n  ProxyJump b\n",
         "Host ci\n  ProxyCommand none\nHost *\n  ProxyJump b\n",
+        "Host ci\n  ProxyJump none\nHost *\n  ProxyCommand nc %h %p\n  ProxyJump b\n",
         "Host *\n  ProxyJump ssh://me@b:22\n",
         "Host *\n  ProxyJump [2001:db8::1]:2222\n",
         "Match host ci\n  User one\nMatch host c* user one\n  Port 5\nMatch !host ci\n  Port 6\n",

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::host::ssh::LocalUser;
+use crate::host::ssh::key_ring::KeyRing;
 use crate::host::ssh::settings::{Label, Via};
 
 /// Lets everybody in, and passes on as many connections as it may.
@@ -110,7 +111,7 @@ async fn ways(count: usize, each: usize, refusal: ChannelOpenFailure) -> (usize,
     let mut open = Vec::new();
     let mut refused = Vec::new();
     for _ in 0..count {
-        match jumps.through(&network, &world.jump, &to).await {
+        match jumps.through(&network, &KeyRing::default(), &world.jump, &to).await {
             Ok(way) => open.push(way),
             Err(error) => refused.push(error.to_string()),
         }

@@ -50,7 +50,7 @@ fn two_hosts_behind_one_as_ssh_config_says() {
     world.assert_converged("through the jump host");
 
     // What is in the way is named, with its line.
-    jump.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/no.conf; systemctl reload ssh");
+    jump.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/no.conf; systemctl restart ssh");
     let refused = world.run("plan", &[]).expect(3);
     let wanted = "through ProxyJump bastion (~/.ssh/conf.d/ci.conf:4): its sshd does not pass connections on";
     assert!(in_one_line(&refused.both()).contains(wanted), "{refused}");

@@ -24,6 +24,9 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
     for repository in repositories(host) {
         all.push(Box::new(repository));
     }
+    if let Some(pin) = packages::engine_pin(host) {
+        all.push(Box::new(pin));
+    }
     let packages = crate::resource::package::Packages { wanted: packages(host), engine: packages::engine(host) };
     if !packages.wanted.is_empty() || packages.engine.is_some() {
         all.push(Box::new(packages));

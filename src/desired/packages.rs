@@ -1,5 +1,6 @@
 //! Repositories and packages of a host, its Docker engine's among them, and gitlab-runner as a service. Pure.
 
+use crate::diagnostic::Span;
 use crate::inventory::model::{
     DirectorySpec, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec,
     RepositorySpec,
@@ -87,7 +88,17 @@ pub fn repositories(host: &HostSpec) -> Vec<Repository> {
     all.into_iter().map(|(spec, known_as)| Repository { spec: spec.clone(), known_as, ours: ours.clone() }).collect()
 }
 
-fn file(kind: &'static str, at: RemotePath, content: Option<String>, unit_file: bool, of: &PackageManagerSpec) -> File {
+/// What keeps `apt upgrade` from moving an engine whose version is pinned, and so from restarting it.
+pub(super) fn engine_pin(host: &HostSpec) -> Option<File> {
+    let docker = host.docker.as_ref()?;
+    let text = docker.version.as_ref().map(|version| {
+        let names = CE_PACKAGES[..2].join(" ");
+        format!("# Managed by rprov: the version is the inventory's.\nPackage: {names}\nPin: version {version}\nPin-Priority: 1001\n")
+    });
+    Some(file("package pin", path("/etc/apt/preferences.d/docker-hold.pref"), text, false, &docker.origin))
+}
+
+fn file(kind: &'static str, at: RemotePath, content: Option<String>, unit_file: bool, origin: &Span) -> File {
     File {
         kind,
         path: at,
@@ -96,18 +107,24 @@ fn file(kind: &'static str, at: RemotePath, content: Option<String>, unit_file: 
         owner: Owner::default(),
         check: None,
         unit_file,
-        origin: of.origin.clone(),
+        origin: origin.clone(),
     }
 }
 
 fn pin(spec: &PackageManagerSpec) -> File {
     // Its name sorts before the repository's own, so apt asks it first.
-    file("package pin", path("/etc/apt/preferences.d/gitlab-runner-hold.pref"), ManagerPackage::pin(spec), false, spec)
+    file(
+        "package pin",
+        path("/etc/apt/preferences.d/gitlab-runner-hold.pref"),
+        ManagerPackage::pin(spec),
+        false,
+        &spec.origin,
+    )
 }
 
 fn drop_in(spec: &PackageManagerSpec) -> File {
     let at = path("/etc/systemd/system/gitlab-runner.service.d/rprov.conf");
-    file("service settings", at, Some(manager_package::drop_in(spec)), true, spec)
+    file("service settings", at, Some(manager_package::drop_in(spec)), true, &spec.origin)
 }
 
 /// gitlab-runner's package. What makes its stop graceful is there before anything stops it.
@@ -147,6 +164,7 @@ pub(super) fn manager_service(host: &HostSpec, gitlab: Option<&GitlabSpec>, all:
 
 /// The files of this room that are the same on every host.
 pub(super) fn files(host: &HostSpec) -> Vec<(RemotePath, u32, Text)> {
-    let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return Vec::new() };
-    [drop_in(spec), pin(spec)].into_iter().filter_map(|file| Some((file.path, file.mode, file.content?))).collect()
+    let manager = host.manager.as_ref().and_then(|manager| manager.package());
+    let files = manager.into_iter().flat_map(|spec| [drop_in(spec), pin(spec)]).chain(engine_pin(host));
+    files.filter_map(|file| Some((file.path, file.mode, file.content?))).collect()
 }

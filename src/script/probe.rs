@@ -67,7 +67,7 @@ case $main in
       [ -r "$path" ] || continue
       told=yes all=
       read -r all <"$path"
-      for child in $all; do jobs=$((jobs + 1)); done
+      for _ in $all; do jobs=$((jobs + 1)); done
     done
     printf 'service-jobs %s\n' "${{told:+$jobs}}";;
 esac

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::inventory::model::Scope;
+use crate::inventory::model::{Login, Scope};
 use crate::name::RemotePath;
 use crate::secret::Secret;
 
@@ -73,6 +73,14 @@ pub struct ProbeSpec {
     pub containers: BTreeSet<String>,
     /// Images by reference; `true`: the registry's digest too.
     pub images: BTreeMap<String, bool>,
+    /// Who asks the registry, by image reference.
+    pub logins: BTreeMap<String, Login>,
+    /// Docker's volumes by name.
+    pub volumes: BTreeSet<String>,
+    /// Docker's networks by name.
+    pub networks: BTreeSet<String>,
+    /// Which containers have something mounted where gitlab-runner's configuration lies.
+    pub runner_containers: bool,
     /// nftables tables as `FAMILY NAME`.
     pub nft_tables: BTreeSet<String>,
     /// apt's source files below /etc/apt/sources.list.d.
@@ -110,6 +118,12 @@ pub struct Facts {
     pub containers: BTreeMap<String, Known<serde_json::Value>>,
     /// By image reference.
     pub images: BTreeMap<String, Known<ImageFact>>,
+    /// Docker's volumes by name.
+    pub volumes: BTreeMap<String, Known<VolumeFact>>,
+    /// Docker's networks by name.
+    pub networks: BTreeMap<String, Known<()>>,
+    /// Containers with something mounted at /etc/gitlab-runner, running or not; empty without Docker.
+    pub runner_containers: Option<Known<Vec<RunnerContainer>>>,
     /// By `FAMILY NAME`.
     pub nft_tables: BTreeMap<String, Known<String>>,
     /// apt's source files, if they were asked for, in the order in which apt reads them.
@@ -325,6 +339,28 @@ pub struct DockerFact {
     pub version: String,
     /// Jobs running now: different job ids among running containers that GitLab Runner made.
     pub jobs: usize,
+}
+
+/// A volume of Docker's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFact {
+    /// `local`, or another driver.
+    pub driver: String,
+    /// Where its data lies on the host.
+    pub mountpoint: String,
+    /// Options of the driver as `KEY=VALUE`, sorted: a volume with some may lie on another machine.
+    pub options: Vec<String>,
+}
+
+/// A container with something mounted at /etc/gitlab-runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnerContainer {
+    /// Its name.
+    pub name: String,
+    /// It runs, is paused, or restarts.
+    pub running: bool,
+    /// The name of the volume that is mounted there, or the directory of the host.
+    pub source: String,
 }
 
 /// An image on the host.

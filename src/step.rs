@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::model::Owner;
+use crate::inventory::model::{ContainerOptions, Login, Owner};
 use crate::name::RemotePath;
 use crate::secret::SecretId;
 use crate::text::Text;
@@ -90,8 +90,26 @@ pub enum Step {
     },
     /// Pull an image.
     PullImage(String),
-    /// Create a container and start it.
+    /// Pull an image from a registry that asks who is there.
+    PullImageAs {
+        /// Its reference.
+        image: String,
+        /// Who asks.
+        login: Login,
+    },
+    /// Create a named volume of Docker's own kind.
+    CreateVolume(String),
+    /// Create a container and start it; or create it beside the one that it will replace.
     CreateContainer(Box<CreateContainer>),
+    /// Change what can be changed while a container runs.
+    UpdateContainer(Box<UpdateContainer>),
+    /// Give the container that was created beside an old one the old one's name, and start it.
+    PromoteContainer {
+        /// Name; it has its [temporary](temporary) one now.
+        name: String,
+        /// `--restart` value.
+        restart: String,
+    },
     /// Start a container that is there.
     StartContainer(String),
     /// Stop a container with SIGQUIT, wait for its jobs, and remove it.
@@ -172,16 +190,20 @@ pub enum UnitAction {
 pub struct CreateContainer {
     /// Name.
     pub name: String,
+    /// Created under its [temporary](temporary) name and not started: what Docker refuses, it refuses before the old
+    /// container is touched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
     /// Image reference.
     pub image: String,
     /// `-v` values.
     pub mounts: Vec<String>,
     /// Environment.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, Text>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Network.
-    pub network: String,
+    /// Networks, the one that it is created in first.
+    pub networks: Vec<String>,
     /// `-p` values.
     pub ports: Vec<String>,
     /// `--add-host` values.
@@ -190,6 +212,27 @@ pub struct CreateContainer {
     pub restart: String,
     /// Seconds.
     pub stop_timeout: u64,
+    /// The rest.
+    pub options: ContainerOptions,
+}
+
+/// See [`Step::UpdateContainer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateContainer {
+    /// Name.
+    pub name: String,
+    /// Options of `docker update` without their dashes, and their values.
+    pub limits: BTreeMap<String, String>,
+    /// Networks to join.
+    pub connect: Vec<String>,
+    /// Networks to leave.
+    pub disconnect: Vec<String>,
+}
+
+/// The name of a container while the one that it replaces is still there.
+#[must_use]
+pub fn temporary(container: &str) -> String {
+    format!("{container}-rprov-new")
 }
 
 /// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its

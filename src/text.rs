@@ -53,6 +53,16 @@ impl Text {
         }
     }
 
+    /// Adds another text at the end.
+    pub fn append(&mut self, other: &Self) {
+        for segment in &other.0 {
+            match segment {
+                Segment::Plain(text) => self.push(text),
+                segment => self.0.push(segment.clone()),
+            }
+        }
+    }
+
     /// Adds a secret at the end.
     pub fn push_secret(&mut self, id: SecretId) {
         self.0.push(Segment::Secret(id));

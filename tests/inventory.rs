@@ -85,7 +85,13 @@ fn broken_inventories_say_what_is_wrong() {
 
 #[test]
 fn shipped_inventories_load_without_errors() {
-    for name in ["localhost.yml", "package-runner.yml", "dedicated-ci-server.yml", "docker-in-docker.yml"] {
+    for name in [
+        "localhost.yml",
+        "container-volume.yml",
+        "package-runner.yml",
+        "dedicated-ci-server.yml",
+        "docker-in-docker.yml",
+    ] {
         let path = Path::new("inventories").join(name);
         match rprov::inventory::load(&path) {
             Ok(inventory) => assert_eq!(inventory.hosts.len(), 1, "{name}"),

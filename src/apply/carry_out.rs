@@ -136,7 +136,9 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
     let output = last_lines(&reply, LAST_LINES);
     let at = reply::after_begin(&stdout, &nonce)
         .and_then(|body| body.lines().rev().find_map(|line| line.strip_prefix("step ")?.parse::<usize>().ok()));
-    let command = at.and_then(|at| steps.get(at)).map(script::shown);
+    let step = at.and_then(|at| steps.get(at));
+    let command = step.map(script::shown);
+    let explained = step.and_then(|step| script::explain(step, &output));
     let (message, help) = match reply.status {
         Some(status) if status == script::MOVED => (
             "it changed after the plan was made; this step was not done".to_owned(),
@@ -156,6 +158,10 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };
     let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
+    let (message, help) = match explained.filter(|_| !moved) {
+        Some((explained, what_to_do)) => (explained, Some(what_to_do)),
+        None => (message, help),
+    };
     let cause = if moved { Cause::Stale } else { Cause::Failed };
     Err(Failed { message, command, output, help, cause })
 }

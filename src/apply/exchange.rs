@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::{Host, HostError, Limits, Reply};
 use crate::script::{lock, probe};
+use crate::secret::SecretBook;
 
 /// What reading a host can fail with.
 #[derive(Debug)]
@@ -62,9 +63,15 @@ pub(super) fn last_lines(reply: &Reply, count: usize) -> Vec<String> {
 }
 
 /// Reads a host. `before` and `after` are shell text around the probe: taking the lock, giving it back.
-pub(super) async fn read(host: &mut dyn Host, spec: &ProbeSpec, before: &str, after: &str) -> Result<Facts, ReadError> {
+pub(super) async fn read(
+    host: &mut dyn Host,
+    spec: &ProbeSpec,
+    book: &SecretBook,
+    before: &str,
+    after: &str,
+) -> Result<Facts, ReadError> {
     let nonce = nonce();
-    let script = probe::script(spec, before, after, &nonce);
+    let script = probe::script(spec, book, before, after, &nonce);
     let limits = Limits { time: Duration::from_secs(120), ..Limits::default() };
     let reply = host.run(&script, limits, &mut |_| {}).await.map_err(ReadError::Host)?;
     if reply.status == Some(lock::HELD) {

@@ -80,7 +80,7 @@ impl Target {
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
-        let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, before, after).await?;
+        let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, &self.book, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         keys::read(shared, spec, &mut facts).await;

@@ -51,6 +51,11 @@ fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
         origin: _,
     } = host;
     files.iter().filter_map(|file| file.content.as_ref()).for_each(|content| text(content, needed));
+    // Only those of registries that an image of the host comes from.
+    needed.extend(crate::desired::logins(host).map(|login| login.password.clone()));
+    if let Some(container) = manager.as_ref().and_then(|manager| manager.container()) {
+        container.env.values().for_each(|value| text(value, needed));
+    }
     if let Some(manager) = manager {
         table(&manager.config, needed);
     }

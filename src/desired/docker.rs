@@ -1,14 +1,19 @@
 //! Docker's engine, its images, and the container that runs gitlab-runner with its config.toml. Pure.
 
-use crate::inventory::model::{GitlabSpec, HostSpec};
+use crate::diagnostic::Span;
+use crate::inventory::model::{GitlabSpec, HostSpec, Login, Owner, RegistrySpec, registry_of};
 use crate::name::RemotePath;
 use crate::resource::Resource;
+use crate::resource::config_volume::ConfigVolume;
 use crate::resource::container::Container;
 use crate::resource::docker_daemon::{DockerDaemon, UNIT};
+use crate::resource::file::File;
 use crate::resource::image::Image;
 use crate::resource::service::Service;
+use crate::resource::system_id::SystemId;
 use crate::text::Text;
 
+use super::packages::engine_package;
 use super::path;
 
 fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
@@ -22,36 +27,81 @@ fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
 
 /// The engine: daemon.json, service, images.
 pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
-    let Some(docker) = &host.docker else { return };
-    let daemon = daemon(host);
-    let reads = daemon.iter().map(|daemon| daemon.path.clone()).collect();
-    if let Some(daemon) = daemon {
-        all.push(Box::new(daemon));
+    for ca in registry_cas(host) {
+        all.push(Box::new(ca));
     }
-    all.push(Box::new(Service {
-        unit: UNIT.to_owned(),
-        name: "docker",
-        package: Some(super::packages::engine_package(docker)),
-        reads,
-        runs_jobs: true,
-        origin: docker.origin.clone(),
-    }));
-    let manager = host.manager.as_ref().and_then(|manager| manager.container());
-    let manager = manager.map(|container| (&container.image, &container.image_origin));
-    let images = docker.images.iter().map(|(image, origin)| (image, origin));
+    if let Some((docker, package)) = host.docker.as_ref().and_then(|docker| Some((docker, engine_package(docker)?))) {
+        let daemon = daemon(host);
+        let reads = daemon.iter().map(|daemon| daemon.path.clone()).collect();
+        if let Some(daemon) = daemon {
+            all.push(Box::new(daemon));
+        }
+        all.push(Box::new(Service {
+            unit: UNIT.to_owned(),
+            name: "docker",
+            package: Some(package),
+            reads,
+            runs_jobs: true,
+            origin: docker.origin.clone(),
+        }));
+    }
     let mut seen = std::collections::BTreeSet::new();
-    for (reference, origin) in manager.into_iter().chain(images) {
+    for (reference, origin) in images(host) {
         if seen.insert(reference) {
-            all.push(Box::new(Image { reference: reference.clone(), origin: origin.clone() }));
+            let login = login(host, reference).cloned();
+            all.push(Box::new(Image { reference: reference.clone(), login, origin: origin.clone() }));
         }
     }
+}
+
+/// The images that are to be on a host: gitlab-runner's own first.
+fn images(host: &HostSpec) -> impl Iterator<Item = (&String, &Span)> {
+    let manager = host.manager.as_ref().and_then(|manager| manager.container());
+    let manager = manager.map(|container| (&container.image, &container.image_origin));
+    let docker = host.docker.iter().flat_map(|docker| &docker.images);
+    manager.into_iter().chain(docker.map(|(image, origin)| (image, origin)))
+}
+
+/// Who asks the registry of an image.
+fn login<'a>(host: &'a HostSpec, image: &str) -> Option<&'a Login> {
+    let registries = host.docker.as_ref().map_or(&[][..], |docker| &docker.registries);
+    registries.iter().find(|registry| registry.host == registry_of(image))?.login.as_ref()
+}
+
+/// The logins that the images of a host need.
+pub(super) fn logins(host: &HostSpec) -> impl Iterator<Item = &Login> {
+    images(host).filter_map(|(image, _)| login(host, image))
+}
+
+/// Certificates of private authorities, where Docker looks for them whenever it asks a registry.
+fn registry_cas(host: &HostSpec) -> Vec<File> {
+    let registries = host.docker.iter().flat_map(|docker| &docker.registries);
+    let file = |registry: &RegistrySpec| {
+        Some(File {
+            kind: "file",
+            path: RemotePath::new(format!("/etc/docker/certs.d/{}/ca.crt", registry.host)).ok()?,
+            content: Some(Text::plain(registry.ca_pem.clone()?)),
+            mode: 0o644,
+            owner: Owner::default(),
+            check: None,
+            unit_file: false,
+            origin: registry.origin.clone(),
+        })
+    };
+    registries.filter_map(file).collect()
 }
 
 /// gitlab-runner: records and config.toml first, so that the container finds them when it starts.
 pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Vec<Box<dyn Resource>>) {
     let Some(manager) = &host.manager else { return };
+    if let Some(volume) = manager.container().and_then(ConfigVolume::of) {
+        all.push(Box::new(volume));
+    }
     if let Some(ca) = ca_file(host, gitlab) {
         all.push(Box::new(ca));
+    }
+    if let Some(id) = SystemId::of(manager) {
+        all.push(Box::new(id));
     }
     if let Some(runners) = crate::resource::runner::Runners::new(host, gitlab) {
         all.push(Box::new(runners));
@@ -94,6 +144,9 @@ pub(super) fn files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(Remote
     let mut files = Vec::new();
     if let Some(daemon) = daemon(host) {
         files.push((daemon.path.clone(), 0o644, Text::plain(daemon.text())));
+    }
+    for ca in registry_cas(host) {
+        files.extend(ca.content.map(|content| (ca.path, ca.mode, content)));
     }
     if let Some(ca) = ca_file(host, gitlab)
         && let Some(content) = ca.content

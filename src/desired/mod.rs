@@ -80,6 +80,10 @@ fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
     if let Some(first) = host.ca_certificates.first() {
         need(crate::resource::ca_certificates::PACKAGE, &first.origin);
     }
+    if let Some(docker) = host.docker.as_ref().filter(|_| docker::logins(host).next().is_some()) {
+        // Docker's own client would want the password in a file.
+        need("curl", &docker.origin);
+    }
     if let Some(cleanup) = &host.cleanup {
         need(cleanup::CRON_PACKAGE, &cleanup.origin);
         if cleanup.healthcheck.is_some() {
@@ -92,6 +96,11 @@ fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
     packages
 }
 
+/// Who asks the private registries that images of a host come from.
+pub fn logins(host: &HostSpec) -> impl Iterator<Item = &crate::inventory::model::Login> {
+    docker::logins(host)
+}
+
 /// What must be read of a host.
 #[must_use]
 pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
@@ -102,10 +111,12 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
     probe
 }
 
-/// The script that reads a host, for `rprov render HOST --probe`: what is sent, word for word.
+/// The script that reads a host, for `rprov render HOST --probe`: what is sent, word for word, but for the passwords of
+/// private registries.
 #[must_use]
 pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::script::Script {
-    crate::script::probe::script(&probe(&resources(host, gitlab)), "", "", "rprov")
+    let probe = probe(&resources(host, gitlab));
+    crate::script::probe::script(&probe, &SecretBook::default(), "", "", "rprov")
 }
 
 /// Compares everything. A resource that cannot be compared becomes a problem of the host; the others are still shown.

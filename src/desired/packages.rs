@@ -36,11 +36,12 @@ const DISTRO_REPLACES: [&str; 6] = [
     "docker-compose-plugin",
 ];
 
-/// The package that brings `docker.service`.
-pub(super) fn engine_package(docker: &DockerSpec) -> &'static str {
+/// The package that brings `docker.service`; `None`: the engine is somebody else's.
+pub(super) fn engine_package(docker: &DockerSpec) -> Option<&'static str> {
     match docker.source {
-        DockerSource::Distro => DISTRO,
-        DockerSource::DockerCe => DOCKER_CE,
+        DockerSource::Distro => Some(DISTRO),
+        DockerSource::DockerCe => Some(DOCKER_CE),
+        DockerSource::Unmanaged => None,
     }
 }
 
@@ -54,6 +55,7 @@ pub(super) fn engine(host: &HostSpec) -> Option<Engine> {
         origin: docker.origin.clone(),
     };
     Some(match docker.source {
+        DockerSource::Unmanaged => return None,
         DockerSource::Distro => Engine {
             // A version that the user wants of it stands under `packages`.
             wanted: host

@@ -13,6 +13,7 @@ use crate::name::RemotePath;
 
 mod cron;
 mod docker;
+pub(super) mod limits;
 mod repository;
 
 /// The form of a text.
@@ -96,6 +97,34 @@ pub enum Format {
     DockerName,
     /// Key of a container label.
     LabelKey,
+    /// Name of a Docker volume.
+    VolumeName,
+    /// IP address.
+    IpAddress,
+    /// Amount of memory, such as `512m`; at least so many bytes.
+    Bytes(u64),
+    /// The same, or -1 for no limit.
+    SwapBytes,
+    /// Number of processors, such as `1.5`.
+    Cpus,
+    /// Processors by number, such as `0-3,6`.
+    Cpuset,
+    /// Name of a resource limit, such as `nofile`.
+    UlimitName,
+    /// `SOFT:HARD`, or one number for both.
+    Ulimit,
+    /// User inside a container.
+    ContainerUser,
+    /// Linux capability.
+    Capability,
+    /// Device as `docker run --device` takes it.
+    Device,
+    /// GPUs as `docker run --gpus` takes them.
+    Gpus,
+    /// Name of a registry as image references begin with it.
+    RegistryHost,
+    /// System id of a runner manager.
+    SystemId,
 }
 
 /// Why a text does not have a form: the message continues "`TEXT` …" and the help says what would.
@@ -176,6 +205,21 @@ impl Format {
             Self::DockerName => {
                 all(text, "_.-:", "is not a name that Docker takes", "letters, digits, `_`, `.` and `-`")
             }
+            Self::VolumeName => docker::volume_name(text),
+            Self::IpAddress if IpAddr::from_str(text).is_ok() => Ok(()),
+            Self::IpAddress => bad("is not an IP address", "such as 10.0.0.53"),
+            Self::Bytes(least) => limits::bytes(text, least).map(drop),
+            Self::SwapBytes => limits::swap(text).map(drop),
+            Self::Cpus => limits::nano_cpus(text).map(drop),
+            Self::Cpuset => limits::cpuset(text),
+            Self::UlimitName => limits::ulimit_name(text),
+            Self::Ulimit => limits::ulimit(text).map(drop),
+            Self::ContainerUser => all(text, "_.-:", "is not a user", "a name or number, or user:group"),
+            Self::Capability => all(text, "_", "is not a capability", "such as NET_ADMIN"),
+            Self::Device => docker::device(text),
+            Self::Gpus => docker::gpus(text),
+            Self::RegistryHost => docker::registry_host(text),
+            Self::SystemId => system_id(text),
             Self::LabelKey => all(text, "_.-/", "is not a label key", "letters, digits, `_`, `.`, `-` and `/`"),
         }
     }
@@ -466,6 +510,18 @@ fn dir_pattern(text: &str) -> Result<(), Bad> {
         return bad("is not a usable pattern", "it may not begin with `.` or `-`");
     }
     all(text, "._-*?[]", "is not a usable pattern", "letters, digits, `.`, `_`, `-` and the wildcards `*`, `?`, `[…]`")
+}
+
+/// What gitlab-runner takes for an id of its own; any other it would replace.
+fn system_id(text: &str) -> Result<(), Bad> {
+    let rest = text.strip_prefix("r_").or_else(|| text.strip_prefix("s_"));
+    if rest.is_some_and(|rest| rest.len() == 12 && rest.bytes().all(|b| b.is_ascii_alphanumeric())) {
+        return Ok(());
+    }
+    bad(
+        "is not a system id",
+        "`r_` or `s_` and 12 letters or digits, as in the file .runner_system_id beside config.toml",
+    )
 }
 
 #[cfg(test)]

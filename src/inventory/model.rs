@@ -14,6 +14,9 @@ use crate::text::Text;
 mod packages;
 
 pub use packages::{PackageManagerSpec, RepositoryKey, RepositoryPin, RepositorySpec};
+mod container;
+
+pub use container::{ContainerOptions, ContainerSpec, Login, RegistrySpec, registry_of};
 
 /// Everything that the user's files say.
 #[derive(Debug, Clone)]
@@ -135,7 +138,7 @@ pub struct HostSpec {
     pub directories: Vec<DirectorySpec>,
     /// Files to be there or not.
     pub files: Vec<FileSpec>,
-    /// Docker, if managed (`docker:` given and `source` is not `none`).
+    /// Docker, if `docker:` is given.
     pub docker: Option<DockerSpec>,
     /// The gitlab-runner process, if managed.
     pub manager: Option<ManagerSpec>,
@@ -307,6 +310,8 @@ pub struct DockerSpec {
     pub daemon: Option<serde_json::Map<String, serde_json::Value>>,
     /// Images to be pulled in advance.
     pub images: Vec<(String, Span)>,
+    /// Private registries.
+    pub registries: Vec<RegistrySpec>,
     /// Where `docker:` stands.
     pub origin: Span,
     /// Where `docker.daemon` stands.
@@ -320,6 +325,8 @@ pub enum DockerSource {
     Distro,
     /// Docker's own packages.
     DockerCe,
+    /// Somebody else's: engine, service and daemon.json are left alone.
+    Unmanaged,
 }
 
 /// `manager:`
@@ -329,6 +336,8 @@ pub struct ManagerSpec {
     pub process: Manager,
     /// config.toml's global section, in its own keys.
     pub config: ConfigTable,
+    /// The id under which GitLab knows this runner manager, if the inventory gives it.
+    pub system_id: Option<(String, Span)>,
     /// What happens to `[[runners]]` tables that nobody declared: reported and kept, or removed.
     pub unmanaged_runners: Unmanaged,
     /// Where `manager:` stands.
@@ -370,9 +379,9 @@ impl ManagerSpec {
 #[derive(Debug, Clone)]
 pub enum Manager {
     /// In a container.
-    Container(ContainerSpec),
+    Container(Box<ContainerSpec>),
     /// As a service of the host, from a package.
-    Package(PackageManagerSpec),
+    Package(Box<PackageManagerSpec>),
 }
 
 /// `manager.unmanaged_runners`
@@ -382,37 +391,6 @@ pub enum Unmanaged {
     Keep,
     /// Taken out of config.toml (never out of GitLab).
     Remove,
-}
-
-/// `manager.container`
-#[derive(Debug, Clone)]
-pub struct ContainerSpec {
-    /// Container name, `gitlab-runner` by default.
-    pub name: String,
-    /// Image reference.
-    pub image: String,
-    /// Host directory mounted at /etc/gitlab-runner.
-    pub config_dir: RemotePath,
-    /// Further mounts as Docker's `-v` takes them, in order, config_dir not among them.
-    pub mounts: Vec<String>,
-    /// Environment.
-    pub env: BTreeMap<String, String>,
-    /// Labels of the user's.
-    pub labels: BTreeMap<String, String>,
-    /// `network`: `bridge` by default.
-    pub network: String,
-    /// Published ports as Docker's `-p` takes them.
-    pub ports: Vec<String>,
-    /// `host:ip` lines.
-    pub extra_hosts: Vec<String>,
-    /// `no`, `always`, `unless-stopped`, `on-failure[:n]`; `always` by default.
-    pub restart: String,
-    /// Seconds that jobs may take to end when the container is stopped; 7200 by default.
-    pub stop_timeout: u64,
-    /// Where `manager.container` stands.
-    pub origin: Span,
-    /// Where `manager.container.image` stands.
-    pub image_origin: Span,
 }
 
 /// A table of config.toml: keys as GitLab Runner spells them, in the order of the inventory.

@@ -100,6 +100,8 @@ pub enum Kind {
     Named(Format, &'static Table),
     /// A map from names of the user's to texts.
     Texts(Format, Format),
+    /// A map from names of the user's to texts or secrets.
+    TextsOrSecrets(Format),
     /// `runners:` of a host: names of runner specs, or one-key maps with the host's own values.
     RunnerList,
     /// A section of GitLab Runner's config.toml.

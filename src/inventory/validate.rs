@@ -293,7 +293,8 @@ impl Walk<'_> {
                 }
             }
             Kind::Named(format, table) => self.named(node, format, table, whole),
-            Kind::Texts(key, value) => self.texts(node, key, value),
+            Kind::Texts(key, value) => self.texts(node, key, Some(value)),
+            Kind::TextsOrSecrets(key) => self.texts(node, key, None),
             Kind::RunnerList => self.runner_list(node),
             Kind::Config(section) => self.config(node, section),
             Kind::Unchecked(section) => self.unchecked(node, section),
@@ -381,7 +382,8 @@ impl Walk<'_> {
         self.leave(before);
     }
 
-    fn texts(&mut self, node: &Node, key_format: Format, format: Format) {
+    /// `format`: of the values; `None`: any text, or a secret.
+    fn texts(&mut self, node: &Node, key_format: Format, format: Option<Format>) {
         let Value::Map(entries) = &node.value else {
             return self.expected("a map", node, "lines of `NAME: value` below it");
         };
@@ -395,12 +397,13 @@ impl Walk<'_> {
             match entry.value.value {
                 Value::Null => {}
                 Value::Bool(value) => self.expected("text", &entry.value, &format!("put it in quotes: \"{value}\"")),
+                Value::Map(_) if format.is_none() => self.secret(&entry.value),
                 Value::Map(_) if secret_entry(&entry.value).is_some() => self.error(
                     "a secret cannot stand here: everyone who may inspect the container would see it",
                     &entry.value.span,
                     "put it into a file with `files`, and mount that",
                 ),
-                _ => self.text(&entry.value, format),
+                _ => self.text(&entry.value, format.unwrap_or(Format::Any)),
             }
         }
         self.leave(before);

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::inventory::model::{Login, registry_of};
 use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::step::Step;
 
@@ -12,6 +13,8 @@ use super::{Context, Diff, Resource};
 pub struct Image {
     /// Its reference.
     pub reference: String,
+    /// Who asks its registry, if that is a private one.
+    pub login: Option<Login>,
     /// The place in the inventory.
     pub origin: Span,
 }
@@ -20,6 +23,19 @@ impl Image {
     /// A reference by digest cannot move.
     fn by_digest(&self) -> bool {
         self.reference.contains('@')
+    }
+
+    /// What to do where the registry does not know who asks.
+    fn hint(&self, why: &str) -> String {
+        let why = why.to_ascii_lowercase();
+        let refused =
+            ["unauthorized", "authentication required", "denied", "no basic auth", "status 401", "status 403"];
+        let registry = registry_of(&self.reference);
+        match &self.login {
+            _ if !refused.iter().any(|word| why.contains(word)) => String::new(),
+            None => format!("; `docker.registries` can give credentials for {registry}"),
+            Some(login) => format!("; {registry} refuses the user {}: look at `docker.registries`", login.username),
+        }
     }
 }
 
@@ -39,6 +55,9 @@ impl Resource for Image {
         let by_tag = !self.by_digest();
         let asked = probe.images.entry(self.reference.clone()).or_insert(by_tag);
         *asked |= by_tag;
+        if let Some(login) = &self.login {
+            probe.logins.insert(self.reference.clone(), login.clone());
+        }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
@@ -68,7 +87,9 @@ impl Resource for Image {
                     )
                 }
                 Some(Known::Unread(why)) => {
-                    let message = format!("the image on the host is kept; whether its tag has moved is unknown: {why}");
+                    let hint = self.hint(why);
+                    let message =
+                        format!("the image on the host is kept; whether its tag has moved is unknown: {why}{hint}");
                     diff.notes.push(Note { about: self.about(), message });
                     return Ok(diff);
                 }
@@ -86,7 +107,10 @@ impl Resource for Image {
             effect: Effect::None,
             service: None,
             origin: Some(self.origin.clone()),
-            steps: vec![Step::PullImage(self.reference.clone())],
+            steps: vec![match &self.login {
+                Some(login) => Step::PullImageAs { image: self.reference.clone(), login: login.clone() },
+                None => Step::PullImage(self.reference.clone()),
+            }],
         });
         Ok(diff)
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 pub mod ca_certificates;
+pub mod config_volume;
 pub mod container;
 pub mod directory;
 pub mod docker_daemon;
@@ -18,6 +19,7 @@ pub mod package;
 pub mod repository;
 pub mod runner;
 pub mod service;
+pub mod system_id;
 pub mod variable;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};

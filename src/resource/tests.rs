@@ -3,7 +3,6 @@
 
 use serde_json::json;
 
-use super::container::Container;
 use super::docker_daemon::DockerDaemon;
 use super::file::File;
 use super::image::Image;
@@ -12,7 +11,7 @@ use super::service::Service;
 use super::*;
 use crate::diagnostic::Span;
 use crate::facts::{Content, DockerFact, ImageFact, Known, PackageFact, PathFact, PathKind, UnitFact};
-use crate::inventory::model::{ContainerSpec, Owner, PackageSpec};
+use crate::inventory::model::{Owner, PackageSpec};
 use crate::name::RemotePath;
 use crate::plan::{Action, Effect};
 use crate::secret::Secret;
@@ -273,7 +272,7 @@ fn image_facts(registry: Option<Known<String>>) -> Facts {
 
 #[test]
 fn a_tag_that_moved_is_pulled_and_an_unreachable_registry_is_said() {
-    let image = Image { reference: "r:5000/runner:v1".to_owned(), origin: origin() };
+    let image = Image { reference: "r:5000/runner:v1".to_owned(), login: None, origin: origin() };
     let same = Some(Known::Present("sha256:old".to_owned()));
     assert_eq!(diff(&image, &image_facts(same)).unwrap(), Diff::default());
     let moved = diff(&image, &image_facts(Some(Known::Present("sha256:new".to_owned())))).unwrap();
@@ -281,130 +280,4 @@ fn a_tag_that_moved_is_pulled_and_an_unreachable_registry_is_said() {
     assert!(moved.earlier.pulled.contains("r:5000/runner:v1"));
     let unknown = diff(&image, &image_facts(Some(Known::Unread("no route".to_owned())))).unwrap();
     assert!(unknown.changes.is_empty() && unknown.notes.len() == 1);
-}
-
-fn container() -> Container {
-    Container(ContainerSpec {
-        name: "gitlab-runner".to_owned(),
-        image: "r:5000/runner:v1".to_owned(),
-        config_dir: path("/srv/gitlab-runner"),
-        mounts: vec!["/var/run/docker.sock:/var/run/docker.sock".to_owned()],
-        env: [("TZ".to_owned(), "UTC".to_owned())].into(),
-        labels: std::collections::BTreeMap::new(),
-        network: "bridge".to_owned(),
-        ports: vec!["8093:8093".to_owned()],
-        extra_hosts: Vec::new(),
-        restart: "always".to_owned(),
-        stop_timeout: 7200,
-        origin: origin(),
-        image_origin: origin(),
-    })
-}
-
-/// What `docker inspect` says of a container that is exactly as [`container`] asks.
-fn inspected() -> serde_json::Value {
-    json!({
-        "Image": "sha256:aaa",
-        "State": {"Running": true, "Restarting": false, "Status": "running"},
-        "Config": {
-            "Image": "r:5000/runner:v1",
-            "Env": ["TZ=UTC", "PATH=/bin"],
-            "Labels": {"from": "image"},
-            "StopSignal": "SIGQUIT",
-            "StopTimeout": 7200,
-            "Entrypoint": ["/entrypoint"],
-            "Cmd": ["run"],
-            "User": ""
-        },
-        "HostConfig": {
-            "Privileged": false,
-            "CapAdd": null,
-            "Devices": [],
-            "PidMode": "",
-            "Memory": 0,
-            "NetworkMode": "default",
-            "RestartPolicy": {"Name": "always", "MaximumRetryCount": 0},
-            "PortBindings": {"8093/tcp": [{"HostIp": "", "HostPort": "8093"}]},
-            "ExtraHosts": null
-        },
-        "Mounts": [
-            {"Type": "bind", "Source": "/srv/gitlab-runner", "Destination": "/etc/gitlab-runner", "Mode": "", "RW": true},
-            {"Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/var/run/docker.sock", "Mode": "rw", "RW": true},
-            {"Type": "volume", "Name": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-             "Source": "/var/lib/docker/volumes/x/_data", "Destination": "/home/gitlab-runner", "Mode": "", "RW": true}
-        ]
-    })
-}
-
-fn container_facts(value: serde_json::Value) -> Facts {
-    let mut facts = image_facts(None);
-    facts.docker = Some(Known::Present(DockerFact { version: "20".to_owned(), jobs: 0 }));
-    facts.containers.insert("gitlab-runner".to_owned(), Known::Present(value));
-    facts
-}
-
-#[test]
-fn each_field_of_the_container_is_compared() {
-    assert_eq!(diff(&container(), &container_facts(inspected())).unwrap(), Diff::default());
-    let cases = [
-        ("/Config/Image", json!("r:5000/runner:v2"), "image"),
-        ("/Image", json!("sha256:bbb"), "image id"),
-        ("/Config/Env", json!(["TZ=CET", "PATH=/bin"]), "env[TZ]"),
-        ("/Config/Env", json!(["PATH=/bin"]), "env[TZ]"),
-        ("/Config/Env", json!(["TZ=UTC", "PATH=/bin", "X=1"]), "env[X]"),
-        ("/Config/Env", json!(["TZ=UTC", "PATH=/sbin"]), "env[PATH]"),
-        ("/Config/Labels", json!({"from": "image", "a": "b"}), "labels[a]"),
-        ("/Config/StopSignal", json!("SIGTERM"), "stop_signal"),
-        ("/Config/StopTimeout", json!(10), "stop_timeout"),
-        ("/HostConfig/RestartPolicy/Name", json!("no"), "restart"),
-        ("/HostConfig/NetworkMode", json!("host"), "network"),
-        ("/HostConfig/PortBindings", json!({}), "ports"),
-        ("/HostConfig/ExtraHosts", json!(["a:1.2.3.4"]), "extra_hosts"),
-        ("/Config/Entrypoint", json!(["/bin/sleep"]), "entrypoint"),
-        ("/Config/Cmd", json!(["9999"]), "command"),
-        ("/Config/User", json!("1:1"), "user"),
-        ("/HostConfig/Privileged", json!(true), "privileged"),
-        ("/HostConfig/CapAdd", json!(["SYS_ADMIN"]), "cap_add"),
-        ("/HostConfig/Devices", json!([{"PathOnHost": "/dev/kvm"}]), "devices"),
-        ("/HostConfig/PidMode", json!("host"), "pid"),
-        ("/HostConfig/Memory", json!(1_000_000), "memory"),
-        ("/Mounts/0/Source", json!("/srv/other"), "mounts[/etc/gitlab-runner]"),
-        ("/Mounts/1/RW", json!(false), "mounts[/var/run/docker.sock]"),
-        ("/Mounts/2/Name", json!("named"), "mounts[/home/gitlab-runner]"),
-    ];
-    for (pointer, value, attr) in cases {
-        let mut changed = inspected();
-        *changed.pointer_mut(pointer).unwrap() = value;
-        let change = diff(&container(), &container_facts(changed)).unwrap().changes.remove(0);
-        assert_eq!((change.action, change.effect), (Action::Replace, Effect::RunnerDrain), "{pointer}");
-        assert_eq!(change.attrs.iter().map(|attr| attr.path.as_str()).collect::<Vec<_>>(), [attr], "{pointer}");
-    }
-}
-
-#[test]
-fn a_container_that_stands_still_is_only_started() {
-    let mut stopped = inspected();
-    stopped["State"] = json!({"Running": false, "Status": "exited"});
-    let change = diff(&container(), &container_facts(stopped)).unwrap().changes.remove(0);
-    assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
-    let mut paused = inspected();
-    paused["State"] = json!({"Running": true, "Paused": true, "Status": "paused"});
-    let change = diff(&container(), &container_facts(paused)).unwrap().changes.remove(0);
-    assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
-    let mut facts = container_facts(inspected());
-    facts.containers.insert("gitlab-runner".to_owned(), Known::Absent);
-    assert_eq!(diff(&container(), &facts).unwrap().changes[0].action, Action::Add);
-    facts.containers.insert("gitlab-runner".to_owned(), Known::Unread("HTTP status 500".to_owned()));
-    assert!(diff(&container(), &facts).is_err());
-    facts.docker = Some(Known::Unread(crate::facts::DOCKER_STOPPED.to_owned()));
-    let diffed = diff(&container(), &facts).unwrap();
-    assert!(diffed.changes.is_empty() && diffed.notes.len() == 1, "a stopped Docker is not asked, and that is said");
-}
-
-#[test]
-fn a_pulled_image_makes_a_new_container() {
-    let mut earlier = Earlier::default();
-    earlier.pulled.insert("r:5000/runner:v1".to_owned());
-    let change = after(&container(), &container_facts(inspected()), &earlier).unwrap().changes.remove(0);
-    assert_eq!(change.action, Action::Replace);
 }

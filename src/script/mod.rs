@@ -4,6 +4,13 @@
 //! of the script, and so that a script cut short is a syntax error which does nothing. Values enter only through
 //! [`quote`], file contents as base64 (never in an argument: `printf` is a built-in of the shell).
 
+use base64::Engine as _;
+use serde_json::json;
+
+use crate::inventory::model::Login;
+use crate::secret::SecretBook;
+use crate::text::{Text, Unbound};
+
 pub mod lock;
 pub mod probe;
 pub mod reply;
@@ -57,6 +64,42 @@ pub fn quote(text: &str) -> String {
     }
     out.push('\'');
     out
+}
+
+/// A name as part of a URL's path: slashes and colons stay, whatever else could end or change the path does not.
+fn path_part(name: &str) -> String {
+    let mut out = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/:._-@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// An image's name, and its digest or else its tag, as Docker's API takes them in a query.
+fn image_url(image: &str) -> (String, String) {
+    let (rest, digest) = image.split_once('@').map_or((image, None), |(rest, digest)| (rest, Some(digest)));
+    let after_slash = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest[after_slash..].find(':') {
+        Some(at) => (&rest[..after_slash + at], &rest[after_slash + at + 1..]),
+        None => (rest, "latest"),
+    };
+    (path_part(name), path_part(digest.unwrap_or(tag)))
+}
+
+/// A line of curl's configuration that tells Docker who asks a registry. It holds a secret: never for an argument.
+fn docker_login(login: &Login, book: &SecretBook) -> Result<String, Unbound> {
+    let address = match login.registry.as_str() {
+        "docker.io" => "https://index.docker.io/v1/",
+        registry => registry,
+    };
+    let password = Text::secret(login.password.clone()).reveal(book)?;
+    let auth = json!({ "username": login.username, "password": password, "serveraddress": address }).to_string();
+    let auth = base64::engine::general_purpose::URL_SAFE.encode(auth);
+    Ok(format!("header = \"X-Registry-Auth: {auth}\""))
 }
 
 /// What every script starts with: a fixed locale, clock zone and search path, and files that only their owner may read.

@@ -2,31 +2,28 @@
 //! answer as [`Facts`](crate::facts::Facts). Pure: no I/O.
 
 use crate::facts::ProbeSpec;
+use crate::secret::SecretBook;
 
 use super::{Script, quote, wrap};
 
+mod docker;
 mod parse;
 
 pub use parse::parse;
 
-/// What [`ProbeSpec::docker`] and its kind are asked with: a local curl is one process for all; without it, the client.
-const DOCKER_SOCKET: &str = "/var/run/docker.sock";
-
-/// The label by which GitLab Runner marks its containers.
-const JOB_FILTER: &str = "%7B%22label%22%3A%5B%22com.gitlab.gitlab-runner.managed%3Dtrue%22%5D%7D";
-
-/// The script for a probe, with shell text before and after it (taking the lock, giving it back).
+/// The script for a probe, with shell text before and after it (taking the lock, giving it back). A registry whose
+/// password the book does not have is asked without one.
 #[must_use]
-pub fn script(spec: &ProbeSpec, before: &str, after: &str, nonce: &str) -> Script {
-    wrap(&format!("{before}{}{after}", body(spec)), nonce)
+pub fn script(spec: &ProbeSpec, book: &SecretBook, before: &str, after: &str, nonce: &str) -> Script {
+    wrap(&format!("{before}{}{after}", body(spec, book)), nonce)
 }
 
-fn body(spec: &ProbeSpec) -> String {
+fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     let mut out = String::from(SYSTEM);
     out.push_str(&paths(spec));
     out.push_str(&packages(spec));
     out.push_str(&units(spec));
-    out.push_str(&docker(spec));
+    out.push_str(&docker::script(spec, book));
     out.push_str(&nft(spec));
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
@@ -182,71 +179,6 @@ fi
     )
 }
 
-/// Docker is asked only while its process runs: on a host with socket activation, asking would start it.
-fn docker(spec: &ProbeSpec) -> String {
-    if !spec.docker {
-        return String::new();
-    }
-    let mut urls = vec!["/version".to_owned(), format!("/containers/json?filters={JOB_FILTER}")];
-    urls.extend(spec.containers.iter().map(|name| format!("/containers/{}/json", path_part(name))));
-    urls.extend(spec.images.keys().map(|name| format!("/images/{}/json", path_part(name))));
-    let mut curl = String::new();
-    for url in &urls {
-        curl.push_str(&format!(" {}", quote(&format!("http://docker{url}"))));
-    }
-    let asked: Vec<_> = spec.images.iter().filter(|(_, registry)| **registry).map(|(name, _)| name).collect();
-    let mut registry = String::new();
-    if !asked.is_empty() {
-        let urls: Vec<String> =
-            asked.iter().map(|name| quote(&format!("http://docker/distribution/{}/json", path_part(name)))).collect();
-        registry = format!(
-            "    curl -sg --max-time 8 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n' {}\n    printf 'registry-status %s\\n' \"$?\"\n",
-            urls.join(" ")
-        );
-    }
-    let mut client = String::from(
-        "    docker version --format '{{json .Server}}'; printf '@status %s\\n' \"$?\"
-    docker ps --no-trunc --filter label=com.gitlab.gitlab-runner.managed=true --format '{{.Label \"com.gitlab.gitlab-runner.job.id\"}}'; printf '@status %s\\n' \"$?\"\n",
-    );
-    for name in &spec.containers {
-        client.push_str(&format!(
-            "    docker container inspect -- {} 2>/dev/null; printf '@status %s\\n' \"$?\"\n",
-            quote(name)
-        ));
-    }
-    for name in spec.images.keys() {
-        client.push_str(&format!(
-            "    docker image inspect -- {} 2>/dev/null; printf '@status %s\\n' \"$?\"\n",
-            quote(name)
-        ));
-    }
-    format!(
-        "pid=
-[ -r /run/docker.pid ] && read -r pid </run/docker.pid
-if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
-  if [ ! -e {DOCKER_SOCKET} ]; then
-    echo 'docker socketless'
-  elif [ ! -w {DOCKER_SOCKET} ]; then
-    echo 'docker denied'
-  elif command -v curl >/dev/null; then
-    echo 'docker curl'
-    curl -sg --fail-early --max-time 30 --unix-socket {DOCKER_SOCKET} -w '\\n@http %{{http_code}}\\n'{curl}
-    printf 'docker-status %s\\n' \"$?\"
-{registry}  elif command -v docker >/dev/null; then
-    echo 'docker client'
-{client}    echo 'docker-status 0'
-  else
-    echo 'docker clientless'
-  fi
-elif command -v dockerd >/dev/null; then
-  echo 'docker stopped'
-else
-  echo 'docker none'
-fi
-"
-    )
-}
-
 fn nft(spec: &ProbeSpec) -> String {
     let mut out = String::new();
     if spec.nft_tables.is_empty() {
@@ -272,19 +204,6 @@ if [ -r /proc/net/ipv6_route ]; then
   while read -r to length _ _ _ _ _ _ _ dev; do printf 'route6 %s %s %s\n' "$to" "$length" "$dev"; done </proc/net/ipv6_route
 fi
 "#;
-
-/// A name as part of a URL's path: slashes and colons stay, whatever else could end or change the path does not.
-fn path_part(name: &str) -> String {
-    let mut out = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/:._-@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,16 @@
 //! Steps as shell text. Exhaustive over [`Step`]: what cannot be said here cannot be done to a host. Pure: no I/O.
 
 use crate::secret::SecretBook;
-use crate::step::{Check, CreateContainer, Step, UnitAction, WriteFile};
+use crate::step::{Check, Step, UnitAction, WriteFile, temporary};
 use crate::text::Unbound;
 
 use super::reply::to_base64;
 use super::{Script, lock, quote, wrap};
+
+mod container;
+mod trouble;
+
+pub use trouble::explain;
 
 /// Status of a script whose step found another content than the plan was made for.
 pub const MOVED: i32 = 75;
@@ -131,39 +136,6 @@ make_directory() {
   [ -d "$1" ] || (umask 022; mkdir -p -- "$1") || return
   chown -- "$3" "$1" && chmod -- "$2" "$1"
 }
-remove_container() {
-  # Without the signal's wait a job would be cut off; a container that is gone is what was asked for.
-  docker container inspect -f '{{.Id}}' -- "$1" >/dev/null 2>&1 || return 0
-  docker update --restart=no -- "$1" >/dev/null && stop_gracefully "$1" "$2" && docker rm -- "$1" >/dev/null
-}
-start_container() {
-  case $(docker container inspect -f '{{.State.Paused}}' -- "$1") in
-    true) docker unpause -- "$1" >/dev/null;;
-    *) docker start -- "$1" >/dev/null;;
-  esac
-}
-restart_container() {
-  stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null
-}
-stop_gracefully() {
-  [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ] || return 0
-  # A paused process takes no signal.
-  [ "$(docker container inspect -f '{{.State.Paused}}' -- "$1")" = false ] || docker unpause -- "$1" >/dev/null || return
-  # SIGQUIT tells gitlab-runner to finish its jobs and take no new ones; docker stop would send the image's own signal.
-  docker kill -s QUIT -- "$1" >/dev/null || return
-  waited=0
-  while [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ]; do
-    if [ "$waited" -ge "$2" ]; then
-      printf '%s still runs jobs after %s s: stopping it\n' "$1" "$2" >&2
-      docker stop -t 30 -- "$1" >/dev/null
-      return
-    fi
-    [ $((waited % 30)) -ne 0 ] || keep_lock 600
-    [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
-    sleep 1
-    waited=$((waited + 1))
-  done
-}
 "#;
 
 /// A script that keeps the lock and then does steps in order, printing `step N` before each; it ends at the first that
@@ -175,6 +147,7 @@ pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &
     let seconds: u64 = steps.iter().map(|step| longest(step) - waits(step)).sum::<u64>() + 120;
     let mut body = lock::keep(run, who, seconds);
     body.push_str(FUNCTIONS);
+    body.push_str(container::FUNCTIONS);
     for (number, step) in steps.iter().enumerate() {
         body.push_str(&format!("printf 'step %s\\n' {number}\n"));
         body.push_str(&format!("{{ {}; }} >&2 || exit\n", command(step, book)?));
@@ -190,7 +163,8 @@ pub fn longest(step: &Step) -> u64 {
         | Step::ReplacePackages { .. }
         | Step::FetchPackages(_)
         | Step::RemovePackages(_)
-        | Step::PullImage(_) => 1800,
+        | Step::PullImage(_)
+        | Step::PullImageAs { .. } => 1800,
         Step::RemoveContainer { stop_timeout, .. }
         | Step::RestartContainer { stop_timeout, .. }
         | Step::StopUnit { stop_timeout, .. }
@@ -198,7 +172,11 @@ pub fn longest(step: &Step) -> u64 {
         Step::RefreshLists(_) => 600,
         Step::Unit { .. } => 300,
         Step::RestartWith { .. } => 600,
-        Step::CreateContainer(_) | Step::StartContainer(_) => 300,
+        Step::CreateContainer(_)
+        | Step::StartContainer(_)
+        | Step::UpdateContainer(_)
+        | Step::PromoteContainer { .. }
+        | Step::CreateVolume(_) => 300,
         Step::Directory { .. }
         | Step::WriteFile(_)
         | Step::Attributes { .. }
@@ -265,7 +243,11 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         },
         Step::RestartWith { unit, path } => format!("restart_with {} {}", quote(unit), quote(path.as_str())),
         Step::PullImage(image) => format!("docker pull -q -- {}", quote(image)),
-        Step::CreateContainer(container) => create_container(container),
+        Step::PullImageAs { image, login } => container::pull_as(image, login, book)?,
+        Step::CreateVolume(name) => format!("docker volume create -- {} >/dev/null", quote(name)),
+        Step::CreateContainer(container) => container::create(container, book)?,
+        Step::UpdateContainer(update) => container::update(update),
+        Step::PromoteContainer { name, restart } => container::promote(name, restart),
         Step::StartContainer(name) => format!("start_container {}", quote(name)),
         Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
@@ -295,39 +277,6 @@ fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
 
 fn update_ca_certificates(fresh: bool) -> String {
     format!("update-ca-certificates{}", if fresh { " --fresh" } else { "" })
-}
-
-fn create_container(container: &CreateContainer) -> String {
-    let mut words = vec!["docker create".to_owned()];
-    let mut option = |name: &str, value: &str| words.push(format!("{name} {}", quote(value)));
-    option("--name", &container.name);
-    option("--restart", &container.restart);
-    option("--network", &container.network);
-    option("--stop-signal", "SIGQUIT");
-    option("--stop-timeout", &container.stop_timeout.to_string());
-    for mount in &container.mounts {
-        option("-v", mount);
-    }
-    for (key, value) in &container.env {
-        option("-e", &format!("{key}={value}"));
-    }
-    for (key, value) in &container.labels {
-        option("--label", &format!("{key}={value}"));
-    }
-    for port in &container.ports {
-        option("-p", port);
-    }
-    for host in &container.extra_hosts {
-        option("--add-host", host);
-    }
-    words.push(format!("-- {}", quote(&container.image)));
-    let name = quote(&container.name);
-    // A container can be there that the plan could not see: Docker's package was removed and comes back, and its
-    // containers have stayed. The reading at the end of the run compares it.
-    format!(
-        "if docker container inspect -- {name} >/dev/null 2>&1; then start_container {name}; else {} >/dev/null && docker start -- {name}; fi",
-        words.join(" ")
-    )
 }
 
 /// What a step does, as a person would type it: for messages. Without content and secrets.
@@ -363,7 +312,16 @@ pub fn shown(step: &Step) -> String {
         }
         Step::RestartWith { unit, .. } => format!("systemctl restart {unit}"),
         Step::PullImage(image) => format!("docker pull {image}"),
+        Step::PullImageAs { image, login } => format!("docker pull {image} (as {})", login.username),
+        Step::CreateVolume(name) => format!("docker volume create {name}"),
+        Step::CreateContainer(container) if container.beside => {
+            format!("docker create --name {} … {}", temporary(&container.name), container.image)
+        }
         Step::CreateContainer(container) => format!("docker run -d --name {} … {}", container.name, container.image),
+        Step::UpdateContainer(update) => container::shown_update(update),
+        Step::PromoteContainer { name, .. } => {
+            format!("docker rename {} {name}, docker start {name}", temporary(name))
+        }
         Step::StartContainer(name) => format!("docker start {name}"),
         Step::RemoveContainer { name, .. } => {
             format!("docker stop {name} (SIGQUIT, waits for its jobs), docker rm {name}")

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rprov::desired;
 use rprov::facts::{
     Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerRecord, UnitFact,
-    VariableFact, VariableKey,
+    VariableFact, VariableKey, VolumeFact,
 };
 use rprov::inventory::model::{Owner, Scope};
 use rprov::marker::{self, Marker};
@@ -14,7 +14,7 @@ use rprov::name::RemotePath;
 use rprov::plan::Plan;
 use rprov::resource::runner::Runners;
 use rprov::secret::{Late, Secret, SecretBook, SecretId};
-use rprov::step::{CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction};
+use rprov::step::{CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer};
 use rprov::text::Text;
 use serde_json::{Value, json};
 
@@ -50,6 +50,9 @@ impl Simulated {
         facts.images = probe.images.keys().map(|name| (name.clone(), Known::Absent)).collect();
         facts.nft_tables = probe.nft_tables.iter().map(|name| (name.clone(), Known::Absent)).collect();
         facts.docker = probe.docker.then_some(Known::Absent);
+        facts.volumes = probe.volumes.iter().map(|name| (name.clone(), Known::Absent)).collect();
+        facts.networks = probe.networks.iter().map(|name| (name.clone(), Known::Present(()))).collect();
+        facts.runner_containers = probe.runner_containers.then(|| Known::Present(Vec::new()));
         for variable in world.inventory.gitlab.iter().flat_map(|gitlab| &gitlab.variables) {
             let key = rprov::resource::variable::Variable(variable.clone()).key();
             facts.variables.insert(key, Known::Absent);
@@ -169,7 +172,29 @@ impl Simulated {
                 };
                 self.facts.images.insert(reference.clone(), Known::Present(fact));
             }
-            Step::CreateContainer(create) => self.create(create)?,
+            Step::PullImageAs { image: reference, .. } => {
+                self.step(&Step::PullImage(reference.clone()), book, ids)?;
+            }
+            Step::CreateVolume(name) => {
+                let mountpoint = format!("/var/lib/docker/volumes/{name}/_data");
+                let data = RemotePath::new(&mountpoint).unwrap();
+                let fact = VolumeFact { driver: "local".to_owned(), mountpoint, options: Vec::new() };
+                self.facts.volumes.insert(name.clone(), Known::Present(fact));
+                let kind = PathKind::Directory;
+                self.path(&data, PathFact { kind, mode: 0o755, ..self.made(&Owner::default()) });
+            }
+            Step::CreateContainer(create) => self.create(create, book)?,
+            Step::UpdateContainer(update) => self.update(update)?,
+            Step::PromoteContainer { name, restart } => {
+                let old = self.facts.containers.insert(rprov::step::temporary(name), Known::Absent);
+                let Some(Known::Present(mut container)) = old else {
+                    return Err(format!("there is no container beside {name}"));
+                };
+                container["Name"] = json!(format!("/{name}"));
+                container["HostConfig"]["RestartPolicy"] = policy(restart);
+                self.facts.containers.insert(name.clone(), Known::Present(container));
+                self.started(name)?;
+            }
             Step::StartContainer(name) => self.started(name)?,
             Step::RestartContainer { name, .. } => self.started(name)?,
             Step::RemoveContainer { name, .. } => {
@@ -279,16 +304,13 @@ impl Simulated {
     }
 
     /// As `docker inspect` shows what `docker create` was told.
-    fn create(&mut self, create: &CreateContainer) -> Result<(), String> {
-        if matches!(self.facts.containers.get(&create.name), Some(Known::Present(_))) {
-            return Err(format!("there is a container {} already", create.name));
+    fn create(&mut self, create: &CreateContainer, book: &SecretBook) -> Result<(), String> {
+        let name = if create.beside { rprov::step::temporary(&create.name) } else { create.name.clone() };
+        if !create.beside && matches!(self.facts.containers.get(&name), Some(Known::Present(_))) {
+            return Err(format!("there is a container {name} already"));
         }
         let Some(Known::Present(image)) = self.facts.images.get(&create.image) else {
             return Err(format!("{} was not pulled", create.image));
-        };
-        let (policy, retries) = match create.restart.split_once(':') {
-            Some((policy, retries)) => (policy, retries.parse().unwrap_or(0)),
-            None => (create.restart.as_str(), 0),
         };
         let mounts: Vec<Value> = create
             .mounts
@@ -309,9 +331,14 @@ impl Simulated {
             let (ip, host) = host.rsplit_once(':').unwrap_or(("", host));
             ports.insert(format!("{container}/{protocol}"), json!([{"HostIp": ip, "HostPort": host}]));
         }
-        let env: Vec<String> = create.env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut env = image.env.clone();
+        for (key, value) in &create.env {
+            env.push(format!("{key}={}", self.reveal(value, book)?));
+        }
+        let networks: serde_json::Map<String, Value> =
+            create.networks.iter().map(|name| (name.clone(), json!({}))).collect();
         let inspect = json!({
-            "Name": format!("/{}", create.name),
+            "Name": format!("/{name}"),
             "Image": image.id,
             "State": running(),
             "Config": {
@@ -320,12 +347,41 @@ impl Simulated {
                 "User": image.runs[2],
             },
             "HostConfig": {
-                "RestartPolicy": {"Name": policy, "MaximumRetryCount": retries}, "NetworkMode": create.network,
-                "ExtraHosts": create.extra_hosts, "PortBindings": ports,
+                "RestartPolicy": policy(if create.beside { "no" } else { &create.restart }),
+                "Memory": create.options.memory.unwrap_or(0), "MemorySwap": create.options.memory.unwrap_or(0) * 2,
+                "NetworkMode": create.networks[0], "ExtraHosts": create.extra_hosts, "PortBindings": ports,
             },
+            "NetworkSettings": {"Networks": networks},
             "Mounts": mounts,
         });
-        self.facts.containers.insert(create.name.clone(), Known::Present(inspect));
+        self.facts.containers.insert(name, Known::Present(inspect));
+        Ok(())
+    }
+
+    fn update(&mut self, update: &UpdateContainer) -> Result<(), String> {
+        let Some(Known::Present(container)) = self.facts.containers.get_mut(&update.name) else {
+            return Err(format!("there is no container {}", update.name));
+        };
+        for (key, value) in &update.limits {
+            let number = || value.parse::<i64>().map_err(|error| error.to_string());
+            let host = &mut container["HostConfig"];
+            match key.as_str() {
+                "restart" => host["RestartPolicy"] = policy(value),
+                "memory" => host["Memory"] = json!(number()?),
+                "memory-swap" => host["MemorySwap"] = json!(number()?),
+                "cpu-shares" => host["CpuShares"] = json!(number()?),
+                "pids-limit" => host["PidsLimit"] = json!(number()?),
+                "cpuset-cpus" => host["CpusetCpus"] = json!(value),
+                other => return Err(format!("no model of docker update --{other}")),
+            }
+        }
+        let networks = &mut container["NetworkSettings"]["Networks"];
+        for name in &update.connect {
+            networks[name] = json!({});
+        }
+        for name in &update.disconnect {
+            networks.as_object_mut().map(|networks| networks.remove(name));
+        }
         Ok(())
     }
 
@@ -544,4 +600,10 @@ fn set(record: &mut RunnerRecord, attributes: &RunnerAttributes) {
         tags.sort();
         record.tag_list = tags;
     }
+}
+
+/// A restart policy as `docker inspect` shows it.
+fn policy(restart: &str) -> Value {
+    let (name, retries) = restart.split_once(':').unwrap_or((restart, "0"));
+    json!({"Name": name, "MaximumRetryCount": retries.parse::<u64>().unwrap_or(0)})
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rprov::facts::{
-    Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerRecord,
-    UnitFact, VariableFact,
+    Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerContainer,
+    RunnerRecord, UnitFact, VariableFact, VolumeFact,
 };
 use rprov::inventory::model::Scope;
 use rprov::name::RemotePath;
@@ -27,6 +27,10 @@ pub(crate) struct Seen {
     units: BTreeMap<String, Found<Unit>>,
     containers: BTreeMap<String, Found<Value>>,
     images: BTreeMap<String, Found<Image>>,
+    volumes: BTreeMap<String, Found<Volume>>,
+    networks: BTreeMap<String, Found<NetworkSeen>>,
+    /// Containers that have something mounted at /etc/gitlab-runner.
+    runner_containers: Vec<RunnerContainerSeen>,
     tables: BTreeMap<String, Found<String>>,
     records: BTreeMap<u64, Found<Record>>,
     variables: BTreeMap<String, Found<VariableSeen>>,
@@ -113,6 +117,27 @@ struct Image {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct Volume {
+    driver: Option<String>,
+    mountpoint: Option<String>,
+    options: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NetworkSeen {}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunnerContainerSeen {
+    name: String,
+    source: String,
+    #[serde(default)]
+    stopped: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Record {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -174,6 +199,27 @@ impl Seen {
             value
         });
         each(&self.images, &mut facts.images, Clone::clone, image);
+        each(&self.volumes, &mut facts.volumes, Clone::clone, |volume, old: Option<VolumeFact>| {
+            let old = old.unwrap_or(VolumeFact {
+                driver: "local".to_owned(),
+                mountpoint: String::new(),
+                options: Vec::new(),
+            });
+            VolumeFact {
+                driver: volume.driver.clone().unwrap_or(old.driver),
+                mountpoint: volume.mountpoint.clone().unwrap_or(old.mountpoint),
+                options: volume.options.clone(),
+            }
+        });
+        each(&self.networks, &mut facts.networks, Clone::clone, |_, _| ());
+        if !self.runner_containers.is_empty() {
+            let others = self.runner_containers.iter().map(|other| RunnerContainer {
+                name: other.name.clone(),
+                running: !other.stopped,
+                source: other.source.clone(),
+            });
+            facts.runner_containers = Some(Known::Present(others.collect()));
+        }
         each(&self.tables, &mut facts.nft_tables, Clone::clone, |text, _| text.clone());
         for (id, record) in &self.records {
             let old = facts.records.remove(id);

@@ -60,6 +60,7 @@ fn kind(kind: &Kind, tables: &mut Vec<&'static Table>) -> String {
         }
         Kind::Named(_, table) => format!("names, each with {}", link(table, tables)),
         Kind::Texts(..) => "map of texts".to_owned(),
+        Kind::TextsOrSecrets(_) => "map of texts or [secrets](#secrets)".to_owned(),
         Kind::RunnerList => "list of names, or of `NAME: { … }`".to_owned(),
         Kind::Config(section) => format!("keys of config.toml's `{section}`"),
         Kind::Unchecked(section) => format!("further keys of config.toml's `{section}`"),

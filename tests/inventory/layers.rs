@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rprov::inventory::model::{
-    ConfigTable, ConfigValue, Connection, HostSpec, Inventory, Scope, SecretKind, Unmanaged,
+    ConfigTable, ConfigValue, Connection, DockerSource, HostSpec, Inventory, Scope, SecretKind, Unmanaged,
 };
 use rprov::secret::SecretId;
 
@@ -121,9 +121,12 @@ fn docker_manager_cleanup_firewall() {
     assert_eq!(container.image, "gitlab/gitlab-runner:alpine-v17.9.0");
     assert_eq!(container.image_origin.file.as_ref(), "tests/inventory/good/parts/base.yml");
     assert_eq!((container.name.as_str(), container.config_dir.as_str()), ("runner", "/srv/gitlab-runner"));
-    assert_eq!(container.env.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["N=1", "TZ=UTC"]);
+    assert_eq!(
+        container.env.iter().map(|(k, v)| format!("{k}={}", v.redacted())).collect::<Vec<_>>(),
+        ["N=1", "TZ=UTC"]
+    );
     assert_eq!((container.restart.as_str(), container.stop_timeout), ("unless-stopped", 14400));
-    assert_eq!((container.network.as_str(), container.mounts.len(), container.ports.len()), ("ci", 2, 1));
+    assert_eq!((container.networks[0].as_str(), container.mounts.len(), container.ports.len()), ("ci", 2, 1));
     assert_eq!(manager.unmanaged_runners, Unmanaged::Remove);
     let config =
         serde_json::json!({ "concurrent": 12, "log_level": "info", "session_server": { "session_timeout": 1800 } });
@@ -148,7 +151,9 @@ fn docker_manager_cleanup_firewall() {
     assert_eq!(allow, [(9252, 9252, false, 1), (8000, 8010, true, 0)]);
 
     let bare = host(&inventory, "bare.example.com");
-    assert!(bare.docker.is_none() && bare.manager.is_none() && bare.cleanup.is_none() && bare.firewall.is_none());
+    let docker = bare.docker.as_ref().unwrap();
+    assert_eq!((docker.source, docker.daemon.is_none()), (DockerSource::Unmanaged, true));
+    assert!(bare.manager.is_none() && bare.cleanup.is_none() && bare.firewall.is_none());
     let imported = host(&inventory, "imported.example.com").cleanup.as_ref().unwrap();
     assert_eq!((imported.builds_older_than, imported.prune_compose), (60, true));
 }

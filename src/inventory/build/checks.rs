@@ -75,7 +75,7 @@ impl Build<'_> {
             let inside = |mount: &String| mount.split(':').nth(1).is_some_and(|target| target == "/etc/gitlab-runner");
             if let Some(container) = manager.container().filter(|container| container.mounts.iter().any(inside)) {
                 let problem = Diagnostic::error("/etc/gitlab-runner is mounted twice").at(&container.origin);
-                self.error(problem.help("`config_dir` is mounted there already: remove it from `mounts`"));
+                self.error(problem.help("the configuration is mounted there already: remove it from `mounts`"));
             }
         }
         if host.cleanup.is_some() {

@@ -33,7 +33,7 @@ impl Build<'_> {
         self.accepted.clear();
         self.accept("", &node);
         let connection = self.connection(&name, &node, &entry.span, &scene)?;
-        let mut manager = node.entry("manager").and_then(|entry| self.manager(entry, &scene));
+        let mut manager = node.entry("manager").and_then(|entry| self.manager(entry, &node, &scene));
         let template = node.entry("manager").and_then(|entry| entry.value.entry("config_template"));
         self.templated = template.is_some_and(|template| !template.value.is_null());
         let mut runners = self.runners(&node, &scene);
@@ -218,11 +218,9 @@ impl Build<'_> {
 
     fn docker(&mut self, entry: &Entry, scene: &Scene) -> Option<DockerSpec> {
         let node = &entry.value;
-        if is_word(node, "source", "none") {
-            return None;
-        }
+        let unmanaged = is_word(node, "source", "none");
         let daemon_entry = node.entry("daemon");
-        let daemon = daemon_entry.and_then(|daemon| match self.json(&daemon.value, scene) {
+        let daemon = daemon_entry.filter(|_| !unmanaged).and_then(|daemon| match self.json(&daemon.value, scene) {
             serde_json::Value::Object(map) => Some(map),
             _ => None,
         });
@@ -233,6 +231,7 @@ impl Build<'_> {
             repository,
             daemon,
             images: self.texts_at(node, "images", Format::Image, scene),
+            registries: self.registries(node, scene),
             origin: entry.span.clone(),
             daemon_origin: daemon_entry.map_or(&entry.span, |daemon| &daemon.span).clone(),
         })

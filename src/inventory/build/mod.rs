@@ -17,6 +17,7 @@ use crate::text::Text;
 mod certificates;
 mod checks;
 mod config_template;
+mod container;
 mod firewall;
 mod gitlab;
 mod host;

@@ -219,7 +219,8 @@ impl Build<'_> {
                     self.error(problem.help("add `source: docker-ce`, or remove it"));
                 }
             }
-            return Some((DockerSource::Distro, None, None));
+            let source = if is_word(node, "source", "none") { DockerSource::Unmanaged } else { DockerSource::Distro };
+            return Some((source, None, None));
         }
         let version = self.plain_at(node, "version", Format::PackageVersion, scene).map(|version| {
             // Docker's packages have the epoch 5, and a suffix for each release of the system.

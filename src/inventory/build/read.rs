@@ -280,6 +280,14 @@ pub(super) fn is_word(map: &Node, key: &str, word: &str) -> bool {
     map.get(key).and_then(Node::text).is_some_and(|text| text == word)
 }
 
+/// A number of a key that cannot be negative.
+pub(super) fn integer(map: &Node, key: &str) -> Option<u64> {
+    match map.get(key)?.value {
+        Value::Int(number) => u64::try_from(number).ok(),
+        _ => None,
+    }
+}
+
 /// A port number of a key.
 pub(super) fn port(map: &Node, key: &str) -> Option<u16> {
     match map.get(key)?.value {

@@ -8,24 +8,27 @@ use super::read::{Scene, flag, is_word};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
 use crate::inventory::merge;
-use crate::inventory::model::{ConfigTable, ContainerSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged};
+use crate::inventory::model::{ConfigTable, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged};
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
 use crate::runner_config::keys;
 use crate::template;
 
 impl Build<'_> {
-    pub(super) fn manager(&mut self, entry: &Entry, scene: &Scene) -> Option<ManagerSpec> {
+    pub(super) fn manager(&mut self, entry: &Entry, host: &Node, scene: &Scene) -> Option<ManagerSpec> {
         let node = &entry.value;
         let config = self.config_of(node, keys::GLOBAL, scene);
         let process = match (node.entry("container"), node.entry("package")) {
-            (Some(entry), _) => Manager::Container(self.container(entry, scene)?),
-            (None, Some(entry)) => Manager::Package(self.package_manager(entry, scene)?),
+            (Some(entry), _) => Manager::Container(Box::new(self.container(entry, host, scene)?)),
+            (None, Some(entry)) => Manager::Package(Box::new(self.package_manager(entry, scene)?)),
             (None, None) => return None,
         };
         Some(ManagerSpec {
             process,
             config,
+            system_id: node
+                .get("system_id")
+                .and_then(|given| Some((self.plain(given, Format::SystemId, scene)?, given.span.clone()))),
             unmanaged_runners: if is_word(node, "unmanaged_runners", "remove") {
                 Unmanaged::Remove
             } else {
@@ -44,44 +47,6 @@ impl Build<'_> {
             Some(unchecked) => self.config_table(&merge::config(checked, unchecked, section), Some(section), scene),
             None => self.config_table(checked, Some(section), scene),
         }
-    }
-
-    fn container(&mut self, entry: &Entry, scene: &Scene) -> Option<ContainerSpec> {
-        let node = &entry.value;
-        let word = |build: &mut Self, key: &str, form: Format, default: &str| {
-            build.plain_at(node, key, form, scene).unwrap_or_else(|| default.to_owned())
-        };
-        let (name, network) = (
-            word(self, "name", Format::DockerName, "gitlab-runner"),
-            word(self, "network", Format::DockerName, "bridge"),
-        );
-        let restart = word(self, "restart", Format::Restart, "always");
-        let image = self.plain_at(node, "image", Format::Image, scene);
-        let config_dir = self.path_at(node, "config_dir", scene);
-        let (env, labels) = (self.text_map(node, "env", scene), self.text_map(node, "labels", scene));
-        Some(ContainerSpec {
-            name,
-            mounts: self.strings_at(node, "mounts", Format::Mount, scene),
-            env,
-            labels,
-            network,
-            ports: self.strings_at(node, "ports", Format::Publish, scene),
-            extra_hosts: self.strings_at(node, "extra_hosts", Format::ExtraHost, scene),
-            restart,
-            stop_timeout: self.seconds_at(node, "stop_timeout", scene).unwrap_or(7200),
-            origin: entry.span.clone(),
-            image_origin: node.get("image").map_or(&entry.span, |image| &image.span).clone(),
-            image: image?,
-            config_dir: config_dir?,
-        })
-    }
-
-    fn text_map(&mut self, map: &Node, key: &str, scene: &Scene) -> BTreeMap<String, String> {
-        let entries = map.get(key).map(Node::entries).unwrap_or_default();
-        entries
-            .iter()
-            .filter_map(|entry| Some((entry.key.to_string(), self.plain(&entry.value, Format::Any, scene)?)))
-            .collect()
     }
 
     pub(super) fn runners(&mut self, node: &Node, scene: &Scene) -> Vec<RunnerSpec> {

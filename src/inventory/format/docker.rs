@@ -109,3 +109,58 @@ pub(super) fn extra_host(text: &str) -> Result<(), Bad> {
     }
     bad("is not a host entry", "write NAME:ADDRESS, such as gitlab.example.com:10.0.0.5")
 }
+
+pub(super) fn volume_name(text: &str) -> Result<(), Bad> {
+    if text.contains('/') {
+        return bad("is not the name of a volume", "a directory of the host is `config_dir`");
+    }
+    if text.len() < 2 || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return bad(
+            "is not the name of a volume",
+            "it begins with a letter or a digit, and has at least two characters",
+        );
+    }
+    all(text, "_.-", "is not the name of a volume", "letters, digits, `_`, `.` and `-`")
+}
+
+pub(super) fn device(text: &str) -> Result<(), Bad> {
+    let help = "/dev/NAME, /dev/NAME:/dev/NAME or /dev/NAME:/dev/NAME:rwm";
+    let mut parts = text.splitn(3, ':');
+    let rights = |text: &str| !text.is_empty() && text.bytes().all(|b| b"rwm".contains(&b));
+    let fine = host_path(parts.next().unwrap_or_default()).is_ok()
+        && match (parts.next(), parts.next()) {
+            (None, _) => true,
+            (Some(second), None) => host_path(second).is_ok() || rights(second),
+            (Some(second), Some(third)) => host_path(second).is_ok() && rights(third),
+        };
+    if fine { Ok(()) } else { bad("is not a device", help) }
+}
+
+pub(super) fn gpus(text: &str) -> Result<(), Bad> {
+    let devices = text.strip_prefix("device=");
+    if text == "all"
+        || text.parse::<u16>().is_ok_and(|count| count > 0)
+        || devices.is_some_and(|list| list.split(',').all(|one| all(one, ".:-", "", "").is_ok()))
+    {
+        return Ok(());
+    }
+    bad("names no GPUs", "all, a number, or device=0,1")
+}
+
+pub(super) fn registry_host(text: &str) -> Result<(), Bad> {
+    let help = "the registry's name as image references begin with it, such as registry.example.com:5000";
+    if text.contains('/') {
+        return bad("is not a registry", &format!("{help}; without https:// and without a path"));
+    }
+    let (host, port) = text.split_once(':').unwrap_or((text, "443"));
+    if !text.contains(['.', ':']) && text != "localhost" {
+        return bad("is not a registry", &format!("{help}; docker.io is Docker Hub"));
+    }
+    if matches!(text, "index.docker.io" | "hub.docker.com" | "registry-1.docker.io") {
+        return bad("is not how image references name Docker Hub", "docker.io");
+    }
+    if all(host, ".-", "", "").is_err() || ports(port).is_err() || port.contains('-') {
+        return bad("is not a registry", help);
+    }
+    Ok(())
+}

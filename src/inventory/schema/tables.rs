@@ -2,6 +2,7 @@
 
 use super::{Choice, Field, Kind, Table, Word};
 use crate::inventory::format::Format;
+use crate::inventory::format::limits::{LEAST_MEMORY, LEAST_SHM};
 use crate::runner_config::keys;
 
 mod packages;
@@ -312,6 +313,11 @@ static DOCKER: Table = Table {
         ),
         Field::new("daemon", Kind::Json, "daemon.json"),
         Field::new("images", Kind::List(&Kind::Text(Format::Image)), "images to be pulled in advance"),
+        Field::new(
+            "registries",
+            Kind::List(&Kind::Table(&REGISTRY)),
+            "private registries that the host's own images come from",
+        ),
     ],
     choices: &[],
 };
@@ -329,6 +335,11 @@ static MANAGER: Table = Table {
             "keys that this release of rprov does not know; not checked",
         ),
         Field::new(
+            "system_id",
+            Kind::Text(Format::SystemId),
+            "id of this runner manager in GitLab (r_… or s_…), written before the first start; default its own",
+        ),
+        Field::new(
             "unmanaged_runners",
             Kind::Word(&[word("keep"), word("remove")]),
             "[[runners]] that the inventory does not name: reported and kept, or removed; default keep",
@@ -341,23 +352,106 @@ static CONTAINER: Table = Table {
     title: "`manager.container`",
     fields: &[
         Field::new("name", Kind::Text(Format::DockerName), "container name; default gitlab-runner"),
-        Field::required("image", Kind::Text(Format::Image), "image, such as gitlab/gitlab-runner:v17.9.0"),
+        Field::required(
+            "image",
+            Kind::Text(Format::Image),
+            "image by tag or digest, such as gitlab/gitlab-runner:v17.9.0",
+        ),
         Field::new("config_dir", HOST_PATH, "directory of the host that holds config.toml"),
-        Field::later("config_volume", "named volume that holds config.toml"),
+        Field::new(
+            "config_volume",
+            Kind::Text(Format::VolumeName),
+            "named volume that holds config.toml; made if missing",
+        ),
         Field::new("mounts", Kind::List(&Kind::Text(Format::Mount)), "further mounts, as `docker run -v` takes them"),
-        Field::new("env", Kind::Texts(Format::EnvName, Format::Any), "environment variables; no secrets"),
+        Field::new("env", Kind::TextsOrSecrets(Format::EnvName), "environment variables"),
         Field::new("labels", Kind::Texts(Format::LabelKey, Format::Any), "labels"),
         Field::new("network", Kind::Text(Format::DockerName), "network; default bridge"),
+        Field::new(
+            "networks",
+            Kind::List(&Kind::Text(Format::DockerName)),
+            "several networks, which must be there; all but the first are joined and left in place",
+        ),
         Field::new("ports", Kind::List(&Kind::Text(Format::Publish)), "published ports, as `docker run -p` takes them"),
         Field::new("extra_hosts", Kind::List(&Kind::Text(Format::ExtraHost)), "NAME:ADDRESS lines of /etc/hosts"),
-        Field::new("restart", Kind::Text(Format::Restart), "restart policy; default always"),
+        Field::new("dns", Kind::List(&Kind::Text(Format::IpAddress)), "name servers"),
+        Field::new("restart", Kind::Text(Format::Restart), "restart policy, changed in place; default always"),
         Field::new(
             "stop_timeout",
             Kind::Text(Format::Duration(1, 7 * 86400)),
             "time that running jobs have to end when the container is stopped; default 2h",
         ),
+        Field::new(
+            "stop_signal",
+            Kind::Word(&[word("SIGQUIT"), word("SIGTERM"), word("SIGINT")]),
+            "signal that Docker itself stops it with; default SIGQUIT, which lets jobs end",
+        ),
+        Field::new(
+            "memory",
+            Kind::Text(Format::Bytes(LEAST_MEMORY)),
+            "memory limit such as 512m or 2g, changed in place",
+        ),
+        Field::new(
+            "memory_swap",
+            Kind::Text(Format::SwapBytes),
+            "memory and swap together, or -1 for no limit, changed in place; default twice the memory",
+        ),
+        Field::new("cpus", Kind::Text(Format::Cpus), "processors such as 1.5, changed in place"),
+        Field::new("cpu_shares", Kind::Integer(2, 262_144), "weight beside other containers, changed in place"),
+        Field::new("cpuset_cpus", Kind::Text(Format::Cpuset), "processors by number such as 0-3, changed in place"),
+        Field::new("pids_limit", Kind::Integer(1, 4_194_304), "processes and threads at most, changed in place"),
+        Field::new("shm_size", Kind::Text(Format::Bytes(LEAST_SHM)), "size of /dev/shm such as 256m"),
+        Field::new(
+            "ulimits",
+            Kind::Texts(Format::UlimitName, Format::Ulimit),
+            "limits as SOFT:HARD or one number for both, such as { nofile: 65536 }",
+        ),
+        Field::new("user", Kind::Text(Format::ContainerUser), "user inside, or user:group; default the image's"),
+        Field::new("hostname", Kind::Text(Format::HostName), "its own name inside"),
+        Field::new("entrypoint", Kind::Text(Format::Line(4096)), "program that it starts; default the image's"),
+        Field::new("command", Kind::List(&Kind::Text(Format::Any)), "arguments of that program; default the image's"),
+        Field::new("init", Kind::Boolean, "Docker's own init as its first process"),
+        Field::new("read_only", Kind::Boolean, "its root file system cannot be written; default false"),
+        Field::new("privileged", Kind::Boolean, "all privileges on the host; default false"),
+        Field::new("cap_add", Kind::List(&Kind::Text(Format::Capability)), "further capabilities, such as NET_ADMIN"),
+        Field::new("cap_drop", Kind::List(&Kind::Text(Format::Capability)), "capabilities that it does not get"),
+        Field::new(
+            "security_opt",
+            Kind::List(&Kind::Text(Format::Line(4096))),
+            "as `docker run --security-opt` takes them, such as no-new-privileges",
+        ),
+        Field::new("devices", Kind::List(&Kind::Text(Format::Device)), "as `docker run --device` takes them"),
+        Field::new("gpus", Kind::Text(Format::Gpus), "as `docker run --gpus` takes it: all, a number, device=0,1"),
+        Field::new(
+            "log_driver",
+            Kind::Text(Format::DockerName),
+            "log driver, such as local; default Docker's, which is not compared",
+        ),
+        Field::new("log_options", Kind::Texts(Format::LabelKey, Format::Any), "its options, such as { max-size: 10m }"),
     ],
-    choices: &[Choice { of: &["config_dir", "config_volume"], required: true }],
+    choices: &[
+        Choice { of: &["config_dir", "config_volume"], required: true },
+        Choice { of: &["network", "networks"], required: false },
+    ],
+};
+
+static REGISTRY: Table = Table {
+    title: "a registry",
+    fields: &[
+        Field::required(
+            "host",
+            Kind::Text(Format::RegistryHost),
+            "its name as in image references; docker.io for Docker Hub",
+        ),
+        Field::new("username", Kind::Text(Format::Line(255)), "user who pulls"),
+        Field::new(
+            "password",
+            Kind::Secret,
+            "password or token, asked for only where an image comes from this registry",
+        ),
+        Field::new("ca_file", LOCAL_PATH, "PEM file of its private certificate authority"),
+    ],
+    choices: &[],
 };
 
 static CLEANUP: Table = Table {

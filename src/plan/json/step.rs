@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::inventory::model::Owner;
-use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, WriteFile};
+use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile};
 use crate::text::{Segment, Text};
 
 /// A part of a text that may hold secrets.
@@ -39,11 +39,11 @@ pub struct ContainerV1 {
     pub image: String,
     /// `-v` values.
     pub mounts: Vec<String>,
-    /// Environment.
+    /// Environment, without the variables that hold a secret.
     pub env: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Network.
+    /// Network that it is created in.
     pub network: String,
     /// `-p` values.
     pub ports: Vec<String>,
@@ -53,6 +53,29 @@ pub struct ContainerV1 {
     pub restart: String,
     /// Seconds that jobs may take to end when it is stopped.
     pub stop_timeout: u64,
+    /// Environment variables that hold a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, Vec<SegmentV1>>,
+    /// Networks that it joins before it starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_networks: Vec<String>,
+    /// Whatever else the inventory says of it; memory in bytes, processors in billionths.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub options: Map<String, Value>,
+    /// Created beside the one that it replaces, under a temporary name, and not started yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
+}
+
+/// Who asks a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginV1 {
+    /// The registry.
+    pub registry: String,
+    /// User.
+    pub username: String,
+    /// The name of the secret.
+    pub password: String,
 }
 
 /// One thing to do; `do` says which. Modes are octal text, such as `0644`.
@@ -163,6 +186,32 @@ pub enum StepV1 {
     PullImage {
         /// Its reference.
         image: String,
+        /// Who asks the registry, if it is a private one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        login: Option<LoginV1>,
+    },
+    /// Create a named volume.
+    CreateVolume {
+        /// Its name.
+        name: String,
+    },
+    /// Change a container while it runs.
+    UpdateContainer {
+        /// Its name.
+        name: String,
+        /// Options of `docker update` and their values.
+        limits: BTreeMap<String, String>,
+        /// Networks to join.
+        connect: Vec<String>,
+        /// Networks to leave.
+        disconnect: Vec<String>,
+    },
+    /// Give a container that was created beside an old one its name, and start it.
+    PromoteContainer {
+        /// Its name.
+        name: String,
+        /// Its restart policy.
+        restart: String,
     },
     /// Create a container and start it.
     CreateContainer(ContainerV1),
@@ -303,7 +352,20 @@ impl From<&Step> for StepV1 {
                 Self::Unit { unit: unit.clone(), action: action.to_owned() }
             }
             Step::RestartWith { unit, path } => Self::RestartWith { unit: unit.clone(), path: path.to_string() },
-            Step::PullImage(image) => Self::PullImage { image: image.clone() },
+            Step::PullImage(image) => Self::PullImage { image: image.clone(), login: None },
+            Step::PullImageAs { image, login } => {
+                let password = login.password.as_str().to_owned();
+                let (registry, username) = (login.registry.clone(), login.username.clone());
+                Self::PullImage { image: image.clone(), login: Some(LoginV1 { registry, username, password }) }
+            }
+            Step::CreateVolume(name) => Self::CreateVolume { name: name.clone() },
+            Step::UpdateContainer(update) => {
+                let UpdateContainer { name, limits, connect, disconnect } = (**update).clone();
+                Self::UpdateContainer { name, limits, connect, disconnect }
+            }
+            Step::PromoteContainer { name, restart } => {
+                Self::PromoteContainer { name: name.clone(), restart: restart.clone() }
+            }
             Step::CreateContainer(container) => Self::CreateContainer((&**container).into()),
             Step::StartContainer(name) => Self::StartContainer { name: name.clone() },
             Step::RemoveContainer { name, stop_timeout } => {
@@ -386,9 +448,43 @@ impl From<&Owner> for OwnerV1 {
 
 impl From<&CreateContainer> for ContainerV1 {
     fn from(container: &CreateContainer) -> Self {
-        let CreateContainer { name, image, mounts, env, labels, network, ports, extra_hosts, restart, stop_timeout } =
-            container.clone();
-        Self { name, image, mounts, env, labels, network, ports, extra_hosts, restart, stop_timeout }
+        let CreateContainer {
+            name,
+            beside,
+            image,
+            mounts,
+            env,
+            labels,
+            networks,
+            ports,
+            extra_hosts,
+            restart,
+            stop_timeout,
+            options,
+        } = container.clone();
+        let (secret, plain): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            env.into_iter().partition(|(_, text)| text.is_tainted());
+        let mut networks = networks.into_iter();
+        let options = match serde_json::to_value(&options) {
+            Ok(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        Self {
+            name,
+            image,
+            mounts,
+            env: plain.into_iter().map(|(key, text)| (key, text.redacted())).collect(),
+            labels,
+            network: networks.next().unwrap_or_default(),
+            ports,
+            extra_hosts,
+            restart,
+            stop_timeout,
+            secret_env: secret.into_iter().map(|(key, text)| (key, segments(&text))).collect(),
+            further_networks: networks.collect(),
+            options,
+            beside,
+        }
     }
 }
 

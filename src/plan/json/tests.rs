@@ -1,8 +1,8 @@
 use super::*;
-use crate::inventory::model::Owner;
+use crate::inventory::model::{ContainerOptions, Login, Owner};
 use crate::name::RemotePath;
 use crate::secret::SecretId;
-use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, WriteFile};
+use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile};
 use crate::text::Text;
 
 fn path(text: &str) -> RemotePath {
@@ -43,14 +43,36 @@ fn steps() -> Vec<Step> {
             name: "gitlab-runner".to_owned(),
             image: "gitlab/gitlab-runner:v17.9.0".to_owned(),
             mounts: vec!["/var/run/docker.sock:/var/run/docker.sock".to_owned()],
-            env: [("TZ".to_owned(), "UTC".to_owned())].into(),
+            beside: true,
+            env: [
+                ("TZ".to_owned(), Text::plain("UTC")),
+                ("PROXY".to_owned(), Text::secret(SecretId::new("env:PROXY"))),
+            ]
+            .into(),
             labels: [("rprov".to_owned(), "1".to_owned())].into(),
-            network: "bridge".to_owned(),
+            networks: vec!["bridge".to_owned(), "ci".to_owned()],
+            options: ContainerOptions { memory: Some(1 << 30), init: Some(true), ..ContainerOptions::default() },
             ports: vec!["9252:9252".to_owned()],
             extra_hosts: vec!["gitlab:10.0.0.1".to_owned()],
             restart: "always".to_owned(),
             stop_timeout: 7200,
         })),
+        Step::PullImageAs {
+            image: "registry.example.com/x:1".to_owned(),
+            login: Login {
+                registry: "registry.example.com".to_owned(),
+                username: "ci".to_owned(),
+                password: SecretId::new("env:REGISTRY_PASSWORD"),
+            },
+        },
+        Step::CreateVolume("gitlab-runner-config".to_owned()),
+        Step::UpdateContainer(Box::new(UpdateContainer {
+            name: "gitlab-runner".to_owned(),
+            limits: [("memory".to_owned(), "1073741824".to_owned())].into(),
+            connect: vec!["ci".to_owned()],
+            disconnect: vec!["old".to_owned()],
+        })),
+        Step::PromoteContainer { name: "gitlab-runner".to_owned(), restart: "always".to_owned() },
         Step::StartContainer("gitlab-runner".to_owned()),
         Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
@@ -149,7 +171,7 @@ fn the_manual_names_every_step_and_field() {
             serde_json::Value::Object(map) => {
                 for (key, value) in map {
                     // Names below these are the user's, Docker's or GitLab's.
-                    if !["TZ", "rprov"].contains(&key.as_str()) {
+                    if !["TZ", "rprov", "PROXY", "memory", "init"].contains(&key.as_str()) {
                         look(key);
                     }
                     if key == "do" {

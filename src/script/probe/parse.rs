@@ -1,16 +1,16 @@
 //! The probe's answer as [`Facts`]. Whatever a host says is checked: an answer that does not fit is an error or "unread",
 //! never "absent". Pure: no I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::facts::{
-    AptSource, Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts,
-    UnitFact,
+    AptSource, Content, Facts, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts, UnitFact,
 };
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
 use crate::secret::Secret;
 
+mod docker;
 mod routes;
 
 /// Why something is unread for a user without privileges.
@@ -56,7 +56,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     paths(spec, &mut lines, &mut facts)?;
     packages(spec, &mut lines, &mut facts)?;
     units(spec, &mut lines, &mut facts, boot_ns)?;
-    docker(spec, &mut lines, &mut facts)?;
+    docker::docker(spec, &mut lines, &mut facts)?;
     nft(spec, &mut lines, &mut facts)?;
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
@@ -290,185 +290,6 @@ fn unit_fact(block: &BTreeMap<&str, &str>, boot_ns: Option<i128>) -> Known<UnitF
         changed_ns: moment("StateChangeTimestampMonotonic"),
         needs_daemon_reload: field("NeedDaemonReload") == "yes",
     })
-}
-
-/// One answer of Docker's: a body and whether it was there.
-struct Answer {
-    body: String,
-    /// HTTP status, or the client's exit status mapped to one.
-    code: u16,
-}
-
-fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
-    if !spec.docker {
-        return Ok(());
-    }
-    let how = lines.expect("docker")?;
-    let all = |facts: &mut Facts, why: Option<&str>| {
-        for name in &spec.containers {
-            facts.containers.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
-        }
-        for name in spec.images.keys() {
-            facts.images.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
-        }
-        why.map_or(Known::Absent, |why| Known::Unread(why.to_owned()))
-    };
-    let engine = match how {
-        "none" => all(facts, None),
-        "stopped" => all(facts, Some(crate::facts::DOCKER_STOPPED)),
-        "denied" => all(facts, Some("only root and the group docker may ask Docker")),
-        "socketless" => all(
-            facts,
-            Some(
-                "Docker runs without its socket /var/run/docker.sock: `systemctl restart docker.socket docker` makes it anew",
-            ),
-        ),
-        "clientless" => all(facts, Some("Docker runs, and neither curl nor Docker's client is there to ask it")),
-        "curl" | "client" => {
-            let (answers, status) = answers(lines, "docker-status")?;
-            let registry = if how == "curl" && spec.images.values().any(|asked| *asked) {
-                // A registry that does not answer ends curl early: what is missing stays unread.
-                Some(answers_lenient(lines, "registry-status")?)
-            } else {
-                None
-            };
-            if status != "0" || answers.len() != 2 + spec.containers.len() + spec.images.len() {
-                all(facts, Some(&format!("Docker did not answer (status {status}): see `journalctl -u docker`")))
-            } else {
-                docker_facts(spec, facts, &answers, registry.as_deref())
-            }
-        }
-        other => return Err(BadReply::Garbled(format!("`docker {other}`"))),
-    };
-    facts.docker = Some(engine);
-    Ok(())
-}
-
-fn answers(lines: &mut Lines<'_>, end: &str) -> Result<(Vec<Answer>, String), BadReply> {
-    let mut found = Vec::new();
-    let mut body = String::new();
-    loop {
-        if let Some(status) = lines.tagged(end) {
-            return Ok((found, status.to_owned()));
-        }
-        let line = lines.next("Docker's answer")?;
-        let code = match line.strip_prefix("@http ") {
-            Some(code) => code.parse().ok(),
-            None => line.strip_prefix("@status ").map(|status| if status == "0" { 200 } else { 404 }),
-        };
-        match code {
-            Some(code) => found.push(Answer { body: std::mem::take(&mut body), code }),
-            None => {
-                body.push_str(line);
-                body.push('\n');
-            }
-        }
-    }
-}
-
-fn answers_lenient(lines: &mut Lines<'_>, end: &str) -> Result<Vec<Answer>, BadReply> {
-    answers(lines, end).map(|(answers, _)| answers)
-}
-
-fn docker_facts(
-    spec: &ProbeSpec,
-    facts: &mut Facts,
-    answers: &[Answer],
-    registry: Option<&[Answer]>,
-) -> Known<DockerFact> {
-    let mut rest = answers.iter();
-    let json = |answer: Option<&Answer>| -> Known<serde_json::Value> {
-        match answer {
-            Some(answer) if answer.code == 404 => Known::Absent,
-            Some(answer) if answer.code == 200 => match serde_json::from_str::<serde_json::Value>(&answer.body) {
-                // The client answers with a list of one.
-                Ok(serde_json::Value::Array(mut list)) if list.len() == 1 => Known::Present(list.remove(0)),
-                Ok(value) => Known::Present(value),
-                Err(error) => Known::Unread(format!("Docker's answer is no JSON: {error}")),
-            },
-            Some(answer) => Known::Unread(format!("Docker answers with HTTP status {}", answer.code)),
-            None => Known::Unread("Docker did not answer".to_owned()),
-        }
-    };
-    let text =
-        |value: &serde_json::Value, key: &str| value.get(key).and_then(|value| value.as_str()).unwrap_or("").to_owned();
-    let version = json(rest.next());
-    let jobs = rest.next().map(job_count);
-    for name in &spec.containers {
-        facts.containers.insert(name.clone(), json(rest.next()));
-    }
-    let asked: Vec<&String> = spec.images.iter().filter(|(_, asked)| **asked).map(|(name, _)| name).collect();
-    for name in spec.images.keys() {
-        let known = match json(rest.next()) {
-            Known::Present(image) => Known::Present(ImageFact {
-                id: text(&image, "Id"),
-                repo_digests: strings(image.get("RepoDigests")),
-                env: strings(image.pointer("/Config/Env")),
-                labels: image
-                    .pointer("/Config/Labels")
-                    .and_then(|map| serde_json::from_value(map.clone()).ok())
-                    .unwrap_or_default(),
-                runs: ["Entrypoint", "Cmd", "User"].map(|key| {
-                    image.pointer("/Config").and_then(|config| config.get(key)).cloned().unwrap_or_default()
-                }),
-                registry: asked.iter().position(|asked| *asked == name).map(|at| registry_digest(registry, at)),
-            }),
-            Known::Absent => Known::Absent,
-            Known::Unread(why) => Known::Unread(why),
-        };
-        facts.images.insert(name.clone(), known);
-    }
-    match (version, jobs) {
-        (Known::Present(version), Some(Ok(jobs))) => {
-            Known::Present(DockerFact { version: text(&version, "Version"), jobs })
-        }
-        (Known::Unread(why), _) | (_, Some(Err(why))) => Known::Unread(why),
-        _ => Known::Unread("Docker did not answer".to_owned()),
-    }
-}
-
-/// A JSON list of strings; `null` is empty.
-fn strings(list: Option<&serde_json::Value>) -> Vec<String> {
-    let list = list.and_then(|list| list.as_array());
-    list.map(|list| list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()).unwrap_or_default()
-}
-
-fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
-    let Some(answers) = registry else {
-        return Known::Unread("the registry can be asked only where curl is installed on the host".to_owned());
-    };
-    let Some(answer) = answers.get(at) else {
-        return Known::Unread("the registry did not answer".to_owned());
-    };
-    let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
-    match value.pointer("/Descriptor/digest").and_then(|digest| digest.as_str()) {
-        Some(digest) if answer.code == 200 => Known::Present(digest.to_owned()),
-        _ => Known::Unread(
-            value
-                .get("message")
-                .and_then(|message| message.as_str())
-                .map_or_else(|| format!("the registry did not answer (status {})", answer.code), str::to_owned),
-        ),
-    }
-}
-
-/// Different job ids among running containers of GitLab Runner's.
-fn job_count(answer: &Answer) -> Result<usize, String> {
-    if answer.code != 200 {
-        return Err(format!("Docker answers with HTTP status {}", answer.code));
-    }
-    let body = answer.body.trim();
-    let ids: BTreeSet<String> = if body.starts_with('[') {
-        let list: Vec<serde_json::Value> =
-            serde_json::from_str(body).map_err(|error| format!("Docker's answer is no JSON: {error}"))?;
-        list.iter()
-            .filter_map(|container| container.pointer("/Labels/com.gitlab.gitlab-runner.job.id"))
-            .filter_map(|id| id.as_str().map(str::to_owned))
-            .collect()
-    } else {
-        body.lines().map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned).collect()
-    };
-    Ok(ids.len())
 }
 
 fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {

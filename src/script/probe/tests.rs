@@ -8,9 +8,10 @@ use super::{parse, script};
 use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec};
 use crate::name::RemotePath;
 use crate::script::tests::{run, shells};
+use crate::secret::SecretBook;
 
 fn probe(shell: &[&str], spec: &ProbeSpec) -> Facts {
-    let out = run(shell, &script(spec, "", "", "n0"));
+    let out = run(shell, &script(spec, &SecretBook::default(), "", "", "n0"));
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     parse(spec, &out.stdout, "n0").unwrap()
 }

@@ -151,9 +151,9 @@ fn drift_of_the_container() {
         make: &|world| {
             world.host().sh("docker update --restart=no gitlab-runner");
         },
-        shown: &["replace manager container gitlab-runner: restart (runner_drain)"],
-        words: &["restart", "always"],
-        touched: &NEW_CONTAINER,
+        shown: &["change manager container gitlab-runner: restart"],
+        words: &["restart", "always", "changed in place"],
+        touched: &[],
         asked: &[],
     });
     // A container made by hand just so is taken over as it is.

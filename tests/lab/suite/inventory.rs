@@ -26,6 +26,34 @@ pub(crate) fn dedicated_ci_server(world: &World) -> String {
     text
 }
 
+/// The shipped inventory of a container with a named volume (S2), for the one host of the test.
+pub(crate) fn container_volume(world: &World) -> String {
+    let setting = |key: &str| world.lab.setting(key).to_owned();
+    let (host, registry) = (world.host(), setting("LAB_REGISTRY"));
+    let ssh = format!(
+        "ssh: {{ user: deploy, become: sudo, address: {}, identity_file: {}, known_hosts: {}, connect_timeout: 60s }}",
+        host.address(),
+        setting("LAB_SSH_KEY"),
+        setting("LAB_KNOWN_HOSTS")
+    );
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("inventories/container-volume.yml");
+    let mut text = std::fs::read_to_string(shipped).expect("it is shipped");
+    for (old, new) in [
+        ("https://gitlab.example.com", world.gitlab.url().to_owned()),
+        ("runner-1.example.com", host.inventory_name()),
+        ("ssh: { user: deploy, become: sudo }", ssh),
+        ("image: gitlab/gitlab-runner:", format!("image: {registry}/gitlab/gitlab-runner:")),
+        (
+            "      source: distro",
+            format!("      daemon: {{ insecure-registries: [\"{registry}\"] }}\n      source: distro"),
+        ),
+    ] {
+        assert!(text.contains(old), "the shipped inventory has no {old:?}");
+        text = text.replace(old, &new);
+    }
+    text
+}
+
 const TEMPLATE: &str = r#"gitlab:
   url: @GITLAB@
   api_token: { env: GITLAB_TOKEN }

@@ -67,6 +67,14 @@ impl World {
         made.and_then(|()| std::fs::write(path, text)).expect("a file can be written at home");
     }
 
+    /// A file beside the inventory.
+    pub(crate) fn write_file(&self, name: &str, content: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).expect("a file beside the inventory can be written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    }
+
     /// The inventory as it stands.
     pub(crate) fn inventory(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("inventory.yml")).expect("it was written")

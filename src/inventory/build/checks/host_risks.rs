@@ -66,7 +66,9 @@ impl Build<'_> {
         let open = format!("`firewall: {{ allow: [{{ port: {port}, from: [10.0.0.5] }}] }}` opens it for one address");
         let mut port = port;
         let mut local = is_local(&address);
-        if let Some(container) = manager.container().filter(|container| container.network != "host") {
+        if let Some(container) =
+            manager.container().filter(|container| container.networks.iter().all(|network| network != "host"))
+        {
             let Some((outer_address, outer)) = container.ports.iter().find_map(|spec| published(spec, port)) else {
                 let help = format!("publish it, `manager: {{ container: {{ ports: [\"{port}:{port}\"] }} }}`; {open}");
                 return risk(&format!("nothing outside its container reaches the metrics on port {port}"), &help);

@@ -4,7 +4,7 @@ use super::super::Build;
 use super::executors::{table_at, text};
 use super::value;
 use crate::diagnostic::{Diagnostic, Span};
-use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, RunnerSpec, Scope};
+use crate::inventory::model::{ConfigTable, ConfigValue, DockerSource, HostSpec, RunnerSpec, Scope};
 
 pub(super) const SOCKET: &str = "/var/run/docker.sock";
 
@@ -105,7 +105,8 @@ impl Build<'_> {
         }
         let nvidia = host.docker.as_ref().is_none_or(|docker| {
             let runtimes = docker.daemon.as_ref().and_then(|daemon| daemon.get("runtimes"));
-            runtimes.is_some_and(|runtimes| runtimes.get("nvidia").is_some())
+            let unknown = docker.source == DockerSource::Unmanaged;
+            unknown || runtimes.is_some_and(|runtimes| runtimes.get("nvidia").is_some())
         }) || host.packages.iter().any(|package| package.name.starts_with("nvidia-container-toolkit"));
         if let Some(entry) = entry("gpus").filter(|entry| !nvidia && text(&entry.value).is_some()) {
             let message = "`gpus`, but the inventory gives this host no NVIDIA runtime: jobs fail if it is not there";

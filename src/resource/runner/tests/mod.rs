@@ -79,18 +79,21 @@ impl World {
             mounts: Vec::new(),
             env: BTreeMap::new(),
             labels: BTreeMap::new(),
-            network: "bridge".to_owned(),
+            networks: vec!["bridge".to_owned()],
             ports: Vec::new(),
             extra_hosts: Vec::new(),
             restart: "always".to_owned(),
             stop_timeout: 7200,
+            config_volume: None,
+            options: crate::inventory::model::ContainerOptions::default(),
             origin: span(2),
             image_origin: span(3),
         };
         let manager = ManagerSpec {
-            process: Manager::Container(container),
+            process: Manager::Container(Box::new(container)),
             config: table("concurrent = 4\ncheck_interval = 3"),
             unmanaged_runners: Unmanaged::Keep,
+            system_id: None,
             origin: span(1),
             config_origin: span(4),
         };

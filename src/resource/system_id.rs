@@ -1,0 +1,127 @@
+//! The id under which GitLab knows a runner manager, where the inventory gives it: a file beside config.toml that
+//! gitlab-runner reads when it starts. Without it gitlab-runner makes one up and keeps it; rprov leaves that alone. Pure.
+
+use crate::diagnostic::Span;
+use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::inventory::model::{Manager, ManagerSpec, Owner};
+use crate::name::RemotePath;
+use crate::plan::{Action, Attr, Change, Effect};
+use crate::step::{Step, WriteFile};
+use crate::text::Text;
+
+use super::{Context, Diff, Resource, file};
+
+/// As gitlab-runner makes it.
+const MODE: u32 = 0o600;
+
+/// The id of a runner manager.
+#[derive(Debug, Clone)]
+pub struct SystemId {
+    path: RemotePath,
+    id: String,
+    process: Process,
+    origin: Span,
+}
+
+/// What reads the file.
+#[derive(Debug, Clone)]
+enum Process {
+    Container(String),
+    Unit(String),
+}
+
+impl SystemId {
+    /// `None`: the inventory does not give it.
+    #[must_use]
+    pub fn of(manager: &ManagerSpec) -> Option<Self> {
+        let (id, origin) = manager.system_id.clone()?;
+        let process = match &manager.process {
+            Manager::Container(container) => Process::Container(container.name.clone()),
+            Manager::Package(_) => Process::Unit(super::manager_package::UNIT.to_owned()),
+        };
+        Some(Self { path: manager.config_dir().join(".runner_system_id"), id, process, origin })
+    }
+
+    fn is_running(&self, context: &Context<'_>) -> bool {
+        match &self.process {
+            Process::Container(name) => matches!(
+                context.facts.containers.get(name),
+                Some(Known::Present(found)) if found.pointer("/State/Running").is_some_and(|running| running == true)
+            ),
+            Process::Unit(unit) => matches!(
+                context.facts.units.get(unit),
+                Some(Known::Present(unit)) if !["inactive", "failed"].contains(&unit.active.as_str())
+            ),
+        }
+    }
+}
+
+impl Resource for SystemId {
+    fn about(&self) -> String {
+        format!("runner system id {}", self.path)
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        probe.content(&self.path);
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let found = file::look(context, &self.path)?;
+        let old = found.as_ref().and_then(|found| found.text).map(str::trim);
+        let owner = Owner::default();
+        let mut diff = Diff::default();
+        let mut attrs = Vec::new();
+        let mut steps = Vec::new();
+        let (mut effect, mut reason) = (Effect::None, None);
+        if old != Some(&self.id) {
+            attrs.push(Attr::new("system_id", old.map(str::to_owned), Some(self.id.clone())));
+            steps.push(Step::WriteFile(WriteFile {
+                path: self.path.clone(),
+                content: Text::plain(self.id.clone()),
+                mode: MODE,
+                owner: owner.clone(),
+                keep_previous: false,
+                check: None,
+                replaces: found.as_ref().and_then(|found| found.text).map(file::sha256),
+            }));
+            if found.is_some() {
+                reason = Some("GitLab will show a new runner manager, and the old one as offline".to_owned());
+            }
+            if self.is_running(context) {
+                effect = Effect::RunnerDrain;
+                let why = "gitlab-runner reads its system id only when it starts".to_owned();
+                match &self.process {
+                    Process::Container(name) => diff.earlier.restart_containers.push((name.clone(), why)),
+                    Process::Unit(unit) => diff.earlier.restart.push((unit.clone(), why)),
+                }
+            }
+        }
+        if let Some(found) = &found {
+            let wrong = file::attributes(found.fact, MODE, &owner);
+            if steps.is_empty() && !wrong.is_empty() {
+                steps.push(Step::Attributes { path: self.path.clone(), mode: MODE, owner });
+            }
+            attrs.extend(wrong);
+        }
+        if steps.is_empty() {
+            return Ok(diff);
+        }
+        let service = match &self.process {
+            Process::Container(name) => name.clone(),
+            Process::Unit(unit) => unit.trim_end_matches(".service").to_owned(),
+        };
+        diff.changes.push(Change {
+            kind: "runner system id".to_owned(),
+            name: self.path.to_string(),
+            action: if found.is_some() { Action::Change } else { Action::Add },
+            reason,
+            attrs,
+            text: None,
+            effect,
+            service: (effect != Effect::None).then_some(service),
+            origin: Some(self.origin.clone()),
+            steps,
+        });
+        Ok(diff)
+    }
+}

@@ -1,0 +1,119 @@
+//! The part of the probe that asks Docker: one process for all questions. Pure: no I/O.
+
+use crate::facts::ProbeSpec;
+use crate::secret::SecretBook;
+
+use super::super::{docker_login, path_part, quote};
+
+/// Where Docker is asked: a local curl is one process for all; without it, the client.
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// The label by which GitLab Runner marks its containers.
+const JOB_FILTER: &str = "%7B%22label%22%3A%5B%22com.gitlab.gitlab-runner.managed%3Dtrue%22%5D%7D";
+
+/// Containers with a mount at /etc/gitlab-runner.
+const RUNNER_FILTER: &str = "%7B%22volume%22%3A%5B%22/etc/gitlab-runner%22%5D%7D";
+
+/// What curl writes after each answer.
+const STATUS: &str = "\\n@http %{http_code}\\n";
+
+/// Paths of the API, in the order in which the parser expects their answers.
+fn paths(spec: &ProbeSpec) -> Vec<String> {
+    let mut paths = vec!["/version".to_owned(), format!("/containers/json?filters={JOB_FILTER}")];
+    paths.extend(spec.containers.iter().map(|name| format!("/containers/{}/json", path_part(name))));
+    paths.extend(spec.images.keys().map(|name| format!("/images/{}/json", path_part(name))));
+    paths.extend(spec.volumes.iter().map(|name| format!("/volumes/{}", path_part(name))));
+    paths.extend(spec.networks.iter().map(|name| format!("/networks/{}", path_part(name))));
+    if spec.runner_containers {
+        paths.push(format!("/containers/json?all=1&filters={RUNNER_FILTER}"));
+    }
+    paths
+}
+
+/// Questions that Docker passes on to registries: in the same process, with a time limit of their own. Credentials go
+/// through a pipe that the shell's own printf fills: `None` if there are none.
+fn registries(spec: &ProbeSpec, book: &SecretBook) -> (String, Option<String>) {
+    let options = format!("-sg --max-time 8 --unix-socket {SOCKET} -w '{STATUS}'");
+    let asked: Vec<&String> = spec.images.iter().filter(|(_, asked)| **asked).map(|(name, _)| name).collect();
+    let url = |image: &str| format!("http://docker/distribution/{}/json", path_part(image));
+    let login = |image: &String| spec.logins.get(image).and_then(|login| docker_login(login, book).ok());
+    if asked.is_empty() {
+        return (String::new(), None);
+    }
+    if asked.iter().all(|image| login(image).is_none()) {
+        let urls: Vec<String> = asked.iter().map(|image| quote(&url(image))).collect();
+        return (format!(" --next {options} {}", urls.join(" ")), None);
+    }
+    // A group of curl's for each image: one registry's password is not for another.
+    let mut config = String::new();
+    for (number, image) in asked.into_iter().enumerate() {
+        if number > 0 {
+            config.push_str("next\n");
+        }
+        let header = login(image).map(|header| format!("{header}\n")).unwrap_or_default();
+        config.push_str(&format!(
+            "silent\ngloboff\nmax-time = 8\nunix-socket = \"{SOCKET}\"\nwrite-out = \"{STATUS}\"\n{header}url = \"{}\"\n",
+            url(image)
+        ));
+    }
+    (" --next -K -".to_owned(), Some(config))
+}
+
+/// Docker is asked only while its process runs: on a host with socket activation, asking would start it.
+pub(super) fn script(spec: &ProbeSpec, book: &SecretBook) -> String {
+    if !spec.docker {
+        return String::new();
+    }
+    let urls: Vec<String> = paths(spec).iter().map(|path| quote(&format!("http://docker{path}"))).collect();
+    let (registries, config) = registries(spec, book);
+    let pipe = config.map(|config| format!("printf %s {} | ", quote(&config))).unwrap_or_default();
+    format!(
+        "pid=
+[ -r /run/docker.pid ] && read -r pid </run/docker.pid
+if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
+  if [ ! -e {SOCKET} ]; then
+    echo 'docker socketless'
+  elif [ ! -w {SOCKET} ]; then
+    echo 'docker denied'
+  elif command -v curl >/dev/null; then
+    echo 'docker curl'
+    {pipe}curl -sg --fail-early --max-time 30 --unix-socket {SOCKET} -w '{STATUS}' {urls}{registries}
+    printf 'docker-status %s\\n' \"$?\"
+  elif command -v docker >/dev/null; then
+    echo 'docker client'
+{client}    echo 'docker-status 0'
+  else
+    echo 'docker clientless'
+  fi
+elif command -v dockerd >/dev/null; then
+  echo 'docker stopped'
+else
+  echo 'docker none'
+fi
+",
+        urls = urls.join(" "),
+        client = client(spec)
+    )
+}
+
+/// The same questions in the same order for Docker's client. It cannot ask registries.
+fn client(spec: &ProbeSpec) -> String {
+    let status = "printf '@status %s\\n' \"$?\"";
+    let mut client = format!(
+        "    docker version --format '{{{{json .Server}}}}'; {status}
+    docker ps --no-trunc --filter label=com.gitlab.gitlab-runner.managed=true --format '{{{{.Label \"com.gitlab.gitlab-runner.job.id\"}}}}'; {status}\n",
+    );
+    let mut inspect = |kind: &str, name: &str| {
+        client.push_str(&format!("    docker {kind} inspect -- {} 2>/dev/null; {status}\n", quote(name)));
+    };
+    spec.containers.iter().for_each(|name| inspect("container", name));
+    spec.images.keys().for_each(|name| inspect("image", name));
+    spec.volumes.iter().for_each(|name| inspect("volume", name));
+    spec.networks.iter().for_each(|name| inspect("network", name));
+    if spec.runner_containers {
+        client.push_str(&format!(
+            "    ids=$(docker ps -aq --no-trunc --filter volume=/etc/gitlab-runner) && {{ [ -z \"$ids\" ] || printf '%s\\n' \"$ids\" | xargs docker container inspect --; }}; {status}\n",
+        ));
+    }
+    client
+}

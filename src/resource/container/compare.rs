@@ -8,7 +8,7 @@ use crate::facts::ImageFact;
 use crate::inventory::model::{ContainerOptions, ContainerSpec};
 use crate::plan::Attr;
 use crate::secret::SecretBook;
-use crate::text::Unbound;
+use crate::text::{Text, Unbound};
 
 use super::forms::{
     bytes, capability, cpus, extra_host, found_devices, found_gpus, found_mounts, found_ports, found_ulimits, network,
@@ -178,14 +178,14 @@ impl Comparison<'_> {
             .collect();
         // Old values may be passwords; names tell enough.
         let hidden = |found: Option<&String>| found.map(|_| "(not shown)".to_owned());
-        for (key, text) in &self.spec.env {
-            let value = text.reveal(book)?;
-            if found.get(key) != Some(&value) {
-                push(Attr::new(format!("env[{key}]"), hidden(found.get(key)), Some(text.redacted())), How::Anew, all);
+        let keys: BTreeSet<&String> = self.spec.env.keys().chain(found.keys()).collect();
+        for key in keys {
+            let text = self.spec.env.get(key);
+            let value = text.map(|text| text.reveal(book)).transpose()?;
+            if found.get(key) != value.as_ref() {
+                let attr = Attr::new(format!("env[{key}]"), hidden(found.get(key)), text.map(Text::redacted));
+                push(attr, How::Anew, all);
             }
-        }
-        for key in found.keys().filter(|key| !self.spec.env.contains_key(*key)) {
-            push(Attr::new(format!("env[{key}]"), hidden(found.get(key)), None), How::Anew, all);
         }
         let foreign = |key: &str| self.same_image().is_none() && OF_IMAGES.iter().any(|of| key.starts_with(of));
         let labels = texts(self.found.pointer("/Config/Labels"))

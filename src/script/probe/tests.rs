@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::{parse, script};
 use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec};
+use crate::inventory::model::Login;
 use crate::name::RemotePath;
 use crate::script::tests::{run, shells};
-use crate::secret::SecretBook;
+use crate::secret::{Secret, SecretBook, SecretId};
 
 fn probe(shell: &[&str], spec: &ProbeSpec) -> Facts {
     let out = run(shell, &script(spec, &SecretBook::default(), "", "", "n0"));
@@ -154,6 +155,47 @@ fn a_whole_answer() {
     assert_eq!(facts.containers["gitlab-runner"], Known::Absent);
     assert_eq!(facts.packages["cron"], Known::Absent);
     assert_eq!(facts.nft_tables["inet rprov"], Known::Present("table inet rprov {\n}\n".to_owned()));
+}
+
+/// Docker's own answers must all be there; a registry that does not answer ends curl early and takes nothing with it.
+#[test]
+fn a_silent_registry_is_unread_and_nothing_else_is() {
+    let mut spec = answered();
+    spec.images.insert("r/x:1".to_owned(), true);
+    let image = "{\"message\":\"no such container\"}\n\n@http 404\n{\"Id\":\"sha256:a\"}\n\n@http 200\n";
+    let with = |end: &str| ANSWER.replace("{\"message\":\"no such container\"}\n\n@http 404\ndocker-status 0\n", end);
+    let seen = |end: String| parse(&spec, with(&end).as_bytes(), "n0").unwrap();
+    for end in ["\n@http 000\ndocker-status 28\n", "docker-status 28\n"] {
+        let facts = seen(format!("{image}{end}"));
+        assert_eq!(facts.containers["gitlab-runner"], Known::Absent, "{end}");
+        let Known::Present(image) = &facts.images["r/x:1"] else { panic!("{:?}", facts.images) };
+        assert!(matches!(image.registry, Some(Known::Unread(_))), "{end}");
+    }
+    let answer = "{\"Descriptor\":{\"digest\":\"sha256:b\"}}\n\n@http 200\ndocker-status 0\n";
+    let Known::Present(found) = &seen(format!("{image}{answer}")).images["r/x:1"] else { panic!() };
+    assert_eq!(found.registry, Some(Known::Present("sha256:b".to_owned())));
+    // Docker itself fell silent: nothing is known.
+    let facts = seen("{\"message\":\"no such container\"}\n\n@http 404\n\n@http 000\ndocker-status 28\n".to_owned());
+    assert!(matches!(facts.containers["gitlab-runner"], Known::Unread(_)));
+}
+
+/// A password reaches curl through its standard input, in a group of its own; never as an argument.
+#[test]
+fn a_registrys_password_is_in_no_argument() {
+    let id = SecretId::new("env:P");
+    let mut book = SecretBook::default();
+    book.bind(id.clone(), Secret::new("canary".to_owned()));
+    let mut spec = ProbeSpec { docker: true, ..ProbeSpec::default() };
+    spec.images.extend([("a.example/x:1".to_owned(), true), ("b.example/y:1".to_owned(), true)]);
+    let login = Login { registry: "a.example".to_owned(), username: "ci".to_owned(), password: id };
+    spec.logins.insert("a.example/x:1".to_owned(), login);
+    let text = script(&spec, &book, "", "", "n0").expose().to_owned();
+    let (before, curl) = text.split_once(" | curl ").expect("its configuration comes through a pipe");
+    assert!(before.contains("X-Registry-Auth") && !curl.contains("X-Registry-Auth"), "{text}");
+    let (with, without) = before.rsplit_once("next\n").expect("a group for each image");
+    assert!(with.contains("a.example") && !without.contains("X-Registry-Auth"), "{text}");
+    let plain = script(&spec, &SecretBook::default(), "", "", "n0");
+    assert!(!plain.expose().contains("X-Registry-Auth"));
 }
 
 #[test]

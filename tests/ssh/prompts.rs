@@ -27,11 +27,11 @@ fn inventory(sshd: &Sshd, more: &str) {
 }
 
 /// `rprov plan` in a session without a terminal, or on one of its own.
-fn rprov(dir: &Path, terminal: bool, env: &[(&str, &str)]) -> Command {
+fn rprov(dir: &Path, terminal: bool, more: &str, env: &[(&str, &str)]) -> Command {
     let program = env!("CARGO_BIN_EXE_rprov");
     let mut command = if terminal {
         let mut command = Command::new("script");
-        command.args(["-qec", &format!("{program} plan"), "/dev/null"]);
+        command.args(["-qec", &format!("{program} plan {more}"), "/dev/null"]);
         command
     } else {
         let mut command = Command::new("setsid");
@@ -44,13 +44,18 @@ fn rprov(dir: &Path, terminal: bool, env: &[(&str, &str)]) -> Command {
 }
 
 fn alone(sshd: &Sshd, env: &[(&str, &str)]) -> (Option<i32>, String) {
-    let out = rprov(&sshd.path(""), false, env).stdin(Stdio::null()).output().unwrap();
+    let out = rprov(&sshd.path(""), false, "", env).stdin(Stdio::null()).output().unwrap();
     (out.status.code(), format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)))
 }
 
-/// Types these lines, each once the question has come.
+/// Types these lines, each once the question for a passphrase has come.
 fn typing(sshd: &Sshd, lines: &[&str]) -> (Option<i32>, String) {
-    let mut child = rprov(&sshd.path(""), true, &[]).spawn().unwrap();
+    answering(sshd, "", "Passphrase of ", lines)
+}
+
+/// Types these lines, each once the question has come.
+fn answering(sshd: &Sshd, more: &str, question: &str, lines: &[&str]) -> (Option<i32>, String) {
+    let mut child = rprov(&sshd.path(""), true, more, &[]).spawn().unwrap();
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -66,7 +71,7 @@ fn typing(sshd: &Sshd, lines: &[&str]) -> (Option<i32>, String) {
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("no end: {shown}"),
         }
-        if asked < lines.len() && shown.matches("Passphrase of ").count() > asked {
+        if asked < lines.len() && shown.matches(question).count() > asked {
             // The terminal is made silent just after the question is shown.
             std::thread::sleep(Duration::from_millis(300));
             writeln!(stdin, "{}", lines[asked]).unwrap();
@@ -149,7 +154,7 @@ fn nobody_to_ask() {
     for words in ["it is encrypted, and no agent", "ssh.identity_passphrase", "ssh-add"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
-    let out = rprov(&sshd.path(""), false, &[]).arg("-K").stdin(Stdio::null()).output().unwrap();
+    let out = rprov(&sshd.path(""), false, "", &[]).arg("-K").stdin(Stdio::null()).output().unwrap();
     let shown = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{shown}");
     assert!(
@@ -157,4 +162,54 @@ fn nobody_to_ask() {
         "{shown}"
     );
     assert_eq!(sshd.connections(), 1, "the second run had nothing to connect with");
+}
+
+/// A sudo that asks for the passphrase as password, once, and notes what it is told and how it is started.
+const SUDO: &str = r#"#!/bin/sh
+echo "$@" >>DIR/words; [ "$1" = -S ] || exit 1; printf "$3" >&2; IFS= read -r told || exit 1; echo "$told" >>DIR/told
+[ "$told" = correct-horse-42 ] || { printf "Sorry, try again.\n$3" >&2; read -r more; echo "more: $more" >>DIR/told; exit 1; }
+shift 4; exec "$@"
+"#;
+
+#[test]
+fn a_password_for_sudo_is_typed_once_for_all_hosts() {
+    if let Err(why) = sshd::installed() {
+        crate::skip!(why);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["host", "client"] {
+        sshd::keygen(&dir.path().join(name), "ed25519");
+    }
+    let here = dir.path().display().to_string();
+    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    std::fs::write(dir.path().join("bin/sudo"), SUDO.replace("DIR", &here)).unwrap();
+    sshd::run(Command::new("chmod").arg("755").arg(dir.path().join("bin/sudo")));
+    let sshd = match Sshd::start_in(dir, &[&format!("SetEnv PATH={here}/bin:/usr/bin:/bin")]) {
+        Ok(sshd) => sshd,
+        Err(why) => crate::skip!(why),
+    };
+    inventory(&sshd, "    become: sudo\n");
+    std::fs::write(sshd.path("authorized"), public(&sshd.path("client"))).unwrap();
+    let text = std::fs::read_to_string(sshd.path("inventory.yml"))
+        .unwrap()
+        .replace("identity_file: locked", "identity_file: client");
+    let port = sshd.port;
+    let text = format!("{text}  b.example.com: {{ ssh: {{ address: localhost, port: {port} }} }}\n");
+    std::fs::write(sshd.path("inventory.yml"), text).unwrap();
+    let known = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    sshd.know(&format!("{known}{}", known.replace("127.0.0.1", "localhost")));
+    let read = |name: &str| std::fs::read_to_string(sshd.path(name)).unwrap_or_default();
+
+    let (code, shown) = answering(&sshd, "-K", "sudo password for 2 hosts", &[PASSPHRASE]);
+    assert!(code == Some(0) && shown.contains("No changes") && !shown.contains("correct-horse"), "{shown}");
+    assert_eq!(read("told"), "correct-horse-42\ncorrect-horse-42\n");
+    assert!(!read("words").contains("correct-horse"));
+
+    // A wrong one is told to one host, once.
+    std::fs::remove_file(sshd.path("told")).unwrap();
+    let (code, shown) = answering(&sshd, "-K", "sudo password for 2 hosts", &["wrong"]);
+    let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(code == Some(3) && words.contains("refused the password"), "{shown}");
+    assert!(words.contains("asks for a password, and the one at hand was refused by"), "{shown}");
+    assert_eq!(read("told"), "wrong\nmore: \n");
 }

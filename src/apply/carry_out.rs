@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Cause, EventKind, Failure};
 use crate::host::Limits;
 use crate::plan::{Change, HostPlan};
-use crate::script::{lock, reply, step as script};
+use crate::script::{advice, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::Step;
 
@@ -14,7 +14,9 @@ use super::exchange::{last_lines, nonce};
 use super::target::Target;
 use super::{CancelFlag, Shared, stopped};
 
-/// How many of a failed command's last lines are shown.
+/// How many of a failed command's last lines are looked at for what they mean.
+const LOOKED_AT: usize = 200;
+/// How many of them are shown.
 const LAST_LINES: usize = 12;
 
 /// The ids of records that this run created, by whose token they have.
@@ -133,12 +135,14 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
     if reply.status == Some(0) && reply::body(&stdout, &nonce).is_ok() {
         return Ok(());
     }
-    let output = last_lines(&reply, LAST_LINES);
+    let mut output = last_lines(&reply, LOOKED_AT);
     let at = reply::after_begin(&stdout, &nonce)
         .and_then(|body| body.lines().rev().find_map(|line| line.strip_prefix("step ")?.parse::<usize>().ok()));
     let step = at.and_then(|at| steps.get(at));
     let command = step.map(script::shown);
-    let explained = step.and_then(|step| script::explain(step, &output));
+    let meaning = advice::of(step, &output);
+    output = advice::telling(output);
+    output.drain(..output.len().saturating_sub(LAST_LINES));
     let (message, help) = match reply.status {
         Some(status) if status == script::MOVED => (
             "it changed after the plan was made; this step was not done".to_owned(),
@@ -151,6 +155,7 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }
+        Some(_) if meaning.is_some() => meaning.map(|found| (found.message, Some(found.help))).unwrap_or_default(),
         Some(status) => (
             format!("it failed with status {status}"),
             Some("mend the cause, then run `rprov apply` again: it continues from here".to_owned()),
@@ -158,10 +163,6 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };
     let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
-    let (message, help) = match explained.filter(|_| !moved) {
-        Some((explained, what_to_do)) => (explained, Some(what_to_do)),
-        None => (message, help),
-    };
     let cause = if moved { Cause::Stale } else { Cause::Failed };
     Err(Failed { message, command, output, help, cause })
 }

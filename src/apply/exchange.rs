@@ -22,6 +22,11 @@ pub(super) enum ReadError {
         /// The last lines that the host printed.
         output: Vec<String>,
     },
+    /// There can be no lock on the host.
+    Unlockable {
+        /// Why, in the host's words.
+        why: String,
+    },
 }
 
 impl ReadError {
@@ -29,6 +34,7 @@ impl ReadError {
         match self {
             Self::Host(error) => error.to_string(),
             Self::Locked(holder) => format!("another run holds the lock: {holder}"),
+            Self::Unlockable { why } => format!("the host cannot be locked: {why}"),
             Self::Answer { message, output } => match output.last() {
                 Some(line) => format!("{message}: {line}"),
                 None => message.clone(),
@@ -42,6 +48,10 @@ impl ReadError {
             Self::Locked(_) => Some(
                 "wait for it to end, or give --lock-timeout; a lock of a run that died expires by itself".to_owned(),
             ),
+            Self::Unlockable { why } if why.contains("Permission denied") => {
+                Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
+            }
+            Self::Unlockable { .. } => Some("mend /run on the host: the lock is a directory in it".to_owned()),
             Self::Answer { .. } => None,
         }
     }
@@ -80,8 +90,8 @@ pub(super) async fn read(
         return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
     }
     if reply.status == Some(lock::REFUSED) {
-        let output = last_lines(&reply, 1);
-        return Err(ReadError::Answer { message: "the host cannot be locked".to_owned(), output });
+        let why = last_lines(&reply, 1).pop().unwrap_or_default();
+        return Err(ReadError::Unlockable { why: why.trim_start_matches("cannot make the lock: ").to_owned() });
     }
     probe::parse(spec, &reply.stdout, &nonce)
         .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5) })

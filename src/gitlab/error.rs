@@ -354,7 +354,7 @@ pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
     use serde_json::Value;
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         // A proxy's page: its markup helps nobody.
-        return ("(no words of GitLab's)".to_owned(), false);
+        return (reason(status), false);
     };
     let text = |key: &str| answer.get(key).map(flat).filter(|text| !text.is_empty());
     let absent = status == 404 && answer.get("message").and_then(Value::as_str).is_some_and(|it| it.starts_with("404"));
@@ -365,10 +365,16 @@ pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
             None => error,
         })
     });
-    let words = one_line(&words.unwrap_or_else(|| "(no words of GitLab's)".to_owned()));
+    let words = one_line(&words.unwrap_or_else(|| reason(status)));
     // "403 403 Forbidden" reads like a mistake.
     let words = words.strip_prefix(&format!("{status} ")).map_or(words.clone(), str::to_owned);
     (words, absent)
+}
+
+/// What a status is called, where the answer says nothing itself.
+fn reason(status: u16) -> String {
+    let known = reqwest::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    known.unwrap_or("(no further words)").to_owned()
 }
 
 /// `{"tags_list": ["a", "b"]}` as `tags_list: a, b`.
@@ -401,7 +407,7 @@ mod tests {
         assert_eq!(of(400, r#"{"error":"name is missing"}"#).0, "name is missing");
         let scope = r#"{"error":"insufficient_scope","error_description":"Higher privileges.","scope":"api"}"#;
         assert_eq!(of(403, scope).0, "insufficient_scope: Higher privileges.");
-        assert_eq!(of(502, "<html>nginx</html>").0, "(no words of GitLab's)");
+        assert_eq!(of(502, "<html>nginx</html>").0, "Bad Gateway");
         assert_eq!(of(400, "{\"message\":\"a\\u001b[31m\\n b\"}").0, "a [31m b");
         assert_eq!(of(400, &format!(r#"{{"message":"{}"}}"#, "ä".repeat(900))).0.chars().count(), 501);
     }

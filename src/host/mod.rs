@@ -276,6 +276,9 @@ impl HostError {
             {
                 "the name does not resolve: check its spelling and DNS, or set `ssh.address`".to_owned()
             }
+            Self::Connect { address, why, .. } if why == "the host closed the connection" => format!(
+                "does an sshd listen at {address}? Another service, or an sshd that refuses this machine, ends a connection so; `ssh.port` sets the port"
+            ),
             Self::Connect { address, .. } => {
                 format!(
                     "check that {address} is up and that this machine may reach it; `ssh.address` and `ssh.port` set where rprov connects"

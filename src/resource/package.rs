@@ -2,7 +2,7 @@
 
 use crate::facts::{CannotTell, PackageFact, ProbeSpec};
 use crate::inventory::model::PackageSpec;
-use crate::plan::{Action, Attr, Change, Effect};
+use crate::plan::{Action, Attr, Change, Effect, Problem};
 use crate::step::Step;
 
 use super::{Context, Diff, Resource};
@@ -105,6 +105,15 @@ impl Resource for Packages {
                 remove.add(spec, Some(fact.version.clone()), None);
                 remove.words.push(spec.name.clone());
             }
+        }
+        if (!install.words.is_empty() || !remove.words.is_empty()) && !context.facts.system.apt {
+            let names = [install.names.as_slice(), remove.names.as_slice()].concat().join(", ");
+            diff.problems.push(Problem {
+                message: format!("package {names}: the host has no apt-get"),
+                help: Some("rprov manages packages on Debian, Ubuntu and what descends from them; install these by hand, or take them out of the inventory".to_owned()),
+                unknown_only: false,
+            });
+            return Ok(diff);
         }
         if !install.words.is_empty() {
             let action = if install.changes_installed { Action::Change } else { Action::Add };

@@ -139,6 +139,7 @@ fn installed(version: &str) -> Known<PackageFact> {
 #[test]
 fn packages_are_one_transaction() {
     let mut facts = Facts::default();
+    facts.system.apt = true;
     facts.packages.insert("curl".to_owned(), Known::Absent);
     facts.packages.insert("cron".to_owned(), Known::Absent);
     let diffed = diff(&packages(None, false), &facts).unwrap();

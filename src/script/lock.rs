@@ -28,7 +28,7 @@ fn acquire_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
 now=$(date +%s) || exit 71
 if ! why=$(mkdir -- \"$lock\" 2>&1); then
   # Not there and not to be made, or made and gone at this moment: then the next run finds a way.
-  [ -e \"$lock\" ] || {{ printf 'cannot make the lock: %s; changes need root: is become missing?\n' \"$why\" >&2; exit {REFUSED}; }}
+  [ -e \"$lock\" ] || {{ printf 'cannot make the lock: %s\n' \"$why\" >&2; exit {REFUSED}; }}
   held_until=0 held_run= held_who='an unknown run'
   if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; }} <\"$lock/info\"; fi
   case $held_until in ''|*[!0-9]*) held_until=0;; esac

@@ -11,6 +11,7 @@ use crate::inventory::model::Login;
 use crate::secret::SecretBook;
 use crate::text::{Text, Unbound};
 
+pub mod advice;
 pub mod lock;
 pub mod probe;
 pub mod reply;

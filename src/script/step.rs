@@ -114,10 +114,17 @@ write_file() {
   fi
   mv -f -- "$temp" "$target" && sync "${parent:-/}"
 }
+# verb unit: what systemd says of a unit that does not come up, and the unit's own last words
+bring_up() {
+  systemctl reset-failed -- "$2" 2>/dev/null
+  systemctl "$1" -- "$2" && return
+  code=$?
+  journalctl --sync 2>/dev/null
+  journalctl -q --no-pager -o cat -n 40 "_SYSTEMD_UNIT=$2" 2>/dev/null | grep -v 'level=info' | tail -n 4
+  return "$code"
+}
 restart_with() {
-  systemctl reset-failed -- "$1" 2>/dev/null
-  if systemctl restart -- "$1"; then rm -f -- "$2.rprov-previous"; return 0; fi
-  systemctl status --no-pager -n 8 -- "$1" | tail -n 8
+  if bring_up restart "$1"; then rm -f -- "$2.rprov-previous"; return 0; fi
   if [ -e "$2.rprov-previous" ]; then mv -f -- "$2.rprov-previous" "$2"; else rm -f -- "$2"; fi
   systemctl reset-failed -- "$1" 2>/dev/null
   systemctl restart -- "$1" && printf '%s did not start with the new %s: the previous one is back and it runs again\n' "$1" "$2" || printf '%s does not start with the previous %s either\n' "$1" "$2"
@@ -234,11 +241,11 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
             UnitAction::DaemonReload => "systemctl daemon-reload".to_owned(),
             UnitAction::Enable => format!("systemctl enable -- {}", quote(unit)),
             UnitAction::Start => {
-                format!("systemctl reset-failed -- {unit} 2>/dev/null; systemctl start -- {unit}", unit = quote(unit))
+                format!("bring_up start {}", quote(unit))
             }
             UnitAction::Reload => format!("systemctl reload -- {}", quote(unit)),
             UnitAction::Restart => {
-                format!("systemctl reset-failed -- {unit} 2>/dev/null; systemctl restart -- {unit}", unit = quote(unit))
+                format!("bring_up restart {}", quote(unit))
             }
         },
         Step::RestartWith { unit, path } => format!("restart_with {} {}", quote(unit), quote(path.as_str())),

@@ -41,6 +41,7 @@ impl Simulated {
         let system = &mut facts.system;
         (system.os, system.os_version) = ("debian".to_owned(), "12".to_owned());
         (system.root, system.systemd, system.apt) = (true, true, true);
+        system.codename = "bookworm".to_owned();
         system.peer = Some("192.0.2.1".to_owned());
         let probe = desired::probe(&world.resources);
         facts.paths = probe.paths.keys().map(|path| (path.clone(), Known::Absent)).collect();
@@ -50,6 +51,7 @@ impl Simulated {
         facts.images = probe.images.keys().map(|name| (name.clone(), Known::Absent)).collect();
         facts.nft_tables = probe.nft_tables.iter().map(|name| (name.clone(), Known::Absent)).collect();
         facts.docker = probe.docker.then_some(Known::Absent);
+        facts.apt_sources = probe.apt_sources.then(|| Known::Present(Vec::new()));
         facts.volumes = probe.volumes.iter().map(|name| (name.clone(), Known::Absent)).collect();
         facts.networks = probe.networks.iter().map(|name| (name.clone(), Known::Present(()))).collect();
         facts.runner_containers = probe.runner_containers.then(|| Known::Present(Vec::new()));
@@ -160,7 +162,11 @@ impl Simulated {
                 fact.mode = *mode;
                 (fact.user, fact.group) = (owner.user.clone(), owner.group.clone());
             }
+            Step::RefreshLists(_) => {}
             Step::RemoveFile(path) => {
+                if let Some(Known::Present(sources)) = &mut self.facts.apt_sources {
+                    sources.retain(|source| source.path != *path);
+                }
                 self.facts.paths.insert(path.clone(), Known::Absent);
             }
             Step::Unit { unit, action } => self.unit(unit, *action)?,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rprov::facts::{
-    Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerContainer,
-    RunnerRecord, UnitFact, VariableFact, VolumeFact,
+    AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind,
+    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact,
 };
 use rprov::inventory::model::Scope;
 use rprov::name::RemotePath;
@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     /// Containers that have something mounted at /etc/gitlab-runner.
     runner_containers: Vec<RunnerContainerSeen>,
     tables: BTreeMap<String, Found<String>>,
+    /// Files below /etc/apt/sources.list.d, by name.
+    sources: BTreeMap<String, String>,
     records: BTreeMap<u64, Found<Record>>,
     variables: BTreeMap<String, Found<VariableSeen>>,
 }
@@ -221,6 +223,14 @@ impl Seen {
             facts.runner_containers = Some(Known::Present(others.collect()));
         }
         each(&self.tables, &mut facts.nft_tables, Clone::clone, |text, _| text.clone());
+        if let Some(Known::Present(sources)) = &mut facts.apt_sources {
+            for (name, text) in &self.sources {
+                let path = RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap();
+                sources.push(AptSource { path, text: text.clone() });
+            }
+        } else {
+            assert!(self.sources.is_empty(), "nothing asks for the sources of apt");
+        }
         for (id, record) in &self.records {
             let old = facts.records.remove(id);
             facts.records.insert(*id, known(record, old, |record, old| self::record(*id, record, old)));

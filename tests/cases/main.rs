@@ -27,6 +27,9 @@ struct Case {
     case: String,
     /// A whole inventory with one host.
     inventory: String,
+    /// Files beside the inventory: name, and the file of `tests/data` that is put there.
+    #[serde(default)]
+    files: std::collections::BTreeMap<String, String>,
     /// Values of environment variables that the inventory names as secrets.
     #[serde(default)]
     secrets: std::collections::BTreeMap<String, String>,
@@ -55,6 +58,10 @@ impl World {
         std::fs::write(dir.join("inventory.yml"), &case.inventory).unwrap();
         // For the inventories that name an authority.
         std::fs::write(dir.join("ca.pem"), include_str!("../data/tls/ca.pem")).unwrap();
+        for (name, data) in &case.files {
+            let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(data);
+            std::fs::copy(data, dir.join(name)).unwrap();
+        }
         // A plan names the file as it was given, so it is given by its bare name.
         std::env::set_current_dir(dir).unwrap();
         let inventory = rprov::inventory::load(Path::new("inventory.yml"))

@@ -81,8 +81,7 @@ if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
     printf 'docker-status %s\\n' \"$?\"
   elif command -v docker >/dev/null; then
     echo 'docker client'
-{client}    echo 'docker-status 0'
-  else
+{client}  else
     echo 'docker clientless'
   fi
 elif command -v dockerd >/dev/null; then
@@ -96,24 +95,39 @@ fi
     )
 }
 
-/// The same questions in the same order for Docker's client. It cannot ask registries.
+/// The same questions in the same order for Docker's client. It cannot ask registries, and waits for ever by itself. Only
+/// its own words tell "there is none" (44) from any other failure, which ends the questions.
 fn client(spec: &ProbeSpec) -> String {
-    let status = "printf '@status %s\\n' \"$?\"";
-    let mut client = format!(
-        "    docker version --format '{{{{json .Server}}}}'; {status}
-    docker ps --no-trunc --filter label=com.gitlab.gitlab-runner.managed=true --format '{{{{.Label \"com.gitlab.gitlab-runner.job.id\"}}}}'; {status}\n",
-    );
-    let mut inspect = |kind: &str, name: &str| {
-        client.push_str(&format!("    docker {kind} inspect -- {} 2>/dev/null; {status}\n", quote(name)));
-    };
+    let mut questions = vec![
+        "client version --format '{{json .Server}}'".to_owned(),
+        "client ps --no-trunc --filter label=com.gitlab.gitlab-runner.managed=true --format '{{.Label \"com.gitlab.gitlab-runner.job.id\"}}'".to_owned(),
+    ];
+    let mut inspect = |kind: &str, name: &str| questions.push(format!("client {kind} inspect -- {}", quote(name)));
     spec.containers.iter().for_each(|name| inspect("container", name));
     spec.images.keys().for_each(|name| inspect("image", name));
     spec.volumes.iter().for_each(|name| inspect("volume", name));
     spec.networks.iter().for_each(|name| inspect("network", name));
     if spec.runner_containers {
-        client.push_str(&format!(
-            "    ids=$(docker ps -aq --no-trunc --filter volume=/etc/gitlab-runner) && {{ [ -z \"$ids\" ] || printf '%s\\n' \"$ids\" | xargs docker container inspect --; }}; {status}\n",
-        ));
+        questions.push("runner_containers".to_owned());
     }
-    client
+    let asked: Vec<String> = questions.iter().map(|question| format!("ask {question}")).collect();
+    format!(
+        "    client() {{ if command -v timeout >/dev/null; then timeout 30 docker \"$@\"; else docker \"$@\"; fi; }}
+    ask() {{
+      answer=$(\"$@\" 2>/dev/null); code=$?
+      if [ \"$code\" -eq 1 ]; then
+        case $(\"$@\" 2>&1 >/dev/null) in *'No such '*|*'no such '*|*' not found'*) code=44;; esac
+      fi
+      [ \"$code\" -ne 0 ] || [ -z \"$answer\" ] || printf '%s\\n' \"$answer\"
+      printf '@status %s\\n' \"$code\"
+      case $code in 0|44) return 0;; *) return \"$code\";; esac
+    }}
+    runner_containers() {{
+      ids=$(client ps -aq --no-trunc --filter volume=/etc/gitlab-runner) || return
+      [ -z \"$ids\" ] || printf '%s\\n' \"$ids\" | xargs docker container inspect --
+    }}
+    {}
+    printf 'docker-status %s\\n' \"$?\"\n",
+        asked.join(" && ")
+    )
 }

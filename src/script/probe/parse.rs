@@ -178,6 +178,10 @@ fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {
             let mut encoded = String::new();
             loop {
                 if let Some(status) = lines.tagged("content-status") {
+                    if status == "127" {
+                        let why = "the host has no program `base64`; install its package, coreutils";
+                        return Ok(Some(Known::Unread(why.to_owned())));
+                    }
                     if status != "0" {
                         return Ok(Some(Known::Unread(format!("reading it failed with status {status}"))));
                     }

@@ -34,5 +34,6 @@ mod private_ca;
 mod read_only;
 mod scopes;
 mod secrets;
+mod situations;
 mod sudo;
 mod unread;

@@ -50,6 +50,11 @@ impl World {
         &self.hosts[0]
     }
 
+    /// The directory of the inventory, which is also the home of every run.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// Replaces the inventory.
     pub(crate) fn write_inventory(&self, text: &str) {
         std::fs::write(self.dir.path().join("inventory.yml"), text).expect("the inventory can be written");
@@ -89,7 +94,13 @@ impl World {
 
     /// Starts `rprov COMMAND -i inventory.yml ARGS`.
     pub(crate) fn start(&self, command: &str, args: &[&str]) -> Run {
-        let env = [("GITLAB_TOKEN", API_TOKEN.to_owned()), ("HEALTHCHECK_URL", self.healthcheck.url().to_owned())];
+        self.start_with(command, args, &[])
+    }
+
+    /// The same with further environment variables.
+    pub(crate) fn start_with(&self, command: &str, args: &[&str], more: &[(&str, String)]) -> Run {
+        let own = [("GITLAB_TOKEN", API_TOKEN.to_owned()), ("HEALTHCHECK_URL", self.healthcheck.url().to_owned())];
+        let env: Vec<(&str, String)> = own.iter().chain(more).cloned().collect();
         let all: Vec<&str> = [command, "-i", "inventory.yml"].iter().chain(args).copied().collect();
         rprov::start(self.dir.path(), &env, &all)
     }

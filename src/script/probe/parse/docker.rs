@@ -84,7 +84,11 @@ fn answers(lines: &mut Lines<'_>, end: &str) -> Result<(Vec<Answer>, String), Ba
         let line = lines.next("Docker's answer")?;
         let code = match line.strip_prefix("@http ") {
             Some(code) => code.parse().ok(),
-            None => line.strip_prefix("@status ").map(|status| if status == "0" { 200 } else { 404 }),
+            None => line.strip_prefix("@status ").map(|status| match status {
+                "0" => 200,
+                "44" => 404,
+                _ => 0,
+            }),
         };
         match code {
             Some(code) => found.push(Answer { body: std::mem::take(&mut body), code }),

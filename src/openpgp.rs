@@ -14,13 +14,16 @@ const SIGNATURE: u8 = 2;
 const SECRET_KEY: u8 = 5;
 const PUBLIC_KEY: u8 = 6;
 const SECRET_SUBKEY: u8 = 7;
+/// What else a key is made of: trust, user id, subkey, user attribute. Others could hold a second key, compressed, say.
+const PARTS: [u8; 5] = [SIGNATURE, 12, 13, 14, 17];
 
 /// A file with one public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// Of the primary key: 40 hexadecimal digits, capital letters.
     pub fingerprint: String,
-    /// The file as text, in ASCII armor: as it was if it was armored, else armored here.
+    /// The key in ASCII armor, always made here: programs disagree on which block of a text counts, and a host must get no
+    /// other key than the one that was looked at.
     pub armored: String,
 }
 
@@ -68,13 +71,15 @@ pub fn shown(fingerprint: &str) -> String {
 /// # Errors
 /// When it does not hold exactly one public key.
 pub fn read(file: &[u8]) -> Result<Key, BadKey> {
-    match std::str::from_utf8(file).ok().filter(|text| text.contains("-----BEGIN PGP")) {
+    let decoded;
+    let bytes = match std::str::from_utf8(file).ok().filter(|text| text.contains("-----BEGIN PGP")) {
         Some(text) => {
-            let fingerprint = primary(&dearmor(text)?)?;
-            Ok(Key { fingerprint, armored: text.to_owned() })
+            decoded = dearmor(text)?;
+            decoded.as_slice()
         }
-        None => Ok(Key { fingerprint: primary(file)?, armored: armor(file) }),
-    }
+        None => file,
+    };
+    Ok(Key { fingerprint: primary(bytes)?, armored: armor(bytes) })
 }
 
 fn dearmor(text: &str) -> Result<Vec<u8>, BadKey> {
@@ -133,7 +138,8 @@ fn primary(mut rest: &[u8]) -> Result<String, BadKey> {
             }
             SECRET_KEY | SECRET_SUBKEY => return Err(BadKey::Secret),
             _ if count == 0 => return Err(BadKey::NoKey),
-            _ => {}
+            part if PARTS.contains(&part) => {}
+            _ => return Err(BadKey::Damaged),
         }
         rest = after;
     }
@@ -226,6 +232,21 @@ mod tests {
         assert_eq!(read(&both), Err(BadKey::Several(2)));
         assert_eq!(read(armor(&both).as_bytes()), Err(BadKey::Several(2)));
         assert_eq!(read(format!("{ARMORED}{OTHER}").as_bytes()), Err(BadKey::Several(2)));
+    }
+
+    /// apt's own reader takes the first block, whatever its name is; others take all of them.
+    #[test]
+    fn a_key_in_a_block_of_another_name_does_not_reach_the_host() {
+        let other = OTHER.replace("PUBLIC KEY BLOCK", "MESSAGE");
+        for text in [format!("{other}{ARMORED}"), format!("{ARMORED}{other}"), format!("{OTHER} \n{other}")] {
+            let key = read(text.as_bytes()).unwrap();
+            assert_eq!(read(key.armored.as_bytes()).unwrap().fingerprint, key.fingerprint);
+            assert_eq!(key.armored.matches("-----BEGIN").count(), 1);
+        }
+        assert_eq!(read(format!("{other}{ARMORED}").as_bytes()).unwrap().armored, ARMORED);
+        let mut compressed = dearmor(ARMORED).unwrap();
+        compressed.extend([0xc8, 1, 0]);
+        assert_eq!(read(&compressed), Err(BadKey::Damaged));
     }
 
     #[test]

@@ -25,7 +25,7 @@ impl Lab {
         match std::env::var("RPROV_LAB").as_deref() {
             Ok("1") => Some(Self::open()),
             Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
-                panic!("CI without a lab: set RPROV_LAB=1 and start one (tests/lab/up 8), or say RPROV_LAB=0")
+                panic!("CI without a lab: set RPROV_LAB=1 and start one (tests/lab/up 10), or say RPROV_LAB=0")
             }
             _ => {
                 println!("SKIPPED (no lab)");
@@ -41,7 +41,7 @@ impl Lab {
         };
         let file = state.join("env");
         let text = fs::read_to_string(&file).unwrap_or_else(|e| {
-            panic!("RPROV_LAB=1, but {}: {e}; start the lab: tests/lab/up 8", file.display());
+            panic!("RPROV_LAB=1, but {}: {e}; start the lab: tests/lab/up 10", file.display());
         });
         let settings = text
             .lines()

@@ -34,6 +34,7 @@ mod private_ca;
 mod read_only;
 mod scopes;
 mod secrets;
+mod shipped;
 mod situations;
 mod sudo;
 mod unread;

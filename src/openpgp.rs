@@ -244,6 +244,10 @@ mod tests {
             assert_eq!(key.armored.matches("-----BEGIN").count(), 1);
         }
         assert_eq!(read(format!("{other}{ARMORED}").as_bytes()).unwrap().armored, ARMORED);
+        // apt's reader begins behind the first empty line, which here is in the midst of it.
+        let base64 = |text: &str| text.lines().filter(|line| !line.starts_with('-')).collect::<Vec<_>>().join("\n");
+        let two = format!("{BEGIN}{}\n\n{}\n{END}\n", base64(ARMORED).trim_end(), base64(OTHER).trim());
+        assert_eq!(read(two.as_bytes()).unwrap().armored, ARMORED);
         let mut compressed = dearmor(ARMORED).unwrap();
         compressed.extend([0xc8, 1, 0]);
         assert_eq!(read(&compressed), Err(BadKey::Damaged));

@@ -176,8 +176,6 @@ impl Comparison<'_> {
                 None => (pair, String::new()),
             })
             .collect();
-        // Old values may be passwords; names tell enough.
-        let hidden = |found: Option<&String>| found.map(|_| "(not shown)".to_owned());
         let keys: BTreeSet<&String> = self.spec.env.keys().chain(found.keys()).collect();
         for key in keys {
             let text = self.spec.env.get(key);
@@ -314,9 +312,23 @@ impl Comparison<'_> {
             anew("log_driver", plain(self.found.pointer("/HostConfig/LogConfig/Type")), Some(driver.clone()), all);
         }
         if options.log_driver.is_some() || !options.log_options.is_empty() {
-            maps("log_options", &texts(self.found.pointer("/HostConfig/LogConfig/Config")), &options.log_options, all);
+            let found = texts(self.found.pointer("/HostConfig/LogConfig/Config"));
+            let keys: BTreeSet<&String> = found.keys().chain(options.log_options.keys()).collect();
+            for key in keys {
+                let (old, new) = (found.get(key), options.log_options.get(key));
+                if old != new {
+                    // What somebody else set may be a token, as Splunk's is.
+                    let attr = Attr::new(format!("log_options[{key}]"), hidden(old), new.cloned());
+                    push(attr, How::Anew, all);
+                }
+            }
         }
     }
+}
+
+/// Old values may be passwords; names tell enough.
+fn hidden(found: Option<&String>) -> Option<String> {
+    found.map(|_| "(not shown)".to_owned())
 }
 
 fn push(attr: Attr, how: How, all: &mut Vec<Difference>) {

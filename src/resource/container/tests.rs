@@ -332,6 +332,16 @@ fn secrets_of_the_environment_are_compared_and_not_shown() {
 }
 
 #[test]
+fn a_token_of_a_log_driver_is_not_shown() {
+    let mut wanted = container();
+    wanted.0.options.log_driver = Some("json-file".to_owned());
+    let logs = json!({"Type": "splunk", "Config": {"splunk-token": "canary"}});
+    let diffed = diff(&wanted, &facts(Known::Present(with(&[("/HostConfig/LogConfig", logs)]))));
+    assert!(fields(&diffed.changes[0]).contains(&"log_options[splunk-token]"));
+    assert!(!format!("{diffed:?}").contains("canary"), "{diffed:?}");
+}
+
+#[test]
 fn options_that_are_given_are_found_again() {
     let mut wanted = container();
     wanted.0.options = ContainerOptions {

@@ -252,6 +252,8 @@ pub struct SystemFacts {
     pub now: i64,
     /// The address that this connection comes from, as the host sees it (`SSH_CONNECTION`).
     pub peer: Option<String>,
+    /// The host's own address that this connection goes to.
+    pub sshd_address: Option<IpAddr>,
     /// The port that this connection comes in at, as the host sees it: sshd's own, whatever leads there.
     pub sshd_port: Option<u16>,
 }

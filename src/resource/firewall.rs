@@ -63,11 +63,7 @@ impl Firewall {
 
     /// Why an address could no longer reach sshd, and what would let it.
     fn cuts_off(&self, peer: IpAddr, facts: &Facts) -> Option<String> {
-        let peer = match peer {
-            // A v4 connection to a v6 socket.
-            IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-            v4 => v4,
-        };
+        let peer = unmapped(peer);
         // Not the port that the inventory names: ssh_config or a router may lead from one to the other.
         let port = facts.system.sshd_port.unwrap_or(self.spec.ssh_port);
         let opens = |allow: &&AllowSpec| !allow.udp && allow.ports.contains(port);
@@ -83,7 +79,14 @@ impl Firewall {
         let from = format!("it would cut off {peer}, which this connection comes from");
         if facts.way_to(peer).is_some_and(is_bridge) {
             let jobs = self.spec.jobs.as_ref()?;
-            let open = jobs.allow.iter().any(|to| to.ports.is_none_or(|ports| !to.udp && ports.contains(port)));
+            // An entry for a Git server's port 22 does not open the host's.
+            let here = |nets: &[ipnet::IpNet]| {
+                facts.system.sshd_address.is_none_or(|own| nets.iter().any(|net| net.contains(&unmapped(own))))
+            };
+            let open = jobs
+                .allow
+                .iter()
+                .any(|entry| here(&entry.to) && entry.ports.is_none_or(|ports| !entry.udp && ports.contains(port)));
             return (!open).then(|| {
                 format!(
                     "{from}: a container of this very host, and `firewall.jobs` keeps containers from sshd; add the \
@@ -118,6 +121,14 @@ impl Firewall {
 }
 
 /// Whether an interface counts as one of Docker's.
+/// A v4 connection to a v6 socket is one of v4.
+fn unmapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
+        v4 => v4,
+    }
+}
+
 fn is_bridge(interface: &str) -> bool {
     rules::BRIDGES.iter().any(|bridge| interface.starts_with(bridge))
 }

@@ -100,6 +100,24 @@ fn an_uplink_is_not_taken_for_a_container_network() {
     assert!(problem.message.contains("br-lan") && problem.help.is_some(), "{problem:?}");
 }
 
+/// Entries of jobs open ports of others; only one that names the address of this very host opens its sshd to its containers.
+#[test]
+fn what_jobs_may_reach_elsewhere_does_not_open_sshd_to_them() {
+    let mut jobs = with_jobs();
+    let ports = Some(Ports { first: 22, last: 22 });
+    if let Some(jobs) = &mut jobs.spec.jobs {
+        jobs.allow = vec![ReachSpec { to: vec!["10.9.9.9/32".parse().unwrap()], ports, udp: false }];
+    }
+    let mut facts = facts();
+    facts.system.sshd_address = Some("::ffff:172.17.0.1".parse().unwrap());
+    let cut = |jobs: &Firewall| jobs.cuts_off("172.17.0.2".parse().unwrap(), &facts);
+    assert!(cut(&jobs).unwrap().contains("`firewall.jobs.allow`"));
+    if let Some(jobs) = &mut jobs.spec.jobs {
+        jobs.allow[0].to = vec!["172.17.0.0/16".parse().unwrap()];
+    }
+    assert_eq!(cut(&jobs), None);
+}
+
 /// The same with what keeps jobs off internal networks, also those of the shell executor.
 fn with_jobs() -> Firewall {
     let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();

@@ -93,7 +93,8 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
     let peer = lines.expect("peer")?;
     let mut peer = peer.split(' ');
     system.peer = peer.next().filter(|peer| !peer.is_empty()).map(str::to_owned);
-    system.sshd_port = peer.nth(2).and_then(|port| port.parse().ok());
+    system.sshd_address = peer.nth(1).and_then(|address| address.parse().ok());
+    system.sshd_port = peer.next().and_then(|port| port.parse().ok());
     Ok(decimal_ns(uptime).map(|uptime| now_ns - uptime))
 }
 

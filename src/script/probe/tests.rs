@@ -145,6 +145,7 @@ fn a_whole_answer() {
     let facts = parse(&answered(), ANSWER.as_bytes(), "n0").unwrap();
     assert!(facts.system.root && facts.system.systemd && facts.system.apt);
     assert_eq!((facts.system.peer.as_deref(), facts.system.sshd_port), (Some("10.0.0.1"), Some(22)));
+    assert!(facts.system.sshd_address.is_some());
     let Known::Present(file) = &facts.paths[&RemotePath::new("/a").unwrap()] else { panic!() };
     assert_eq!(file.mtime_ns, 1_699_999_990_500_000_000);
     let Known::Present(unit) = &facts.units["docker.service"] else { panic!() };

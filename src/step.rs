@@ -105,7 +105,7 @@ pub enum Step {
     UpdateContainer(Box<UpdateContainer>),
     /// Give the container that was created beside an old one the old one's name, and start it.
     PromoteContainer {
-        /// Name; it has its [temporary](temporary) one now.
+        /// Name; it has its [temporary] one now.
         name: String,
         /// `--restart` value.
         restart: String,
@@ -190,7 +190,7 @@ pub enum UnitAction {
 pub struct CreateContainer {
     /// Name.
     pub name: String,
-    /// Created under its [temporary](temporary) name and not started: what Docker refuses, it refuses before the old
+    /// Created under its [temporary] name and not started: what Docker refuses, it refuses before the old
     /// container is touched.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub beside: bool,

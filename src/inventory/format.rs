@@ -446,7 +446,7 @@ fn gitlab_url(text: &str) -> Result<(), Bad> {
         return bad("is not a URL", "it begins with https://, such as https://gitlab.example.com");
     };
     if let Some(at) = text.find("/api/v") {
-        return bad("is that of the API", &format!("write the base URL alone: {}", &text[..at]));
+        return bad("must not hold /api/v4, which is the API's", &format!("write the base URL alone: {}", &text[..at]));
     }
     let authority = rest.split('/').next().unwrap_or_default();
     if authority.contains('@') {

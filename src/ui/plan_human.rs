@@ -194,7 +194,7 @@ fn paragraph(lead: &str, lead_columns: usize, indent: usize, text: &str, look: L
 fn block(host: &HostPlan, table: &Table, look: Look) -> String {
     let mut out = heading(host, look);
     if host.failed() && !host.changes.is_empty() {
-        out += &format!("  {} will not be applied before its problem is mended\n", look.paint(Role::Error, "!"));
+        out += &format!("  {} not applied until the problem above is solved\n", look.paint(Role::Error, "!"));
     }
     for change in &host.changes {
         out += &table.row(change, host.jobs, look);

@@ -203,11 +203,15 @@ impl Walk<'_> {
                         self.plain_text(word, Format::Line(4096));
                     }
                 }
-                Value::String(_) => self.expected(
-                    "a list",
-                    &entry.value,
-                    "program and arguments are separate items, and no shell is involved: [pass, show, ci/token]",
-                ),
+                Value::String(text) => {
+                    let words: Vec<&str> = text.split_whitespace().collect();
+                    let simple = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+                    let own = !words.is_empty() && words.iter().all(|word| word.chars().all(simple));
+                    let example = if own { words.join(", ") } else { "pass, show, ci/token".to_owned() };
+                    let help =
+                        format!("program and arguments are separate items, and no shell is involved: [{example}]");
+                    self.expected("a list", &entry.value, &help);
+                }
                 Value::List(_) => {
                     self.error("the command is empty", &entry.value.span, "such as [pass, show, ci/token]")
                 }

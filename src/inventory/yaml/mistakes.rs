@@ -112,7 +112,7 @@ pub(super) fn unknown_tag(tag: &str, at: &Span) -> Diagnostic {
         "include" | "reference" | "import" => "whole files are taken in with `import: [FILE]` at the top",
         _ => "remove it; a text that begins with `!` needs quotes",
     };
-    Diagnostic::error(format!("`{}` is a YAML tag, and rprov knows none", shown(tag))).at(at).help(help)
+    Diagnostic::error(format!("`{}` is a YAML tag, and rprov supports no tags", shown(tag))).at(at).help(help)
 }
 
 /// What a web page or a word processor makes of blanks and quotes.

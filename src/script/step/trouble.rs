@@ -33,7 +33,9 @@ pub fn explain(step: &Step, output: &[String]) -> Option<(String, String)> {
     } else if any(&["server gave http response to https client"]) {
         (
             format!("{registry} speaks no TLS"),
-            "give it a certificate; or say that it may: `docker.daemon: { insecure-registries: [HOST] }`".to_owned(),
+            format!(
+                "give it a certificate; plain HTTP is allowed by `docker: {{ daemon: {{ insecure-registries: [\"{registry}\"] }} }}`"
+            ),
         )
     } else if any(&["toomanyrequests", "rate limit", "429 too many"]) {
         (

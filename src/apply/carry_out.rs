@@ -5,19 +5,24 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Cause, EventKind, Failure};
 use crate::host::Limits;
+use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
-use crate::script::{advice, lock, reply, step as script};
+use crate::script::{advice, applied, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::Step;
 
 use super::exchange::{last_lines, nonce};
 use super::target::Target;
-use super::{CancelFlag, Shared, stopped};
+use super::{CHANGED, CancelFlag, NEW_PLAN, Shared, stopped};
 
 /// How many of a failed command's last lines are looked at for what they mean.
 const LOOKED_AT: usize = 200;
 /// How many of them are shown.
 const LAST_LINES: usize = 12;
+/// For as long the lock is kept while a run is written down.
+const LOCK_SECONDS: u64 = 300;
+
+const TWO_RUNS: &str = "look at a new plan; two runs at once do not mix";
 
 /// The ids of records that this run created, by whose token they have.
 type RunnerIds = BTreeMap<SecretId, u64>;
@@ -30,6 +35,7 @@ pub(super) async fn changes(
     cancel: &CancelFlag,
 ) -> Result<usize, Failure> {
     let mut ids = RunnerIds::new();
+    mark(target, shared).await?;
     for (done, change) in plan.changes.iter().enumerate() {
         let what = format!("{} {}", change.kind, change.name);
         if cancel.is_cancelled() {
@@ -38,7 +44,8 @@ pub(super) async fn changes(
         let (number, of) = (done + 1, plan.changes.len());
         shared.send(&plan.name, EventKind::ChangeStarted { number, of, what: what.clone() });
         let started = Instant::now();
-        one(target, shared, &plan.name, change, &mut ids).await.map_err(|failed| Failure {
+        let required = Vec::from_iter(plan.preconditions.iter().filter(|one| one.change == done));
+        one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| Failure {
             during: what.clone(),
             message: failed.message,
             command: failed.command,
@@ -62,17 +69,43 @@ struct Failed {
     cause: Cause,
 }
 
+/// Writes down on the host that this run changes it: plans that were saved before are good no longer.
+async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
+    let (run, owner) = (&shared.settings.run_id, &shared.settings.owner);
+    let nonce = nonce();
+    let script = crate::script::wrap(&(lock::keep(run, owner, LOCK_SECONDS) + &applied::mark(run, owner)), &nonce);
+    let during = "noting down this run";
+    let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };
+    let failed =
+        |error: crate::host::HostError| Failure { help: error.help(), ..Failure::new(during, error.to_string()) };
+    let reply = host.run(&script, Limits::default(), &mut |_| {}).await.map_err(failed)?;
+    if reply.status == Some(0) && reply::body(&String::from_utf8_lossy(&reply.stdout), &nonce).is_ok() {
+        return Ok(());
+    }
+    let output = last_lines(&reply, LAST_LINES);
+    if reply.status == Some(lock::LOST) {
+        let failure = Failure::new(during, "another run took the lock over").help(TWO_RUNS);
+        return Err(Failure { output, cause: Cause::Stale, ..failure });
+    }
+    let failure = Failure::new(during, format!("{} cannot be written", applied::PATH));
+    Err(Failure { output, ..failure.help("mend the cause, then run `rprov apply` again") })
+}
+
 async fn one(
     target: &mut Target,
     shared: &Shared,
     name: &str,
     change: &Change,
+    required: &[&Required],
     ids: &mut RunnerIds,
 ) -> Result<(), Failed> {
     let mut rest = change.steps.as_slice();
     while let Some(first) = rest.first() {
+        let number = change.steps.len() - rest.len();
         if let Step::Gitlab(step) = first {
-            gitlab(target, shared, step, ids).await.map_err(|mut failed| {
+            let needs = required.iter().filter(|one| one.step == number);
+            let needs = Vec::from_iter(needs.map(|one| &one.what));
+            gitlab(target, shared, step, &needs, ids).await.map_err(|mut failed| {
                 failed.command = Some(script::shown(first));
                 failed
             })?;
@@ -80,7 +113,9 @@ async fn one(
             continue;
         }
         let count = rest.iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
-        on_host(target, shared, name, &rest[..count]).await?;
+        let needs = required.iter().filter(|one| one.step >= number && one.step < number + count);
+        let needs = Vec::from_iter(needs.map(|one| (one.step - number, &one.what)));
+        on_host(target, shared, name, &rest[..count], &needs).await?;
         rest = &rest[count..];
     }
     Ok(())
@@ -90,6 +125,7 @@ async fn gitlab(
     target: &mut Target,
     shared: &Shared,
     step: &crate::step::GitlabStep,
+    needs: &[&Precondition],
     ids: &mut RunnerIds,
 ) -> Result<(), Failed> {
     let failed = |message: String, help: Option<String>| Failed {
@@ -99,6 +135,16 @@ async fn gitlab(
         help,
         cause: Cause::Failed,
     };
+    if let Some(Ok(client)) = &shared.gitlab {
+        let moved = client.moved(needs).await.map_err(|error| failed(error.to_string(), error.help()))?;
+        if !moved.is_empty() {
+            return Err(Failed {
+                output: moved,
+                cause: Cause::Stale,
+                ..failed(CHANGED.to_owned(), Some(NEW_PLAN.to_owned()))
+            });
+        }
+    }
     match &shared.gitlab {
         Some(Ok(client)) => client
             .run_step(step, &mut target.book, ids)
@@ -110,7 +156,13 @@ async fn gitlab(
     }
 }
 
-async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step]) -> Result<(), Failed> {
+async fn on_host(
+    target: &mut Target,
+    shared: &Shared,
+    name: &str,
+    steps: &[Step],
+    needs: &[(usize, &Precondition)],
+) -> Result<(), Failed> {
     let failed = |message: String, help: Option<String>| Failed {
         message,
         command: None,
@@ -121,8 +173,8 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
     let (run, owner) = (&shared.settings.run_id, &shared.settings.owner);
-    let text =
-        script::script(&all, run, owner, &target.book, &nonce).map_err(|unbound| failed(unbound.to_string(), None))?;
+    let text = script::checked(&all, needs, run, owner, &target.book, &nonce)
+        .map_err(|unbound| failed(unbound.to_string(), None))?;
     let seconds = all.iter().map(|step| script::longest(step)).sum::<u64>() + 60;
     let limits = Limits { time: Duration::from_secs(seconds), ..Limits::default() };
     let book = target.book.clone();
@@ -144,14 +196,10 @@ async fn on_host(target: &mut Target, shared: &Shared, name: &str, steps: &[Step
     output = advice::telling(output);
     output.drain(..output.len().saturating_sub(LAST_LINES));
     let (message, help) = match reply.status {
-        Some(status) if status == script::MOVED => (
-            "it changed after the plan was made; this step was not done".to_owned(),
-            Some("look at a new plan, then apply that".to_owned()),
-        ),
-        Some(status) if status == lock::LOST => (
-            "another run took the lock over".to_owned(),
-            Some("look at a new plan; two runs at once do not mix".to_owned()),
-        ),
+        Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
+        Some(status) if status == lock::LOST => {
+            ("another run took the lock over".to_owned(), Some(TWO_RUNS.to_owned()))
+        }
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }

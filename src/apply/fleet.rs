@@ -1,9 +1,10 @@
 //! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables).
 
 use crate::desired;
-use crate::event::{EventKind, Failure};
+use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::Client;
+use crate::plan::precondition::Precondition;
 use crate::plan::{HostPlan, Note};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
@@ -22,6 +23,8 @@ pub(super) struct Fleet {
     notes: Vec<Note>,
     book: SecretBook,
     pub(super) plan: HostPlan,
+    /// The plan comes from a file: it is compared with GitLab before anything is done.
+    saved: bool,
 }
 
 impl Fleet {
@@ -35,13 +38,26 @@ impl Fleet {
         if variables.is_empty() && notes.is_empty() {
             return None;
         }
-        let mut fleet =
-            Self { name: gitlab.url.clone(), variables, notes, book: book.clone(), plan: HostPlan::default() };
-        fleet.plan = fleet.look(shared).await;
+        let mut fleet = Self {
+            name: gitlab.url.clone(),
+            variables,
+            notes,
+            book: book.clone(),
+            plan: HostPlan::default(),
+            saved: false,
+        };
+        (fleet.plan, _) = fleet.look(shared).await;
         Some(fleet)
     }
 
-    async fn look(&self, shared: &Shared) -> HostPlan {
+    /// GitLab's own part of a plan that is there already.
+    pub(super) fn with_plan(shared: &Shared, book: &SecretBook, plan: HostPlan) -> Option<Self> {
+        let gitlab = shared.inventory.gitlab.as_ref()?;
+        let variables = gitlab.variables.iter().cloned().map(Variable).collect();
+        Some(Self { name: gitlab.url.clone(), variables, notes: Vec::new(), book: book.clone(), plan, saved: true })
+    }
+
+    async fn look(&self, shared: &Shared) -> (HostPlan, Facts) {
         let mut facts = Facts::default();
         // Rights in GitLab are not root's on a host: what is unread here is a failure.
         facts.system.root = true;
@@ -63,7 +79,7 @@ impl Fleet {
         let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;
         plan.notes.extend(self.notes.clone());
-        plan
+        (plan, facts)
     }
 
     /// Carries the plan out.
@@ -79,8 +95,22 @@ impl Fleet {
 
     async fn changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
         let Some(Ok(client)) = &shared.gitlab else { return Ok(0) };
-        let plan = self.plan.clone();
+        let mut plan = self.plan.clone();
         let of = plan.changes.len();
+        if self.saved && of > 0 {
+            let (now, facts) = self.look(shared).await;
+            if now.changes.is_empty() && now.problems.is_empty() {
+                // Somebody has done the same in the meantime.
+                return Ok(0);
+            }
+            if !now.does_the_same(&plan)
+                || !now.problems.is_empty()
+                || !desired::preconditions::moved(&plan, &facts).is_empty()
+            {
+                return Err(super::target::moved(&plan, &now, &facts));
+            }
+            plan = now;
+        }
         for (done, change) in plan.changes.iter().enumerate() {
             let what = format!("{} {}", change.kind, change.name);
             if cancel.is_cancelled() {
@@ -88,7 +118,10 @@ impl Fleet {
             }
             shared.send(&self.name, EventKind::ChangeStarted { number: done + 1, of, what: what.clone() });
             let started = std::time::Instant::now();
-            for step in &change.steps {
+            for (number, step) in change.steps.iter().enumerate() {
+                let needs = plan.preconditions.iter().filter(|one| one.change == done && one.step == number);
+                let needs = Vec::from_iter(needs.map(|one| &one.what));
+                self.still_so(client, &needs, &what, done).await?;
                 run(client, step, &mut self.book).await.map_err(|(message, help)| Failure {
                     command: Some(shown(step)),
                     help,
@@ -100,11 +133,27 @@ impl Fleet {
         if of == 0 {
             return Ok(0);
         }
-        let left = self.look(shared).await;
+        let (left, _) = self.look(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(of);
         }
         Err(left_over(left, of))
+    }
+}
+
+impl Fleet {
+    /// What the step was planned for is looked at once more.
+    async fn still_so(&self, client: &Client, needs: &[&Precondition], what: &str, done: usize) -> Result<(), Failure> {
+        let failed = |error: crate::gitlab::GitlabError| Failure {
+            help: error.help(),
+            ..Failure::new(what, error.to_string()).after(done)
+        };
+        let moved = client.moved(needs).await.map_err(failed)?;
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let failure = Failure::new(what, super::CHANGED).help(super::NEW_PLAN).after(done);
+        Err(Failure { output: moved, cause: Cause::Stale, ..failure })
     }
 }
 

@@ -27,6 +27,11 @@ mod target;
 use fleet::Fleet;
 use target::Target;
 
+/// What is said of a step whose thing is another by now.
+const CHANGED: &str = "it changed after the plan was made; this step was not done";
+/// What to do then.
+const NEW_PLAN: &str = "look at a new plan, then apply that";
+
 /// How a run behaves.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -105,34 +110,36 @@ impl Session {
         connector: Connector,
         events: UnboundedSender<Event>,
     ) -> Self {
-        let gitlab = inventory.gitlab.as_ref().map(|spec| {
-            let Some(token) = book.get(&spec.api_token) else {
-                return Err(Problem {
-                    message: format!("GitLab's API token {} has no value", spec.api_token),
-                    help: None,
-                    unknown_only: false,
-                });
-            };
-            Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref()).map_err(|error| records::problem(&error))
-        });
         let whole_fleet = selected.len() == inventory.hosts.len();
-        let slots = Semaphore::new(settings.parallel.max(1));
-        let keys = keys::Keys::default();
-        let shared = Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys });
+        let shared = share(inventory, &book, settings, connector, events);
         let mut tasks = JoinSet::new();
         for (place, index) in selected.into_iter().enumerate() {
             let (shared, book) = (Arc::clone(&shared), book.clone());
             tasks.spawn(async move { (place, Target::read(shared, index, book).await) });
         }
         let fleet = Fleet::read(&shared, &book, whole_fleet).await;
-        let mut targets = BTreeMap::new();
-        while let Some(done) = tasks.join_next().await {
-            // A task that panicked is a defect of ours; its host is missing from the plan, which the caller checks.
-            if let Ok((place, target)) = done {
-                targets.insert(place, target);
-            }
+        Self { targets: joined(tasks).await, fleet, shared }
+    }
+
+    /// Connects to the hosts (index into `inventory.hosts`) of a plan that is there already, and reads none of them: each
+    /// is compared with its plan when its lock is taken. `gitlab` is what belongs to GitLab and to no host.
+    pub async fn with_plan(
+        inventory: Arc<Inventory>,
+        hosts: Vec<(usize, HostPlan)>,
+        gitlab: Option<HostPlan>,
+        book: SecretBook,
+        settings: Settings,
+        connector: Connector,
+        events: UnboundedSender<Event>,
+    ) -> Self {
+        let shared = share(inventory, &book, settings, connector, events);
+        let mut tasks = JoinSet::new();
+        for (place, (index, plan)) in hosts.into_iter().enumerate() {
+            let (shared, book) = (Arc::clone(&shared), book.clone());
+            tasks.spawn(async move { (place, Target::with_plan(shared, index, book, plan).await) });
         }
-        Self { shared, fleet, targets: targets.into_values().collect() }
+        let fleet = gitlab.and_then(|plan| Fleet::with_plan(&shared, &book, plan));
+        Self { targets: joined(tasks).await, fleet, shared }
     }
 
     /// What would be done.
@@ -167,6 +174,40 @@ impl Session {
             target.close().await;
         }
     }
+}
+
+fn share(
+    inventory: Arc<Inventory>,
+    book: &SecretBook,
+    settings: Settings,
+    connector: Connector,
+    events: UnboundedSender<Event>,
+) -> Arc<Shared> {
+    let gitlab = inventory.gitlab.as_ref().map(|spec| {
+        let Some(token) = book.get(&spec.api_token) else {
+            return Err(Problem {
+                message: format!("GitLab's API token {} has no value", spec.api_token),
+                help: None,
+                unknown_only: false,
+            });
+        };
+        Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref()).map_err(|error| records::problem(&error))
+    });
+    let slots = Semaphore::new(settings.parallel.max(1));
+    let keys = keys::Keys::default();
+    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys })
+}
+
+/// The targets in their order, once all of them are there.
+async fn joined(mut tasks: JoinSet<(usize, Target)>) -> Vec<Target> {
+    let mut targets = BTreeMap::new();
+    while let Some(done) = tasks.join_next().await {
+        // A task that panicked is a defect of ours; its host is missing from the plan, which the caller checks.
+        if let Ok((place, target)) = done {
+            targets.insert(place, target);
+        }
+    }
+    targets.into_values().collect()
 }
 
 /// The failure of a host whose plan has problems: nothing was done to it.

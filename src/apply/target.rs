@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::desired;
+use crate::desired::{self, preconditions};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
 use crate::inventory::model::{Connection, HostSpec};
-use crate::plan::{HostPlan, Problem};
+use crate::plan::{Change, HostPlan, Problem};
 use crate::resource::Resource;
 use crate::script::lock;
 use crate::secret::SecretBook;
@@ -29,6 +29,8 @@ pub(super) struct Target {
     probe: ProbeSpec,
     pub(super) book: SecretBook,
     pub(super) plan: HostPlan,
+    /// The plan comes from a file: somebody may have approved it long ago.
+    saved: bool,
 }
 
 impl std::fmt::Debug for Target {
@@ -38,12 +40,37 @@ impl std::fmt::Debug for Target {
 }
 
 impl Target {
-    /// Connects, reads, plans.
-    pub(super) async fn read(shared: Arc<Shared>, index: usize, book: SecretBook) -> Self {
+    fn new(shared: &Shared, index: usize, book: SecretBook) -> Self {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let probe = desired::probe(&resources);
-        let mut target = Self { index, host: None, resources, probe, book, plan: HostPlan::default() };
+        Self { index, host: None, resources, probe, book, plan: HostPlan::default(), saved: false }
+    }
+
+    /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
+    pub(super) async fn with_plan(shared: Arc<Shared>, index: usize, book: SecretBook, plan: HostPlan) -> Self {
+        let mut target = Self { plan, saved: true, ..Self::new(&shared, index, book) };
+        let spec = &shared.inventory.hosts[index];
+        if target.plan.problems.is_empty() {
+            let _slot = shared.slots.acquire().await;
+            shared.send(&spec.name, EventKind::Connecting);
+            match shared.connector.connect(&spec.connection).await {
+                Ok(host) => target.host = Some(host),
+                Err(error) => target.plan.problems.push(Problem {
+                    message: error.to_string(),
+                    help: error.help(),
+                    unknown_only: false,
+                }),
+            }
+        }
+        shared.send(&spec.name, EventKind::Read);
+        target
+    }
+
+    /// Connects, reads, plans.
+    pub(super) async fn read(shared: Arc<Shared>, index: usize, book: SecretBook) -> Self {
+        let mut target = Self::new(&shared, index, book);
+        let spec = &shared.inventory.hosts[index];
         let _slot = shared.slots.acquire().await;
         shared.send(&spec.name, EventKind::Connecting);
         let problem = match shared.connector.connect(&spec.connection).await {
@@ -51,7 +78,7 @@ impl Target {
                 target.host = Some(host);
                 shared.send(&spec.name, EventKind::Reading);
                 match target.look(&shared, "", "").await {
-                    Ok(plan) => {
+                    Ok((plan, _)) => {
                         target.plan = plan;
                         None
                     }
@@ -76,7 +103,7 @@ impl Target {
     }
 
     /// Reads the host and GitLab, and compares.
-    async fn look(&mut self, shared: &Shared, before: &str, after: &str) -> Result<HostPlan, ReadError> {
+    async fn look(&mut self, shared: &Shared, before: &str, after: &str) -> Result<(HostPlan, Facts), ReadError> {
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
@@ -87,7 +114,7 @@ impl Target {
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;
-        Ok(plan)
+        Ok((plan, facts))
     }
 
     /// Carries the plan out.
@@ -115,14 +142,22 @@ impl Target {
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
         let _slot = shared.slots.acquire().await;
         let approved = self.plan.clone();
-        let now = self.lock(shared, cancel).await?;
-        let done = if now.changes.is_empty() && now.problems.is_empty() {
-            // Another run has done the same in the meantime.
+        let (now, facts) = self.lock(shared, cancel).await?;
+        let another_run = self.saved && now.after_run != approved.after_run;
+        let the_same = if self.saved { now.does_the_same(&approved) } else { now.changes == approved.changes };
+        let done = if another_run {
+            Err(applied_since(&now))
+        } else if now.changes.is_empty() && now.problems.is_empty() {
+            // Somebody has done the same in the meantime.
             Ok(0)
-        } else if now.changes != approved.changes || !now.problems.is_empty() {
-            Err(moved(&approved, &now))
+        } else if !the_same
+            || !now.problems.is_empty()
+            || (self.saved && !preconditions::moved(&approved, &facts).is_empty())
+        {
+            Err(moved(&approved, &now, &facts))
         } else {
-            carry_out::changes(self, shared, &approved, cancel).await
+            // As it was read last: what a saved plan must not hold (digests of what could be guessed) is in it.
+            carry_out::changes(self, shared, &now, cancel).await
         };
         match done {
             Ok(done) => self.verify(shared, done).await,
@@ -134,14 +169,14 @@ impl Target {
     }
 
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
-    async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<HostPlan, Failure> {
+    async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(HostPlan, Facts), Failure> {
         let started = Instant::now();
         let name = self.spec(shared).name.clone();
         let mut told = false;
         loop {
             let take = lock::acquire(&shared.settings.run_id, &shared.settings.owner, LOCK_SECONDS);
             match self.look(shared, &take, "").await {
-                Ok(plan) => return Ok(plan),
+                Ok(read) => return Ok(read),
                 Err(ReadError::Locked(holder)) if started.elapsed() < shared.settings.lock_timeout => {
                     if !told {
                         shared.send(&name, EventKind::Waiting { holder });
@@ -172,7 +207,7 @@ impl Target {
         shared.send(&name, EventKind::Verifying);
         let release = lock::release(&shared.settings.run_id);
         let left = match self.look(shared, "", &release).await {
-            Ok(plan) => plan,
+            Ok((plan, _)) => plan,
             Err(error) => return Err(failure("verifying", error, done)),
         };
         if left.changes.is_empty() && left.problems.is_empty() {
@@ -193,15 +228,17 @@ fn failure(during: &str, error: ReadError, done: usize) -> Failure {
 }
 
 /// The host is not as it was when the plan was made.
-fn moved(approved: &HostPlan, now: &HostPlan) -> Failure {
+pub(super) fn moved(approved: &HostPlan, now: &HostPlan, facts: &Facts) -> Failure {
     let known = |plan: &HostPlan, kind: &str, name: &str| {
         plan.changes.iter().any(|change| change.kind == kind && change.name == name)
     };
     let mut what: Vec<String> = now.problems.iter().map(|problem| problem.message.clone()).collect();
+    what.extend(preconditions::moved(approved, facts));
     for change in &now.changes {
-        if approved.changes.iter().all(|old| old != change) {
-            let word = if known(approved, &change.kind, &change.name) { "differs from the plan" } else { "is new" };
-            what.push(format!("{} {} {word}", change.kind, change.name));
+        match approved.changes.iter().find(|old| old.kind == change.kind && old.name == change.name) {
+            None => what.push(format!("{} {} is new", change.kind, change.name)),
+            Some(old) if old == change => {}
+            Some(old) => what.extend(differences(old, change)),
         }
     }
     for change in &approved.changes {
@@ -209,7 +246,49 @@ fn moved(approved: &HostPlan, now: &HostPlan) -> Failure {
             what.push(format!("{} {} is no longer needed", change.kind, change.name));
         }
     }
-    let message = "the host changed after the plan was shown; nothing was done";
+    what.dedup();
+    let message = "the host changed after the plan was made; nothing was done";
     let failure = Failure::new("checking the plan", message).help("look at a new plan, then apply that");
     Failure { output: what, cause: Cause::Stale, ..failure }
+}
+
+/// How a change that is to be made now differs from the one that was approved: attribute by attribute, or as a whole.
+fn differences(old: &Change, new: &Change) -> Vec<String> {
+    let about = format!("{} {}", new.kind, new.name);
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
+    let of = |change: &'_ Change, path: &str| change.attrs.iter().find(|attr| attr.path == path).cloned();
+    let mut lines = Vec::new();
+    for attr in &new.attrs {
+        match of(old, &attr.path) {
+            Some(was) if was == *attr => {}
+            Some(was) if was.old != attr.old => {
+                lines.push(format!("{about}: {}: {} -> {}", attr.path, shown(&was.old), shown(&attr.old)));
+            }
+            Some(was) => lines.push(format!(
+                "{about}: {} is to be {} and was to be {} in the plan",
+                attr.path,
+                shown(&attr.new),
+                shown(&was.new)
+            )),
+            None => lines.push(format!("{about}: {} is {} and is to change", attr.path, shown(&attr.old))),
+        }
+    }
+    for attr in old.attrs.iter().filter(|attr| of(new, &attr.path).is_none()) {
+        lines.push(format!("{about}: {} is {} and no longer to change", attr.path, shown(&attr.new)));
+    }
+    if lines.is_empty() && (old.attrs != new.attrs || old.text != new.text || old.steps != new.steps) {
+        lines.push(format!("{about} differs from the plan"));
+    }
+    lines
+}
+
+/// Another run changed the host after the plan was saved; or it is the second time for this plan.
+fn applied_since(now: &HostPlan) -> Failure {
+    let run = now.after_run.as_deref().unwrap_or("unknown");
+    let message = format!("rprov changed this host after the plan was made (run {run}); nothing was done");
+    let failure = Failure::new("checking the plan", message);
+    Failure {
+        cause: Cause::Stale,
+        ..failure.help("a saved plan is good for one apply: look at a new plan, then apply that")
+    }
 }

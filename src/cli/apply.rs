@@ -14,19 +14,38 @@ use crate::ui::{outcome, plan_human};
 use super::args::{ApplyArgs, Format, Global};
 use super::console::Console;
 use super::exit::{self, Exit};
+use super::saved;
 use super::session::{self, Opened};
 
 pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) -> Result<Exit, Exit> {
-    let Opened { session, plan, mut shown } = session::open(global, &args.hosts, args.lock_timeout, console).await?;
     let json = args.hosts.format == Format::Json;
-    if json {
-        // Standard output is for the one document at the end.
-        console.tell(&plan_human::render(&plan, console.err));
-    } else {
-        console.result(&plan_human::render(&plan, console.out))?;
-    }
+    let show = |title: &str, plan: &Plan| {
+        if json {
+            // Standard output is for the one document at the end.
+            console.tell(&(title.to_owned() + &plan_human::render(plan, console.err)));
+            Ok(())
+        } else {
+            console.result(&(title.to_owned() + &plan_human::render(plan, console.out)))
+        }
+    };
+    let (opened, told) = match &args.plan {
+        None => {
+            let opened = session::open(global, &args.hosts, args.lock_timeout, console).await?;
+            show("", &opened.plan)?;
+            let told = opened.plan.clone();
+            (opened, told)
+        }
+        Some(path) => {
+            let saved = saved::read(path, console)?;
+            show(&saved::title(&saved), &saved.plan)?;
+            let opened = session::open_saved(global, &args.hosts, args.lock_timeout, &saved, console).await?;
+            (opened, saved.plan)
+        }
+    };
+    let Opened { session, plan, mut shown, .. } = opened;
     let feasible = plan.hosts.iter().any(|host| !host.changes.is_empty() && host.problems.is_empty());
-    if !feasible {
+    // Of a saved plan the outcome says what has become of it since.
+    if !feasible && args.plan.is_none() {
         session.close().await;
         if json {
             console.json(&ApplyV1::new(&plan, &[]))?;
@@ -35,7 +54,9 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
         let all_known = plan.hosts.iter().all(|host| host.problems.is_empty());
         return Ok(if all_known { Exit::Ok } else { Exit::HostsFailed });
     }
+    // A saved plan was approved by whoever hands it over.
     if !args.yes
+        && args.plan.is_none()
         && let Err(exit) = approve(console).await
     {
         session.close().await;
@@ -50,7 +71,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
         return Err(console.stop(stopped));
     };
     outcomes.extend(lost(&plan, &outcomes));
-    report(&plan, &outcomes, json, console)?;
+    report(&plan, &told, &outcomes, json, console)?;
     Ok(exit::of_apply(&outcomes))
 }
 
@@ -114,10 +135,10 @@ impl Signals {
     }
 }
 
-fn report(plan: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
+fn report(plan: &Plan, told: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
     for one in outcomes {
         // What the plan has told of a host is not told again.
-        let told = plan.hosts.iter().any(|host| host.name == one.host && !host.problems.is_empty());
+        let told = told.hosts.iter().any(|host| host.name == one.host && !host.problems.is_empty());
         if let (Err(failure), false) = (&one.result, told) {
             console.tell(&format!("\n{}", outcome::failure(&one.host, failure, console.err)));
         }

@@ -62,12 +62,17 @@ pub enum Command {
     /// Show what would change on hosts and in GitLab; changes nothing
     #[command(
         after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
-                            rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not"
+                            rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not\n  \
+                            rprov plan --out plan.json          # to be applied later: rprov apply plan.json"
     )]
     Plan(PlanArgs),
-    /// Make hosts and GitLab what the inventory says, after showing the plan and asking
+    /// Show a plan that was saved; connects to nothing
+    #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals")]
+    Show(ShowArgs),
+    /// Make hosts and GitLab what the inventory says, after showing the plan and asking; or carry out a saved plan
     #[command(
-        after_help = "Examples:\n  rprov apply\n  rprov apply --yes --lock-timeout 5m   # in CI\n  rprov apply --limit gpu-1\n\n\
+        after_help = "Examples:\n  rprov apply\n  rprov apply --yes --lock-timeout 5m   # in CI\n  rprov apply --limit gpu-1\n  \
+                            rprov apply plan.json                 # what was approved, and nothing else\n\n\
                             Ctrl-C stops after the changes that are under way; twice stops at once. The next run goes on from there."
     )]
     Apply(ApplyArgs),
@@ -133,11 +138,28 @@ pub struct PlanArgs {
     /// Exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Save the plan, to be carried out by `rprov apply FILE`; it holds no secret
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `rprov show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// How the result is written to standard output: human or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: Format,
 }
 
 /// `rprov apply`
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
+    /// A plan that `rprov plan --out` saved: carried out without asking, where all is as it was then
+    #[arg(value_name = "PLAN", conflicts_with = "limit")]
+    pub plan: Option<PathBuf>,
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,

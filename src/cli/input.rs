@@ -31,10 +31,11 @@ pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> R
 pub(super) fn secrets(
     inventory: &Inventory,
     selected: &[usize],
+    whole: bool,
     args: &HostArgs,
     console: &Console,
 ) -> Result<SecretBook, Exit> {
-    let mut needed = needed::secrets(inventory, selected);
+    let mut needed = needed::secrets(inventory, selected, whole);
     if !args.ask_become_pass {
         needed.extend(needed::sudo_passwords(inventory, selected));
     }

@@ -14,7 +14,9 @@ mod needed;
 mod plan;
 mod prompt;
 mod render;
+mod saved;
 mod session;
+mod show;
 mod usage;
 mod validate;
 
@@ -64,6 +66,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Validate(args) => validate::run(&cli.global, args, &console),
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
+        Command::Show(args) => show::run(args, &console),
         Command::Render(args) => render::run(&cli.global, args, &console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

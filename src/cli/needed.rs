@@ -7,11 +7,10 @@ use crate::secret::SecretId;
 use crate::text::{Segment, Text};
 
 /// The secrets of the selected hosts, and GitLab's token if one of them has to do with GitLab; CI/CD variables belong to
-/// all hosts together.
-pub(super) fn secrets(inventory: &Inventory, selected: &[usize]) -> BTreeSet<SecretId> {
+/// all hosts together, and are meant with the `whole` fleet.
+pub(super) fn secrets(inventory: &Inventory, selected: &[usize], whole: bool) -> BTreeSet<SecretId> {
     let mut needed = BTreeSet::new();
     if let Some(gitlab) = &inventory.gitlab {
-        let whole = selected.len() == inventory.hosts.len();
         if whole || selected.iter().any(|index| inventory.hosts[*index].manager.is_some()) {
             needed.insert(gitlab.api_token.clone());
         }

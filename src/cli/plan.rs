@@ -8,7 +8,7 @@ use crate::ui::plan_human;
 use super::args::{Format, Global, PlanArgs};
 use super::console::Console;
 use super::exit::{self, Exit};
-use super::session;
+use super::{saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
     let opened = session::open(global, &args.hosts, Duration::ZERO, console).await?;
@@ -16,6 +16,12 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
     match args.hosts.format {
         Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,
         Format::Json => console.json(&PlanV1::from(&opened.plan))?,
+    }
+    if let Some(path) = &args.out {
+        let saved = saved::of(&opened.plan, &opened.inventory, opened.whole, global, &session::owner());
+        saved::write(&saved, path, console)?;
+        let shown = crate::ui::style::sanitize(&path.display().to_string()).into_owned();
+        console.tell(&format!("\nSaved in {shown}; `rprov apply {shown}` carries it out.\n"));
     }
     Ok(exit::of_plan(&opened.plan, args.detailed_exitcode))
 }

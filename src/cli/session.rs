@@ -8,19 +8,24 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::apply::{Session, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
+use crate::inventory::model::Inventory;
+use crate::plan::saved::SavedPlan;
 use crate::plan::{HostPlan, Plan, Problem};
 use crate::ui::progress::{self, Phase};
 
 use super::args::{Global, HostArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::{input, limit, prompt};
+use super::{input, limit, prompt, saved};
 
 /// Hosts that were read, and what is to be shown while they are changed.
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) plan: Plan,
     pub(super) shown: Shown,
+    pub(super) inventory: Arc<Inventory>,
+    /// All hosts of the inventory are meant.
+    pub(super) whole: bool,
 }
 
 /// The channels of the progress view.
@@ -34,6 +39,13 @@ pub(super) struct Shown {
 }
 
 impl Shown {
+    fn new(inventory: &Inventory, selected: &[usize]) -> (UnboundedSender<Event>, Self) {
+        let (events_to, events) = unbounded_channel();
+        let (tell, notices) = unbounded_channel();
+        let hosts = selected.iter().map(|index| inventory.hosts[*index].name.clone()).collect();
+        (events_to, Self { events, notices, tell, started: Instant::now(), hosts })
+    }
+
     /// Does the work while progress is shown.
     pub(super) async fn during<T>(&mut self, phase: Phase, console: &Console, work: impl Future<Output = T>) -> T {
         let mut view = progress::view(phase, &self.hosts, console.err);
@@ -52,24 +64,71 @@ pub(super) async fn open(
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
     let selected = limit::select(&inventory, &args.limit).map_err(|problem| console.stop(problem))?;
-    let mut book = input::secrets(&inventory, &selected, args, console)?;
+    let whole = selected.len() == inventory.hosts.len();
+    let mut book = input::secrets(&inventory, &selected, whole, args, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
     let variables = inventory.gitlab.as_ref().map_or(0, |gitlab| gitlab.variables.len());
     if variables > 0 && selected.len() < inventory.hosts.len() {
         let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";
         console.note(Diagnostic::warning(left_out));
     }
-    let settings = Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner() };
-    let (events_to, events) = unbounded_channel();
-    let (tell, notices) = unbounded_channel();
+    let settings = settings(args, lock_timeout);
     let inventory = Arc::new(inventory);
-    let hosts: Vec<String> = selected.iter().map(|index| inventory.hosts[*index].name.clone()).collect();
-    let mut shown = Shown { events, notices, tell, started: Instant::now(), hosts };
-    let reading = Session::read(inventory, selected, book, settings, connector, events_to);
+    let (events_to, mut shown) = Shown::new(&inventory, &selected);
+    let reading = Session::read(Arc::clone(&inventory), selected, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));
-    Ok(Opened { session, plan, shown })
+    Ok(Opened { session, plan, shown, inventory, whole })
+}
+
+/// From a saved plan to hosts that it can be carried out on. The plan that comes back holds what stops a host.
+pub(super) async fn open_saved(
+    global: &Global,
+    args: &HostArgs,
+    lock_timeout: Duration,
+    saved: &SavedPlan,
+    console: &Console,
+) -> Result<Opened, Exit> {
+    if let Some(problem) = saved::of_another(saved, global) {
+        return Err(console.stop(problem));
+    }
+    let inventory = input::inventory(global, args.format, console)?;
+    for file in saved::changed_files(saved, &inventory) {
+        console.note(Diagnostic::warning(format!("{file} is no longer as it was when the plan was made")));
+    }
+    let (mut hosts, mut gitlab, mut unknown) = (Vec::new(), None, Vec::new());
+    for plan in saved.plan.hosts.iter().filter(|plan| !plan.changes.is_empty() || !plan.problems.is_empty()) {
+        if plan.is_gitlab() {
+            gitlab = Some(plan.clone());
+        } else if let Some(index) = inventory.hosts.iter().position(|host| host.name == plan.name) {
+            hosts.push((index, plan.clone()));
+        } else {
+            unknown.push(plan.name.clone());
+        }
+    }
+    let fits = gitlab.as_ref().is_none_or(|plan| inventory.gitlab.as_ref().is_some_and(|own| own.url == plan.name));
+    if !unknown.is_empty() || !fits {
+        let what = if fits { unknown.join(", ") } else { "its GitLab".to_owned() };
+        let problem = Diagnostic::error(format!("the inventory no longer has {what}: nothing was done"));
+        console.note(problem.help("make a new plan, then apply that"));
+        return Err(Exit::Stale);
+    }
+    let selected: Vec<usize> = hosts.iter().map(|(index, _)| *index).collect();
+    let mut book = input::secrets(&inventory, &selected, gitlab.is_some(), args, console)?;
+    let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
+    let settings = settings(args, lock_timeout);
+    let inventory = Arc::new(inventory);
+    let (events_to, mut shown) = Shown::new(&inventory, &selected);
+    let opening = Session::with_plan(Arc::clone(&inventory), hosts, gitlab, book, settings, connector, events_to);
+    let session = shown.during(Phase::Read, console, opening).await;
+    let mut plan = session.plan();
+    plan.hosts.extend(lost(&plan, &shown.hosts));
+    Ok(Opened { session, plan, shown, inventory, whole: saved.whole })
+}
+
+fn settings(args: &HostArgs, lock_timeout: Duration) -> Settings {
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner() }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".
@@ -91,7 +150,7 @@ fn run_id() -> String {
 }
 
 /// Who runs this, for others that wait for the lock: the CI job's address, or user and machine.
-fn owner() -> String {
+pub(super) fn owner() -> String {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(url) = env("CI_JOB_URL").or_else(|| env("CI_PIPELINE_URL")) {
         return url;

@@ -5,6 +5,7 @@ use crate::inventory::model::{GitlabSpec, HostSpec};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Problem};
 use crate::resource::{Context, Earlier, Resource};
+use crate::script::applied;
 use crate::secret::SecretBook;
 use crate::text::Text;
 
@@ -12,6 +13,7 @@ mod cleanup;
 mod docker;
 mod firewall;
 mod packages;
+pub mod preconditions;
 pub mod rights;
 mod summary;
 
@@ -108,6 +110,7 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
     for resource in resources {
         resource.ask(&mut probe);
     }
+    probe.content(&path(applied::PATH));
     probe
 }
 
@@ -142,6 +145,8 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
     }
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
+    plan.preconditions = preconditions::of(&plan.changes, facts);
+    plan.after_run = preconditions::last_run(facts);
     summary::fill(&mut plan, facts);
     plan
 }

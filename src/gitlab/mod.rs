@@ -21,6 +21,7 @@ use crate::step::RunnerAttributes;
 mod error;
 mod failure;
 mod http;
+mod preconditions;
 mod projects;
 mod record;
 mod scan;

@@ -7,6 +7,10 @@ use crate::diagnostic::Span;
 use crate::step::Step;
 
 pub mod json;
+pub mod precondition;
+pub mod saved;
+
+use precondition::Required;
 
 /// What happens to a managed thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -135,6 +139,12 @@ pub struct HostPlan {
     pub notes: Vec<Note>,
     /// What could not be read. A host with problems is never applied.
     pub problems: Vec<Problem>,
+    /// How what the steps change was when the host was read.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub preconditions: Vec<Required>,
+    /// Which run was the last that changed this host; `None`: none did. A saved plan is good until there is another.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after_run: Option<String>,
 }
 
 /// What stops a host from being planned or applied.

@@ -7,7 +7,7 @@ use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, TextChange};
-use crate::secret::SecretBook;
+use crate::secret::{Secret, SecretBook};
 use crate::step::{Check, Step, WriteFile};
 use crate::text::Text;
 
@@ -38,6 +38,12 @@ pub struct File {
 #[must_use]
 pub fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of what a file holds, in hex.
+#[must_use]
+pub fn sha256_of(content: &Secret) -> String {
+    sha256(content.expose())
 }
 
 /// What is at a path, for a file that is to be there.

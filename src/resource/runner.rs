@@ -29,6 +29,7 @@ use crate::text::{Text, escape};
 
 use super::file::{self, Found as FoundFile};
 use super::{Context, Diff, Resource};
+pub use config::KIND as CONFIG_KIND;
 use config::{FileChange, Row};
 use matching::{Found, Matching, Removal};
 use record::Doubt;

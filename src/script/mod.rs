@@ -12,6 +12,7 @@ use crate::secret::SecretBook;
 use crate::text::{Text, Unbound};
 
 pub mod advice;
+pub mod applied;
 pub mod lock;
 pub mod probe;
 pub mod reply;

@@ -1,5 +1,6 @@
 //! Steps as shell text. Exhaustive over [`Step`]: what cannot be said here cannot be done to a host. Pure: no I/O.
 
+use crate::plan::precondition::Precondition;
 use crate::secret::SecretBook;
 use crate::step::{Check, Step, UnitAction, WriteFile, temporary};
 use crate::text::Unbound;
@@ -8,6 +9,7 @@ use super::reply::to_base64;
 use super::{Script, lock, quote, wrap};
 
 mod container;
+mod expect;
 mod trouble;
 
 pub use trouble::explain;
@@ -151,12 +153,36 @@ make_directory() {
 /// # Errors
 /// When a secret's value is not known.
 pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &str) -> Result<Script, Unbound> {
+    checked(steps, &[], run, who, book, nonce)
+}
+
+/// The same, and just before each step what it was planned for must still be so: preconditions with the number of the
+/// step that needs them. What is no longer so is said on standard error, and the script ends with [`MOVED`].
+///
+/// # Errors
+/// When a secret's value is not known.
+pub fn checked(
+    steps: &[&Step],
+    preconditions: &[(usize, &Precondition)],
+    run: &str,
+    who: &str,
+    book: &SecretBook,
+    nonce: &str,
+) -> Result<Script, Unbound> {
     let seconds: u64 = steps.iter().map(|step| longest(step) - waits(step)).sum::<u64>() + 120;
     let mut body = lock::keep(run, who, seconds);
     body.push_str(FUNCTIONS);
     body.push_str(container::FUNCTIONS);
+    if !preconditions.is_empty() {
+        body.push_str(expect::FUNCTIONS);
+    }
     for (number, step) in steps.iter().enumerate() {
         body.push_str(&format!("printf 'step %s\\n' {number}\n"));
+        // A file that is written is looked at by the step itself.
+        let own = |(of, _): &&(usize, &Precondition)| *of == number && !matches!(step, Step::WriteFile(_));
+        for check in preconditions.iter().filter(own).filter_map(|(_, what)| expect::check(what)) {
+            body.push_str(&format!("{check} || exit\n"));
+        }
         body.push_str(&format!("{{ {}; }} >&2 || exit\n", command(step, book)?));
     }
     Ok(wrap(&body, nonce))

@@ -38,6 +38,7 @@ pub(crate) fn plan(inventory: &str) -> String {
             message: "hand-made runner \"old builder\" (#7) is kept".to_owned(),
         }],
         problems: Vec::new(),
+        ..HostPlan::default()
     };
     let gpu = HostPlan { name: "gpu-1.example.com".to_owned(), jobs: Some(0), ..HostPlan::default() };
     plan_human::render(&Plan { hosts: vec![ci, gpu] }, Look::plain(WIDTH))

@@ -138,6 +138,7 @@ fn plan() -> Plan {
         changes: vec![change],
         notes: vec![Note { about: "runner \"old\"".to_owned(), message: "kept".to_owned() }],
         problems: vec![Problem { message: "m".to_owned(), help: Some("h".to_owned()), unknown_only: true }],
+        ..HostPlan::default()
     };
     let gitlab = HostPlan { name: "https://gitlab.example.com".to_owned(), ..HostPlan::default() };
     Plan { hosts: vec![gitlab, host] }

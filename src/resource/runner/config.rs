@@ -16,7 +16,7 @@ use super::super::{Context, Earlier};
 use super::{MODE, Process, Runners};
 
 /// What the user calls it.
-pub(super) const KIND: &str = "runner config";
+pub const KIND: &str = "runner config";
 
 /// One `[[runners]]` table of the new file.
 pub(super) struct Row<'a> {

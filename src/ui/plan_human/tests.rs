@@ -71,6 +71,7 @@ fn sample() -> Plan {
                 .to_owned(),
         }],
         problems: Vec::new(),
+        ..HostPlan::default()
     };
     let mut variable = change(Action::Add, "variable", "GIT_CLONE_PATH (instance)", Effect::None, 6);
     variable.attrs = vec![attr("value", None, Some("$CI_BUILDS_DIR/gitlab-job-$CI_JOB_ID"))];
@@ -209,6 +210,7 @@ fn hostile_text_steers_nothing() {
         changes: vec![bad],
         notes: vec![Note { about: EVIL.to_owned(), message: EVIL.to_owned() }],
         problems: vec![problem(true), problem(false)],
+        ..HostPlan::default()
     };
     for verbose in [false, true] {
         let text = render(&Plan { hosts: vec![host.clone()] }, Look::plain(80).verbose(verbose));

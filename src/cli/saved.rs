@@ -1,0 +1,95 @@
+//! Saved plans as files: written by `plan --out`, read by `apply FILE` and `show FILE`.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use crate::diagnostic::Diagnostic;
+use crate::inventory::model::Inventory;
+use crate::plan::saved::{FORMAT, SavedPlan};
+use crate::plan::{HostPlan, Plan};
+use crate::resource::file::sha256;
+use crate::ui::style::sanitize;
+
+use super::args::Global;
+use super::console::Console;
+use super::exit::Exit;
+
+/// More than a plan of a thousand hosts from scratch needs; a file that never ends must not fill the memory.
+const LARGEST: u64 = 256 << 20;
+
+/// The plan with all that its file says beside it.
+pub(super) fn of(plan: &Plan, inventory: &Inventory, whole: bool, global: &Global, by: &str) -> SavedPlan {
+    SavedPlan {
+        format: FORMAT.to_owned(),
+        rprov_version: env!("CARGO_PKG_VERSION").to_owned(),
+        made: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        by: by.to_owned(),
+        inventory: global.inventory.display().to_string(),
+        files: digests(inventory),
+        whole,
+        plan: Plan { hosts: plan.hosts.iter().cloned().map(HostPlan::publishable).collect() },
+    }
+}
+
+fn digests(inventory: &Inventory) -> BTreeMap<String, String> {
+    inventory.sources.0.iter().map(|(file, text)| (file.to_string(), sha256(text))).collect()
+}
+
+/// The files of the inventory that are no longer as they were when the plan was made.
+pub(super) fn changed_files(saved: &SavedPlan, inventory: &Inventory) -> Vec<String> {
+    let now = digests(inventory);
+    let known = saved.files.keys().chain(now.keys()).collect::<std::collections::BTreeSet<_>>();
+    known.into_iter().filter(|file| saved.files.get(*file) != now.get(*file)).cloned().collect()
+}
+
+/// Writes the file in one instant: whoever reads it finds a whole plan.
+pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result<(), Exit> {
+    let failed =
+        |why: String| console.stop(Diagnostic::error(format!("cannot save the plan in {}: {why}", path.display())));
+    let text = saved.to_text().map_err(failed)?;
+    let name = path.file_name().ok_or_else(|| failed("it is no name of a file".to_owned()))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = path.with_file_name(temporary);
+    let written = std::fs::File::create(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    written.map_err(|error| {
+        // It may not even have been made.
+        let _ = std::fs::remove_file(&temporary);
+        failed(error.to_string())
+    })
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path, console: &Console) -> Result<SavedPlan, Exit> {
+    let failed = |why: String| Diagnostic::error(format!("cannot read the plan {}: {why}", path.display()));
+    let mut text = String::new();
+    let length = std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text))
+        .map_err(|error| console.stop(failed(error.to_string())))?;
+    if length as u64 > LARGEST {
+        return Err(console.stop(failed("it is far larger than a plan can be".to_owned())));
+    }
+    SavedPlan::parse(&text)
+        .map_err(|bad| console.stop(failed(sanitize(&bad.to_string()).into_owned()).help(bad.help())))
+}
+
+/// What plan it is: goes before the plan itself.
+pub(super) fn title(saved: &SavedPlan) -> String {
+    let title = format!("Plan of {}, made {} by {}", saved.inventory, saved.made, saved.by);
+    format!("{}\n\n", sanitize(&title))
+}
+
+/// The plan is of another inventory than the one at hand. What the file says is not followed: whoever could change it
+/// could name programs to run.
+pub(super) fn of_another(saved: &SavedPlan, global: &Global) -> Option<Diagnostic> {
+    let made_of = Path::new(&saved.inventory);
+    (made_of.file_name() != global.inventory.file_name()).then(|| {
+        let (was, is) = (sanitize(&saved.inventory).into_owned(), global.inventory.display());
+        Diagnostic::error(format!("the plan was made of {was}, and the inventory is {is}"))
+            .help(format!("name the inventory: `-i {was}`"))
+    })
+}

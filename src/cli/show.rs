@@ -1,0 +1,18 @@
+//! `rprov show FILE`: a saved plan as people or programs read it. Connects to nothing.
+
+use crate::plan::json::PlanV1;
+use crate::ui::plan_human;
+
+use super::args::{Format, ShowArgs};
+use super::console::Console;
+use super::exit::Exit;
+use super::saved;
+
+pub(super) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Exit> {
+    let saved = saved::read(&args.plan, console)?;
+    match args.format {
+        Format::Human => console.result(&(saved::title(&saved) + &plan_human::render(&saved.plan, console.out)))?,
+        Format::Json => console.json(&PlanV1::from(&saved.plan))?,
+    }
+    Ok(Exit::Ok)
+}

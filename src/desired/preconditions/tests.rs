@@ -1,0 +1,167 @@
+//! Which steps carry which preconditions, and what is said when one no longer holds.
+
+use super::*;
+use crate::facts::{PackageFact, UnitFact};
+use crate::inventory::model::Owner;
+use crate::plan::{Action, Effect};
+use crate::secret::{Secret, SecretId};
+use crate::step::UnitAction;
+use crate::text::Text;
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::new(text).unwrap()
+}
+
+fn change(kind: &str, steps: Vec<Step>) -> Change {
+    Change {
+        kind: kind.to_owned(),
+        name: "x".to_owned(),
+        action: Action::Change,
+        reason: None,
+        attrs: Vec::new(),
+        text: None,
+        effect: Effect::None,
+        service: None,
+        origin: None,
+        steps,
+    }
+}
+
+fn write(at: &str, content: Text) -> Step {
+    Step::WriteFile(WriteFile {
+        path: path(at),
+        content,
+        mode: 0o644,
+        owner: Owner::default(),
+        keep_previous: false,
+        check: None,
+        replaces: Some(crate::resource::file::sha256("old")),
+    })
+}
+
+fn file(mode: u32) -> Known<PathFact> {
+    Known::Present(PathFact {
+        kind: PathKind::File,
+        mode,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime_ns: 1_700_000_000_000_000_001,
+        content: Some(Known::Present(Content::Text(Secret::new("old".to_owned())))),
+    })
+}
+
+fn facts() -> Facts {
+    let mut facts = Facts::default();
+    let package = PackageFact { version: "1.2".to_owned(), installed: true, status: String::new() };
+    facts.packages.insert("git".to_owned(), Known::Present(package));
+    facts.packages.insert("docker.io".to_owned(), Known::Absent);
+    let unit = UnitFact {
+        enabled: "enabled".to_owned(),
+        active: "active".to_owned(),
+        active_since_ns: None,
+        changed_ns: None,
+        needs_daemon_reload: false,
+    };
+    facts.units.insert("docker.service".to_owned(), Known::Present(unit));
+    facts.paths.insert(path("/etc/open"), file(0o644));
+    facts.paths.insert(path("/etc/private"), file(0o600));
+    let container = serde_json::json!({ "Id": "abc" });
+    facts.containers.insert("gitlab-runner".to_owned(), Known::Present(container));
+    facts
+}
+
+fn restart() -> Step {
+    Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart }
+}
+
+fn shown(changes: &[Change]) -> Vec<String> {
+    of(changes, &facts())
+        .iter()
+        .map(|one| format!("{}.{} {} {}", one.change, one.step, one.what, one.what.state()))
+        .collect()
+}
+
+#[test]
+fn each_step_stands_on_what_it_changes() {
+    let changes = [
+        change("docker daemon", vec![write("/etc/open", Text::plain("new")), restart()]),
+        change(
+            "package",
+            vec![Step::InstallPackages(vec!["git=2*".to_owned(), "docker.io".to_owned(), "other?".to_owned()])],
+        ),
+        change("container", vec![Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1 }]),
+    ];
+    let digest = &crate::resource::file::sha256("old")[..12];
+    assert_eq!(
+        shown(&changes),
+        [
+            format!("0.0 /etc/open sha256 {digest}"),
+            "0.1 unit docker.service active".to_owned(),
+            "1.0 package git 1.2".to_owned(),
+            "1.0 package docker.io absent".to_owned(),
+            "2.0 container gitlab-runner abc".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn what_an_earlier_step_changes_is_its_own() {
+    let twice = Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1 };
+    let changes = [
+        change("package", vec![Step::InstallPackages(vec!["git".to_owned()])]),
+        change("service", vec![restart()]),
+        change("container", vec![twice.clone(), twice]),
+    ];
+    assert_eq!(shown(&changes), ["0.0 package git 1.2", "2.0 container gitlab-runner abc"]);
+}
+
+#[test]
+fn no_digest_of_what_could_be_guessed() {
+    let secret = Text::secret(SecretId::new("env:PASSWORD"));
+    let changes = vec![
+        change("file", vec![write("/etc/open", secret)]),
+        change("file", vec![write("/etc/private", Text::plain("new"))]),
+        change(CONFIG_KIND, vec![write("/srv/config.toml", Text::secret(SecretId::runner_token("h", "r")))]),
+    ];
+    let preconditions = of(&changes, &facts());
+    let time = "a file last changed at 1700000000000000001 ns";
+    let lines = shown(&changes);
+    assert_eq!(lines, [format!("0.0 /etc/open {time}"), format!("1.0 /etc/private {time}")]);
+    let plan = HostPlan { changes, preconditions, ..HostPlan::default() };
+    let text = serde_json::to_string(&plan.clone().publishable()).unwrap();
+    let digest = crate::resource::file::sha256("old");
+    assert!(serde_json::to_string(&plan).unwrap().contains(&digest));
+    assert!(!text.contains(&digest), "{text}");
+    assert!(plan.clone().publishable().does_the_same(&plan));
+}
+
+#[test]
+fn what_moved_is_told_with_how() {
+    let changes = vec![
+        change("file", vec![write("/etc/open", Text::plain("new"))]),
+        change("package", vec![Step::RemovePackages(vec!["git".to_owned()])]),
+    ];
+    let mut facts = facts();
+    let plan = HostPlan { preconditions: of(&changes, &facts), changes, ..HostPlan::default() };
+    assert!(moved(&plan, &facts).is_empty());
+    facts.paths.insert(path("/etc/open"), Known::Absent);
+    facts.packages.insert("git".to_owned(), Known::Unread("dpkg is locked".to_owned()));
+    let digest = &crate::resource::file::sha256("old")[..12];
+    assert_eq!(
+        moved(&plan, &facts),
+        [format!("/etc/open: sha256 {digest} -> absent"), "package git: it can no longer be read".to_owned()]
+    );
+}
+
+#[test]
+fn the_last_run_is_what_the_host_wrote_down() {
+    let mut facts = Facts::default();
+    let at = super::super::path(applied::PATH);
+    assert_eq!(last_run(&facts), None);
+    facts.paths.insert(at.clone(), Known::Absent);
+    assert_eq!(last_run(&facts), None);
+    let Known::Present(mut fact) = file(0o644) else { unreachable!() };
+    fact.content = Some(Known::Present(Content::Text(Secret::new("18a-1\nalice@laptop\n".to_owned()))));
+    facts.paths.insert(at, Known::Present(fact));
+    assert_eq!(last_run(&facts).as_deref(), Some("18a-1"));
+}

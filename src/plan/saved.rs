@@ -1,0 +1,146 @@
+//! A plan in a file, for `rprov apply FILE` and `rprov show FILE`. Made to be read by everybody who may see a pipeline's
+//! artifacts: it holds secrets by name only, and no digest of anything that could be guessed. Pure: text in, text out.
+//!
+//! The format is frozen: what a release has written, every later one reads (`tests/saved.rs` holds a file of each).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::precondition::{PathIs, Precondition};
+use super::{HostPlan, Plan};
+use crate::step::Step;
+
+/// The value of `format`.
+pub const FORMAT: &str = "rprov-saved-plan/1";
+
+/// The output of `rprov plan --format json`, which people take for a saved plan.
+const JSON_FORMAT: &str = super::json::FORMAT;
+
+/// Stands for a digest that is kept out of the file.
+const HIDDEN: &str = "hidden";
+
+/// A saved plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The version of rprov that made it.
+    pub rprov_version: String,
+    /// When, RFC 3339 in UTC.
+    pub made: String,
+    /// Who: `alice@laptop`, or the address of a CI job.
+    pub by: String,
+    /// The inventory as it was named on the command line.
+    pub inventory: String,
+    /// SHA-256 (hex) of each file of the inventory, by its path: says why a plan no longer fits.
+    pub files: BTreeMap<String, String>,
+    /// Whether all hosts were meant: what belongs to GitLab and to no host is planned only then.
+    pub whole: bool,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// Why a text is no saved plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPlan {
+    /// It is something else.
+    #[error("it is no saved plan: {0}")]
+    Other(String),
+    /// It is the output for programs.
+    #[error("it is a plan for programs to read ({JSON_FORMAT}), not one to apply")]
+    ForPrograms,
+    /// It is of a format that this release does not know.
+    #[error("it is a saved plan of the format `{0}`, and this release reads {FORMAT}")]
+    Unknown(String),
+}
+
+impl BadPlan {
+    /// What to do next.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Other(_) | Self::ForPrograms => "`rprov plan --out FILE` saves a plan",
+            Self::Unknown(_) => "use the release of rprov that made it, or make a new plan",
+        }
+    }
+}
+
+impl SavedPlan {
+    /// The file's text.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn to_text(&self) -> Result<String, String> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| error.to_string())
+    }
+
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// When it is none, or not of a format that this release reads.
+    pub fn parse(text: &str) -> Result<Self, BadPlan> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: String,
+        }
+        let bad = |error: serde_json::Error| BadPlan::Other(error.to_string());
+        let head: Head = serde_json::from_str(text).map_err(bad)?;
+        match head.format.as_str() {
+            FORMAT => serde_json::from_str(text).map_err(bad),
+            JSON_FORMAT => Err(BadPlan::ForPrograms),
+            other => Err(BadPlan::Unknown(other.chars().take(60).collect())),
+        }
+    }
+}
+
+impl HostPlan {
+    /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
+    #[must_use]
+    pub fn publishable(mut self) -> Self {
+        let guessable: Vec<(usize, usize)> = self
+            .preconditions
+            .iter()
+            .filter(|one| matches!(&one.what, Precondition::Path { is: PathIs::FileOf(_), .. }))
+            .map(|one| (one.change, one.step))
+            .collect();
+        for (change_number, change) in self.changes.iter_mut().enumerate() {
+            for (step_number, step) in change.steps.iter_mut().enumerate() {
+                let Step::WriteFile(file) = step else { continue };
+                if file.replaces.is_some()
+                    && (file.content.is_tainted() || guessable.contains(&(change_number, step_number)))
+                {
+                    file.replaces = Some(HIDDEN.to_owned());
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether both would do the same, whatever lines of the inventory ask for it.
+    #[must_use]
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let plain = |plan: &Self| {
+            let mut plan = plan.clone().publishable();
+            plan.changes.iter_mut().for_each(|change| change.origin = None);
+            plan.changes
+        };
+        plain(self) == plain(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_saved_plan_says_what_it_is() {
+        let why = |text: &str| SavedPlan::parse(text).unwrap_err();
+        assert!(matches!(why("hosts:\n"), BadPlan::Other(_)));
+        assert!(matches!(why("{}"), BadPlan::Other(_)));
+        assert_eq!(why("{\"format\": \"rprov-plan/1\"}"), BadPlan::ForPrograms);
+        assert_eq!(why("{\"format\": \"rprov-saved-plan/9\"}"), BadPlan::Unknown("rprov-saved-plan/9".to_owned()));
+        // Nothing a text holds may end in anything but an answer.
+        assert!(matches!(why(&"[".repeat(100_000)), BadPlan::Other(_)));
+    }
+}

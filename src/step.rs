@@ -335,10 +335,15 @@ pub struct RunnerAttributes {
     /// Takes no jobs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub paused: Option<bool>,
-    /// Seconds; `Some(None)` takes the limit away.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// Seconds; `Some(None)` takes the limit away, and is `null` in JSON.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "said")]
     pub maximum_timeout: Option<Option<u64>>,
     /// The user's note and rprov's marker.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub maintenance_note: Option<String>,
+}
+
+/// What is there was said, `null` too.
+fn said<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }

@@ -9,7 +9,7 @@ use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, T
 
 mod step;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use step::{ContainerV1, OwnerV1, SegmentV1, StepV1};
 

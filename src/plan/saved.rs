@@ -1,7 +1,7 @@
 //! A plan in a file, for `rprov apply FILE` and `rprov show FILE`. Made to be read by everybody who may see a pipeline's
 //! artifacts: it holds secrets by name only, and no digest of anything that could be guessed. Pure: text in, text out.
 //!
-//! The format is frozen: what a release has written, every later one reads (`tests/saved.rs` holds a file of each).
+//! The format is frozen: what a release has written, every later one reads (`tests/data/saved-plans` holds one of each).
 
 use std::collections::BTreeMap;
 
@@ -130,17 +130,4 @@ impl HostPlan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_saved_plan_says_what_it_is() {
-        let why = |text: &str| SavedPlan::parse(text).unwrap_err();
-        assert!(matches!(why("hosts:\n"), BadPlan::Other(_)));
-        assert!(matches!(why("{}"), BadPlan::Other(_)));
-        assert_eq!(why("{\"format\": \"rprov-plan/1\"}"), BadPlan::ForPrograms);
-        assert_eq!(why("{\"format\": \"rprov-saved-plan/9\"}"), BadPlan::Unknown("rprov-saved-plan/9".to_owned()));
-        // Nothing a text holds may end in anything but an answer.
-        assert!(matches!(why(&"[".repeat(100_000)), BadPlan::Other(_)));
-    }
-}
+mod tests;

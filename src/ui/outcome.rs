@@ -1,7 +1,7 @@
 //! What became of a run: each failure with all that helps to mend it, and the verdict. Pure.
 
 use crate::apply::Outcome;
-use crate::event::Failure;
+use crate::event::{Cause, Failure};
 use crate::ui::plan_human;
 use crate::ui::style::{self, Look, Role, columns, count, cut_end, pad, sanitize, wrap};
 
@@ -15,7 +15,8 @@ pub fn failure(host: &str, failure: &Failure, look: Look) -> String {
         out += &format!("  {} {}\n", look.paint(Role::Dim, "command:"), sanitize(command));
     }
     if !failure.output.is_empty() {
-        out += &format!("  {}\n", look.paint(Role::Dim, "its last lines:"));
+        let label = if failure.cause == Cause::Stale { "what differs:" } else { "its last lines:" };
+        out += &format!("  {}\n", look.paint(Role::Dim, label));
         for line in &failure.output {
             out += &format!("    {}\n", sanitize(line.trim_end()));
         }
@@ -109,7 +110,6 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Cause;
     use crate::plan::{Action, Attr, Change, Effect, HostPlan};
 
     fn failed() -> Failure {

@@ -19,7 +19,7 @@ fn content() -> Text {
 }
 
 /// Every kind of step once.
-fn steps() -> Vec<Step> {
+pub(in crate::plan) fn steps() -> Vec<Step> {
     let token = SecretId::runner_token("ci.example.com", "docker");
     let owner = Owner::default();
     vec![

@@ -32,6 +32,8 @@ mod lost_config;
 mod package;
 mod private_ca;
 mod read_only;
+
+mod saved_plan;
 mod scopes;
 mod secrets;
 mod shipped;

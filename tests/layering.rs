@@ -85,6 +85,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("host::ssh::key_ring", "unlocks a private key with its passphrase"),
     ("host::sudo", "answers sudo's question for a password on standard input"),
     ("cli::prompt", "refuses a password that is empty or more than one line"),
+    ("script::applied", "reads which run a host wrote down, in a file that everybody may read"),
     ("host::local", "hands a script to the standard input of sh"),
     ("host::ssh", "hands a script to the standard input of sh on the host"),
     ("cli::render", "shows the script that reads a host, which holds no secret"),

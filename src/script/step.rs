@@ -170,7 +170,11 @@ pub fn checked(
     nonce: &str,
 ) -> Result<Script, Unbound> {
     let seconds: u64 = steps.iter().map(|step| longest(step) - waits(step)).sum::<u64>() + 120;
-    let mut body = lock::keep(run, who, seconds);
+    Ok(wrap(&(lock::keep(run, who, seconds) + &body(steps, preconditions, book)?), nonce))
+}
+
+fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &SecretBook) -> Result<String, Unbound> {
+    let mut body = String::new();
     body.push_str(FUNCTIONS);
     body.push_str(container::FUNCTIONS);
     if !preconditions.is_empty() {
@@ -185,7 +189,7 @@ pub fn checked(
         }
         body.push_str(&format!("{{ {}; }} >&2 || exit\n", command(step, book)?));
     }
-    Ok(wrap(&body, nonce))
+    Ok(body)
 }
 
 /// How long a step may take at most, in seconds.

@@ -1,3 +1,5 @@
+//! The format as it is frozen, and that the manual names all of it.
+
 use super::*;
 use crate::inventory::model::{ContainerOptions, Login, Owner};
 use crate::name::RemotePath;

@@ -190,3 +190,35 @@ fn a_transaction_removes_only_what_goes_by_name() {
         assert!(done && said.contains("--no-remove install -- a=1* known\n"), "{shell:?}: {said}");
     }
 }
+
+#[test]
+fn what_moved_just_before_its_step_stops_it() {
+    use crate::plan::precondition::{PathIs, Precondition};
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ours");
+        let path = RemotePath::new(file.to_str().unwrap()).unwrap();
+        let first = write(dir.path(), "first", "x", None);
+        let second = Step::RemoveFile(path.clone());
+        let go = |seen: &str| {
+            let sha256 = sha256(seen);
+            let needs = Precondition::Path { path: path.clone(), is: PathIs::File(sha256) };
+            let body = body(&[&first, &second], &[(1, &needs)], &SecretBook::default()).unwrap();
+            run(&shell, &wrap(&body, "n0"))
+        };
+        std::fs::write(&file, "somebody else's").unwrap();
+        let out = go("as planned");
+        assert_eq!(out.status.code(), Some(MOVED), "{shell:?}: {out:?}");
+        assert!(dir.path().join("first").exists(), "the step before has nothing to do with it");
+        assert!(file.exists(), "{shell:?}: it was removed all the same");
+        std::fs::remove_file(dir.path().join("first")).unwrap();
+        let out = go("somebody else's");
+        assert!(out.status.success(), "{shell:?}: {out:?}");
+        assert!(!file.exists());
+    }
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

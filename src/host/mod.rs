@@ -279,6 +279,11 @@ impl HostError {
             Self::Connect { address, why, .. } if why == "the host closed the connection" => format!(
                 "does an sshd listen at {address}? Another service, or an sshd that refuses this machine, ends a connection so; `ssh.port` sets the port"
             ),
+            Self::Connect { why, .. } if why.contains("turned the connection away") => {
+                "others log in there at the same time, or it bars this machine for a while after logins that failed: run \
+                 again later, or raise `MaxStartups` (see `PerSourcePenalties`, too) in its sshd_config"
+                    .to_owned()
+            }
             Self::Connect { address, .. } => {
                 format!(
                     "check that {address} is up and that this machine may reach it; `ssh.address` and `ssh.port` set where rprov connects"
@@ -326,6 +331,10 @@ impl HostError {
                     .to_owned()
             }
             Self::NotStarted { address, said } => not_started(address, said),
+            Self::Lost { address, why } if why.contains("keep-alives") => format!(
+                "the host hangs, or the network to {address} is down; once it answers, run again: rprov continues from \
+                 where the host is"
+            ),
             Self::Lost { .. } => "run again: rprov continues from where the host is".to_owned(),
             Self::Timeout { .. } | Self::TooMuch { .. } => {
                 "look at the host by hand: something there hangs or floods".to_owned()

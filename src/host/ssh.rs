@@ -7,6 +7,7 @@ mod certificate;
 mod client;
 mod config;
 mod connect;
+mod greeting;
 mod jump;
 mod key_file;
 mod key_ring;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::{self, Client, ClientError, KEEPALIVE, words};
 use super::config::Family;
+use super::greeting::{End, Heard, Tries};
 use super::jump::Jumps;
 use super::route::Guide;
 use super::settings::{Hop, Label, Settings, Via};
@@ -107,41 +108,59 @@ impl Network {
         let mut config = client::config(trust.algorithms(), trust.has_authority(), self.keepalive);
         algorithms::restrict(&mut config, &settings.algorithms).map_err(failed)?;
 
-        let mut program = None;
-        let through = match &hop.via {
-            Via::Jump(jump) => Some(self.jumps.through(self, keys, jump, settings).await?),
-            Via::Direct | Via::Command(..) => None,
-        };
-        // Each host on the way has its own time.
-        let deadline = after(Duration::from_secs(seconds));
-        let stream = match (through, &hop.via) {
-            (Some(through), _) => Stream::Through(through),
-            (None, Via::Command(command, Label(label))) => {
-                let (stream, last) = proxy::start(command).map_err(|why| failed(format!("{label}: {why}")))?;
-                program = Some((label, last));
-                Stream::Program(stream)
-            }
-            (None, _) => {
-                let stream = tcp(settings, deadline).await.map_err(failed)?;
-                Stream::Tcp(PromptStream::new(stream).map_err(|error| failed(error.to_string()))?)
-            }
-        };
+        let config = Arc::new(config);
 
-        let ended = Arc::new(OnceLock::new());
-        let client = Client { trust, ended: Arc::clone(&ended) };
-        let greeting = russh::client::connect_stream(Arc::new(config), stream, client);
-        let mut handle = match timeout_at(deadline, greeting).await {
-            Ok(Ok(handle)) => handle,
-            Ok(Err(ClientError::Host(error))) => return Err(error),
-            Ok(Err(ClientError::Ssh(error))) => {
-                let why = ended.get().cloned().unwrap_or_else(|| words(&error));
-                return Err(failed(match program {
-                    // What the program said is more to the point than that nothing came from it.
-                    Some((label, last)) => format!("{label}: {}", last.words().await.unwrap_or(why)),
-                    None => why,
-                }));
+        let mut tries = Tries::default();
+        let mut deadline = None;
+        let (mut handle, ended, deadline) = loop {
+            let mut program = None;
+            let through = match &hop.via {
+                Via::Jump(jump) => Some(self.jumps.through(self, keys, jump, settings).await?),
+                Via::Direct | Via::Command(..) => None,
+            };
+            // Each host on the way has its own time.
+            let deadline = *deadline.get_or_insert_with(|| after(Duration::from_secs(seconds)));
+            let stream = match (through, &hop.via) {
+                (Some(through), _) => Stream::Through(through),
+                (None, Via::Command(command, Label(label))) => {
+                    let (stream, last) = proxy::start(command).map_err(|why| failed(format!("{label}: {why}")))?;
+                    program = Some((label, last));
+                    Stream::Program(stream)
+                }
+                (None, _) => {
+                    let stream = tcp(settings, deadline).await.map_err(failed)?;
+                    Stream::Tcp(PromptStream::new(stream).map_err(|error| failed(error.to_string()))?)
+                }
+            };
+
+            let ended = Arc::new(OnceLock::new());
+            let heard = Heard::default();
+            let client = Client { trust: trust.clone(), ended: Arc::clone(&ended) };
+            let greeting = russh::client::connect_stream(Arc::clone(&config), heard.listen(stream), client);
+            let error = match timeout_at(deadline, greeting).await {
+                Ok(Ok(handle)) => break (handle, ended, deadline),
+                Ok(Err(ClientError::Host(error))) => return Err(error),
+                Ok(Err(ClientError::Ssh(error))) => error,
+                Err(_) => return Err(late("the key exchange")),
+            };
+            let (label, said) = match program {
+                Some((label, last)) => (Some(label), last.words().await),
+                None => (None, None),
+            };
+            let end = heard.end(&error, label.map(|_| said.as_deref().unwrap_or_default()));
+            if let Some(pause) = tries.pause(&end)
+                && Instant::now() + pause < deadline
+            {
+                tokio::time::sleep(pause).await;
+                continue;
             }
-            Err(_) => return Err(late("the key exchange")),
+            let why = match end {
+                End::Busy(notice) => turned_away(&notice, tries.count()),
+                End::Silent => words(&russh::Error::Disconnect),
+                End::Final => said.unwrap_or_else(|| ended.get().cloned().unwrap_or_else(|| words(&error))),
+            };
+            // What a program said is more to the point than that nothing came from it.
+            return Err(failed(label.map_or(why.clone(), |label| format!("{label}: {why}"))));
         };
 
         let user = match &settings.user {
@@ -152,6 +171,12 @@ impl Network {
         timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
         Ok(Connected { handle, user, ended })
     }
+}
+
+/// Why there is no connection to a server that takes none for now.
+fn turned_away(notice: &str, tries: u32) -> String {
+    let tries = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
+    format!("its sshd turned the connection away, tried {tries}: {notice}")
 }
 
 /// Tries the host's addresses in order; each gets an equal part of the time that is left.

@@ -15,6 +15,8 @@ use super::*;
 use crate::diagnostic::Span;
 use crate::inventory::model::SshConfig;
 
+mod turned_away;
+
 fn key(seed: u8) -> PrivateKey {
     PrivateKey::from(Ed25519Keypair::from(Ed25519PrivateKey::from_bytes(&[seed; 32])))
 }
@@ -218,20 +220,22 @@ async fn greet(raw: Raw) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_dir, spec) = known(listener.local_addr().unwrap());
     let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        // Reads what comes, so that closing does not throw away what was said.
-        let (mut read, mut write) = stream.split();
-        let mut buffer = [0; 4096];
-        match raw {
-            Raw::Says(bytes) => {
-                let _ = write.write_all(bytes).await;
-                let _ = read.read(&mut buffer).await;
+        // It may be asked again.
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Reads what comes, so that closing does not throw away what was said.
+            let (mut read, mut write) = stream.split();
+            let mut buffer = [0; 4096];
+            match raw {
+                Raw::Says(bytes) => {
+                    let _ = write.write_all(bytes).await;
+                    let _ = read.read(&mut buffer).await;
+                }
+                Raw::Holds(bytes) => {
+                    let _ = write.write_all(bytes).await;
+                    while read.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
+                }
+                Raw::Repeats(bytes) => while write.write_all(bytes).await.is_ok() {},
             }
-            Raw::Holds(bytes) => {
-                let _ = write.write_all(bytes).await;
-                while read.read(&mut buffer).await.is_ok_and(|n| n > 0) {}
-            }
-            Raw::Repeats(bytes) => while write.write_all(bytes).await.is_ok() {},
         }
     });
     let started = std::time::Instant::now();

@@ -11,7 +11,7 @@ use crate::host::HostError;
 use crate::script::quote;
 
 /// What is known about the keys of one host, and where a new one would be written down.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Trust {
     name: String,
     /// The name that a certificate must be for, without a port.
@@ -21,7 +21,7 @@ pub(super) struct Trust {
 }
 
 /// The file that a new key would be added to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AcceptInto {
     path: PathBuf,
     /// Its directory, if that does not exist.

@@ -143,23 +143,27 @@ impl Network {
                 Ok(Err(ClientError::Ssh(error))) => error,
                 Err(_) => return Err(late("the key exchange")),
             };
-            let (label, said) = match program {
-                Some((label, last)) => (Some(label), last.words().await),
-                None => (None, None),
+            // What a program said is more to the point than that nothing came from it.
+            let (label, last, said) = match program {
+                Some((label, last)) => (Some(label), last.words().await, Some(last.said())),
+                None => (None, None, None),
             };
-            let end = heard.end(&error, label.map(|_| said.as_deref().unwrap_or_default()));
+            let end = heard.end(&error, said.as_deref());
             if let Some(pause) = tries.pause(&end)
                 && Instant::now() + pause < deadline
             {
                 tokio::time::sleep(pause).await;
                 continue;
             }
+            let broken = || ended.get().cloned().unwrap_or_else(|| words(&error));
             let why = match end {
-                End::Busy(notice) => turned_away(&notice, tries.count()),
+                End::Busy(notice) => {
+                    let said = notice.map(str::to_owned).or(last).unwrap_or_else(broken);
+                    format!("sshd turned the connection away, tried {}: {said}", tries.count())
+                }
                 End::Silent => words(&russh::Error::Disconnect),
-                End::Final => said.unwrap_or_else(|| ended.get().cloned().unwrap_or_else(|| words(&error))),
+                End::Final => last.unwrap_or_else(broken),
             };
-            // What a program said is more to the point than that nothing came from it.
             return Err(failed(label.map_or(why.clone(), |label| format!("{label}: {why}"))));
         };
 
@@ -171,12 +175,6 @@ impl Network {
         timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
         Ok(Connected { handle, user, ended })
     }
-}
-
-/// Why there is no connection to a server that takes none for now.
-fn turned_away(notice: &str, tries: u32) -> String {
-    let tries = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-    format!("its sshd turned the connection away, tried {tries}: {notice}")
 }
 
 /// Tries the host's addresses in order; each gets an equal part of the time that is left.

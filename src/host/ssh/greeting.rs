@@ -40,8 +40,8 @@ struct Beginning {
 /// How a connection ended that came to nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The server takes no further connection for now; its words.
-    Busy(String),
+    /// The server takes no further connection for now; its words, if they were heard.
+    Busy(Option<&'static str>),
     /// Before a word.
     Silent,
     /// It said something else, or speaks SSH: no other try would end otherwise.
@@ -54,8 +54,8 @@ impl Heard {
         Listening { stream, heard: Some(self.clone()) }
     }
 
-    /// What it means that the connection has ended with an error. `program`: the last words of a ProxyCommand, which may
-    /// have logged in somewhere and is started again only if it says that it has not.
+    /// What it means that the connection has ended with an error. `program`: what a ProxyCommand said, which may have
+    /// logged in somewhere and is started again only if it says that it has not.
     pub(super) fn end(&self, error: &russh::Error, program: Option<&str>) -> End {
         let heard = self.lock();
         if heard.speaks || !closed(error) {
@@ -63,10 +63,10 @@ impl Heard {
         }
         let said = String::from_utf8_lossy(&heard.bytes);
         if let Some(notice) = NOTICES.iter().find(|notice| said.lines().any(|line| line.trim() == **notice)) {
-            return End::Busy((*notice).to_owned());
+            return End::Busy(Some(notice));
         }
         match program {
-            Some(words) if words.contains(NOTICE_OF_SSH) => End::Busy(words.to_owned()),
+            Some(text) if text.contains(NOTICE_OF_SSH) => End::Busy(None),
             None if said.is_empty() => End::Silent,
             _ => End::Final,
         }
@@ -103,9 +103,9 @@ fn closed(error: &russh::Error) -> bool {
 pub(super) struct Tries(u32);
 
 impl Tries {
-    /// How many there were.
-    pub(super) fn count(&self) -> u32 {
-        self.0
+    /// How many there were, in words.
+    pub(super) fn count(&self) -> String {
+        if self.0 == 1 { "once".to_owned() } else { format!("{} times", self.0) }
     }
 
     /// Counts a try that ended so: how long to wait before the next one, if there should be one.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_an_end_means() {
-        let busy = |words: &str| End::Busy(words.to_owned());
+        let busy = |words| End::Busy(Some(words));
         assert_eq!(end(&[], None), End::Silent);
         let reset = russh::Error::IO(io::ErrorKind::ConnectionReset.into());
         assert_eq!(Heard::default().end(&reset, None), End::Silent);
@@ -186,10 +186,10 @@ mod tests {
         // From the greeting on a login may have begun.
         assert_eq!(end(&["SSH-2.0-x\r\n"], None), End::Final);
         assert_eq!(end(&["Exceeded MaxStartups\r\nSS", "H-2.0-x\r\n"], None), End::Final);
-        let dropped = "it ended (exit status: 255): kex_exchange_identification: Connection closed by remote host";
-        assert_eq!(end(&[], Some(dropped)), busy(dropped));
-        assert_eq!(end(&[], Some("it ended (exit status: 255): deploy@bastion: Permission denied")), End::Final);
-        assert_eq!(end(&["Exceeded MaxStartups\r\n"], Some("it ended (exit status: 0)")), busy("Exceeded MaxStartups"));
+        let dropped = "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.1";
+        assert_eq!(end(&[], Some(dropped)), End::Busy(None));
+        assert_eq!(end(&[], Some("deploy@bastion: Permission denied (publickey).")), End::Final);
+        assert_eq!(end(&["Exceeded MaxStartups\r\n"], Some("")), busy("Exceeded MaxStartups"));
     }
 
     #[test]
@@ -203,8 +203,7 @@ mod tests {
     #[test]
     fn pauses_grow_and_differ() {
         let (mut busy, mut silent) = (Tries::default(), Tries::default());
-        let pauses: Vec<Duration> =
-            (0..20).map(|_| busy.pause(&End::Busy(String::new())).unwrap_or_default()).collect();
+        let pauses: Vec<Duration> = (0..20).map(|_| busy.pause(&End::Busy(None)).unwrap_or_default()).collect();
         assert!(
             pauses[0] < PAUSE * 2 && pauses[19] >= LONGEST_PAUSE / 2 && pauses[19] < LONGEST_PAUSE * 2,
             "{pauses:?}"

@@ -58,6 +58,11 @@ pub(super) fn start(command: &str) -> Result<(ProxyStream, Last), String> {
 }
 
 impl Last {
+    /// What it has said, the end of it if that was much.
+    pub(super) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
     /// How it ended, if it has, and its last words.
     pub(super) async fn words(&self) -> Option<String> {
         // Its output has ended, so it is about to, too.
@@ -65,8 +70,7 @@ impl Last {
         let status = timeout(Duration::from_millis(300), end).await.ok().flatten()?;
         // The last words may still be on their way.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = String::from_utf8_lossy(&said);
+        let said = self.said();
         let line: String = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into();
         let line: String = line.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
         Some(if line.is_empty() { format!("it ended ({status})") } else { format!("it ended ({status}): {line}") })

@@ -83,7 +83,7 @@ async fn others_are_not() {
 async fn patience_ends_with_the_time_for_connecting() {
     let (connected, seen) = after_ends(Ending::Says("Exceeded MaxStartups\r\n"), usize::MAX, 2).await;
     let error = connected.unwrap_err();
-    let wanted = format!("its sshd turned the connection away, tried {seen} times: Exceeded MaxStartups");
+    let wanted = format!("sshd turned the connection away, tried {seen} times: Exceeded MaxStartups");
     assert!(seen > 1 && error.to_string().ends_with(&wanted), "{error}");
     assert!(error.help().unwrap().contains("`MaxStartups`"), "{:?}", error.help());
     // Without a word it may as well be no sshd at all.

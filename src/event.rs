@@ -27,6 +27,11 @@ pub enum EventKind {
         /// Who holds it, since when, until when: one line.
         holder: String,
     },
+    /// GitLab asks for a pause; no request goes to it meanwhile. Of no host: it comes with GitLab's URL.
+    Paused {
+        /// How long.
+        time: Duration,
+    },
     /// A change begins.
     ChangeStarted {
         /// From 1.

@@ -191,7 +191,14 @@ fn share(
                 unknown_only: false,
             });
         };
-        Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref()).map_err(|error| records::problem(&error))
+        let client = Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref());
+        let client = client.map_err(|error| records::problem(&error))?;
+        let (events, url) = (events.clone(), spec.url.clone());
+        client.on_pause(move |time| {
+            // Nobody listening is no reason to stop.
+            let _ = events.send(Event { host: url.clone(), kind: EventKind::Paused { time } });
+        });
+        Ok(client)
     });
     let slots = Semaphore::new(settings.parallel.max(1));
     let keys = keys::Keys::default();

@@ -10,6 +10,9 @@ use super::error::{GitlabError, message, one_line};
 use super::http::Call;
 use super::tls::TlsTrouble;
 
+/// Smaller numbers are no moments that a server would mean (this one was in 2001), but times to wait.
+const FIRST_UNIX_TIME: u64 = 1_000_000_000;
+
 /// A try that failed, and whether another one may help.
 pub(super) struct Failure {
     pub(super) error: GitlabError,
@@ -50,18 +53,23 @@ pub(super) fn refused(call: &Call, status: StatusCode, headers: &HeaderMap, body
     Failure { error, next, wait: wait.filter(|_| next != Next::Stop) }
 }
 
-/// How long the server asks to wait: `Retry-After` in seconds or as a date, else GitLab's own header, which is a date.
+/// How long the server asks to wait: `Retry-After` in seconds or as a date, else GitLab's own headers: a date, or a Unix
+/// time (proxies write seconds there).
 fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp());
-    // Dates are compared with the server's own clock, if it tells it.
-    let now = text("date").and_then(date).unwrap_or_else(jiff::Timestamp::now);
-    let until =
-        |text: &str| Some(Duration::from_secs(u64::try_from(date(text)?.as_second() - now.as_second()).unwrap_or(0)));
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().as_second());
+    // Times are compared with the server's own clock, if it tells it.
+    let now = text("date").and_then(date).unwrap_or_else(|| jiff::Timestamp::now().as_second());
+    let from_now = |time: i64| Duration::from_secs(u64::try_from(time.saturating_sub(now)).unwrap_or(0));
+    let until = |text: &str| date(text).map(from_now);
     let after = text(RETRY_AFTER.as_str());
     after
         .and_then(|text| text.parse().ok().map(Duration::from_secs).or_else(|| until(text)))
         .or_else(|| until(text("ratelimit-resettime")?))
+        .or_else(|| match text("ratelimit-reset")?.parse().ok()? {
+            seconds @ 0..FIRST_UNIX_TIME => Some(Duration::from_secs(seconds)),
+            time => i64::try_from(time).ok().map(from_now),
+        })
 }
 
 /// GitLab answered that it is elsewhere.
@@ -108,5 +116,36 @@ fn below<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 
     match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
         None => cause.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(headers: &[(&'static str, &'static str)]) -> Option<u64> {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        asked_wait(&HeaderMap::from_iter(headers)).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn every_way_of_asking_for_a_pause() {
+        // 1609495200 as a Unix time.
+        let now = ("date", "Fri, 01 Jan 2021 10:00:00 GMT");
+        let later = "Fri, 01 Jan 2021 10:00:42 GMT";
+        assert_eq!(wait(&[now]), None);
+        assert_eq!(wait(&[now, ("retry-after", "42")]), Some(42));
+        assert_eq!(wait(&[now, ("retry-after", later)]), Some(42));
+        assert_eq!(wait(&[now, ("ratelimit-resettime", later)]), Some(42));
+        assert_eq!(wait(&[now, ("ratelimit-reset", "1609495242")]), Some(42));
+        assert_eq!(wait(&[now, ("ratelimit-reset", "42")]), Some(42));
+        // What says it most directly counts.
+        assert_eq!(wait(&[now, ("ratelimit-reset", "1609495299"), ("retry-after", "7")]), Some(7));
+        assert_eq!(wait(&[now, ("ratelimit-reset", "1609495299"), ("ratelimit-resettime", later)]), Some(42));
+        // The past, and what is no time.
+        assert_eq!(wait(&[now, ("retry-after", "Fri, 01 Jan 2021 09:00:00 GMT")]), Some(0));
+        assert_eq!(wait(&[now, ("ratelimit-reset", "1609495100")]), Some(0));
+        assert_eq!(wait(&[now, ("retry-after", "-1")]), None);
+        assert_eq!(wait(&[now, ("retry-after", "soon"), ("ratelimit-reset", "18446744073709551615")]), None);
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP to one GitLab: what is sent, how often, how long, and what counts as a failure. Knows no endpoint.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
@@ -19,6 +19,8 @@ const AT_ONCE: usize = 8;
 const ATTEMPTS: u32 = 5;
 /// Times a connection is tried: a wrong address should not take long to be told.
 const CONNECT_ATTEMPTS: u32 = 3;
+/// Shorter pauses are not told of.
+const WORTH_TELLING: Duration = Duration::from_secs(2);
 /// The largest answer taken. A page of 100 runners is about 100 KB.
 const MAX_BODY: usize = 16 << 20;
 
@@ -140,7 +142,13 @@ pub(super) struct Http {
     gate: Semaphore,
     /// GitLab asked everyone to be silent until then.
     silence: Mutex<Option<Instant>>,
+    /// Who wants to know of pauses that GitLab asks for, and until when they know.
+    listener: OnceLock<Listener>,
+    told: Mutex<Option<Instant>>,
 }
+
+/// Is told how long nothing will happen.
+pub(super) type Listener = Box<dyn Fn(Duration) + Send + Sync>;
 
 impl Http {
     pub(super) fn new(url: &str, token: Secret, ca_pem: Option<&str>, timing: Timing) -> Result<Self, GitlabError> {
@@ -176,7 +184,13 @@ impl Http {
         })?;
         let url = url.trim_end_matches('/').to_owned();
         let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
-        Ok(Self { client, base, url, token, timing, gate, silence })
+        let (listener, told) = (OnceLock::new(), Mutex::new(None));
+        Ok(Self { client, base, url, token, timing, gate, silence, listener, told })
+    }
+
+    /// Tells somebody of pauses that GitLab asks for; the first one who asks.
+    pub(super) fn on_pause(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
     }
 
     /// Base URL without a trailing slash.
@@ -213,6 +227,9 @@ impl Http {
             }
             if failure.next == Next::TurnedAway {
                 self.ask_for_silence(wait);
+            }
+            if failure.wait.is_some_and(|asked| asked >= WORTH_TELLING) {
+                self.tell(wait);
             }
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -304,6 +321,17 @@ impl Http {
         let until = Instant::now() + wait;
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
         *silence = Some(silence.map_or(until, |already| already.max(until)));
+    }
+
+    /// Tells of a pause, once: several requests are often turned away together.
+    fn tell(&self, wait: Duration) {
+        let Some(listener) = self.listener.get() else { return };
+        let until = Instant::now() + wait;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| until > told + WORTH_TELLING) {
+            *told = Some(until);
+            listener(wait);
+        }
     }
 
     /// A server that repeats what it was sent must not bring the token into a message.

@@ -103,6 +103,11 @@ impl Client {
         })))
     }
 
+    /// Tells somebody of every pause that GitLab asks for and that is long enough to be noticed; the first one who asks.
+    pub fn on_pause(&self, listener: impl Fn(std::time::Duration) + Send + Sync + 'static) {
+        self.0.http.on_pause(Box::new(listener));
+    }
+
     /// GitLab's version, e.g. `17.9.0-ee`.
     ///
     /// # Errors

@@ -69,13 +69,13 @@ pub async fn watch<T>(
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            Some(event) = events.recv() => view.event(clock(), &event),
+            Some(event) = events.recv() => show(view, clock(), &event),
             Some(notice) = notices.recv() => view.say(&notice),
             _ = ticks.tick() => view.tick(clock()),
             result = &mut work => {
                 // What was sent before the end is shown before it.
                 while let Ok(event) = events.try_recv() {
-                    view.event(clock(), &event);
+                    show(view, clock(), &event);
                 }
                 while let Ok(notice) = notices.try_recv() {
                     view.say(&notice);
@@ -84,6 +84,16 @@ pub async fn watch<T>(
                 return result;
             }
         }
+    }
+}
+
+/// Shows an event where it belongs: with its host, or by itself.
+fn show(view: &mut dyn View, now: Duration, event: &Event) {
+    match &event.kind {
+        EventKind::Paused { time } => {
+            view.say(&format!("{} asks for a pause: it is asked again in {}", event.host, duration(*time)));
+        }
+        _ => view.event(now, event),
     }
 }
 
@@ -135,6 +145,7 @@ impl Board {
         let at = match &event.kind {
             EventKind::Connecting => "connecting".to_owned(),
             EventKind::Reading => "reading".to_owned(),
+            EventKind::Paused { .. } => "waiting".to_owned(),
             EventKind::Waiting { holder } => format!("waiting for the lock: {}", sanitize(holder)),
             EventKind::Verifying => "verifying".to_owned(),
             EventKind::ChangeStarted { number, of, what } => format!("{number}/{of} {}", sanitize(what)),

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests, too, fail by panicking")]
 
 mod creating;
+mod elsewhere;
 mod finding;
+mod flaky;
+mod pauses;
 mod releases;
 mod rights;
 mod transport;

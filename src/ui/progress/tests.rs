@@ -129,6 +129,8 @@ async fn everything_sent_before_the_end_is_shown() {
     let buffer = Buffer::default();
     let mut view = Lines::new(Phase::Apply, &hosts(), Look::plain(80), Box::new(buffer.clone()));
     let work = async move {
+        let pause = EventKind::Paused { time: Duration::from_secs(60) };
+        events_to.send(Event { host: "https://gitlab.example.com".to_owned(), kind: pause }).unwrap();
         for changes in 1..=3 {
             events_to.send(Event { host: "ci.example.com".to_owned(), kind: EventKind::Done { changes } }).unwrap();
         }
@@ -141,6 +143,7 @@ async fn everything_sent_before_the_end_is_shown() {
     assert_eq!(result, 7);
     let text = buffer.text();
     assert!(text.contains("stopping\n"), "{text}");
+    assert!(text.contains("https://gitlab.example.com asks for a pause: it is asked again in 1 min\n"), "{text}");
     assert!(text.contains("done: 3 changes") && text.contains("done: 4 changes"), "{text}");
 }
 

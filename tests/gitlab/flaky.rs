@@ -1,0 +1,113 @@
+//! A GitLab of which every so-many-th request fails, before it was carried out or after: runs go on until everything is
+//! there, and nothing is there twice.
+
+use std::collections::BTreeMap;
+
+use gitlab_double::{Double, Fault, tokens};
+use rprov::gitlab::{Client, GitlabError};
+use rprov::marker;
+use rprov::secret::{Secret, SecretBook, SecretId};
+use rprov::step::{GitlabStep, RunnerAttributes};
+
+use crate::note;
+
+const HOSTS: usize = 4;
+/// Runs until all hosts are done; with every second request failing it takes the most.
+const RUNS: usize = 12;
+
+fn host(n: usize) -> String {
+    format!("ci-{n}.example.com")
+}
+
+/// What a run does in GitLab for a host that has no runner yet.
+fn steps(n: usize) -> [GitlabStep; 3] {
+    let token = SecretId::runner_token(&host(n), "docker");
+    let attributes = RunnerAttributes {
+        run_untagged: Some(true),
+        maintenance_note: Some(note(&host(n), "docker")),
+        ..RunnerAttributes::default()
+    };
+    let paused = RunnerAttributes { paused: Some(true), ..RunnerAttributes::default() };
+    let update =
+        |attributes, stamp_token| GitlabStep::UpdateRunner { id: None, token: token.clone(), attributes, stamp_token };
+    let create = GitlabStep::CreateRunner {
+        token: token.clone(),
+        runner_type: "instance_type".to_owned(),
+        namespace: None,
+        attributes,
+    };
+    [create, update(RunnerAttributes::default(), true), update(paused, false)]
+}
+
+async fn run(client: &Client, n: usize, book: &mut SecretBook) -> Result<(), GitlabError> {
+    let mut ids = BTreeMap::new();
+    for step in steps(n) {
+        client.run_step(&step, book, &mut ids).await?;
+    }
+    Ok(())
+}
+
+/// Every `k`th request meets a fault. Those that wait in the queue count the requests that pass, and not those that
+/// another one met.
+fn plague(double: &Double, k: u32, fault: &Fault) {
+    for n in 0..200 {
+        let fault = fault.clone().after(k * (n + 1) - 1 - n);
+        double.fault(fault);
+    }
+}
+
+fn any() -> Fault {
+    let mut fault = Fault::on("GET", "/api/v4/*");
+    fault.matches.method = None;
+    fault
+}
+
+async fn converges(k: u32, fault: &Fault) {
+    let double = Double::start().await.unwrap();
+    plague(&double, k, fault);
+    let mut books: Vec<Option<SecretBook>> = vec![None; HOSTS];
+    for _ in 0..RUNS {
+        // A client of its own, as a run of its own has.
+        let client = Client::new(double.url(), Secret::new(tokens::CREATE_MANAGE_READ.to_owned()), None).unwrap();
+        for (n, done) in books.iter_mut().enumerate().filter(|(_, done)| done.is_none()) {
+            let mut book = SecretBook::default();
+            if run(&client, n, &mut book).await.is_ok() {
+                *done = Some(book);
+            }
+        }
+    }
+    let what = format!("every {k}th: {fault:?}");
+    let met = double.requests().iter().filter(|request| request.fault.is_some()).count();
+    assert!(met > 3, "{what}: this shows nothing");
+    let runners = double.state().runners;
+    assert_eq!(runners.len(), HOSTS, "{what}");
+    for (n, book) in books.iter().enumerate() {
+        let book = book.as_ref().unwrap_or_else(|| panic!("{what}: host {n} is not done after {RUNS} runs"));
+        let token = book.get(&SecretId::runner_token(&host(n), "docker")).unwrap();
+        let runner = runners.values().find(|runner| runner.token == token.expose());
+        let runner = runner.unwrap_or_else(|| panic!("{what}: host {n} has a token that is void"));
+        let mark = marker::parse(runner.maintenance_note.as_deref().unwrap()).1.unwrap();
+        assert!(mark.is_of(&host(n), "docker") && mark.token == Some(token.digest()), "{what}");
+        assert!(runner.paused, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn bad_gateway_now_and_then() {
+    for k in [3, 5] {
+        converges(k, &any().status(502).body("<html>502</html>".into())).await;
+    }
+}
+
+#[tokio::test]
+async fn carried_out_but_not_answered_now_and_then() {
+    for k in [3, 5] {
+        converges(k, &any().commit().status(502)).await;
+        converges(k, &any().commit().close()).await;
+    }
+}
+
+#[tokio::test]
+async fn turned_away_now_and_then() {
+    converges(3, &any().status(429).header("Retry-After", "0")).await;
+}

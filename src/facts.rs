@@ -126,6 +126,9 @@ pub struct Facts {
     pub runner_containers: Option<Known<Vec<RunnerContainer>>>,
     /// By `FAMILY NAME`.
     pub nft_tables: BTreeMap<String, Known<String>>,
+    /// Tables whose rules in the kernel no connection has confirmed: a timer on the host takes them back, and
+    /// [`Facts::nft_tables`] has what comes back then.
+    pub unconfirmed_tables: BTreeSet<String>,
     /// apt's source files, if they were asked for, in the order in which apt reads them.
     pub apt_sources: Option<Known<Vec<AptSource>>>,
     /// Keys of package repositories that the controller fetched, armored, by URL. Each has the fingerprint that was asked for.

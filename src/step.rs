@@ -128,6 +128,16 @@ pub enum Step {
     },
     /// Load a ruleset file into the kernel, checked first, in one transaction.
     LoadRuleset(RemotePath),
+    /// Load rules into the kernel behind a timer on the host, which puts the old ones back unless a new connection
+    /// confirms them in time. The run makes that connection after this step; the step ends its script.
+    GuardRuleset {
+        /// Family and name of the table that the rules replace.
+        table: String,
+        /// What `nft -f` reads.
+        ruleset: String,
+        /// After how many seconds the old rules come back.
+        seconds: u64,
+    },
     /// Make the collection of trusted authorities anew from the certificates on the host.
     UpdateCaCertificates {
         /// From nothing: a link to a certificate that is gone stays otherwise.

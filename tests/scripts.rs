@@ -149,6 +149,11 @@ fn scripts_that_change_hosts() {
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartWith { unit: "docker.service".to_owned(), path: path.clone() },
         Step::LoadRuleset(path),
+        Step::GuardRuleset {
+            table: "inet rprov".to_owned(),
+            ruleset: "table inet rprov {\n}\n".to_owned(),
+            seconds: 60,
+        },
         Step::UpdateCaCertificates { fresh: true },
     ];
     let steps: Vec<&Step> = steps.iter().collect();

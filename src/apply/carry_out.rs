@@ -12,6 +12,7 @@ use crate::secret::SecretId;
 use crate::step::Step;
 
 use super::exchange::{last_lines, nonce};
+use super::guard::{Guard, Unconfirmed};
 use super::target::Target;
 use super::{CHANGED, CancelFlag, NEW_PLAN, Shared, stopped};
 
@@ -22,6 +23,7 @@ const LAST_LINES: usize = 12;
 /// For as long the lock is kept while a run is written down.
 const LOCK_SECONDS: u64 = 300;
 
+const LOCK_LOST: &str = "another run took the lock over";
 const TWO_RUNS: &str = "look at a new plan; two runs at once do not mix";
 
 /// The ids of records that this run created, by whose token they have.
@@ -67,6 +69,8 @@ struct Failed {
     output: Vec<String>,
     help: Option<String>,
     cause: Cause,
+    /// The host was told to do it, and did not say how that ended.
+    unanswered: bool,
 }
 
 /// Writes down on the host that this run changes it: plans that were saved before are good no longer.
@@ -84,7 +88,7 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     }
     let output = last_lines(&reply, LAST_LINES);
     if reply.status == Some(lock::LOST) {
-        let failure = Failure::new(during, "another run took the lock over").help(TWO_RUNS);
+        let failure = Failure::new(during, LOCK_LOST).help(TWO_RUNS);
         return Err(Failure { output, cause: Cause::Stale, ..failure });
     }
     let failure = Failure::new(during, format!("{} cannot be written", applied::PATH));
@@ -112,13 +116,65 @@ async fn one(
             rest = &rest[1..];
             continue;
         }
-        let count = rest.iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
+        let mut count = rest.iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
+        let guarded = rest[..count].iter().position(|step| matches!(step, Step::GuardRuleset { .. }));
+        count = guarded.map_or(count, |at| at + 1);
+        let steps = &rest[..count];
         let needs = required.iter().filter(|one| one.step >= number && one.step < number + count);
         let needs = Vec::from_iter(needs.map(|one| (one.step - number, &one.what)));
-        on_host(target, shared, name, &rest[..count], &needs).await?;
+        if let Some(step @ Step::GuardRuleset { seconds, .. }) = steps.last() {
+            let guard = Guard::starts(*seconds);
+            guarded_on_host(target, shared, name, steps, &needs, guard).await.map_err(|mut failed| {
+                failed.command.get_or_insert_with(|| script::shown(step));
+                failed
+            })?;
+        } else {
+            on_host(target, shared, name, steps, &needs).await?;
+        }
         rest = &rest[count..];
     }
     Ok(())
+}
+
+/// Steps of which the last loads firewall rules: they stay only if a new connection succeeds.
+async fn guarded_on_host(
+    target: &mut Target,
+    shared: &Shared,
+    name: &str,
+    steps: &[Step],
+    needs: &[(usize, &Precondition)],
+    guard: Guard,
+) -> Result<(), Failed> {
+    let result = match on_host(target, shared, name, steps, needs).await {
+        Ok(()) => guard.confirm(target, shared, name).await,
+        // The rules themselves may have cut the connection that loaded them.
+        Err(failed) if failed.unanswered => guard.take_back(target, shared, failed.message).await,
+        Err(failed) => return Err(failed),
+    };
+    let Err(unconfirmed) = result else { return Ok(()) };
+    let failed = |message: String, help: &str| Failed {
+        message,
+        command: None,
+        output: Vec::new(),
+        help: Some(help.to_owned()),
+        cause: Cause::Failed,
+        unanswered: false,
+    };
+    Err(match unconfirmed {
+        Unconfirmed::Back(why) => failed(
+            format!("no new connection succeeded with the new rules, so the old ones are back: {why}"),
+            "nobody is locked out; see which address and port the host is reached by now, and whether `firewall` lets them \
+             in, then run `rprov apply` again",
+        ),
+        Unconfirmed::Unseen(why) => failed(
+            format!(
+                "no new connection succeeded with the new rules, and the host does not say which are in force: {why}"
+            ),
+            "the host puts the old rules back by itself, a minute after it loaded the new ones; run `rprov plan` when it \
+             answers",
+        ),
+        Unconfirmed::Lost => Failed { cause: Cause::Stale, ..failed(LOCK_LOST.to_owned(), TWO_RUNS) },
+    })
 }
 
 async fn gitlab(
@@ -134,6 +190,7 @@ async fn gitlab(
         output: Vec::new(),
         help,
         cause: Cause::Failed,
+        unanswered: false,
     };
     if let Some(Ok(client)) = &shared.gitlab {
         let moved = client.moved(needs).await.map_err(|error| failed(error.to_string(), error.help()))?;
@@ -169,6 +226,7 @@ async fn on_host(
         output: Vec::new(),
         help,
         cause: Cause::Failed,
+        unanswered: false,
     };
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
@@ -182,7 +240,10 @@ async fn on_host(
         return Err(failed("there is no connection".to_owned(), None));
     };
     let mut on_line = |line: &str| shared.send(name, EventKind::Output(book.scrub(line)));
-    let reply = host.run(&text, limits, &mut on_line).await.map_err(|error| failed(error.to_string(), error.help()))?;
+    let reply = host
+        .run(&text, limits, &mut on_line)
+        .await
+        .map_err(|error| Failed { unanswered: true, ..failed(error.to_string(), error.help()) })?;
     let stdout = String::from_utf8_lossy(&reply.stdout);
     if reply.status == Some(0) && reply::body(&stdout, &nonce).is_ok() {
         return Ok(());
@@ -197,9 +258,7 @@ async fn on_host(
     output.drain(..output.len().saturating_sub(LAST_LINES));
     let (message, help) = match reply.status {
         Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
-        Some(status) if status == lock::LOST => {
-            ("another run took the lock over".to_owned(), Some(TWO_RUNS.to_owned()))
-        }
+        Some(status) if status == lock::LOST => (LOCK_LOST.to_owned(), Some(TWO_RUNS.to_owned())),
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }
@@ -212,5 +271,6 @@ async fn on_host(
     };
     let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
     let cause = if moved { Cause::Stale } else { Cause::Failed };
-    Err(Failed { message, command, output, help, cause })
+    let unanswered = matches!(reply.status, None | Some(0));
+    Err(Failed { message, command, output, help, cause, unanswered })
 }

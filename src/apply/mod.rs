@@ -20,6 +20,7 @@ use crate::secret::SecretBook;
 mod carry_out;
 mod exchange;
 mod fleet;
+mod guard;
 mod keys;
 mod records;
 mod target;

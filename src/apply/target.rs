@@ -98,7 +98,7 @@ impl Target {
         target
     }
 
-    fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
+    pub(super) fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
         &shared.inventory.hosts[self.index]
     }
 

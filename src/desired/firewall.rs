@@ -1,10 +1,10 @@
-//! The firewall: ruleset file, kernel table, and the unit that loads it at boot. Pure.
+//! The firewall: kernel table, ruleset file, and the unit that loads it at boot. Pure.
 
 use crate::inventory::model::{HostSpec, Owner};
 use crate::name::RemotePath;
 use crate::resource::Resource;
 use crate::resource::file::File;
-use crate::resource::firewall::Firewall;
+use crate::resource::firewall::{Firewall, RulesFile};
 use crate::resource::service::Service;
 use crate::step::Check;
 use crate::text::Text;
@@ -37,13 +37,13 @@ fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
     Some((firewall, rules, unit))
 }
 
-/// The firewall of a host. The kernel's table comes before the unit: a ruleset that does not load must not be loaded at
-/// boot either.
+/// The firewall of a host. The kernel's table comes first: rules that do not load, or with which nobody can connect any
+/// more, must not be loaded at boot either.
 pub(super) fn firewall(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     let Some((firewall, rules, unit)) = parts(host) else { return };
     let origin = firewall.spec.origin.clone();
-    all.push(Box::new(rules));
     all.push(Box::new(firewall));
+    all.push(Box::new(RulesFile(rules)));
     all.push(Box::new(unit));
     all.push(Box::new(Service {
         unit: UNIT.to_owned(),

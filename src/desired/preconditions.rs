@@ -117,6 +117,7 @@ fn things(step: &Step, change: &Change, facts: &Facts) -> Vec<Thing> {
             let table = crate::resource::firewall::TABLE;
             one(self::table(table, facts), format!("table {table}"))
         }
+        Step::GuardRuleset { table, .. } => one(self::table(table, facts), format!("table {table}")),
         Step::Gitlab(step) => gitlab(step, facts),
         // What these do is the same whatever was there before.
         Step::FetchPackages(_)

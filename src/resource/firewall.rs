@@ -6,15 +6,22 @@ use std::net::IpAddr;
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::inventory::model::{AllowSpec, FirewallSpec};
 use crate::name::RemotePath;
-use crate::plan::{Action, Change, Effect, Problem, TextChange};
+use crate::plan::{Action, Change, Effect, Note, Problem, TextChange};
 use crate::step::Step;
 
+use super::file::File;
 use super::{Context, Diff, Resource};
 
 mod rules;
 
 /// Family and name of the table.
 pub const TABLE: &str = "inet rprov";
+
+/// How a text begins that replaces the table.
+const REPLACE: &str = "table inet rprov\ndelete table inet rprov\n";
+
+/// Seconds after which the old rules are back unless a new connection succeeds with the new ones.
+pub const CONFIRM_WITHIN: u64 = 60;
 
 /// The table in the kernel.
 #[derive(Debug, Clone)]
@@ -34,14 +41,18 @@ impl Firewall {
         rules::table(&self.spec, self.shell_user.as_deref())
     }
 
-    /// The file: replaces the whole table in one transaction.
+    /// What replaces the whole table in one transaction, whether it is there or not.
+    fn ruleset(&self) -> String {
+        format!("{REPLACE}{}", self.table())
+    }
+
+    /// The file that holds it.
     #[must_use]
     pub fn file(&self) -> String {
         format!(
             "#!/usr/sbin/nft -f\n# Managed by rprov: changes made here are undone by the next `rprov apply`.\n\
-             # Only this table is replaced; other tables stay as they are.\n\
-             table {TABLE}\ndelete table {TABLE}\n{}",
-            self.table()
+             # Only this table is replaced; other tables stay as they are.\n{}",
+            self.ruleset()
         )
     }
 
@@ -168,9 +179,19 @@ impl Resource for Firewall {
             return Ok(Diff { problems: vec![problem], ..Diff::default() });
         }
         let found = context.facts.nft_tables.get(TABLE).ok_or_else(unasked)?.read(self.about())?;
+        let mut diff = Diff::default();
+        if context.facts.unconfirmed_tables.contains(TABLE) {
+            diff.notes.push(Note {
+                about: self.about(),
+                message:
+                    "a run that has not ended loaded new rules, and no new connection has confirmed them: the host \
+                          takes them back by itself"
+                        .to_owned(),
+            });
+        }
         let wanted = self.table();
         if found.is_some_and(|found| normal(found) == normal(&wanted)) {
-            return Ok(Diff::default());
+            return Ok(diff);
         }
         if let Some(peer) = context.facts.system.peer.as_deref()
             && let Ok(address) = peer.parse::<IpAddr>()
@@ -178,21 +199,58 @@ impl Resource for Firewall {
         {
             return Err(CannotTell { what: self.about(), why });
         }
-        let change = Change {
+        let old = found.map(|found| by_number(found)).unwrap_or_default();
+        diff.earlier.rules = Some(old.clone());
+        diff.changes.push(Change {
             kind: "firewall".to_owned(),
             name: format!("table {TABLE}"),
             action: if found.is_some() { Action::Change } else { Action::Add },
-            reason: context.earlier.written.contains(&self.path).then(|| "loads the file above".to_owned()),
+            reason: None,
             attrs: Vec::new(),
-            // The file's own line shows the same rules.
-            text: (!context.earlier.written.contains(&self.path))
-                .then(|| TextChange { old: found.map(|found| by_number(found)).unwrap_or_default(), new: wanted }),
+            text: Some(TextChange { old, new: wanted }),
             effect: Effect::None,
             service: None,
             origin: Some(self.spec.origin.clone()),
-            steps: vec![Step::LoadRuleset(self.path.clone())],
-        };
-        Ok(Diff { changes: vec![change], ..Diff::default() })
+            steps: vec![Step::GuardRuleset {
+                table: TABLE.to_owned(),
+                ruleset: self.ruleset(),
+                seconds: CONFIRM_WITHIN,
+            }],
+        });
+        Ok(diff)
+    }
+}
+
+/// The file that a unit loads at boot. It is written after the kernel has its rules and a connection has confirmed them,
+/// so that a reboot in between comes up with the old ones.
+#[derive(Debug, Clone)]
+pub struct RulesFile(pub File);
+
+impl Resource for RulesFile {
+    fn about(&self) -> String {
+        self.0.about()
+    }
+
+    fn ask(&self, probe: &mut ProbeSpec) {
+        self.0.ask(probe);
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let mut diff = self.0.diff(context)?;
+        if let Some(kernel) = &context.earlier.rules {
+            for change in &mut diff.changes {
+                let same = |old: &str| {
+                    let rules = old.split_once(REPLACE).map_or(old, |(_, rules)| rules);
+                    normal(rules) == normal(kernel)
+                };
+                // The kernel's own line shows the same rules.
+                if change.text.as_ref().is_some_and(|text| same(&text.old)) {
+                    change.reason = Some("keeps the rules above for the next boot".to_owned());
+                    change.text = None;
+                }
+            }
+        }
+        Ok(diff)
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Earlier {
     pub written: BTreeSet<RemotePath>,
     /// systemd must read its unit files again.
     pub daemon_reload: bool,
+    /// Rules of the firewall that the kernel has until they are replaced ("": none).
+    pub rules: Option<String>,
 }
 
 impl Earlier {
@@ -70,6 +72,7 @@ impl Earlier {
         self.written.extend(other.written);
         self.restart_containers.extend(other.restart_containers);
         self.daemon_reload |= other.daemon_reload;
+        self.rules = other.rules.or(self.rules.take());
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::facts::ProbeSpec;
 use crate::secret::SecretBook;
 
-use super::{Script, quote, wrap};
+use super::{Script, guard, quote, wrap};
 
 mod docker;
 mod parse;
@@ -185,10 +185,12 @@ fn nft(spec: &ProbeSpec) -> String {
         return out;
     }
     out.push_str("if ! command -v nft >/dev/null; then echo 'nft none'; elif [ \"$uid\" != 0 ]; then echo 'nft denied'; elif tables=$(nft list tables); then echo 'nft tables'\n");
+    out.push_str(&guard::look());
     for table in &spec.nft_tables {
         // Family and name are this program's own.
         out.push_str(&format!(
-            "case \"\n$tables\n\" in *\"\ntable {table}\n\"*) echo 'nft-table'; nft -s -u list table {table}; printf 'nft-status %s\\n' \"$?\";; *) echo 'nft-absent';; esac\n"
+            "if guarded {name}; then :; else case \"\n$tables\n\" in *\"\ntable {table}\n\"*) echo 'nft-table'; nft -s -u list table {table}; printf 'nft-status %s\\n' \"$?\";; *) echo 'nft-absent';; esac; fi\n",
+            name = quote(table),
         ));
     }
     out.push_str("else echo 'nft failed'; fi\n");

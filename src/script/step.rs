@@ -6,7 +6,7 @@ use crate::step::{Check, Step, UnitAction, WriteFile, temporary};
 use crate::text::Unbound;
 
 use super::reply::to_base64;
-use super::{Script, lock, quote, wrap};
+use super::{Script, guard, lock, quote, wrap};
 
 mod container;
 mod expect;
@@ -180,6 +180,9 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
     if !preconditions.is_empty() {
         body.push_str(expect::FUNCTIONS);
     }
+    if steps.iter().any(|step| matches!(step, Step::GuardRuleset { .. })) {
+        body.push_str(&guard::functions());
+    }
     for (number, step) in steps.iter().enumerate() {
         body.push_str(&format!("printf 'step %s\\n' {number}\n"));
         // A file that is written is looked at by the step itself.
@@ -207,6 +210,7 @@ pub fn longest(step: &Step) -> u64 {
         | Step::StopUnit { stop_timeout, .. }
         | Step::RestartUnit { stop_timeout, .. } => stop_timeout + 120,
         Step::RefreshLists(_) => 600,
+        Step::GuardRuleset { seconds, .. } => *seconds,
         Step::Unit { .. } => 300,
         Step::RestartWith { .. } => 600,
         Step::CreateContainer(_)
@@ -289,6 +293,9 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
+        Step::GuardRuleset { table, ruleset, seconds } => {
+            format!("guard_ruleset {} {seconds} {}", quote(table), quote(&to_base64(ruleset.as_bytes())))
+        }
         Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(_) => ":".to_owned(),
     })
@@ -365,6 +372,9 @@ pub fn shown(step: &Step) -> String {
         }
         Step::RestartContainer { name, .. } => format!("docker restart {name} (SIGQUIT, waits for its jobs)"),
         Step::LoadRuleset(path) => format!("nft -f {path}"),
+        Step::GuardRuleset { table, seconds, .. } => {
+            format!("nft -f (table {table}; back after {seconds} s unless a new connection succeeds)")
+        }
         Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(step) => shown_gitlab(step),
     }

@@ -207,6 +207,7 @@ impl Simulated {
                 self.facts.containers.insert(name.clone(), Known::Absent);
             }
             Step::LoadRuleset(path) => self.load(path)?,
+            Step::GuardRuleset { table, ruleset, .. } => self.load_table(table, ruleset)?,
             Step::UpdateCaCertificates { .. } => self.collect_authorities(),
             Step::Gitlab(step) => self.gitlab(step, book, ids)?,
             #[allow(unreachable_patterns, reason = "new steps have no model here until one is written")]
@@ -425,11 +426,16 @@ impl Simulated {
         else {
             return Err(format!("{path} is not there"));
         };
-        let Some((start, _)) = text.expose().match_indices("table inet rprov {").next() else {
-            return Err(format!("{path} has no table of ours"));
+        let text = text.expose().to_owned();
+        self.load_table("inet rprov", &text)
+    }
+
+    fn load_table(&mut self, table: &str, text: &str) -> Result<(), String> {
+        let Some(start) = text.find(&format!("table {table} {{")) else {
+            return Err(format!("no table {table} in {text}"));
         };
-        let table = text.expose()[start..].to_owned();
-        self.facts.nft_tables.insert("inet rprov".to_owned(), Known::Present(table));
+        self.facts.unconfirmed_tables.remove(table);
+        self.facts.nft_tables.insert(table.to_owned(), Known::Present(text[start..].to_owned()));
         Ok(())
     }
 

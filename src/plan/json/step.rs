@@ -239,6 +239,15 @@ pub enum StepV1 {
         /// The file.
         path: String,
     },
+    /// Load rules into the kernel; a timer on the host puts the old ones back unless a new connection succeeds.
+    GuardRuleset {
+        /// Family and name of the table that the rules replace.
+        table: String,
+        /// What `nft -f` reads.
+        ruleset: String,
+        /// Seconds until the old rules come back.
+        seconds: u64,
+    },
     /// Make the collection of trusted authorities anew.
     UpdateCaCertificates {
         /// From nothing, so that what is gone leaves nothing behind.
@@ -375,6 +384,9 @@ impl From<&Step> for StepV1 {
                 Self::RestartContainer { name: name.clone(), stop_timeout: *stop_timeout }
             }
             Step::LoadRuleset(path) => Self::LoadRuleset { path: path.to_string() },
+            Step::GuardRuleset { table, ruleset, seconds } => {
+                Self::GuardRuleset { table: table.clone(), ruleset: ruleset.clone(), seconds: *seconds }
+            }
             Step::UpdateCaCertificates { fresh } => Self::UpdateCaCertificates { fresh: *fresh },
             Step::Gitlab(call) => call.into(),
         }

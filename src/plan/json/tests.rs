@@ -79,6 +79,11 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
         Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::LoadRuleset(path("/etc/nftables.d/rprov.nft")),
+        Step::GuardRuleset {
+            table: "inet rprov".to_owned(),
+            ruleset: "table inet rprov {\n}\n".to_owned(),
+            seconds: 60,
+        },
         Step::UpdateCaCertificates { fresh: true },
         Step::Gitlab(GitlabStep::CreateRunner {
             token: token.clone(),

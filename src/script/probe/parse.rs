@@ -303,6 +303,9 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
     }
     let how = lines.expect("nft")?;
     for table in &spec.nft_tables {
+        if how == "tables" && lines.tagged("nft-unconfirmed").is_some() {
+            facts.unconfirmed_tables.insert(table.clone());
+        }
         let known = match how {
             "none" => Known::Absent,
             "denied" => Known::Unread(NOT_ROOT.to_owned()),

@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     /// Containers that have something mounted at /etc/gitlab-runner.
     runner_containers: Vec<RunnerContainerSeen>,
     tables: BTreeMap<String, Found<String>>,
+    /// Tables that a run has left on trial: `tables` has what comes back.
+    unconfirmed: Vec<String>,
     /// Files below /etc/apt/sources.list.d, by name.
     sources: BTreeMap<String, String>,
     records: BTreeMap<u64, Found<Record>>,
@@ -223,6 +225,7 @@ impl Seen {
             facts.runner_containers = Some(Known::Present(others.collect()));
         }
         each(&self.tables, &mut facts.nft_tables, Clone::clone, |text, _| text.clone());
+        facts.unconfirmed_tables.extend(self.unconfirmed.iter().cloned());
         if let Some(Known::Present(sources)) = &mut facts.apt_sources {
             for (name, text) in &self.sources {
                 let path = RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap();

@@ -15,7 +15,11 @@ fn bare_host_becomes_a_runner_host() {
     let connections = host.connections();
 
     let first = world.apply();
-    assert_eq!(host.connections(), connections + 1, "one ssh connection is enough for an apply\n{first}");
+    assert_eq!(
+        host.connections(),
+        connections + 2,
+        "one ssh connection is enough for an apply, and one more for the firewall\n{first}"
+    );
 
     assert_engine(&world);
     assert_container(&world);

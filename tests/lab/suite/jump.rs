@@ -42,12 +42,22 @@ fn two_hosts_behind_one_as_ssh_config_says() {
     world.apply();
     let after: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
     let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-    assert_eq!(opened, [1, 1, 1], "one connection for each host, the one in between included");
+    assert_eq!(
+        opened,
+        [1, 2, 2],
+        "one connection for each host, the one in between included, and one more to confirm rules"
+    );
     for host in behind {
         assert_eq!(host.sh("cat /etc/motd"), "CI\n");
     }
     assert!(!jump.check("[ -e /builds ]"), "nothing is done to the jump host");
     world.assert_converged("through the jump host");
+    world.edit_inventory("CI\\n", "CI!\\n");
+    let before: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
+    world.apply();
+    let after: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
+    let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    assert_eq!(opened, [1, 1, 1], "rules that stay as they are need no second connection");
 
     // What is in the way is named, with its line.
     jump.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/no.conf; systemctl restart ssh");

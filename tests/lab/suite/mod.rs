@@ -28,6 +28,7 @@ mod fleet;
 mod jump;
 mod killed;
 mod locked;
+mod lockout;
 mod lost_config;
 mod package;
 mod private_ca;

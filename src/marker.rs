@@ -63,7 +63,8 @@ pub fn parse(note: &str) -> (String, Option<Marker>) {
     let note = tidy(note);
     for (open, _) in note.rmatch_indices(OPEN) {
         let body = &note[open + OPEN.len()..];
-        let Some(close) = body.find(']') else { continue };
+        // Neither is in a mark unescaped. To look no further keeps the time for a long note in proportion to its length.
+        let Some(close) = body.find(['[', ']']).filter(|at| body[*at..].starts_with(']')) else { continue };
         let Some(marker) = read(&body[..close]) else { continue };
         let (before, after) = (note[..open].trim_end(), body[close + 1..].trim());
         let gap = if before.is_empty() || after.is_empty() { "" } else { "\n" };
@@ -170,6 +171,15 @@ mod tests {
         let mark = "[rprov host=ci.example.com runner=docker%20big token=0123456789ab obtained=1790000000]";
         assert_eq!(note, format!("Ask ops first.\n{mark}"));
         assert_eq!(compose(" \n", &Marker::new("a", "b")), "[rprov host=a runner=b]");
+    }
+
+    /// Each beginning is looked at once, however many there are: a server may say anything.
+    #[test]
+    fn a_note_of_nothing_but_beginnings_is_read_once() {
+        let note = OPEN.repeat(1_000_000);
+        assert_eq!(parse(&note), (note.trim_end().to_owned(), None));
+        let last = compose(&note, &marked("a", "b"));
+        assert_eq!(parse(&last).1, Some(marked("a", "b")));
     }
 
     #[test]

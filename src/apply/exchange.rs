@@ -52,7 +52,10 @@ impl ReadError {
                 Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
             }
             Self::Unlockable { .. } => Some("mend /run on the host: the lock is a directory in it".to_owned()),
-            Self::Answer { .. } => None,
+            Self::Answer { .. } => Some(
+                "run again; if it stays so, compare what the host makes of the script: `rprov render HOST --probe` prints it"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -68,9 +71,15 @@ pub(super) fn nonce() -> String {
 /// The last lines of what a host printed on standard error.
 pub(super) fn last_lines(reply: &Reply, count: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(&reply.stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
+    // From the end: there may be millions.
+    let lines = text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count);
+    let mut lines: Vec<String> = lines.map(|line| line.chars().take(LONGEST_LINE).collect()).collect();
+    lines.reverse();
+    lines
 }
+
+/// Characters of a host's line that are shown: it may have put all its output on one.
+const LONGEST_LINE: usize = 1000;
 
 /// Reads a host. `before` and `after` are shell text around the probe: taking the lock, giving it back.
 pub(super) async fn read(

@@ -352,6 +352,9 @@ pub(super) fn one_line(text: &str) -> String {
 /// GitLab's words in an answer's body, and whether they are about a record that is not there.
 pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
     use serde_json::Value;
+    /// GitLab says in a few hundred bytes what is wrong. As values, a body takes some thirty times its own memory.
+    const LONGEST: usize = 256 << 10;
+    let body = if body.len() > LONGEST { &[][..] } else { body };
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         // A proxy's page: its markup helps nobody.
         return (reason(status), false);

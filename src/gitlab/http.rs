@@ -102,6 +102,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// One that says this.
+    #[cfg(fuzzing)]
+    pub(super) fn of(body: &[u8]) -> Self {
+        let (status, headers) = (StatusCode::OK, HeaderMap::new());
+        Self { call: "GET /fuzzing".to_owned(), status, headers, body: body.to_vec() }
+    }
+
     /// The body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, GitlabError> {
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -222,7 +229,7 @@ impl Http {
             };
             let backoff = self.timing.pause * 2_u32.saturating_pow(attempt - 1);
             let wait = failure.wait.unwrap_or_default().max(backoff);
-            if !again || started.elapsed() + wait > self.timing.patience {
+            if !again || started.elapsed().saturating_add(wait) > self.timing.patience {
                 return Err(failure.error.cleared(|text| self.scrub(text)));
             }
             if failure.next == Next::TurnedAway {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -18,6 +19,8 @@ use crate::marker::{self, Marker};
 const PER_PAGE: u64 = 100;
 /// No list is this long; a server that never ends one must not hang us.
 const MAX_PAGES: u64 = 10_000;
+/// Nor does one take so long to read.
+const MAX_TIME: Duration = Duration::from_secs(600);
 /// Times a list is read until nothing vanishes from it meanwhile.
 const READS: usize = 4;
 
@@ -55,7 +58,7 @@ pub(super) fn runner_type(scope: &Scope) -> &'static str {
 }
 
 #[derive(Deserialize)]
-struct Listed {
+pub(super) struct Listed {
     id: u64,
 }
 
@@ -120,13 +123,21 @@ impl Client {
         let mut ids = BTreeSet::new();
         let mut total = None;
         let mut page = 1;
+        let started = Instant::now();
         while page <= MAX_PAGES {
+            if started.elapsed() > MAX_TIME {
+                let why = format!("the list has no end after {} s", MAX_TIME.as_secs());
+                return Err(GitlabError::Answer { call: call.name(), why });
+            }
             let answer = self.0.http.send(&call.clone().query("page", page)).await?;
             let listed: Vec<Listed> = answer.json()?;
             if page == 1 {
                 total = answer.number("x-total");
             }
-            let full = listed.len() as u64 >= PER_PAGE;
+            if listed.len() as u64 > PER_PAGE {
+                return Err(answer.odd(format!("a page of {PER_PAGE} holds {}", listed.len())));
+            }
+            let full = listed.len() as u64 == PER_PAGE;
             ids.extend(listed.into_iter().map(|runner| runner.id));
             let next = if answer.has("x-next-page") { answer.number("x-next-page") } else { full.then_some(page + 1) };
             match next {

@@ -124,3 +124,92 @@ async fn names_that_would_make_another_path() {
         assert!(matches!(error, GitlabError::Plan { .. }), "{error:?}");
     }
 }
+
+/// A server that says this to everybody, over and over if it `repeats` the last part.
+fn raw(head: &'static str, body: Vec<u8>, repeats: bool) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(head.as_bytes());
+            while stream.write_all(&body).is_ok() && repeats {}
+        }
+    });
+    url
+}
+
+/// The error that comes of it, within the times that there are.
+async fn of_raw(head: &'static str, body: impl Into<Vec<u8>>, repeats: bool) -> GitlabError {
+    // Only the bounds of size and form are to end these, not those of time.
+    let timing = Timing { request: Duration::from_secs(60), pause: Duration::from_millis(1), ..Timing::default() };
+    let url = raw(head, body.into(), repeats);
+    let client = Client::with_timing(&url, Secret::new("x".to_owned()), None, timing).unwrap();
+    client.runner(1).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn headers_without_end_are_cut_off() {
+    for more in ["X-Filler: x\r\n", "X-Filler: ", "xxxxxxxx"] {
+        let error = of_raw("HTTP/1.1 200 OK\r\n", more.repeat(1000), true).await;
+        assert!(matches!(error, GitlabError::Lost { .. }), "{error:?}");
+        assert!(error.to_string().len() < 700 && error.help().is_some(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_without_end_or_sense_are_cut_off() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let error = of_raw(chunked, format!("8000\r\n{}\r\n", " ".repeat(0x8000)), true).await;
+    assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
+    for garbage in ["zz\r\n", "ffffffffffffffffff\r\n", "1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"] {
+        let error = of_raw(chunked, garbage.repeat(5_000), false).await;
+        assert!(matches!(error, GitlabError::Lost { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_unpacked() {
+    // The beginning of a gzip bomb: to this program, bytes that are no JSON.
+    let mut bomb = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3];
+    bomb.resize(4096, 0);
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4096\r\n\r\n";
+    let error = of_raw(head, bomb, false).await;
+    assert!(matches!(error, GitlabError::Answer { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn json_that_nests_is_refused() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n";
+    for nest in ["[", "{\"a\":"] {
+        let body = nest.repeat(10_000_000 / nest.len());
+        let error = of_raw(head, body[..10_000_000.min(body.len())].to_owned(), false).await;
+        assert!(matches!(error, GitlabError::Answer { .. } | GitlabError::Lost { .. }), "{error:?}");
+        assert!(error.to_string().len() < 700, "{error}");
+    }
+    // Of a refusal, only a short answer is looked into.
+    let (short, long) = ("[0]".to_owned(), format!("{{\"message\":[{}0]}}", "0,".repeat(200_000)));
+    assert_eq!(error::message(403, short.as_bytes()).0, "Forbidden");
+    assert_eq!(error::message(403, long.as_bytes()).0, "Forbidden");
+}
+
+#[tokio::test]
+async fn a_wait_without_end_is_not_waited_for() {
+    for wait in ["18446744073709551615", "18446744073709551616", "-1", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let double = Double::start().await.unwrap();
+        double.fault(Fault::on("GET", "*").status(429).header("Retry-After", wait).times(5));
+        let error = hasty(double.url()).runner(1).await;
+        assert!(matches!(error, Err(GitlabError::Refused { status: 429, .. }) | Ok(None)), "{wait}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_holds_no_more_than_was_asked_for() {
+    let double = Double::start().await.unwrap();
+    let many: Vec<_> = (1..=101).map(|id| serde_json::json!({ "id": id })).collect();
+    double.fault(Fault::on("GET", "*").status(200).body(many.into()));
+    let error = hasty(double.url()).find_marked(&Scope::Instance).await.unwrap_err();
+    assert!(error.to_string().contains("a page of 100 holds 101"), "{error}");
+    assert_eq!(double.requests().len(), 1, "none of them is read");
+}

@@ -10,13 +10,20 @@ pub(super) struct Output {
     stderr: Vec<u8>,
     /// How much of standard error has been given out as lines.
     shown: usize,
+    /// How many lines may still be given out.
+    lines_left: usize,
     limit: usize,
 }
+
+/// Lines that are given out while a command runs: who shows them is slower than a host that floods.
+const MOST_LINES: usize = 20_000;
+/// Bytes of a line that are given out.
+const LONGEST_LINE: usize = 4096;
 
 impl Output {
     /// Takes at most `limit` bytes of both streams together.
     pub(super) fn new(limit: usize) -> Self {
-        Self { stdout: Vec::new(), stderr: Vec::new(), shown: 0, limit }
+        Self { stdout: Vec::new(), stderr: Vec::new(), shown: 0, lines_left: MOST_LINES, limit }
     }
 
     /// Adds standard output.
@@ -33,7 +40,8 @@ impl Output {
         self.stderr.extend_from_slice(data);
         let Some(last) = data.iter().rposition(|&byte| byte == b'\n') else { return Ok(()) };
         let end = searched + last;
-        for line in self.stderr[self.shown..end].split(|&byte| byte == b'\n') {
+        for line in self.stderr[self.shown..end].split(|&byte| byte == b'\n').take(self.lines_left) {
+            self.lines_left -= 1;
             show(line, &mut *on_line);
         }
         self.shown = end + 1;
@@ -42,7 +50,7 @@ impl Output {
 
     /// The command has ended.
     pub(super) fn finish(self, status: Option<i32>, on_line: OnLine<'_>) -> Reply {
-        if self.shown < self.stderr.len() {
+        if self.shown < self.stderr.len() && self.lines_left > 0 {
             show(&self.stderr[self.shown..], on_line);
         }
         Reply { stdout: self.stdout, stderr: self.stderr, status }
@@ -58,6 +66,7 @@ impl Output {
 
 fn show(line: &[u8], on_line: OnLine<'_>) {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = &line[..line.len().min(LONGEST_LINE)];
     on_line(&String::from_utf8_lossy(line));
 }
 
@@ -65,9 +74,10 @@ fn show(line: &[u8], on_line: OnLine<'_>) {
 pub(super) fn said(stdout: &[u8], stderr: &[u8]) -> String {
     let last = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        // From the end: there may be millions.
+        let lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(3);
         let mut lines: Vec<String> = lines.map(|line| line.chars().take(200).collect()).collect();
-        lines.drain(..lines.len().saturating_sub(3));
+        lines.reverse();
         lines.join("; ")
     };
     let words = [last(stdout), last(stderr)];
@@ -115,6 +125,26 @@ mod tests {
         output.stdout(b"123").unwrap();
         output.stderr(b"45", &mut |_| {}).unwrap();
         assert!(matches!(output.stdout(b"6"), Err(HostError::TooMuch { bytes: 5 })));
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_shown_in_part_and_kept_whole() {
+        let (mut lines, mut longest) = (0, 0);
+        let mut on_line = |line: &str| {
+            lines += 1;
+            longest = longest.max(line.len());
+        };
+        let mut output = Output::new(32 << 20);
+        for _ in 0..100 {
+            output.stderr(&[b'\n'; 10_000], &mut on_line).unwrap();
+        }
+        assert_eq!(output.finish(Some(0), &mut on_line).stderr.len(), 1_000_000);
+        let mut output = Output::new(32 << 20);
+        output.stderr(&[b'x'; 100_000], &mut on_line).unwrap();
+        output.stderr(b"\n", &mut on_line).unwrap();
+        output.stderr(&[b'x'; 100_000], &mut on_line).unwrap();
+        output.finish(Some(0), &mut on_line);
+        assert_eq!((lines, longest), (MOST_LINES + 2, LONGEST_LINE));
     }
 
     fn reply(status: i32, stdout: &str, stderr: &str) -> Reply {

@@ -84,7 +84,8 @@ impl SavedPlan {
         struct Head {
             format: String,
         }
-        let bad = |error: serde_json::Error| BadPlan::Other(error.to_string());
+        // It may quote what it does not expect, whole.
+        let bad = |error: serde_json::Error| BadPlan::Other(error.to_string().chars().take(300).collect());
         let head: Head = serde_json::from_str(text).map_err(bad)?;
         match head.format.as_str() {
             FORMAT => serde_json::from_str(text).map_err(bad),

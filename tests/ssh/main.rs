@@ -4,6 +4,7 @@
 
 mod certificates;
 mod config;
+mod garbage;
 mod host_keys;
 mod keys;
 mod prompts;

@@ -98,11 +98,15 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
     Ok(decimal_ns(uptime).map(|uptime| now_ns - uptime))
 }
 
+/// Seconds that a time of a host can have: far beyond any clock, and small enough to be reckoned with in nanoseconds.
+const MAX_SECONDS: i128 = 1 << 62;
+
 /// `12.34` as nanoseconds.
 fn decimal_ns(text: &str) -> Option<i128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits: String = fraction.chars().chain(std::iter::repeat('0')).take(9).collect();
-    Some(whole.parse::<i128>().ok()? * 1_000_000_000 + digits.parse::<i128>().ok()?)
+    let seconds = whole.parse::<i128>().ok().filter(|seconds| (0..MAX_SECONDS).contains(seconds))?;
+    Some(seconds * 1_000_000_000 + i128::from(digits.parse::<u32>().ok()?))
 }
 
 /// `2026-11-20 18:43:59.123456789 +0000` (GNU) or without fraction (busybox), in UTC.
@@ -285,8 +289,8 @@ fn unit_fact(block: &BTreeMap<&str, &str>, boot_ns: Option<i128>) -> Known<UnitF
         return Known::Absent;
     }
     let moment = |key: &str| {
-        let us: i128 = field(key).parse().ok()?;
-        if us == 0 { None } else { Some(boot_ns? + us * 1000) }
+        let us: u64 = field(key).parse().ok()?;
+        if us == 0 { None } else { Some(boot_ns? + i128::from(us) * 1000) }
     };
     Known::Present(UnitFact {
         enabled: field("UnitFileState"),

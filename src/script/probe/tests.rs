@@ -8,6 +8,7 @@ use super::{parse, script};
 use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec};
 use crate::inventory::model::Login;
 use crate::name::RemotePath;
+use crate::script::reply::BadReply;
 use crate::script::tests::{run, shells};
 use crate::secret::{Secret, SecretBook, SecretId};
 
@@ -221,6 +222,35 @@ fn a_failed_reading_is_never_absence() {
             || matches!(&facts.paths[&RemotePath::new("/a").unwrap()], Known::Present(fact) if matches!(fact.content, Some(Known::Unread(_))));
         assert!(found, "{from} -> {to}");
     }
+}
+
+#[test]
+fn times_that_no_clock_shows_are_no_times() {
+    let with = |from: &str, to: &str| parse(&answered(), ANSWER.replace(from, to).as_bytes(), "n0");
+    let far = "9".repeat(38);
+    for clock in [&*far, "9223372036854775807", "-1", "1e9", "", "1.-5"] {
+        let said = with("1700000000.250000000 1000.25", &format!("{clock} 1"));
+        assert!(matches!(said, Err(BadReply::Garbled(_))), "{clock}: {said:?}");
+    }
+    // Not knowing when the host booted, nobody knows since when a unit is active.
+    for (from, to) in [("1000.25", &*far), ("=990000000", "=18446744073709551616"), ("=990000000", "=-5")] {
+        let facts = with(from, to).unwrap();
+        let Known::Present(unit) = &facts.units["docker.service"] else { panic!() };
+        assert_eq!(unit.active_since_ns, None, "{to}");
+    }
+}
+
+/// What Docker says of one container is not this long; as values it would take some forty times as much memory.
+#[test]
+fn an_answer_of_docker_that_is_far_too_long_is_unread() {
+    let long = format!("[{}0]", "0,".repeat(600_000));
+    let answer = ANSWER.replace("{\"message\":\"no such container\"}\n\n@http 404", &format!("{long}\n\n@http 200"));
+    let facts = parse(&answered(), answer.as_bytes(), "n0").unwrap();
+    let Known::Unread(why) = &facts.containers["gitlab-runner"] else { panic!() };
+    assert!(why.ends_with("bytes, and more than 1048576 make no sense"), "{why}");
+    let list = ANSWER.replace("[{\"Labels\"", &format!("[{}{{\"Labels\"", "0,".repeat(5_000_000)));
+    let facts = parse(&answered(), list.as_bytes(), "n0").unwrap();
+    assert!(matches!(&facts.docker, Some(Known::Unread(why)) if why.contains("make no sense")), "{:?}", facts.docker);
 }
 
 proptest! {

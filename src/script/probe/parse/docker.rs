@@ -14,6 +14,20 @@ struct Answer {
     code: u16,
 }
 
+/// Bytes of what Docker says of one container, image, volume: some kilobytes, as long as Docker says it. As values, JSON
+/// can take some forty times its own memory.
+const LONGEST_OBJECT: usize = 1 << 20;
+/// Bytes of a list of containers: some kilobytes each.
+const LONGEST_LIST: usize = 8 << 20;
+
+/// JSON of at most so many bytes.
+fn values<T: serde::de::DeserializeOwned>(body: &str, most: usize) -> Result<T, String> {
+    if body.len() > most {
+        return Err(format!("Docker's answer has {} bytes, and more than {most} make no sense", body.len()));
+    }
+    serde_json::from_str(body).map_err(|error| format!("Docker's answer is no JSON: {error}"))
+}
+
 pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
     if !spec.docker {
         return Ok(());
@@ -110,11 +124,11 @@ fn docker_facts(
     let json = |answer: Option<&Answer>| -> Known<serde_json::Value> {
         match answer {
             Some(answer) if answer.code == 404 => Known::Absent,
-            Some(answer) if answer.code == 200 => match serde_json::from_str::<serde_json::Value>(&answer.body) {
+            Some(answer) if answer.code == 200 => match values(&answer.body, LONGEST_OBJECT) {
                 // The client answers with a list of one.
                 Ok(serde_json::Value::Array(mut list)) if list.len() == 1 => Known::Present(list.remove(0)),
                 Ok(value) => Known::Present(value),
-                Err(error) => Known::Unread(format!("Docker's answer is no JSON: {error}")),
+                Err(why) => Known::Unread(why),
             },
             Some(answer) => Known::Unread(format!("Docker answers with HTTP status {}", answer.code)),
             None => Known::Unread("Docker did not answer".to_owned()),
@@ -194,9 +208,9 @@ fn runner_containers(answer: &Answer) -> Known<Vec<RunnerContainer>> {
     }
     // The client says nothing of no containers.
     let body = if answer.body.trim().is_empty() { "[]" } else { &answer.body };
-    let list: Vec<serde_json::Value> = match serde_json::from_str(body) {
+    let list: Vec<serde_json::Value> = match values(body, LONGEST_LIST) {
         Ok(list) => list,
-        Err(error) => return Known::Unread(format!("Docker's answer is no JSON: {error}")),
+        Err(why) => return Known::Unread(why),
     };
     let one = |container: &serde_json::Value| {
         let name = container.pointer("/Names/0").or_else(|| container.get("Name"))?.as_str()?;
@@ -227,7 +241,7 @@ fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
     let Some(answer) = answers.get(at) else {
         return Known::Unread("the registry did not answer".to_owned());
     };
-    let value: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let value: serde_json::Value = values(&answer.body, LONGEST_OBJECT).unwrap_or_default();
     match value.pointer("/Descriptor/digest").and_then(|digest| digest.as_str()) {
         Some(digest) if answer.code == 200 => Known::Present(digest.to_owned()),
         _ => Known::Unread(
@@ -246,8 +260,7 @@ fn job_count(answer: &Answer) -> Result<usize, String> {
     }
     let body = answer.body.trim();
     let ids: BTreeSet<String> = if body.starts_with('[') {
-        let list: Vec<serde_json::Value> =
-            serde_json::from_str(body).map_err(|error| format!("Docker's answer is no JSON: {error}"))?;
+        let list: Vec<serde_json::Value> = values(body, LONGEST_LIST)?;
         list.iter()
             .filter_map(|container| container.pointer("/Labels/com.gitlab.gitlab-runner.job.id"))
             .filter_map(|id| id.as_str().map(str::to_owned))

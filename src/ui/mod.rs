@@ -2,6 +2,8 @@
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
 pub mod diagnostics;
+#[cfg(test)]
+mod hostile;
 pub mod outcome;
 pub mod outcome_json;
 pub mod plan_human;

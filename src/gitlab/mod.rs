@@ -20,6 +20,8 @@ use crate::step::RunnerAttributes;
 
 mod error;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod preconditions;
 mod projects;

@@ -14,7 +14,7 @@ use crate::inventory::model::Scope;
 use crate::secret::Secret;
 
 #[derive(Deserialize)]
-struct Variable {
+pub(super) struct Variable {
     value: Option<String>,
     #[serde(default)]
     hidden: bool,

@@ -7,6 +7,8 @@ mod certificate;
 mod client;
 mod config;
 mod connect;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod greeting;
 mod jump;
 mod key_file;

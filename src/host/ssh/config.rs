@@ -16,6 +16,8 @@ pub(super) use self::ask::Oracle;
 pub(super) use self::directive::{Family, Kind};
 pub(super) use self::disk::{environment, here};
 pub(super) use self::evaluate::{Answer, Proxy, Question, Set, Stopped};
+#[cfg(fuzzing)]
+pub(super) use self::file::Files;
 use self::file::{File, Reading};
 pub(super) use self::file::{Place, Wrong};
 pub(super) use self::pattern::glob;
@@ -72,6 +74,19 @@ impl Config {
     pub(super) fn of(&self, question: Question<'_>) -> Result<Answer, Stopped> {
         evaluate::evaluate(&self.files, question)
     }
+}
+
+/// Reads texts and asks them about a host; where it stops, if it does.
+#[cfg(fuzzing)]
+pub(super) fn ask_texts(files: &dyn Files, host: &str) -> Result<Answer, Place> {
+    let here = Here { user: "alice".to_owned(), home: Some("/home/alice".into()), uid: Some(1000), host: None };
+    let reading = Reading { files, here: &here, env: &|_| None, base: Some("/".into()) };
+    let files = vec![reading.file(std::path::Path::new("/main")).map_err(|wrong| wrong.place)?];
+    let question = Question { host, user: None, local_user: "alice" };
+    evaluate::evaluate(&files, question).map_err(|stopped| match stopped {
+        Stopped::Wrong(wrong) => wrong.place,
+        Stopped::AskSsh { place, .. } => place,
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,100 @@
+//! The faults, and how they come over a host or a run.
+
+use std::process::{Command, Stdio};
+
+use super::host::Host;
+use super::lab::script;
+use super::rprov::{Outcome, Run};
+use super::shims::Shims;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// `kill -9` of rprov. What it started on the host goes on.
+    Kill,
+    /// The connection is reset. rprov lives, and so does what it started. To GitLab: the request's connection is dropped.
+    Cut,
+    /// The host's sshd and everything below it, the script and its commands included, are killed.
+    Sshd,
+    /// The host's power is cut, and comes back.
+    Power,
+    /// The host's network link goes down in silence, until rprov has noticed.
+    Link,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Cut, Self::Sshd, Self::Power, Self::Link];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Cut => "cut",
+            Self::Sshd => "sshd",
+            Self::Power => "power",
+            Self::Link => "link",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// Lets it come, and waits for what becomes of the run.
+    pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims) -> Outcome {
+        match self {
+            Self::Kill => run.kill(),
+            Self::Cut => {
+                let out = Command::new("ss").args(["-K", "dst", host.address(), "dport", "=", "22"]).output();
+                assert!(out.is_ok_and(|out| out.status.success()), "ss cannot reset connections here");
+                run.wait()
+            }
+            Self::Sshd => {
+                let mut sessions: Vec<String> =
+                    shims.log().lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+                sessions.dedup();
+                let sessions = if sessions.is_empty() { "0".to_owned() } else { sessions.join(",") };
+                // systemd brings sshd up again; not if it is asked too often.
+                host.sh(&format!(
+                    "systemctl stop ssh.service; pkill -KILL -x sshd || :; [ {sessions} = 0 ] || pkill -KILL -s {sessions} || :\n\
+                     systemctl reset-failed ssh.service; systemctl start ssh.service"
+                ));
+                run.wait()
+            }
+            Self::Power => {
+                host.reboot();
+                run.wait()
+            }
+            Self::Link => {
+                let _down = LinkDown::new(host);
+                run.wait()
+            }
+        }
+    }
+}
+
+/// A host's link, down for as long as this lives.
+struct LinkDown(String);
+
+impl LinkDown {
+    fn new(host: &Host) -> Self {
+        let link = format!("vb-{}", host.name());
+        set(&link, "down");
+        Self(link)
+    }
+}
+
+impl Drop for LinkDown {
+    fn drop(&mut self) {
+        set(&self.0, "up");
+    }
+}
+
+fn set(link: &str, state: &str) {
+    let done = Command::new("ip").args(["link", "set", link, state]).stdin(Stdio::null()).status();
+    assert!(done.is_ok_and(|status| status.success()), "ip link set {link} {state} fails");
+}
+
+/// Gives a host back bare.
+pub(crate) fn reset(host: &Host) {
+    script("reset", &[host.name()]);
+}

@@ -1,0 +1,56 @@
+//! What the harness is asked for.
+
+use super::inflict::Fault;
+
+/// The command line of `tests/lab/faults`.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Each so-many-th point of a list, and each kind of step and each request at least once.
+    pub(crate) sample: usize,
+    /// Of each pair, only the point of this number.
+    pub(crate) only: Option<usize>,
+    /// Only pairs whose name contains this.
+    pub(crate) scenario: Option<String>,
+    /// Only these faults.
+    pub(crate) faults: Vec<Fault>,
+    /// Hosts at once.
+    pub(crate) hosts: usize,
+}
+
+pub(crate) const USAGE: &str = "\
+usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--only N] [--hosts N]
+
+  --sample K       each K-th point, and of each kind of step and each request at least one; default 1: all of them
+  --faults LIST    only these; default all
+  --scenario NAME  only pairs of inventories whose name contains NAME
+  --only N         of these, the point number N, as messages name it
+  --hosts N        hosts at once; default 4
+";
+
+impl Options {
+    /// Reads the command line; `Err`: what is wrong with it.
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self { sample: 1, only: None, scenario: None, faults: Fault::ALL.to_vec(), hosts: 4 };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+            let number = |text: String| match text.parse::<usize>() {
+                Ok(number) if number > 0 => Ok(number),
+                _ => Err(format!("`{text}` is no number above 0")),
+            };
+            match word.as_str() {
+                "--sample" => options.sample = number(value()?)?,
+                "--only" => options.only = Some(number(value()?)?),
+                "--hosts" => options.hosts = number(value()?)?,
+                "--scenario" => options.scenario = Some(value()?),
+                "--faults" => {
+                    let list = value()?;
+                    let found =
+                        list.split(',').map(|name| Fault::named(name).ok_or_else(|| format!("no fault `{name}`")));
+                    options.faults = found.collect::<Result<_, _>>()?;
+                }
+                other => return Err(format!("unknown option {other}")),
+            }
+        }
+        Ok(options)
+    }
+}

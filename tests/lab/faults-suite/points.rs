@@ -1,0 +1,256 @@
+//! The points of a run at which it can be disturbed: every command of every script on the host, every change asked of GitLab.
+//! Taken from one undisturbed run, never from a list. Which step a command belongs to is read off its arguments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// One call of a command: the so-many-th of its name in the run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Call {
+    /// `mv`
+    pub(crate) name: String,
+    /// From 1.
+    pub(crate) number: usize,
+}
+
+/// Where in a call the run is disturbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// The command has not begun; everything before it is done.
+    Before,
+    /// The command is at work.
+    Inside,
+}
+
+impl Way {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Inside => "inside",
+        }
+    }
+}
+
+/// What is held when the run is disturbed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// A command on the host.
+    Host(Call, Way),
+    /// A request to GitLab: method, path with `*` for ids, how many of that form go before it, whether it is carried out.
+    Gitlab { method: String, path: String, after: u32, carried_out: bool },
+}
+
+/// A point and what it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Point {
+    pub(crate) place: Place,
+    /// A kind of step as the plan's JSON names it, or a phase of the run in brackets.
+    pub(crate) row: String,
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.place {
+            Place::Host(call, way) => write!(f, "{}: {} {}#{}", self.row, way.word(), call.name, call.number),
+            Place::Gitlab { method, path, after, carried_out } => {
+                let when = if *carried_out { "answer lost" } else { "not carried out" };
+                write!(f, "{}: {method} {path} #{}, {when}", self.row, after + 1)
+            }
+        }
+    }
+}
+
+/// Phases, as rows.
+pub(crate) const READING: &str = "(reading)";
+pub(crate) const LOCKING: &str = "(locking, reading again)";
+pub(crate) const KEEPING: &str = "(between steps)";
+pub(crate) const VERIFYING: &str = "(verifying, unlocking)";
+
+struct Line {
+    session: String,
+    call: Call,
+    words: String,
+}
+
+fn lines(log: &str) -> Vec<Line> {
+    let parse = |line: &str| {
+        let mut parts = line.splitn(4, ' ');
+        let (session, name, number) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
+        let call = Call { name: name.to_owned(), number };
+        Some(Line { session: session.to_owned(), call, words: parts.next().unwrap_or_default().to_owned() })
+    };
+    log.lines().map(|line| parse(line).unwrap_or_else(|| panic!("the log of commands has this line: {line}"))).collect()
+}
+
+/// The steps of a plan, one list for each script that apply makes of them: those of a change between calls to GitLab.
+fn scripts(plan: &Value) -> Vec<Vec<Value>> {
+    let mut all = Vec::new();
+    for change in each(&plan["hosts"]).flat_map(|host| each(&host["changes"])) {
+        let mut own: Vec<Value> = Vec::new();
+        for step in each(&change["steps"]) {
+            if kind(step).starts_with("gitlab_") {
+                all.push(std::mem::take(&mut own));
+            } else {
+                own.push(step.clone());
+            }
+        }
+        all.push(own);
+    }
+    all.retain(|steps: &Vec<Value>| !steps.is_empty());
+    all
+}
+
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn kind(step: &Value) -> &str {
+    step["do"].as_str().unwrap_or_else(|| panic!("a step without `do`: {step}"))
+}
+
+/// The kinds of steps in a plan.
+pub(crate) fn kinds(plan: &Value) -> BTreeSet<String> {
+    let steps = each(&plan["hosts"]).flat_map(|host| each(&host["changes"])).flat_map(|change| each(&change["steps"]));
+    steps.map(|step| kind(step).to_owned()).collect()
+}
+
+/// Whether a command can be the first one of a step.
+fn opens(step: &Value, name: &str, words: &str) -> bool {
+    let text = |key: &str| step[key].as_str().unwrap_or_default();
+    let path = text("path");
+    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    match kind(step) {
+        "install_packages" | "replace_packages" | "fetch_packages" => name == "dpkg" && words.contains("--audit"),
+        "remove_packages" => name == "apt-get" && words.contains("-s -q remove"),
+        "refresh_lists" => name == "apt-get" && words.contains("sourcelist="),
+        "add_to_group" => name == "getent",
+        "directory" => ["mkdir", "chown"].contains(&name) && words.ends_with(path),
+        "attributes" => name == "chown" && words.ends_with(path),
+        "remove_file" => name == "rm" && words.ends_with(path),
+        "write_file" => match name {
+            "readlink" => words.ends_with(path),
+            "mkdir" => words.ends_with(parent),
+            "sha256sum" => true,
+            "rm" => words.contains(&format!("{parent}/.rprov.")),
+            _ => false,
+        },
+        "unit" => {
+            let verb = match text("action") {
+                "start" | "restart" => "reset-failed",
+                "daemon_reload" => "daemon-reload",
+                verb => verb,
+            };
+            name == "systemctl" && words.starts_with(verb)
+        }
+        "restart_with" => name == "systemctl" && words.starts_with("reset-failed"),
+        "stop_unit" | "restart_unit" => name == "systemctl" && words.starts_with("daemon-reload"),
+        "pull_image_as" => name == "curl",
+        "load_ruleset" => name == "nft",
+        "update_ca_certificates" => name == "update-ca-certificates",
+        kind => name == "docker" && docker_verbs(kind, step).iter().any(|verb| words.starts_with(verb)),
+    }
+}
+
+/// How the first call of docker of a step begins.
+fn docker_verbs(kind: &str, step: &Value) -> &'static [&'static str] {
+    match kind {
+        "pull_image" => &["pull "],
+        "create_volume" => &["volume create "],
+        "create_container" if step["beside"] == true => &["rm -f "],
+        "update_container" => &["update ", "network "],
+        "promote_container" => &["rename "],
+        "create_container" | "remove_container" | "start_container" | "restart_container" => &["container inspect "],
+        other => panic!("which command opens a step of the kind {other}?"),
+    }
+}
+
+/// Whether a command works long enough, or on enough, that being stopped in the middle of it is a case of its own.
+fn is_long(name: &str, words: &str) -> bool {
+    match name {
+        "apt-get" => !words.starts_with("-s"),
+        "dpkg" => words.contains("--configure"),
+        "docker" => !words.contains("inspect") && !words.starts_with("--"),
+        "systemctl" => {
+            ["start", "stop", "restart", "reload", "enable"].contains(&words.split(' ').next().unwrap_or(""))
+        }
+        "curl" | "update-ca-certificates" => true,
+        _ => false,
+    }
+}
+
+/// The points on the host, from what was called in an undisturbed run of this plan.
+pub(crate) fn on_host(log: &str, plan: &Value) -> Vec<Point> {
+    let lines = lines(log);
+    let mut sessions: Vec<&str> = Vec::new();
+    for line in &lines {
+        if !sessions.contains(&line.session.as_str()) {
+            sessions.push(&line.session);
+        }
+    }
+    let scripts = scripts(plan);
+    assert_eq!(
+        sessions.len(),
+        scripts.len() + if scripts.is_empty() && sessions.len() == 1 { 1 } else { 3 },
+        "a run is two readings, the steps' scripts and the last reading:\n{log}\n{scripts:#?}"
+    );
+    let mut points = Vec::new();
+    for (at, session) in sessions.iter().enumerate() {
+        let of_session: Vec<&Line> = lines.iter().filter(|line| line.session == **session).collect();
+        let rows = match at {
+            0 => vec![READING.to_owned(); of_session.len()],
+            1 => vec![LOCKING.to_owned(); of_session.len()],
+            at if at == sessions.len() - 1 => vec![VERIFYING.to_owned(); of_session.len()],
+            at => rows_of(&of_session, &scripts[at - 2]),
+        };
+        for (line, row) in of_session.into_iter().zip(rows) {
+            let mut point = |way| points.push(Point { place: Place::Host(line.call.clone(), way), row: row.clone() });
+            point(Way::Before);
+            if is_long(&line.call.name, &line.words) && !row.starts_with('(') {
+                point(Way::Inside);
+            }
+        }
+    }
+    points
+}
+
+fn rows_of(lines: &[&Line], steps: &[Value]) -> Vec<String> {
+    let mut rows = Vec::new();
+    let mut next = 0;
+    for (at, line) in lines.iter().enumerate() {
+        // Every script first keeps its lock: `date`, and `mv` of the lock's file.
+        if at < 2 {
+            rows.push(KEEPING.to_owned());
+            continue;
+        }
+        if steps.get(next).is_some_and(|step| opens(step, &line.call.name, &line.words)) {
+            next += 1;
+        }
+        rows.push(steps.get(next.max(1) - 1).map_or_else(|| KEEPING.to_owned(), |step| kind(step).to_owned()));
+    }
+    let said: Vec<String> = lines.iter().map(|line| format!("{} {}", line.call.name, line.words)).collect();
+    assert_eq!(next, steps.len(), "a step's commands are not recognised:\n{}\n{steps:#?}", said.join("\n"));
+    rows
+}
+
+/// The points in GitLab: each change asked of it, once not carried out, once carried out with its answer lost.
+pub(crate) fn in_gitlab(mutations: &[String]) -> Vec<Point> {
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    let mut points = Vec::new();
+    for asked in mutations {
+        let form: Vec<String> = asked.split('/').map(without_id).collect();
+        let form = form.join("/");
+        let after = seen.entry(form.clone()).or_default();
+        let (method, path) = form.split_once(' ').unwrap_or_else(|| panic!("`{asked}` is no request"));
+        for carried_out in [false, true] {
+            let place = Place::Gitlab { method: method.to_owned(), path: path.to_owned(), after: *after, carried_out };
+            points.push(Point { place, row: format!("{method} {}", path.trim_start_matches("/api/v4")) });
+        }
+        *after += 1;
+    }
+    points
+}
+
+fn without_id(part: &str) -> String {
+    if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*".to_owned() } else { part.to_owned() }
+}

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) only: Option<usize>,
     /// Only pairs whose name contains this.
     pub(crate) scenario: Option<String>,
+    /// Not those whose name contains this.
+    pub(crate) without: Option<String>,
     /// Only these faults.
     pub(crate) faults: Vec<Fault>,
     /// Hosts at once.
@@ -18,11 +20,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) const USAGE: &str = "\
-usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--only N] [--hosts N]
+usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--without NAME] [--only N] [--hosts N]
 
   --sample K       each K-th point, and of each kind of step and each request at least one; default 1: all of them
   --faults LIST    only these; default all
   --scenario NAME  only pairs of inventories whose name contains NAME
+  --without NAME   no pairs whose name contains NAME
   --only N         of these, the point number N, as messages name it
   --hosts N        hosts at once; default 4
 ";
@@ -30,7 +33,8 @@ usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scen
 impl Options {
     /// Reads the command line; `Err`: what is wrong with it.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { sample: 1, only: None, scenario: None, faults: Fault::ALL.to_vec(), hosts: 4 };
+        let mut options =
+            Self { sample: 1, only: None, scenario: None, without: None, faults: Fault::ALL.to_vec(), hosts: 4 };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             let number = |text: String| match text.parse::<usize>() {
@@ -42,6 +46,7 @@ impl Options {
                 "--only" => options.only = Some(number(value()?)?),
                 "--hosts" => options.hosts = number(value()?)?,
                 "--scenario" => options.scenario = Some(value()?),
+                "--without" => options.without = Some(value()?),
                 "--faults" => {
                     let list = value()?;
                     let found =

@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) keeps_token: bool,
     /// Each run begins with a bare host and an empty GitLab.
     pub(crate) from_bare: bool,
+    /// In a sample, the one where each phase of a run has its turn.
+    pub(crate) phases: bool,
     /// In so many parts it is done.
     pub(crate) parts: usize,
 }
@@ -44,6 +46,7 @@ const PLAIN: Scenario = Scenario {
     disturb: None,
     keeps_token: true,
     from_bare: false,
+    phases: false,
     parts: 1,
 };
 
@@ -123,6 +126,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "firewall and clean-up",
+        phases: true,
         edits: &[
             ("allow: [{ port: 9252", "allow: [{ port: 9252", "allow: [{ port: 9253"),
             ("\"0 4 * * *\"", "\"0 4 * * *\"", "\"0 5 * * *\""),

@@ -26,9 +26,9 @@ pub(crate) struct Table {
 
 /// Phases come first in the order of a run, then steps, then requests.
 fn place(row: &str) -> (usize, String) {
-    let phases = [points::READING, points::LOCKING, points::KEEPING, points::VERIFYING];
+    let phases = [points::READING, points::LOCKING, points::NOTING, points::KEEPING, points::VERIFYING];
     let order = phases.iter().position(|phase| *phase == row);
-    (order.unwrap_or(if row.contains(' ') { 5 } else { 4 }), row.to_owned())
+    (order.unwrap_or(if row.contains(' ') { 6 } else { 5 }), row.to_owned())
 }
 
 impl Table {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::bench::Bench;
 use super::inflict::Fault;
 use super::options::Options;
-use super::points::{self, Point};
+use super::points::{self, Place, Point};
 use super::scenarios::{ALL, Scenario, Side};
 use super::shims::Shims;
 use super::table::Table;
@@ -41,8 +41,10 @@ struct Shared<'a> {
 /// Does everything; `None`: there is no lab.
 pub(crate) fn run(options: &Options) -> Option<Table> {
     super::lab::Lab::acquire()?;
-    let wanted =
-        |scenario: &&Scenario| options.scenario.as_ref().is_none_or(|part| scenario.name.contains(part.as_str()));
+    let wanted = |scenario: &&Scenario| {
+        options.scenario.as_ref().is_none_or(|part| scenario.name.contains(part.as_str()))
+            && !options.without.as_ref().is_some_and(|part| scenario.name.contains(part.as_str()))
+    };
     let jobs: VecDeque<Job> = ALL
         .iter()
         .filter(wanted)
@@ -95,6 +97,7 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
     if !scenario.is_one_sided() {
         directions.push(undisturbed(bench, scenario, Side::One));
     }
+    let mut rows = BTreeSet::new();
     let mut waiting: BTreeMap<Side, VecDeque<(usize, Fault)>> = BTreeMap::new();
     for (at, direction) in directions.iter().enumerate() {
         let offset = if at == 0 { 0 } else { directions[0].points.len() };
@@ -103,7 +106,7 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
             direction.points.iter().for_each(|point| table.point(&point.row));
             table.kinds(direction.kinds.clone());
         }
-        let chosen = choose(shared.options, scenario, direction, offset);
+        let chosen = choose(shared.options, scenario, direction, offset, &mut rows);
         let own = chosen.into_iter().enumerate().filter(|(number, _)| number % scenario.parts == job.part);
         waiting.insert(direction.to, own.map(|(_, run)| run).collect());
     }
@@ -182,18 +185,23 @@ fn undisturbed(bench: &mut Bench, scenario: &Scenario, to: Side) -> Direction {
     let shims = Shims::start(bench.host(), None);
     bench.world.apply();
     shims.disarm();
-    let mut points = points::on_host(&shims.log(), &plan);
+    let mut points = points::on_host(&shims.log(), &plan, scenario.from_bare);
     points.extend(points::in_gitlab(&bench.world.gitlab.mutations()));
     let records = bench.world.gitlab.state().runners.len();
     Direction { to, points, kinds: points::kinds(&plan), records }
 }
 
-/// Which points are tried with which faults, always the same ones.
-fn choose(options: &Options, scenario: &Scenario, direction: &Direction, offset: usize) -> Vec<(usize, Fault)> {
+/// Which points are tried with which faults, always the same ones. `rows`: those of the pair that had their turn.
+fn choose(
+    options: &Options,
+    scenario: &Scenario,
+    direction: &Direction,
+    offset: usize,
+    rows: &mut BTreeSet<String>,
+) -> Vec<(usize, Fault)> {
     let every = options.sample * if scenario.from_bare { DEAR } else { 1 };
     let mut chosen = Vec::new();
     for (number, fault) in options.faults.iter().enumerate() {
-        let mut rows = BTreeSet::new();
         for (at, point) in direction.points.iter().enumerate() {
             if let Some(only) = options.only {
                 if only == offset + at + 1 {
@@ -208,9 +216,10 @@ fn choose(options: &Options, scenario: &Scenario, direction: &Direction, offset:
                 }
                 continue;
             }
-            // A bare host is worth every kind of step once; kill is what meets every kind of step everywhere.
-            let first_of_row = rows.insert(&point.row) && (*fault == Fault::Kill);
-            if first_of_row || (at + number) % every == 0 {
+            // Whatever the sample: every request, every kind of step once in each pair, every phase once in one of them.
+            let counts = *fault == Fault::Kill && (scenario.phases || !point.row.starts_with('('));
+            let must = counts && (matches!(point.place, Place::Gitlab { .. }) || rows.insert(point.row.clone()));
+            if must || (at + number) % every == 0 {
                 chosen.push((at, *fault));
             }
         }

@@ -245,6 +245,13 @@ pub fn temporary(container: &str) -> String {
     format!("{container}-rprov-new")
 }
 
+/// Where the previous version of a file is kept until what reads it has come up with the new one. A run that dies in
+/// between leaves it there.
+#[must_use]
+pub fn previous(path: &RemotePath) -> Option<RemotePath> {
+    RemotePath::new(&format!("{path}.rprov-previous")).ok()
+}
+
 /// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its
 /// [`SecretId`] and appears nowhere else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

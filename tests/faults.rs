@@ -28,5 +28,5 @@ fn main() {
     });
     let Some(table) = work::run(&options) else { std::process::exit(1) };
     println!("\n{}", table.render(&options.faults).trim_end());
-    std::process::exit(i32::from(!table.is_good()));
+    std::process::exit(i32::from(!table.is_good() && !options.list));
 }

@@ -10,7 +10,7 @@ use crate::facts::{CannotTell, ProbeSpec};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
-use crate::step::{Check, Step, UnitAction, WriteFile};
+use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
 
 use super::file::{attributes, look, sha256};
@@ -66,6 +66,8 @@ impl Resource for DockerDaemon {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.content(&self.path);
+        // What a run left that died before Docker's restart.
+        previous(&self.path).iter().for_each(|path| probe.stat(path));
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
@@ -92,7 +94,10 @@ impl Resource for DockerDaemon {
         let owner = Owner::default();
         let file_attrs = found.as_ref().map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
         let content_differs = !attrs.is_empty() || old.is_none();
-        if !content_differs && file_attrs.is_empty() {
+        let left = self.left_over(context)?;
+        // Docker still has to be restarted with the file: that takes it away, or puts it back.
+        let left = left.filter(|_| content_differs || !self.stale(context));
+        if !content_differs && file_attrs.is_empty() && left.is_none() {
             return Ok(Diff::default());
         }
         let mut change = Change {
@@ -109,7 +114,13 @@ impl Resource for DockerDaemon {
         };
         let mut diff = Diff::default();
         if !content_differs {
-            change.steps.push(Step::Attributes { path: self.path.clone(), mode: 0o644, owner });
+            if !change.attrs.is_empty() {
+                change.steps.push(Step::Attributes { path: self.path.clone(), mode: 0o644, owner });
+            }
+            if let Some(path) = left {
+                change.attrs.push(Attr::new("previous version", Some(path.to_string()), None));
+                change.steps.push(Step::RemoveFile(path));
+            }
             diff.changes.push(change);
             return Ok(diff);
         }
@@ -124,13 +135,28 @@ impl Resource for DockerDaemon {
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
             replaces: found.as_ref().and_then(|found| found.text).map(sha256),
         });
+        if let (Some(path), false) = (left, write_keeps(&write)) {
+            change.steps.push(Step::RemoveFile(path));
+        }
         change.steps.insert(0, write);
         diff.changes.push(change);
         Ok(diff)
     }
 }
 
+/// Whether the step keeps a previous version of its own.
+fn write_keeps(step: &Step) -> bool {
+    matches!(step, Step::WriteFile(file) if file.keep_previous)
+}
+
 impl DockerDaemon {
+    /// The previous version that an interrupted run left.
+    fn left_over(&self, context: &Context<'_>) -> Result<Option<RemotePath>, CannotTell> {
+        let Some(path) = previous(&self.path) else { return Ok(None) };
+        let Some(known) = context.facts.paths.get(&path) else { return Ok(None) };
+        Ok(known.read(path.as_str())?.map(|_| path))
+    }
+
     /// What makes Docker take the new file over.
     fn take_over(&self, context: &Context<'_>, old: Option<&Value>, new: &Value, change: &mut Change, diff: &mut Diff) {
         let installs =

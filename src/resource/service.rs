@@ -5,7 +5,7 @@ use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
-use crate::step::{Step, UnitAction};
+use crate::step::{Step, UnitAction, previous};
 
 use super::{Context, Diff, Resource};
 
@@ -99,7 +99,12 @@ impl Resource for Service {
             steps.push(step(UnitAction::Start));
         } else if let Some(why) = restart {
             attrs.push(Attr::new("state", Some("running".to_owned()), Some("restarted".to_owned())));
-            steps.push(step(UnitAction::Restart));
+            // A run that died before this restart has left the version before: it is for the case that this one fails.
+            let kept = self.reads.iter().find(|path| is_kept(context, path));
+            steps.push(match kept {
+                Some(path) => Step::RestartWith { unit: self.unit.clone(), path: path.clone() },
+                None => step(UnitAction::Restart),
+            });
             effect = if self.runs_jobs { Effect::KillsJobs } else { Effect::None };
             reason = Some(why);
         } else if let Some(why) = reload {
@@ -146,4 +151,9 @@ impl Service {
         }
         Ok(None)
     }
+}
+
+/// Whether the previous version of a file lies beside it.
+fn is_kept(context: &Context<'_>, path: &RemotePath) -> bool {
+    previous(path).is_some_and(|path| matches!(context.facts.paths.get(&path), Some(Known::Present(_))))
 }

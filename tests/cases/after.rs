@@ -170,7 +170,13 @@ impl Simulated {
                 self.facts.paths.insert(path.clone(), Known::Absent);
             }
             Step::Unit { unit, action } => self.unit(unit, *action)?,
-            Step::RestartWith { unit, .. } => self.unit(unit, UnitAction::Restart)?,
+            Step::RestartWith { unit, path } => {
+                self.unit(unit, UnitAction::Restart)?;
+                let previous = rprov::step::previous(path).ok_or("no name for the previous version")?;
+                if self.facts.paths.contains_key(&previous) {
+                    self.facts.paths.insert(previous, Known::Absent);
+                }
+            }
             Step::PullImage(reference) => {
                 let fact = match self.facts.images.get(reference) {
                     Some(Known::Present(old)) => pulled(reference, old),

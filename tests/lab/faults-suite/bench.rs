@@ -115,11 +115,11 @@ impl Bench {
         self.host().sh(&format!("touch {SINCE}"));
     }
 
-    /// Files written since then that hold a secret and are not where it belongs, and what only an interrupted run leaves.
+    /// Files written since then that hold a secret and are not where it belongs (a container's environment is Docker's), and what only an interrupted run leaves.
     pub(crate) fn leaks(&self, secrets: &[String]) -> Vec<String> {
         let patterns: String = secrets.iter().map(|secret| format!(" -e '{secret}'")).collect();
         let found = self.host().sh(&format!(
-            "find / /run /tmp -xdev \\( -path /proc -o -path /sys -o -path {config} -o -path /etc/rprov/healthcheck-url -o -path /etc/faults/secret \\) -prune \
+            "find / /run /tmp -xdev \\( -path /proc -o -path /sys -o -path /run/containerd -o -path /run/docker -o -path {config} -o -path /etc/rprov/healthcheck-url -o -path /etc/faults/secret \\) -prune \
              -o -type f -newer {SINCE} -exec grep -slF{patterns} -- {{}} + || :\n\
              find / /run -xdev \\( -name '.rprov.??????' -o -name '*.rprov-previous' -o -name 'rprov.lock.*' \\) -print\n\
              ! command -v docker >/dev/null || docker ps -a --format '{{{{.Names}}}}' --filter name=rprov-new",

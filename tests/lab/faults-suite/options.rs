@@ -9,32 +9,46 @@ pub(crate) struct Options {
     pub(crate) sample: usize,
     /// Of each pair, only the point of this number.
     pub(crate) only: Option<usize>,
+    /// Only points whose name contains this.
+    pub(crate) point: Option<String>,
     /// Only pairs whose name contains this.
     pub(crate) scenario: Option<String>,
     /// Not those whose name contains this.
     pub(crate) without: Option<String>,
     /// Only these faults.
     pub(crate) faults: Vec<Fault>,
+    /// Names the points and disturbs nothing.
+    pub(crate) list: bool,
     /// Hosts at once.
     pub(crate) hosts: usize,
 }
 
 pub(crate) const USAGE: &str = "\
-usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--without NAME] [--only N] [--hosts N]
+usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--without NAME] [--only N] [--point TEXT] [--hosts N] [--list]
 
   --sample K       each K-th point, and of each kind of step and each request at least one; default 1: all of them
   --faults LIST    only these; default all
   --scenario NAME  only pairs of inventories whose name contains NAME
   --without NAME   no pairs whose name contains NAME
   --only N         of these, the point number N, as messages name it
+  --list           names the points with their numbers, and disturbs nothing
+  --point TEXT     only points whose name, as --list prints it, contains TEXT
   --hosts N        hosts at once; default 4
 ";
 
 impl Options {
     /// Reads the command line; `Err`: what is wrong with it.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { sample: 1, only: None, scenario: None, without: None, faults: Fault::ALL.to_vec(), hosts: 4 };
+        let mut options = Self {
+            sample: 1,
+            only: None,
+            point: None,
+            scenario: None,
+            without: None,
+            faults: Fault::ALL.to_vec(),
+            list: false,
+            hosts: 4,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             let number = |text: String| match text.parse::<usize>() {
@@ -45,6 +59,8 @@ impl Options {
                 "--sample" => options.sample = number(value()?)?,
                 "--only" => options.only = Some(number(value()?)?),
                 "--hosts" => options.hosts = number(value()?)?,
+                "--list" => options.list = true,
+                "--point" => options.point = Some(value()?),
                 "--scenario" => options.scenario = Some(value()?),
                 "--without" => options.without = Some(value()?),
                 "--faults" => {

@@ -97,6 +97,11 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
     if !scenario.is_one_sided() {
         directions.push(undisturbed(bench, scenario, Side::One));
     }
+    if shared.options.list {
+        let all = directions.iter().flat_map(|direction| &direction.points).enumerate();
+        all.for_each(|(at, point)| println!("{}: {}: {point}", scenario.name, at + 1));
+        return;
+    }
     let mut rows = BTreeSet::new();
     let mut waiting: BTreeMap<Side, VecDeque<(usize, Fault)>> = BTreeMap::new();
     for (at, direction) in directions.iter().enumerate() {
@@ -203,8 +208,9 @@ fn choose(
     let mut chosen = Vec::new();
     for (number, fault) in options.faults.iter().enumerate() {
         for (at, point) in direction.points.iter().enumerate() {
-            if let Some(only) = options.only {
-                if only == offset + at + 1 {
+            if options.only.is_some() || options.point.is_some() {
+                let number = options.only.is_none_or(|only| only == offset + at + 1);
+                if number && options.point.as_ref().is_none_or(|text| point.to_string().contains(text.as_str())) {
                     chosen.push((at, *fault));
                 }
                 continue;

@@ -19,18 +19,22 @@ pub(crate) struct Options {
     pub(crate) faults: Vec<Fault>,
     /// Names the points and disturbs nothing.
     pub(crate) list: bool,
+    /// No run begins later than so many minutes after the start.
+    pub(crate) minutes: Option<usize>,
     /// Hosts at once.
     pub(crate) hosts: usize,
 }
 
 pub(crate) const USAGE: &str = "\
-usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--without NAME] [--only N] [--point TEXT] [--hosts N] [--list]
+usage: tests/lab/faults [--sample K] [--faults kill,cut,sshd,power,link] [--scenario NAME] [--without NAME] [--only N] [--point TEXT] [--hosts N]
+                        [--minutes N] [--list]
 
   --sample K       each K-th point, and of each kind of step and each request at least one; default 1: all of them
   --faults LIST    only these; default all
   --scenario NAME  only pairs of inventories whose name contains NAME
   --without NAME   no pairs whose name contains NAME
   --only N         of these, the point number N, as messages name it
+  --minutes N      begins no run later than that; what was left out is counted and said
   --list           names the points with their numbers, and disturbs nothing
   --point TEXT     only points whose name, as --list prints it, contains TEXT
   --hosts N        hosts at once; default 4
@@ -47,6 +51,7 @@ impl Options {
             without: None,
             faults: Fault::ALL.to_vec(),
             list: false,
+            minutes: None,
             hosts: 4,
         };
         while let Some(word) = words.next() {
@@ -58,6 +63,7 @@ impl Options {
             match word.as_str() {
                 "--sample" => options.sample = number(value()?)?,
                 "--only" => options.only = Some(number(value()?)?),
+                "--minutes" => options.minutes = Some(number(value()?)?),
                 "--hosts" => options.hosts = number(value()?)?,
                 "--list" => options.list = true,
                 "--point" => options.point = Some(value()?),

@@ -22,6 +22,7 @@ pub(crate) struct Table {
     leaked: usize,
     missed: usize,
     broken: usize,
+    left_out: usize,
 }
 
 /// Phases come first in the order of a run, then steps, then requests.
@@ -43,6 +44,11 @@ impl Table {
     /// Something went wrong that is no run.
     pub(crate) fn broken(&mut self) {
         self.broken += 1;
+    }
+
+    /// The time was over before a part was done.
+    pub(crate) fn left_out(&mut self) {
+        self.left_out += 1;
     }
 
     pub(crate) fn add(&mut self, row: &str, fault: Fault, verdict: &Verdict) {
@@ -93,6 +99,10 @@ impl Table {
         }
         if self.missed > 0 {
             let _ = write!(out, "\n{} runs ended before their point came\n", self.missed);
+        }
+        if self.left_out > 0 {
+            let _ =
+                write!(out, "\nThe time was over before {} parts of the list were done, see above\n", self.left_out);
         }
         if self.broken > 0 {
             let _ = write!(out, "\n{} times the harness itself failed, see above\n", self.broken);

@@ -15,6 +15,9 @@ use super::watchman::{Expect, Watchman};
 /// How long a request to GitLab hangs when a fault is to come in the middle of it.
 const HANG: u64 = 2500;
 
+/// How long what a dead run left at work may take: apt on a loaded machine.
+const SCRIPT_ENDS: Duration = Duration::from_secs(600);
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
@@ -107,7 +110,7 @@ pub(crate) fn disturb(
         verdict.stuck.push(format!("the next run: {next}"));
     }
     shims.release();
-    if !await_scripts(host, Duration::from_secs(120)) {
+    if !await_scripts(host, SCRIPT_ENDS) {
         verdict.stuck.push("a script of the disturbed run does not end".to_owned());
     }
     let held = bench.let_lock_expire();

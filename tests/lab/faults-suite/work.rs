@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::bench::Bench;
 use super::inflict::Fault;
@@ -34,6 +35,7 @@ struct Direction {
 
 struct Shared<'a> {
     options: &'a Options,
+    until: Option<Instant>,
     jobs: Mutex<VecDeque<Job>>,
     table: Mutex<Table>,
 }
@@ -51,13 +53,20 @@ pub(crate) fn run(options: &Options) -> Option<Table> {
         .flat_map(|scenario| (0..scenario.parts).map(move |part| Job { scenario, part }))
         .collect();
     let hosts = options.hosts.min(jobs.len());
-    let shared = Shared { options, jobs: Mutex::new(jobs), table: Mutex::new(Table::default()) };
+    let until = options.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes as u64));
+    let shared = Shared { options, until, jobs: Mutex::new(jobs), table: Mutex::new(Table::default()) };
     std::thread::scope(|scope| {
         for _ in 0..hosts {
             scope.spawn(|| work(&shared));
         }
     });
     Some(shared.table.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Shared<'_> {
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() > until)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -68,6 +77,11 @@ fn work(shared: &Shared<'_>) {
     let mut bench: Option<Bench> = None;
     loop {
         let Some(job) = lock(&shared.jobs).pop_front() else { return };
+        if shared.is_late() {
+            println!("{}, part {}: left out, the time is over", job.scenario.name, job.part + 1);
+            lock(&shared.table).left_out();
+            continue;
+        }
         // Whatever fails beyond a run leaves a host that nobody knows: the next job takes another one.
         let done = catch_unwind(AssertUnwindSafe(|| {
             let mut own = match bench.take() {
@@ -115,10 +129,16 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
         let own = chosen.into_iter().enumerate().filter(|(number, _)| number % scenario.parts == job.part);
         waiting.insert(direction.to, own.map(|(_, run)| run).collect());
     }
-    let (mut tried, started) = (0, std::time::Instant::now());
+    let (mut tried, started) = (0, Instant::now());
     let mut to =
         if scenario.is_one_sided() { Side::Other } else { directions.last().map_or(Side::One, |d| d.to).flip() };
     while waiting.values().any(|runs| !runs.is_empty()) {
+        if shared.is_late() {
+            let left: usize = waiting.values().map(VecDeque::len).sum();
+            println!("{}, part {}: {left} runs left out, the time is over", scenario.name, job.part + 1);
+            lock(&shared.table).left_out();
+            break;
+        }
         let direction = directions.iter().position(|direction| direction.to == to).unwrap_or(0);
         match waiting.get_mut(&to).and_then(VecDeque::pop_front) {
             Some((point, fault)) => {

@@ -249,7 +249,7 @@ pub fn temporary(container: &str) -> String {
 /// between leaves it there.
 #[must_use]
 pub fn previous(path: &RemotePath) -> Option<RemotePath> {
-    RemotePath::new(&format!("{path}.rprov-previous")).ok()
+    RemotePath::new(format!("{path}.rprov-previous")).ok()
 }
 
 /// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its

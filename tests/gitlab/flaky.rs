@@ -1,4 +1,4 @@
-//! A GitLab of which every so-many-th request fails, before it was carried out or after: runs go on until everything is
+//! A GitLab of which every few requests one fails, before it was carried out or after: runs go on until everything is
 //! there, and nothing is there twice.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use rprov::step::{GitlabStep, RunnerAttributes};
 use crate::note;
 
 const HOSTS: usize = 4;
-/// Runs until all hosts are done; with every second request failing it takes the most.
+/// Runs until all hosts are done.
 const RUNS: usize = 12;
 
 fn host(n: usize) -> String {
@@ -47,11 +47,16 @@ async fn run(client: &Client, n: usize, book: &mut SecretBook) -> Result<(), Git
     Ok(())
 }
 
-/// Every `k`th request meets a fault, after the first ones. Faults that wait in the queue count the requests that pass,
-/// and not those that another one met.
+/// One of about `k` requests meets a fault, after the first ones; in no step with what a run does, but the same each time.
+/// Faults that wait in the queue count the requests that pass, and not those that another one met.
 fn plague(double: &Double, k: u32, first: u32, fault: &Fault) {
-    for n in 0..200 {
-        double.fault(fault.clone().after(first + (k - 1) * n));
+    let (mut after, mut random) = (first, 0x2545_f491_u32 ^ (k << 8) ^ first);
+    for _ in 0..200 {
+        double.fault(fault.clone().after(after));
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        after += 1 + random % (2 * k - 3);
     }
 }
 
@@ -61,7 +66,7 @@ fn any() -> Fault {
     fault
 }
 
-/// With every third, fourth and fifth request, each from another one on; some of each method must meet one.
+/// With one of three, four and five requests, each from another one on; some of each method must meet one.
 async fn converges(fault: Fault) {
     let mut worlds = tokio::task::JoinSet::new();
     for k in 3..=5 {
@@ -90,7 +95,7 @@ async fn converges_with(k: u32, first: u32, fault: Fault) -> Vec<String> {
             }
         }
     }
-    let what = format!("every {k}th after {first}: {fault:?}");
+    let what = format!("one of {k} after {first}: {fault:?}");
     let runners = double.state().runners;
     assert_eq!(runners.len(), HOSTS, "{what}");
     for (n, book) in books.iter().enumerate() {

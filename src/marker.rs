@@ -1,7 +1,8 @@
 //! The mark in a runner's maintenance note in GitLab that says which host and runner spec it belongs to. Text in, text
 //! out: no I/O.
 //!
-//! The note is the user's text and, on a last line of its own, `[rprov host=NAME runner=SPEC token=DIGEST obtained=TIME]`.
+//! The note is the user's text and, on a last line of its own, `[rprov host=NAME runner=SPEC inventory=NAME token=DIGEST
+//! obtained=TIME]`; only host and runner are always there.
 //! People edit notes by hand, so reading is lenient: the mark may stand anywhere, be wrapped, or have text around it.
 //! If a note holds several marks, the last one counts, for that is the one that [`compose`] wrote; earlier ones are text
 //! of the user's (a note pasted from another runner) and stay in it.
@@ -20,6 +21,8 @@ pub struct Marker {
     pub host: String,
     /// The runner spec's name. Never empty.
     pub runner: String,
+    /// The inventory's own name (`gitlab.inventory`), where it has one.
+    pub inventory: Option<String>,
     /// Digest (`Secret::digest`) of the token that was last handed out for it.
     pub token: Option<String>,
     /// When that was, in seconds since 1970.
@@ -33,7 +36,13 @@ impl Marker {
     /// A mark without a token.
     #[must_use]
     pub fn new(host: impl Into<String>, runner: impl Into<String>) -> Self {
-        Self { host: host.into(), runner: runner.into(), token: None, obtained: None }
+        Self { host: host.into(), runner: runner.into(), inventory: None, token: None, obtained: None }
+    }
+
+    /// The same for the inventory of this name.
+    #[must_use]
+    pub fn of_inventory(self, inventory: Option<&str>) -> Self {
+        Self { inventory: inventory.map(str::to_owned), ..self }
     }
 
     /// The mark of a runner whose token is void from now on, `now` in seconds since 1970: no token that a host may still
@@ -47,6 +56,12 @@ impl Marker {
     #[must_use]
     pub fn is_of(&self, host: &str, runner: &str) -> bool {
         self.host == host && self.runner == runner
+    }
+
+    /// Whether it names an inventory, and another one than `own`. A mark that names none may be anybody's.
+    #[must_use]
+    pub fn is_foreign(&self, own: Option<&str>) -> bool {
+        self.inventory.is_some() && self.inventory.as_deref() != own
     }
 }
 
@@ -85,6 +100,10 @@ pub fn compose(note: &str, marker: &Marker) -> String {
     encode(&marker.host, &mut out);
     out.push_str(" runner=");
     encode(&marker.runner, &mut out);
+    if let Some(inventory) = &marker.inventory {
+        out.push_str(" inventory=");
+        encode(inventory, &mut out);
+    }
     if let Some(token) = &marker.token {
         out.push_str(" token=");
         encode(token, &mut out);
@@ -106,13 +125,14 @@ pub fn room(host: &str, runner: &str) -> usize {
 
 /// The mark between `[rprov ` and `]`; `None` if it is not whole. Keys of later releases are passed over.
 fn read(body: &str) -> Option<Marker> {
-    let (mut host, mut runner, mut token, mut obtained) = (None, None, None, None);
+    let (mut host, mut runner, mut inventory, mut token, mut obtained) = (None, None, None, None, None);
     for word in body.split_whitespace() {
         let (key, value) = word.split_once('=')?;
         let value = decode(value)?;
         let slot = match key {
             "host" => &mut host,
             "runner" => &mut runner,
+            "inventory" => &mut inventory,
             "token" => &mut token,
             "obtained" => &mut obtained,
             _ => continue,
@@ -123,7 +143,7 @@ fn read(body: &str) -> Option<Marker> {
     }
     // An unreadable time is no reason to lose a runner.
     let obtained = obtained.and_then(|time| time.parse().ok());
-    Some(Marker { host: host?, runner: runner?, token, obtained })
+    Some(Marker { host: host?, runner: runner?, inventory, token, obtained })
 }
 
 /// Percent-encodes what would end a value or the mark.
@@ -171,6 +191,11 @@ mod tests {
         let mark = "[rprov host=ci.example.com runner=docker%20big token=0123456789ab obtained=1790000000]";
         assert_eq!(note, format!("Ask ops first.\n{mark}"));
         assert_eq!(compose(" \n", &Marker::new("a", "b")), "[rprov host=a runner=b]");
+        let named = marked("a", "b").of_inventory(Some("prod"));
+        assert_eq!(
+            compose("", &named),
+            "[rprov host=a runner=b inventory=prod token=0123456789ab obtained=1790000000]"
+        );
     }
 
     /// Each beginning is looked at once, however many there are: a server may say anything.
@@ -223,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn whose_inventory() {
+        let (none, prod) = (Marker::new("a", "b"), Marker::new("a", "b").of_inventory(Some("prod")));
+        assert!(!none.is_foreign(None) && !none.is_foreign(Some("prod")), "old marks stay valid");
+        assert!(!prod.is_foreign(Some("prod")));
+        assert!(prod.is_foreign(Some("test")) && prod.is_foreign(None));
+    }
+
+    #[test]
     fn room_is_exact() {
         let note = "x".repeat(room("häst", "b c"));
         assert_eq!(
@@ -238,10 +271,11 @@ mod tests {
             note in "(?s).{0,60}|(\\[rprov (host=.)?( runner=.)?\\]?\r?\n?){0,3}",
             host in "(?s).{1,20}",
             runner in "(?s).{1,20}",
+            inventory in proptest::option::of("(?s).{1,20}"),
             token in proptest::option::of("[0-9a-f]{12}"),
             obtained in proptest::option::of(any::<i64>()),
         ) {
-            let marker = Marker { host, runner, token, obtained };
+            let marker = Marker { host, runner, inventory, token, obtained };
             prop_assert_eq!(parse(&compose(&note, &marker)), (tidy(&note), Some(marker)));
         }
 

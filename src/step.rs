@@ -290,6 +290,9 @@ pub enum GitlabStep {
     DeleteRunner {
         /// Runner id.
         id: u64,
+        /// The mark that the record had when the plan was made, as notes hold it: it must have it still. `None`: not known.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mark: Option<String>,
     },
     /// `POST /projects/:id/runners`: a project runner works for one more project.
     AssignProject {

@@ -15,6 +15,7 @@ use crate::gitlab::Client;
 use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
+use crate::resource::runner::tokens::{self, HostTokens};
 use crate::secret::SecretBook;
 
 mod carry_out;
@@ -119,7 +120,11 @@ impl Session {
             tasks.spawn(async move { (place, Target::read(shared, index, book).await) });
         }
         let fleet = Fleet::read(&shared, &book, whole_fleet).await;
-        Self { targets: joined(tasks).await, fleet, shared }
+        let mut targets = joined(tasks).await;
+        let mut hosts: Vec<HostTokens<'_>> =
+            targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
+        tokens::across(&mut hosts);
+        Self { shared, fleet, targets }
     }
 
     /// Connects to the hosts (index into `inventory.hosts`) of a plan that is there already, and reads none of them: each

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::facts::{Facts, Known};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
+use crate::marker::Marker;
 use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::runner::Runners;
 use crate::runner_config::keys::Version;
@@ -37,7 +38,7 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
     }
     for (name, scope) in runners.wanted_markers(facts) {
         let known = match &client {
-            Ok(client) => marked(client, &scope, &spec.name, &name, facts).await,
+            Ok(client) => marked(client, &scope, &runners.mark(&name), facts).await,
             Err(why) => Known::Unread(why.clone()),
         };
         facts.marked.insert(name, known);
@@ -75,13 +76,14 @@ pub(super) fn unread(error: &GitlabError) -> String {
     whole(&problem(error))
 }
 
-async fn marked(client: &Client, scope: &Scope, host: &str, runner: &str, facts: &mut Facts) -> Known<Vec<u64>> {
+async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts) -> Known<Vec<u64>> {
     match client.find_marked(scope).await {
         Ok(found) => {
-            for record in found.of(host, runner) {
+            let ours = || found.ours(&mark.host, &mark.runner, mark.inventory.as_deref());
+            for record in ours() {
                 facts.records.insert(record.id, Known::Present(record.clone()));
             }
-            Known::Present(found.ids(host, runner))
+            Known::Present(ours().map(|record| record.id).collect())
         }
         Err(error) => Known::Unread(unread(&error)),
     }

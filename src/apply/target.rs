@@ -9,8 +9,10 @@ use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
 use crate::inventory::model::{Connection, HostSpec};
-use crate::plan::{Change, HostPlan, Problem};
+use crate::plan::{Change, HostPlan, Problem, RunnerView};
 use crate::resource::Resource;
+use crate::resource::runner::Runners;
+use crate::resource::runner::tokens::TokenUse;
 use crate::script::lock;
 use crate::secret::SecretBook;
 
@@ -31,6 +33,8 @@ pub(super) struct Target {
     pub(super) plan: HostPlan,
     /// The plan comes from a file: somebody may have approved it long ago.
     saved: bool,
+    /// The runner tokens of its config.toml when it was read.
+    pub(super) tokens: Vec<TokenUse>,
 }
 
 impl std::fmt::Debug for Target {
@@ -44,7 +48,16 @@ impl Target {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let probe = desired::probe(&resources);
-        Self { index, host: None, resources, probe, book, plan: HostPlan::default(), saved: false }
+        Self {
+            index,
+            host: None,
+            resources,
+            probe,
+            book,
+            plan: HostPlan::default(),
+            saved: false,
+            tokens: Vec::new(),
+        }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
@@ -90,6 +103,7 @@ impl Target {
         if let Some((message, help)) = problem {
             target.plan = HostPlan {
                 name: spec.name.clone(),
+                runners: spec.runners.iter().map(|runner| RunnerView::unknown(&runner.name, &message)).collect(),
                 problems: vec![Problem { message, help, unknown_only: false }],
                 ..HostPlan::default()
             };
@@ -112,6 +126,8 @@ impl Target {
         facts.local = matches!(spec.connection, Connection::Local { .. });
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, &mut facts, &mut self.book).await;
+        let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
+        self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
         records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))

@@ -133,14 +133,19 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
                 plan.changes.extend(diff.changes);
                 plan.notes.extend(diff.notes);
                 plan.problems.extend(diff.problems);
+                plan.runners.extend(diff.runners);
                 earlier.add(diff.earlier);
             }
-            Err(cannot) => plan.problems.push(Problem {
-                message: format!("{}: {}", cannot.what, cannot.reason()),
-                help: cannot.help(),
-                // Trying rprov on a machine without systemd, a container say, is no failure of a plan either.
-                unknown_only: !facts.system.root || (!facts.system.systemd && facts.local),
-            }),
+            Err(cannot) => {
+                let message = format!("{}: {}", cannot.what, cannot.reason());
+                plan.runners.extend(resource.unknown_runners(&message));
+                plan.problems.push(Problem {
+                    message,
+                    help: cannot.help(),
+                    // Trying rprov on a machine without systemd, a container say, is no failure of a plan either.
+                    unknown_only: !facts.system.root || (!facts.system.systemd && facts.local),
+                });
+            }
         }
     }
     // One reason, told once: many things of one host are unread for the same cause.

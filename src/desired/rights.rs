@@ -80,7 +80,7 @@ fn need(call: &GitlabStep, facts: &Facts) -> Need {
             (Work::Manage, "POST /runners/:id/reset_authentication_token", of_record(id))
         }
         GitlabStep::UpdateRunner { id, .. } => (Work::Manage, "PUT /runners/:id", id.as_ref().and_then(of_record)),
-        GitlabStep::DeleteRunner { id } => (Work::Manage, "DELETE /runners/:id", of_record(id)),
+        GitlabStep::DeleteRunner { id, .. } => (Work::Manage, "DELETE /runners/:id", of_record(id)),
         GitlabStep::AssignProject { project, .. } => {
             (Work::Everything, "POST /projects/:id/runners", Some(Scope::Project(project.clone())))
         }

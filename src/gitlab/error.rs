@@ -119,6 +119,12 @@ pub enum GitlabError {
         /// Their ids.
         ids: Vec<u64>,
     },
+    /// A record that is to be deleted is not marked as it was when the plan was made.
+    #[error("runner #{id} is no longer marked as it was when the plan was made; it was not deleted")]
+    Remarked {
+        /// Its id.
+        id: u64,
+    },
     /// GitLab does not show the notes that say whose a runner is.
     #[error("GitLab does not show the maintenance notes of the runners of {scope}, which say whose a runner is")]
     NotesHidden {
@@ -241,7 +247,7 @@ impl GitlabError {
                 numbers(ids)
             ),
             Self::Unbound(_) => return None,
-            Self::Plan { .. } => "make a new plan".to_owned(),
+            Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),
         })
     }
 
@@ -323,6 +329,7 @@ impl GitlabError {
             | Self::Timeout { .. }
             | Self::Moving { .. }
             | Self::Duplicates { .. }
+            | Self::Remarked { .. }
             | Self::Unbound(_) => {
                 return self;
             }

@@ -42,6 +42,17 @@ impl Marked {
         self.entries.iter().filter(move |(marker, _)| marker.is_of(host, runner)).map(|(_, record)| record.as_ref())
     }
 
+    /// Those of them that no other inventory than `own` claims, by ascending id.
+    pub fn ours<'a>(
+        &'a self,
+        host: &'a str,
+        runner: &'a str,
+        own: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a RunnerRecord> {
+        let fits = move |mark: &Marker| mark.is_of(host, runner) && !mark.is_foreign(own);
+        self.entries.iter().filter(move |(mark, _)| fits(mark)).map(|(_, record)| record.as_ref())
+    }
+
     /// Every mark with its runner, by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = (&Marker, &RunnerRecord)> {
         self.entries.iter().map(|(marker, record)| (marker, record.as_ref()))
@@ -77,7 +88,8 @@ impl Client {
     /// they were last read, or that had this very mark. (Nobody but a run that holds the host's lock gives an old
     /// runner this mark.)
     pub(super) async fn find_now(&self, scope: &Scope, mark: &Marker) -> Result<Vec<u64>, GitlabError> {
-        Ok(self.scan(scope, Some(mark)).await?.ids(&mark.host, &mark.runner))
+        let found = self.scan(scope, Some(mark)).await?;
+        Ok(found.ours(&mark.host, &mark.runner, mark.inventory.as_deref()).map(|record| record.id).collect())
     }
 
     async fn scan(&self, scope: &Scope, doubt: Option<&Marker>) -> Result<Marked, GitlabError> {

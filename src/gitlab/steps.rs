@@ -84,7 +84,14 @@ impl Client {
                 self.update_runner(id, &attributes).await?;
                 Ok(StepOutcome::Done)
             }
-            GitlabStep::DeleteRunner { id } => Ok(gone(self.delete_runner(*id).await?)),
+            GitlabStep::DeleteRunner { id, mark } => {
+                if let Some(mark) = mark
+                    && !self.still_has(*id, mark).await?
+                {
+                    return Ok(StepOutcome::AlreadyGone);
+                }
+                Ok(gone(self.delete_runner(*id).await?))
+            }
             GitlabStep::AssignProject { id, token, project } => {
                 let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
                     why: format!("the runner of {token} is to join a project before it is created"),
@@ -160,6 +167,14 @@ impl Client {
         let Some(note) = voided(&record.maintenance_note) else { return Ok(()) };
         let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
         self.update_runner(id, &attributes).await
+    }
+
+    /// Whether the runner is there; that it has another mark than the plan saw is an error: then it is somebody else's by
+    /// now, or has got another token.
+    async fn still_has(&self, id: u64, mark: &str) -> Result<bool, GitlabError> {
+        let Some(record) = self.read_runner(id, false).await? else { return Ok(false) };
+        let now = marker::parse(&record.maintenance_note).1.map(|mark| marker::compose("", &mark));
+        if now.as_deref() == Some(mark) { Ok(true) } else { Err(GitlabError::Remarked { id }) }
     }
 
     async fn with_new_token(&self, id: u64) -> Result<CreatedRunner, GitlabError> {

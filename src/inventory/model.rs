@@ -66,6 +66,8 @@ pub struct GitlabSpec {
     pub ca_pem: Option<String>,
     /// `gitlab.variables`.
     pub variables: Vec<VariableSpec>,
+    /// `gitlab.inventory`: this inventory's own name, for the marks of its runners.
+    pub inventory: Option<String>,
     /// Names of all hosts of the inventory: a runner that is marked for any other has lost its host, or follows it to its
     /// new name.
     pub hosts: Arc<BTreeSet<String>>,

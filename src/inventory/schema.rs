@@ -6,7 +6,7 @@ use super::format::Format;
 mod tables;
 
 pub use tables::{FILE, HOST, ROOT, RUNNER};
-pub(crate) use tables::{MAX_DESCRIPTION, MAX_NOTE};
+pub(crate) use tables::{MAX_DESCRIPTION, MAX_INVENTORY, MAX_NOTE};
 
 /// A map with known keys.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, TextChange};
+use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, RunnerView, TextChange, Verdict};
 
 mod step;
 #[cfg(test)]
@@ -81,6 +81,44 @@ pub struct HostV1 {
     pub notes: Vec<NoteV1>,
     /// What could not be read or must not be done.
     pub problems: Vec<ProblemV1>,
+    /// What inventory, host and GitLab say of each runner.
+    #[serde(default)]
+    pub runners: Vec<RunnerV1>,
+}
+
+/// One runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerV1 {
+    /// The runner spec's name; of a runner that no spec asks for, the name that it has where it is.
+    pub name: String,
+    /// Its id in GitLab; `null`: it has none, or none is known.
+    pub id: Option<u64>,
+    /// The verdict.
+    pub verdict: VerdictV1,
+    /// What lies behind it, one line; may be empty.
+    pub detail: String,
+}
+
+/// See [`RunnerV1::verdict`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictV1 {
+    /// Inventory, host and GitLab say the same.
+    InSync,
+    /// Not made yet.
+    OnlyInInventory,
+    /// The host or GitLab has it otherwise, or has it no longer.
+    Drifted,
+    /// Wanted, on the host, and deleted in GitLab.
+    DeletedInGitlab,
+    /// An orphan: a record that neither inventory nor host knows of.
+    OnlyInGitlab,
+    /// A stray: in config.toml, and of no runner spec of the host.
+    OnlyOnHost,
+    /// Two `[[runners]]` tables have its token.
+    SameToken,
+    /// A side of it could not be read.
+    Unknown,
 }
 
 /// One change.
@@ -224,7 +262,25 @@ impl From<&HostPlan> for HostV1 {
             changes: host.changes.iter().map(ChangeV1::from).collect(),
             notes: host.notes.iter().map(NoteV1::from).collect(),
             problems: host.problems.iter().map(ProblemV1::from).collect(),
+            runners: host.runners.iter().map(RunnerV1::from).collect(),
         }
+    }
+}
+
+impl From<&RunnerView> for RunnerV1 {
+    fn from(view: &RunnerView) -> Self {
+        let RunnerView { name, id, verdict, detail } = view.clone();
+        let verdict = match verdict {
+            Verdict::InSync => VerdictV1::InSync,
+            Verdict::OnlyInInventory => VerdictV1::OnlyInInventory,
+            Verdict::Drifted => VerdictV1::Drifted,
+            Verdict::DeletedInGitlab => VerdictV1::DeletedInGitlab,
+            Verdict::OnlyInGitlab => VerdictV1::OnlyInGitlab,
+            Verdict::OnlyOnHost => VerdictV1::OnlyOnHost,
+            Verdict::SameToken => VerdictV1::SameToken,
+            Verdict::Unknown => VerdictV1::Unknown,
+        };
+        Self { name, id, verdict, detail }
     }
 }
 

@@ -8,9 +8,11 @@ use crate::step::Step;
 
 pub mod json;
 pub mod precondition;
+mod runner;
 pub mod saved;
 
 use precondition::Required;
+pub use runner::{RunnerView, Verdict};
 
 /// What happens to a managed thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -139,6 +141,9 @@ pub struct HostPlan {
     pub notes: Vec<Note>,
     /// What could not be read. A host with problems is never applied.
     pub problems: Vec<Problem>,
+    /// What is known of each runner: those that the inventory asks for first, then others that were found.
+    #[serde(default)]
+    pub runners: Vec<RunnerView>,
     /// How what the steps change was when the host was read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub preconditions: Vec<Required>,

@@ -24,7 +24,7 @@ pub mod variable;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::name::RemotePath;
-use crate::plan::{Change, Note, Problem};
+use crate::plan::{Change, Note, Problem, RunnerView};
 use crate::secret::SecretBook;
 
 /// What a diff may look at.
@@ -88,6 +88,8 @@ pub struct Diff {
     pub problems: Vec<Problem>,
     /// What later diffs of the host must know.
     pub earlier: Earlier,
+    /// What is known of each runner.
+    pub runners: Vec<RunnerView>,
 }
 
 /// One managed thing of one host.
@@ -103,6 +105,11 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When something it must know could not be read: that is never "nothing to do".
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell>;
+
+    /// The runners of which nothing is known when [`Resource::diff`] cannot tell, for this reason.
+    fn unknown_runners(&self, _why: &str) -> Vec<RunnerView> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod projects;
 mod record;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
+mod views;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,9 +19,9 @@ use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
-use crate::marker;
+use crate::marker::{self, Marker};
 use crate::name::RemotePath;
-use crate::plan::{Action, Attr, Change, Effect, Note};
+use crate::plan::{Action, Attr, Change, Effect, Note, RunnerView};
 use crate::runner_config::compare::runner_path;
 use crate::runner_config::parse::{HostConfig, HostRunner, parse};
 use crate::runner_config::render::{RunnerTable, render};
@@ -43,6 +45,8 @@ pub struct Runners {
     host: String,
     /// Base URL; `None`: the inventory has no GitLab, and so no runners.
     url: Option<String>,
+    /// The inventory's own name.
+    inventory: Option<String>,
     /// Names of the inventory's hosts.
     hosts: Arc<BTreeSet<String>>,
     path: RemotePath,
@@ -78,6 +82,7 @@ impl Runners {
         Some(Self {
             host: host.name.clone(),
             url: gitlab.map(|gitlab| gitlab.url.clone()),
+            inventory: gitlab.and_then(|gitlab| gitlab.inventory.clone()),
             hosts: gitlab.map(|gitlab| Arc::clone(&gitlab.hosts)).unwrap_or_default(),
             path: manager.config_dir().join("config.toml"),
             process: match &manager.process {
@@ -171,6 +176,12 @@ impl Runners {
         parse(file::look(&context, &self.path).ok()??.text?).ok()
     }
 
+    /// The mark of a runner spec's record, before it vouches for a token.
+    #[must_use]
+    pub fn mark(&self, spec: &str) -> Marker {
+        Marker::new(&self.host, spec).of_inventory(self.inventory.as_deref())
+    }
+
     fn token(&self, spec: &RunnerSpec) -> SecretId {
         SecretId::runner_token(&self.host, &spec.name)
     }
@@ -251,7 +262,7 @@ impl Runners {
 
     /// Writes the fingerprint of the token that config.toml has now into the record.
     fn stamp(&self, spec: &RunnerSpec, id: Option<u64>) -> Step {
-        let note = marker::compose(&spec.note, &marker::Marker::new(&self.host, &spec.name));
+        let note = marker::compose(&spec.note, &self.mark(&spec.name));
         Step::Gitlab(GitlabStep::UpdateRunner {
             id,
             token: self.token(spec),
@@ -275,7 +286,7 @@ impl Runners {
                 .leave
                 .iter()
                 .map(|project| GitlabStep::UnassignProject { id, project: project.clone() })
-                .chain([GitlabStep::DeleteRunner { id }])
+                .chain([GitlabStep::DeleteRunner { id, mark: removal.mark.clone() }])
                 .map(Step::Gitlab)
                 .collect(),
         }
@@ -312,9 +323,15 @@ impl Resource for Runners {
         let matching = Matching::new(self, host.as_ref().unwrap_or(&empty), context.facts)?;
         let mut diff = Diff::default();
         let mut plan = Planned::default();
+        let mut seen = views::seen(&matching);
+        tokens::within(self, host.as_ref().map_or(&[], |host| &host.runners), &mut seen, &mut diff);
         for (spec, found) in &matching.live {
             diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);
+            let before = plan.before.len();
             self.live(spec, found, &mut plan);
+            if let (Found::Table { .. }, Some(change)) = (found, plan.before.get(before)) {
+                views::record_differs(&mut seen, &spec.name, change);
+            }
         }
         let mut gone: Vec<Attr> = Vec::new();
         for (removal, table) in matching.removals.iter().filter_map(|removal| Some((removal, removal.table?))) {
@@ -336,14 +353,24 @@ impl Resource for Runners {
         }
         diff.problems.extend(matching.problems);
         if !diff.problems.is_empty() {
+            views::not_compared(&mut seen);
+            diff.runners = seen.into_iter().map(|one| one.view).collect();
             return Ok(diff);
         }
         let leaving = matching.removals.iter().filter_map(|removal| removal.id).collect();
         let change = FileChange { runners: self, context, found: found.as_ref(), host: host.as_ref(), leaving };
         let file = change.make(plan.rows, gone, plan.stamps, &mut diff.earlier)?;
+        if let Some(file) = &file {
+            views::file_differs(&mut seen, file);
+        }
+        diff.runners = seen.into_iter().map(|one| one.view).collect();
         let deletes = matching.removals.iter().filter_map(|removal| Some(self.delete(removal, removal.id?)));
         diff.changes = plan.before.into_iter().chain(file).chain(deletes).collect();
         Ok(diff)
+    }
+
+    fn unknown_runners(&self, why: &str) -> Vec<RunnerView> {
+        self.specs.iter().filter(|spec| !spec.absent).map(|spec| RunnerView::unknown(&spec.name, why)).collect()
     }
 }
 

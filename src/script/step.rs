@@ -391,7 +391,7 @@ fn shown_gitlab(step: &crate::step::GitlabStep) -> String {
         G::ResetToken { id, .. } => format!("POST /runners/{id}/reset_authentication_token"),
         G::UpdateRunner { id: Some(id), .. } => format!("PUT /runners/{id}"),
         G::UpdateRunner { id: None, .. } => "PUT /runners/:id".to_owned(),
-        G::DeleteRunner { id } => format!("DELETE /runners/{id}"),
+        G::DeleteRunner { id, .. } => format!("DELETE /runners/{id}"),
         G::AssignProject { project, .. } => format!("POST /projects/{project}/runners"),
         G::UnassignProject { id, project } => format!("DELETE /projects/{project}/runners/{id}"),
         G::SetVariable { namespace, key, exists, .. } => {

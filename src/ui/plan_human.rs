@@ -12,6 +12,7 @@ mod diff;
 mod lists;
 #[cfg(test)]
 mod tests;
+mod verdicts;
 mod words;
 
 use change::Table;
@@ -28,7 +29,7 @@ pub fn render(plan: &Plan, look: Look) -> String {
         blocks.push(problems);
     }
     let table = Table::new(&plan.hosts, look);
-    blocks.extend(plan.hosts.iter().filter(|host| has_block(host)).map(|host| block(host, &table, look)));
+    blocks.extend(plan.hosts.iter().filter(|host| has_block(host, look)).map(|host| block(host, &table, look)));
     if plan.has_changes() {
         let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
         if quiet > 0 {
@@ -112,8 +113,11 @@ fn cost(plan: &Plan, totals: &Totals) -> String {
     format!("{}, {jobs}", count(totals.restarts, "restart"))
 }
 
-fn has_block(host: &HostPlan) -> bool {
-    !host.changes.is_empty() || !host.notes.is_empty() || host.problems.iter().any(|problem| problem.unknown_only)
+fn has_block(host: &HostPlan, look: Look) -> bool {
+    !host.changes.is_empty()
+        || !host.notes.is_empty()
+        || !verdicts::shown(host, look).is_empty()
+        || host.problems.iter().any(|problem| problem.unknown_only)
 }
 
 fn is_quiet(host: &HostPlan) -> bool {
@@ -199,6 +203,7 @@ fn block(host: &HostPlan, table: &Table, look: Look) -> String {
     for change in &host.changes {
         out += &table.row(change, host.jobs, look);
     }
+    out += &verdicts::render(host, look);
     for note in &host.notes {
         let lead = format!("  {} ", look.paint(Role::Warn, "·"));
         out += &paragraph(&lead, 4, 6, &sanitize(&format!("{}: {}", note.about, note.message)), look);
@@ -256,6 +261,8 @@ fn legend(plan: &Plan, look: Look) -> Option<String> {
             parts.push(part(symbol, role, meaning));
         }
     };
+    let runners = plan.hosts.iter().any(|host| !verdicts::shown(host, look).is_empty());
+    mark(verdicts::SIGN, Role::Warn, runners, "a runner's verdict");
     mark("!", Role::Error, plan.has_problems(), "problem");
     let notes = plan.hosts.iter().any(|host| !host.notes.is_empty());
     mark("·", Role::Warn, notes, "to know");

@@ -488,7 +488,7 @@ impl Simulated {
                 };
                 set(record, &attributes);
             }
-            GitlabStep::DeleteRunner { id } => {
+            GitlabStep::DeleteRunner { id, .. } => {
                 self.facts.records.insert(*id, Known::Absent);
             }
             GitlabStep::SetVariable { namespace, key, value, attributes, .. } => {

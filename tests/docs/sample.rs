@@ -1,7 +1,7 @@
 //! The plan that the README shows, drawn by the program itself. What is made up is what the hosts are like now.
 
 use rprov::diagnostic::Span;
-use rprov::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan};
+use rprov::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, RunnerView, Verdict};
 use rprov::ui::{plan_human, style::Look};
 
 /// Columns of the block.
@@ -38,6 +38,15 @@ pub(crate) fn plan(inventory: &str) -> String {
             message: "hand-made runner \"old builder\" (#7) is kept".to_owned(),
         }],
         problems: Vec::new(),
+        runners: vec![
+            RunnerView::new(
+                "docker",
+                Some(42),
+                Verdict::Drifted,
+                "in GitLab: tags; in config.toml: docker.pull_policy",
+            ),
+            RunnerView::new("old builder", Some(7), Verdict::OnlyOnHost, "hand-made"),
+        ],
         ..HostPlan::default()
     };
     let gpu = HostPlan { name: "gpu-1.example.com".to_owned(), jobs: Some(0), ..HostPlan::default() };

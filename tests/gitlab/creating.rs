@@ -239,7 +239,7 @@ async fn changed_reset_deleted() {
     run.step(&double, &GitlabStep::ResetToken { id, token: token() }).await.unwrap();
     assert_eq!(run.value(&token()), only(&double).token);
     assert!(matches!(run.step(&double, &update(nothing, true)).await, Err(GitlabError::Plan { .. })));
-    let delete = GitlabStep::DeleteRunner { id };
+    let delete = GitlabStep::DeleteRunner { id, mark: None };
     assert_eq!(run.step(&double, &delete).await.unwrap(), StepOutcome::Done);
     assert_eq!(run.step(&double, &delete).await.unwrap(), StepOutcome::AlreadyGone);
     let error = run.step(&double, &update(paused, false)).await.unwrap_err();

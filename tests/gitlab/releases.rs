@@ -85,7 +85,7 @@ async fn a_runner_from_its_creation_to_its_end() {
             let reset = GitlabStep::ResetToken { id, token: token.clone() };
             client.run_step(&reset, &mut book, &mut ids).await.unwrap();
             assert_eq!(book.get(&token).unwrap().expose(), double.state().runners[&id].token);
-            client.run_step(&GitlabStep::DeleteRunner { id }, &mut book, &mut ids).await.unwrap();
+            client.run_step(&GitlabStep::DeleteRunner { id, mark: None }, &mut book, &mut ids).await.unwrap();
             assert!(double.state().runners.is_empty());
         }
     }

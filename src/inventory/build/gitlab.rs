@@ -10,6 +10,7 @@ use super::read::{flag, is_word};
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::{GitlabSpec, Scope, VariableSpec};
 use crate::inventory::node::Node;
+use crate::inventory::schema::MAX_INVENTORY;
 use crate::inventory::validate::secret_entry;
 use crate::text::Text;
 
@@ -27,8 +28,20 @@ impl Build<'_> {
         let ca_file = node.get("ca_file");
         let ca_pem = ca_file.and_then(|node| self.authorities(&node.span, &node.text()?)).map(|(text, _)| text);
         let variables = node.get("variables").map(|list| self.variables(list)).unwrap_or_default();
+        let inventory_node = node.get("inventory");
+        let inventory = inventory_node.and_then(Node::text).map(|name| name.into_owned());
+        if let (Some(node), Some(name)) = (inventory_node, &inventory)
+            && name.chars().count() > MAX_INVENTORY
+        {
+            let problem = Diagnostic::error("the inventory's own name is too long").at(&node.span);
+            self.error(
+                problem.help(format!(
+                    "at most {MAX_INVENTORY} characters: it stands in the maintenance note of each runner"
+                )),
+            );
+        }
         let hosts = Arc::default();
-        Some(GitlabSpec { url, api_token: api_token?, ca_pem, variables, hosts, origin: node.span.clone() })
+        Some(GitlabSpec { url, api_token: api_token?, ca_pem, variables, inventory, hosts, origin: node.span.clone() })
     }
 
     fn variables(&mut self, list: &Node) -> Vec<VariableSpec> {

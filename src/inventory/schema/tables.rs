@@ -25,7 +25,9 @@ const HOST_PATH: Kind = Kind::Text(Format::HostPath);
 const LOCAL_PATH: Kind = Kind::Text(Format::LocalPath);
 
 /// Characters that a maintenance note of the user's may have: GitLab takes 1024, and rprov adds its own line.
-pub(crate) const MAX_NOTE: usize = 1024 - 160;
+pub(crate) const MAX_NOTE: usize = 1024 - 160 - (MAX_INVENTORY + 11);
+/// Characters that an inventory's own name may have: it stands in each mark.
+pub(crate) const MAX_INVENTORY: usize = 32;
 /// Characters that a runner's description may have.
 pub(crate) const MAX_DESCRIPTION: usize = 1024;
 /// Seconds of the shortest maximum timeout that GitLab takes.
@@ -78,6 +80,11 @@ static GITLAB: Table = Table {
         Field::required("api_token", Kind::Secret, "access token for GitLab's API"),
         Field::new("ca_file", LOCAL_PATH, "PEM file of a private certificate authority, also given to the runners"),
         Field::new("variables", Kind::List(&Kind::Table(&VARIABLE)), "CI/CD variables that belong to the fleet"),
+        Field::new(
+            "inventory",
+            Kind::Text(Format::Name),
+            "a name of this inventory's own, in the mark of each of its runners: with it, rprov can tell orphans",
+        ),
     ],
     choices: &[],
 };

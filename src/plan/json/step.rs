@@ -286,6 +286,9 @@ pub enum StepV1 {
     GitlabDeleteRunner {
         /// Runner id.
         id: u64,
+        /// rprov's marker that it must still have; `null`: not known.
+        #[serde(default)]
+        mark: Option<String>,
     },
     /// Let a project runner work for one more project.
     GitlabAssignProject {
@@ -429,7 +432,7 @@ impl From<&GitlabStep> for StepV1 {
                 attributes: runner_attributes(attributes),
                 stamp_token: *stamp_token,
             },
-            GitlabStep::DeleteRunner { id } => Self::GitlabDeleteRunner { id: *id },
+            GitlabStep::DeleteRunner { id, mark } => Self::GitlabDeleteRunner { id: *id, mark: mark.clone() },
             GitlabStep::AssignProject { id, token, project } => {
                 Self::GitlabAssignProject { id: *id, token: token.as_str().to_owned(), project: project.clone() }
             }

@@ -20,6 +20,17 @@ fn content() -> Text {
     text
 }
 
+const VERDICTS: [Verdict; 8] = [
+    Verdict::InSync,
+    Verdict::OnlyInInventory,
+    Verdict::Drifted,
+    Verdict::DeletedInGitlab,
+    Verdict::OnlyInGitlab,
+    Verdict::OnlyOnHost,
+    Verdict::SameToken,
+    Verdict::Unknown,
+];
+
 /// Every kind of step once.
 pub(in crate::plan) fn steps() -> Vec<Step> {
     let token = SecretId::runner_token("ci.example.com", "docker");
@@ -107,7 +118,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             attributes: RunnerAttributes { maximum_timeout: Some(None), ..RunnerAttributes::default() },
             stamp_token: true,
         }),
-        Step::Gitlab(GitlabStep::DeleteRunner { id: 42 }),
+        Step::Gitlab(GitlabStep::DeleteRunner { id: 42, mark: Some("[rprov host=a runner=b]".to_owned()) }),
         Step::Gitlab(GitlabStep::AssignProject { id: None, token, project: "acme/other".to_owned() }),
         Step::Gitlab(GitlabStep::UnassignProject { id: 42, project: "acme/old".to_owned() }),
         Step::Gitlab(GitlabStep::SetVariable {
@@ -145,6 +156,7 @@ fn plan() -> Plan {
         changes: vec![change],
         notes: vec![Note { about: "runner \"old\"".to_owned(), message: "kept".to_owned() }],
         problems: vec![Problem { message: "m".to_owned(), help: Some("h".to_owned()), unknown_only: true }],
+        runners: VERDICTS.into_iter().map(|verdict| RunnerView::new("docker", Some(42), verdict, "tags")).collect(),
         ..HostPlan::default()
     };
     let gitlab = HostPlan { name: "https://gitlab.example.com".to_owned(), ..HostPlan::default() };
@@ -182,7 +194,7 @@ fn the_manual_names_every_step_and_field() {
                     if !["TZ", "rprov", "PROXY", "memory", "init"].contains(&key.as_str()) {
                         look(key);
                     }
-                    if key == "do" {
+                    if key == "do" || key == "verdict" {
                         look(value.as_str().unwrap());
                     }
                     if key != "attributes" || value.is_array() {

@@ -23,6 +23,7 @@ pub(super) struct Other<'a> {
 pub(super) enum Stranger {
     HandMade,
     OfHost(String),
+    OfInventory(String),
     OfGitlab,
     Gone,
     Unread(String),
@@ -43,6 +44,12 @@ impl Other<'_> {
             Stranger::HandMade => String::new(),
             Stranger::OfHost(host) => {
                 format!("; it belongs to host {}, and two hosts should not share one", escape(host))
+            }
+            Stranger::OfInventory(name) => {
+                format!(
+                    "; it belongs to another inventory, {}, and two inventories should not share a host",
+                    escape(name)
+                )
             }
             Stranger::OfGitlab => format!("; it belongs to another GitLab, {}", escape(&self.table.url)),
             Stranger::Gone => "; GitLab has no such runner".to_owned(),
@@ -88,6 +95,7 @@ pub(super) fn unsettled<'a>(runners: &'a Runners, tables: &'a [HostRunner], fact
 /// Sorts the tables.
 pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: &'a Facts) -> Claims<'a> {
     let mut claims = Claims::default();
+    let own = runners.inventory.as_deref();
     let names: Vec<_> = runners.specs.iter().map(|spec| runners.text_of(spec, "name")).collect();
     let urls: Vec<String> = runners.specs.iter().filter_map(|spec| runners.text_of(spec, "url")).collect();
     for table in tables {
@@ -137,8 +145,14 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
         }
         match marker.clone() {
             Some(mark) if mark.host == runners.host => {
+                let at = runners.specs.iter().position(|spec| spec.name == mark.runner);
+                // Of another inventory's it is only taken over where the token proves that this one has got another name.
+                if mark.is_foreign(own) && !(proven() && at.is_some_and(|at| !runners.specs[at].absent)) {
+                    claims.others.push(other(Stranger::OfInventory(mark.inventory.unwrap_or_default())));
+                    continue;
+                }
                 let claim = Claim { table, record, marker };
-                match runners.specs.iter().position(|spec| spec.name == mark.runner) {
+                match at {
                     Some(at) => claims.marked.entry(at).or_default().push(claim),
                     None => claims.dropped.push((mark, claim)),
                 }
@@ -146,7 +160,8 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
             Some(mark) => {
                 // A host that the inventory no longer has, and the very token that GitLab gave to it: this is that host
                 // under another name.
-                let moved = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host) && proven();
+                let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
+                let moved = gone && !mark.is_foreign(own) && proven();
                 match runners.specs.iter().position(|spec| moved && spec.name == mark.runner) {
                     Some(at) => claims.moved.entry(at).or_default().push(Claim { table, record, marker }),
                     None => claims.others.push(other(Stranger::OfHost(mark.host))),
@@ -235,10 +250,12 @@ pub(super) fn wrong_scope(spec: &RunnerSpec, record: &RunnerRecord) -> Option<Pr
     })
 }
 
-fn same_url(a: &str, b: &str) -> bool {
-    let base = |url: &str| {
-        let url = url.trim_end_matches('/');
-        url.strip_suffix("/ci").unwrap_or(url).trim_end_matches('/').to_ascii_lowercase()
-    };
+pub(super) fn same_url(a: &str, b: &str) -> bool {
     base(a) == base(b)
+}
+
+/// The address of a GitLab, however it is written.
+pub(super) fn base(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/ci").unwrap_or(url).trim_end_matches('/').to_ascii_lowercase()
 }

@@ -2,6 +2,8 @@
 //! carries the mark of this host and a spec is that spec's; a table without a mark is if it has the name that the spec
 //! asks for. Where that is not enough it says so, and never guesses: a guess costs a second runner, or a stranger's. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Facts, Known, RunnerRecord};
 use crate::inventory::model::{RunnerSpec, Scope};
@@ -46,6 +48,18 @@ pub(super) struct Removal<'a> {
     pub(super) id: Option<u64>,
     /// Projects that it leaves first: only administrators may delete a runner of several.
     pub(super) leave: Vec<String>,
+    /// Its mark as it is now.
+    pub(super) mark: Option<String>,
+}
+
+/// A runner that is to be there and of which something cannot be settled: `problems` says what.
+pub(super) struct Stuck<'a> {
+    pub(super) spec: &'a RunnerSpec,
+    /// Its record, if that is known.
+    pub(super) id: Option<u64>,
+    /// Tables that could be its own.
+    pub(super) tables: Vec<&'a HostRunner>,
+    pub(super) why: String,
 }
 
 /// The answer.
@@ -56,6 +70,8 @@ pub(super) struct Matching<'a> {
     pub(super) removals: Vec<Removal<'a>>,
     /// Tables of others.
     pub(super) others: Vec<Other<'a>>,
+    /// Those that have a problem.
+    pub(super) stuck: Vec<Stuck<'a>>,
     /// What cannot be settled.
     pub(super) problems: Vec<Problem>,
 }
@@ -67,7 +83,13 @@ impl<'a> Matching<'a> {
     /// When a record that might be one of ours could not be read.
     pub(super) fn new(runners: &'a Runners, config: &'a HostConfig, facts: &'a Facts) -> Result<Self, CannotTell> {
         let claims = claims(runners, &config.runners, facts);
-        let mut this = Self { live: Vec::new(), removals: Vec::new(), others: claims.others, problems: Vec::new() };
+        let mut this = Self {
+            live: Vec::new(),
+            removals: Vec::new(),
+            others: claims.others,
+            stuck: Vec::new(),
+            problems: Vec::new(),
+        };
         let mut without_id = claims.without_id;
         let (mut marked, mut named, mut stale) = (claims.marked, claims.named, claims.stale);
         for (at, spec) in runners.specs.iter().enumerate() {
@@ -91,6 +113,7 @@ impl<'a> Matching<'a> {
                 }
                 continue;
             }
+            let mut tables: Vec<&HostRunner> = stale.clone();
             let claims_of_spec = if marked.is_empty() { named.remove(&at).unwrap_or_default() } else { marked };
             let found = match claims_of_spec.as_slice() {
                 [] => {
@@ -103,18 +126,28 @@ impl<'a> Matching<'a> {
                 }
                 several => {
                     this.problems.push(ambiguous(runners, spec, several.iter().map(|claim| claim.table)));
+                    tables.extend(several.iter().map(|claim| claim.table));
                     None
                 }
             };
-            let Some(found) = found else { continue };
-            match found.record().and_then(|record| wrong_scope(spec, record)) {
-                Some(problem) => this.problems.push(problem),
-                None => this.live.push((spec, found)),
+            let record = found.as_ref().and_then(Found::record);
+            let wrong = record.and_then(|record| wrong_scope(spec, record));
+            match found.filter(|_| wrong.is_none()) {
+                Some(found) => this.live.push((spec, found)),
+                None => {
+                    this.problems.extend(wrong);
+                    let why = this.problems.last().map(|problem| problem.message.clone()).unwrap_or_default();
+                    let ids: BTreeSet<u64> = tables.iter().filter_map(|table| table.id).collect();
+                    let id =
+                        record.map(|record| record.id).or(if ids.len() == 1 { ids.first().copied() } else { None });
+                    this.stuck.push(Stuck { spec, id, tables, why });
+                }
             }
         }
         for (mark, claim) in claims.dropped {
             let known = this.removals.iter().any(|removal| removal.id == Some(claim.record.id));
-            this.drop_spec(mark.runner, Some(claim.table), (!known).then_some(claim.record.id));
+            let text = marker::compose("", &mark);
+            this.drop_spec(mark.runner, Some(claim.table), (!known).then_some(claim.record.id), text);
         }
         this.leaving(runners, &config.leaving, facts)?;
         this.others.extend(without_id.into_iter().map(|table| Other { table, kind: Stranger::HandMade }));
@@ -137,10 +170,13 @@ impl<'a> Matching<'a> {
             table,
             id,
             leave: record.map(|record| projects::others(spec, record)).unwrap_or_default(),
+            mark: record
+                .and_then(|record| marker::parse(&record.maintenance_note).1)
+                .map(|mark| marker::compose("", &mark)),
         });
     }
 
-    fn drop_spec(&mut self, spec: String, table: Option<&'a HostRunner>, id: Option<u64>) {
+    fn drop_spec(&mut self, spec: String, table: Option<&'a HostRunner>, id: Option<u64>, mark: String) {
         self.removals.push(Removal {
             spec,
             why: "the inventory no longer gives it to this host",
@@ -149,6 +185,7 @@ impl<'a> Matching<'a> {
             id,
             // Which project it belongs to went with the spec.
             leave: Vec::new(),
+            mark: Some(mark),
         });
     }
 
@@ -162,8 +199,9 @@ impl<'a> Matching<'a> {
             let wanted = runners.specs.iter().any(|spec| spec.name == mark.runner);
             let known = self.removals.iter().any(|removal| removal.id == Some(*id));
             // A spec that is wanted again finds it by its mark, as one that is to be absent does.
-            if mark.host == runners.host && !wanted && !known {
-                self.drop_spec(mark.runner, None, Some(*id));
+            if mark.host == runners.host && !mark.is_foreign(runners.inventory.as_deref()) && !wanted && !known {
+                let text = marker::compose("", &mark);
+                self.drop_spec(mark.runner, None, Some(*id), text);
             }
         }
         Ok(())

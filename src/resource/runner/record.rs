@@ -69,7 +69,7 @@ pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {
         access_level: Some(access_level(spec).to_owned()),
         paused: Some(spec.paused),
         maximum_timeout: spec.maximum_timeout.map(Some),
-        maintenance_note: Some(marker::compose(&spec.note, &Marker::new(&runners.host, &spec.name))),
+        maintenance_note: Some(marker::compose(&spec.note, &runners.mark(&spec.name))),
     };
     let mut attrs = vec![Attr::new("scope", None, Some(spec.scope.to_string()))];
     attrs.extend(
@@ -117,11 +117,14 @@ pub(super) fn update(
     doubt: Doubt,
     table: &HostRunner,
 ) -> Option<Change> {
-    let marker = marker.cloned().unwrap_or_else(|| Marker::new(&runners.host, &spec.name));
+    let label = marker.and_then(|marker| relabelled(runners, marker));
+    let marker = marker.cloned().unwrap_or_else(|| runners.mark(&spec.name));
+    let marker = marker.of_inventory(runners.inventory.as_deref());
     if marker.host != runners.host {
-        return Some(rename(runners, spec, record, marker));
+        return Some(rename(runners, spec, record, marker, label));
     }
-    let difference = Difference::of(spec, record, &marker);
+    let mut difference = Difference::of(spec, record, &marker);
+    difference.label(spec, &marker, label);
     match doubt {
         Doubt::None if difference.attrs.is_empty() => None,
         Doubt::None => Some(difference.change(runners, spec, record, None)),
@@ -150,14 +153,20 @@ pub(super) fn update(
 }
 
 /// A record whose host has another name in the inventory now: nothing of the runner itself changes, its mark does.
-fn rename(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, marker: Marker) -> Change {
+fn rename(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, marker: Marker, label: Option<Attr>) -> Change {
     let host = Attr::new("host", Some(escape(&marker.host)), Some(runners.host.clone()));
     let marker = Marker { host: runners.host.clone(), ..marker };
     let mut difference = Difference::of(spec, record, &marker);
-    difference.attrs.insert(0, host);
-    difference.attributes.maintenance_note = Some(marker::compose(&spec.note, &marker));
+    difference.label(spec, &marker, label);
+    difference.label(spec, &marker, Some(host));
     let why = "it is marked for a host that the inventory no longer has, and this host has its token: it was renamed";
     difference.change(runners, spec, record, Some(why))
+}
+
+/// The mark names another inventory than this one, or none. That it is this runner's all the same is settled.
+fn relabelled(runners: &Runners, marker: &Marker) -> Option<Attr> {
+    let (old, new) = (marker.inventory.clone(), runners.inventory.clone());
+    (old != new).then(|| Attr::new("inventory", old.map(|name| escape(&name)), new))
 }
 
 fn reset(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, change: &mut Change, old: Option<String>) {
@@ -304,6 +313,13 @@ impl Difference {
             this.attributes.locked = record.locked.then_some(false);
         }
         this
+    }
+
+    /// What of the mark itself changes, if something does.
+    fn label(&mut self, spec: &RunnerSpec, marker: &Marker, attr: Option<Attr>) {
+        let Some(attr) = attr else { return };
+        self.attrs.insert(0, attr);
+        self.attributes.maintenance_note = Some(marker::compose(&spec.note, marker));
     }
 
     fn change(&self, runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord, reason: Option<&str>) -> Change {

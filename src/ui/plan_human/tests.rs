@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnostic::Span;
 use crate::name::RemotePath;
-use crate::plan::{Attr, Change, Note, Problem, TextChange};
+use crate::plan::{Attr, Change, Note, Problem, RunnerView, TextChange, Verdict};
 use crate::step::{Step, UnitAction};
 
 fn span(line: usize) -> Span {
@@ -71,6 +71,16 @@ fn sample() -> Plan {
                 .to_owned(),
         }],
         problems: Vec::new(),
+        runners: vec![
+            RunnerView::new("shell", Some(41), Verdict::InSync, ""),
+            RunnerView::new(
+                "docker",
+                Some(42),
+                Verdict::Drifted,
+                "in GitLab: tags; in config.toml: docker.pull_policy",
+            ),
+            RunnerView::new("old builder", Some(7), Verdict::OnlyOnHost, "hand-made"),
+        ],
         ..HostPlan::default()
     };
     let mut variable = change(Action::Add, "variable", "GIT_CLONE_PATH (instance)", Effect::None, 6);
@@ -210,6 +220,7 @@ fn hostile_text_steers_nothing() {
         changes: vec![bad],
         notes: vec![Note { about: EVIL.to_owned(), message: EVIL.to_owned() }],
         problems: vec![problem(true), problem(false)],
+        runners: vec![RunnerView::new(EVIL, Some(1), Verdict::SameToken, EVIL)],
         ..HostPlan::default()
     };
     for verbose in [false, true] {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const OTHER: &str = "\n# by hand\n[[runners]]\nname = 'other'\nurl = 'https://gitlab.example.com'\nid = 7\n\
+pub(super) const OTHER: &str = "\n# by hand\n[[runners]]\nname = 'other'\nurl = 'https://gitlab.example.com'\nid = 7\n\
                      token = 'glrt-other'\nexecutor = 'shell'\n  [runners.machine]\n  IdleCount = 1\n";
 
 /// A record that rprov did not make.
@@ -14,7 +14,7 @@ fn stranger(world: &mut World, id: u64, name: &str) {
     world.records.insert(id, Server { record, token: "glrt-other".to_owned() });
 }
 
-fn with_other() -> World {
+pub(super) fn with_other() -> World {
     let mut world = World::applied(vec![runner("docker")]);
     stranger(&mut world, 7, "other");
     world.file = Some(world.file.unwrap() + OTHER);
@@ -174,7 +174,7 @@ fn a_runner_cannot_move() {
     let mut world = World::applied(vec![spec]);
     assert_eq!(world.record(42).groups, ["acme/platform"]);
     world.spec.runners[0].scope = Scope::Group("ACME/Platform".to_owned());
-    assert_eq!(world.diff(), Diff::default());
+    assert_eq!(world.shown(), Vec::<String>::new());
     world.spec.runners[0].scope = Scope::Group("acme".to_owned());
     assert!(problem(&world).contains("is of the scope `group acme/platform`, the inventory says `group acme`"));
     // As the help says: a new name makes a new runner and removes the old one.

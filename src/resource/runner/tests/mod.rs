@@ -20,6 +20,7 @@ mod crashes;
 mod drift;
 mod matches;
 mod projects;
+mod verdicts;
 
 const HOST: &str = "ci.example.com";
 const PATH: &str = "/srv/gitlab-runner/config.toml";
@@ -48,6 +49,8 @@ struct World {
     offline: bool,
     /// Names of the inventory's hosts.
     hosts: BTreeSet<String>,
+    /// `gitlab.inventory`.
+    inventory: Option<String>,
 }
 
 fn runner(name: &str) -> RunnerSpec {
@@ -124,6 +127,7 @@ impl World {
             running: Some(true),
             offline: false,
             hosts: [HOST.to_owned(), "other.example.com".to_owned()].into(),
+            inventory: None,
         }
     }
 
@@ -140,6 +144,7 @@ impl World {
             api_token: SecretId::new("env:GITLAB_TOKEN"),
             ca_pem: None,
             variables: Vec::new(),
+            inventory: self.inventory.clone(),
             hosts: std::sync::Arc::new(self.hosts.clone()),
             origin: span(1),
         };
@@ -190,7 +195,11 @@ impl World {
     }
 
     fn marked(&self, spec: &str) -> Vec<u64> {
-        let is = |note: &str| marker::parse(note).1.is_some_and(|marker| marker.is_of(HOST, spec));
+        let is = |note: &str| {
+            marker::parse(note)
+                .1
+                .is_some_and(|mark| mark.is_of(HOST, spec) && !mark.is_foreign(self.inventory.as_deref()))
+        };
         self.records.values().filter(|server| is(&server.record.maintenance_note)).map(|s| s.record.id).collect()
     }
 
@@ -311,7 +320,9 @@ impl World {
                 assert_ne!(at, 0, "GitLab: not from the owner project");
                 record.projects.remove(at);
             }
-            GitlabStep::DeleteRunner { id } => {
+            GitlabStep::DeleteRunner { id, mark } => {
+                let now = marker::parse(&self.record(*id).maintenance_note).1;
+                assert_eq!(*mark, now.map(|mark| marker::compose("", &mark)), "the mark that the plan saw");
                 self.records.remove(id).unwrap();
             }
             other => panic!("{other:?}"),

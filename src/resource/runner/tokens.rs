@@ -1,0 +1,217 @@
+//! Tokens that more than one `[[runners]]` table has, in one config.toml or on several hosts: to GitLab they are one
+//! runner, so that what a plan does to one of them it does to all. Tokens are compared by digest and never shown. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::Facts;
+use crate::marker;
+use crate::plan::{HostPlan, Note, Problem, Verdict};
+use crate::runner_config::parse::HostRunner;
+use crate::step::{GitlabStep, Step};
+
+use super::claims::{base, same_url};
+use super::matching::Matching;
+use super::views::{self, Role, Seen};
+use super::{Diff, Runners, shown};
+
+/// One table of a host, and the digest of its token.
+#[derive(Debug, Clone)]
+pub struct TokenUse {
+    /// `Secret::digest`.
+    digest: String,
+    /// The GitLab that it is for.
+    url: String,
+    /// That is the inventory's.
+    home: bool,
+    role: Role,
+    /// Name and id of its view.
+    name: String,
+    id: Option<u64>,
+    /// As messages name it.
+    label: String,
+}
+
+impl TokenUse {
+    /// Whether this table is the runner of this record, by its id or by a token with this digest.
+    #[must_use]
+    pub fn is_of(&self, id: u64, digest: Option<&str>) -> bool {
+        (self.home && self.id == Some(id)) || digest == Some(self.digest.as_str())
+    }
+
+    /// Whether no runner spec claims the table.
+    #[must_use]
+    pub fn is_stray(&self) -> bool {
+        self.role == Role::Stray
+    }
+}
+
+impl Runners {
+    /// The tokens of a host's config.toml; empty if it cannot be read, which is a problem of the host by itself.
+    #[must_use]
+    pub fn tokens(&self, facts: &Facts) -> Vec<TokenUse> {
+        let Some(config) = self.peek(facts) else { return Vec::new() };
+        let seen = Matching::new(self, &config, facts).map(|matching| views::seen(&matching)).unwrap_or_default();
+        let of = |table: &HostRunner| {
+            let digest = table.token.as_ref()?.digest();
+            let one = seen.iter().find(|one| one.tables.contains(&table.number));
+            Some(TokenUse {
+                digest,
+                url: base(&table.url),
+                home: self.url.as_ref().is_some_and(|url| same_url(url, &table.url)),
+                role: one.map_or(Role::Stray, |one| one.role),
+                name: one.map_or_else(|| views::name_of(table), |one| one.view.name.clone()),
+                id: one.map_or(table.id, |one| one.view.id),
+                label: shown(table),
+            })
+        };
+        config.runners.iter().filter_map(of).collect()
+    }
+}
+
+/// Two tables of one file with the same token: a problem if one of them is ours, for then the other would follow it into
+/// each change, or lose its record; else a note.
+pub(super) fn within(runners: &Runners, tables: &[HostRunner], seen: &mut [Seen], diff: &mut Diff) {
+    let mut groups: BTreeMap<(String, String), Vec<&HostRunner>> = BTreeMap::new();
+    for table in tables {
+        let Some(token) = &table.token else { continue };
+        groups.entry((base(&table.url), token.digest())).or_default().push(table);
+    }
+    for tables in groups.into_values().filter(|tables| tables.len() > 1) {
+        let of_group = |one: &Seen| one.tables.iter().any(|number| tables.iter().any(|table| table.number == *number));
+        let roles: Vec<Role> = seen.iter().filter(|one| of_group(one)).map(|one| one.role).collect();
+        if roles.iter().all(|role| *role == Role::Leaving) {
+            continue;
+        }
+        let numbered: Vec<String> =
+            tables.iter().map(|table| format!("number {} is {}", table.number, shown(table))).collect();
+        let message = format!(
+            "{} [[runners]] tables of {} have the same token, so to GitLab they are one runner: {}",
+            tables.len(),
+            runners.path,
+            numbered.join(", ")
+        );
+        let numbers: Vec<String> = tables.iter().map(|table| table.number.to_string()).collect();
+        for one in seen.iter_mut().filter(|one| of_group(one)) {
+            one.same_token(format!("tables {} of config.toml have it", numbers.join(" and ")));
+        }
+        if roles.iter().all(|role| *role == Role::Stray) {
+            diff.notes.push(runners.note(message));
+        } else if roles.len() > 1 {
+            let help = Some("remove all but one of them from the file".to_owned());
+            diff.problems.push(Problem { message, help, unknown_only: false });
+        }
+        // A single one that several tables could be: matching has said so.
+    }
+}
+
+/// One host of a run.
+#[derive(Debug)]
+pub struct HostTokens<'a> {
+    /// Of its config.toml.
+    pub uses: &'a [TokenUse],
+    /// Its plan; it learns what the others say.
+    pub plan: &'a mut HostPlan,
+}
+
+/// Compares the hosts of a run. Two that both have a runner spec for one token are stopped, and so is one whose plan would
+/// delete or reset what another host uses; all others only learn of it.
+pub fn across(hosts: &mut [HostTokens<'_>]) {
+    let mut groups: BTreeMap<(&str, &str), Vec<(usize, &TokenUse)>> = BTreeMap::new();
+    for (at, host) in hosts.iter().enumerate() {
+        for one in host.uses {
+            groups.entry((&one.url, &one.digest)).or_default().push((at, one));
+        }
+    }
+    let mut found: Vec<(usize, Finding)> = Vec::new();
+    for group in groups.into_values() {
+        let ours: BTreeSet<usize> = group.iter().filter(|(_, one)| !one.is_stray()).map(|(at, _)| *at).collect();
+        for (at, one) in &group {
+            let others: BTreeSet<usize> = group.iter().map(|(other, _)| *other).filter(|other| other != at).collect();
+            if others.is_empty() {
+                continue;
+            }
+            let names: Vec<&str> = others.iter().map(|other| hosts[*other].plan.name.as_str()).collect();
+            let names = if names.len() == 1 {
+                format!("host {} has", names[0])
+            } else {
+                format!("hosts {} have", names.join(", "))
+            };
+            let finding = Finding {
+                name: one.name.clone(),
+                id: one.id,
+                label: one.label.clone(),
+                others: names,
+                stops: !one.is_stray() && ours.len() > 1,
+                told: one.is_stray(),
+            };
+            found.push((*at, finding));
+        }
+    }
+    let mut problems: Vec<(usize, Problem)> = Vec::new();
+    for (at, host) in hosts.iter().enumerate() {
+        for (id, digest, what) in harm(host.plan) {
+            let users = hosts.iter().enumerate().filter(|(other, _)| *other != at);
+            let user =
+                users.map(|(_, user)| user).find(|user| user.uses.iter().any(|one| one.is_of(id, digest.as_deref())));
+            if let Some(user) = user {
+                let name = &user.plan.name;
+                problems.push((
+                    at,
+                    Problem {
+                        message: format!("runner #{id} is to {what}, and host {name} uses it too"),
+                        help: Some(format!("take it out of config.toml of {name} first")),
+                        unknown_only: false,
+                    },
+                ));
+            }
+        }
+    }
+    for (at, finding) in found {
+        finding.tell(hosts[at].plan);
+    }
+    for (at, problem) in problems {
+        hosts[at].plan.problems.push(problem);
+    }
+}
+
+/// Records whose other users a plan would cut off: id, digest of the token if it is known, and what is done.
+fn harm(plan: &HostPlan) -> Vec<(u64, Option<String>, &'static str)> {
+    let digest = |mark: &Option<String>| marker::parse(mark.as_deref()?).1?.token;
+    let of = |step: &Step| match step {
+        Step::Gitlab(GitlabStep::DeleteRunner { id, mark }) => Some((*id, digest(mark), "be deleted")),
+        Step::Gitlab(GitlabStep::ResetToken { id, .. }) => Some((*id, None, "get a new token")),
+        _ => None,
+    };
+    plan.changes.iter().flat_map(|change| &change.steps).filter_map(of).collect()
+}
+
+/// A runner whose token another host has.
+struct Finding {
+    name: String,
+    id: Option<u64>,
+    label: String,
+    /// `host a has`
+    others: String,
+    stops: bool,
+    /// The host's own notes say already that it is not the only one.
+    told: bool,
+}
+
+impl Finding {
+    fn tell(self, plan: &mut HostPlan) {
+        for view in plan.runners.iter_mut().filter(|view| view.name == self.name && view.id == self.id) {
+            (view.verdict, view.detail) = (Verdict::SameToken, format!("{} it too", self.others));
+        }
+        let message = format!("{} the same token, so to GitLab they are one runner", self.others);
+        if self.stops {
+            let help = "take it out of config.toml on all hosts but one; the others then get a runner of their own";
+            plan.problems.push(Problem {
+                message: format!("{}: {message}", self.label),
+                help: Some(help.to_owned()),
+                unknown_only: false,
+            });
+        } else if !self.told {
+            plan.notes.push(Note { about: self.label, message });
+        }
+    }
+}

@@ -144,6 +144,8 @@ pub struct Facts {
     /// Records that carry the marker of a runner spec of this host, by spec name; asked for where config.toml does not
     /// name a record. Sorted; empty: none.
     pub marked: BTreeMap<String, Known<Vec<u64>>>,
+    /// Who used a record, by its id, where that was asked for. `Absent`: this GitLab does not tell.
+    pub managers: BTreeMap<u64, Known<Vec<ManagerFact>>>,
     /// Ids of projects by full path, of those that a runner is to work for and does not yet.
     pub projects: BTreeMap<String, Known<u64>>,
     /// CI/CD variables.
@@ -234,6 +236,15 @@ pub struct RunnerRecord {
     pub groups: Vec<String>,
     /// Full paths of the projects.
     pub projects: Vec<String>,
+}
+
+/// A machine that used a record, as `GET /runners/:id/managers` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagerFact {
+    /// What the machine calls itself.
+    pub system_id: String,
+    /// Seconds since its last contact that GitLab wrote down; `None`: it never had one.
+    pub contacted_ago: Option<u64>,
 }
 
 /// What is always asked for.

@@ -1,4 +1,4 @@
-//! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables).
+//! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables, orphans).
 
 use crate::desired;
 use crate::event::{Cause, EventKind, Failure};
@@ -12,7 +12,7 @@ use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
-use super::{CancelFlag, Outcome, Shared, left_over, records, refused, stopped};
+use super::{CancelFlag, Outcome, Shared, left_over, orphans, records, refused, stopped};
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Fleet {
     variables: Vec<Variable>,
     /// What is to be known of GitLab and of the API token.
     notes: Vec<Note>,
+    /// What the hosts say, if orphans are looked for.
+    orphans: Option<orphans::Hosts>,
     book: SecretBook,
     pub(super) plan: HostPlan,
     /// The plan comes from a file: it is compared with GitLab before anything is done.
@@ -30,18 +32,24 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Reads what is to be known of GitLab and of the API token and, if the whole fleet is meant, the variables that the inventory names;
     /// `None` if there is nothing to do and nothing to tell.
-    pub(super) async fn read(shared: &Shared, book: &SecretBook, whole: bool) -> Option<Self> {
+    pub(super) async fn read(
+        shared: &Shared,
+        book: &SecretBook,
+        whole: bool,
+        orphans: Option<orphans::Hosts>,
+    ) -> Option<Self> {
         let gitlab = shared.inventory.gitlab.as_ref()?;
         let variables: Vec<Variable> = gitlab.variables.iter().filter(|_| whole).cloned().map(Variable).collect();
         let runners = shared.inventory.hosts.iter().any(|host| !host.runners.is_empty());
         let notes = if runners || !variables.is_empty() { records::notes(shared).await } else { Vec::new() };
-        if variables.is_empty() && notes.is_empty() {
+        if variables.is_empty() && notes.is_empty() && orphans.is_none() {
             return None;
         }
         let mut fleet = Self {
             name: gitlab.url.clone(),
             variables,
             notes,
+            orphans,
             book: book.clone(),
             plan: HostPlan::default(),
             saved: false,
@@ -54,7 +62,16 @@ impl Fleet {
     pub(super) fn with_plan(shared: &Shared, book: &SecretBook, plan: HostPlan) -> Option<Self> {
         let gitlab = shared.inventory.gitlab.as_ref()?;
         let variables = gitlab.variables.iter().cloned().map(Variable).collect();
-        Some(Self { name: gitlab.url.clone(), variables, notes: Vec::new(), book: book.clone(), plan, saved: true })
+        Some(Self {
+            name: gitlab.url.clone(),
+            variables,
+            notes: Vec::new(),
+            // A plan that deletes orphans is not saved: it is good for as long as nobody looks away from the hosts.
+            orphans: None,
+            book: book.clone(),
+            plan,
+            saved: true,
+        })
     }
 
     async fn look(&self, shared: &Shared) -> (HostPlan, Facts) {
@@ -77,6 +94,14 @@ impl Fleet {
         let resources: Vec<Box<dyn Resource>> =
             self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
         let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
+        if let Some(hosts) = &self.orphans {
+            let found = orphans::look(shared, hosts, &mut facts).await;
+            plan.changes.extend(found.changes);
+            plan.notes.extend(found.notes);
+            plan.problems.extend(found.problems);
+            plan.runners.extend(found.runners);
+            plan.preconditions = desired::preconditions::of(&plan.changes, &facts);
+        }
         records::check_rights(shared, &facts, &mut plan).await;
         plan.notes.extend(self.notes.clone());
         (plan, facts)

@@ -23,6 +23,7 @@ mod exchange;
 mod fleet;
 mod guard;
 mod keys;
+mod orphans;
 mod records;
 mod target;
 
@@ -45,6 +46,20 @@ pub struct Settings {
     pub run_id: String,
     /// Who runs it, for the message that others see: `alice@laptop` or a pipeline's URL.
     pub owner: String,
+    /// What to do about records that nobody has.
+    pub orphans: Orphans,
+}
+
+/// Whether a run looks for records of GitLab that no host of the inventory has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Orphans {
+    /// No: that costs a call for each runner of GitLab.
+    #[default]
+    Ignore,
+    /// They are shown.
+    Show,
+    /// Those of this inventory that nothing uses are deleted.
+    Delete,
 }
 
 /// Set once: hosts start no further change.
@@ -119,11 +134,17 @@ impl Session {
             let (shared, book) = (Arc::clone(&shared), book.clone());
             tasks.spawn(async move { (place, Target::read(shared, index, book).await) });
         }
-        let fleet = Fleet::read(&shared, &book, whole_fleet).await;
+        // Orphans are what is left when all hosts are known.
+        let late = shared.settings.orphans != Orphans::Ignore;
+        let mut fleet = if late { None } else { Fleet::read(&shared, &book, whole_fleet, None).await };
         let mut targets = joined(tasks).await;
         let mut hosts: Vec<HostTokens<'_>> =
             targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
         tokens::across(&mut hosts);
+        if late {
+            let hosts = orphans::Hosts::new(&shared, &targets);
+            fleet = Fleet::read(&shared, &book, whole_fleet, Some(hosts)).await;
+        }
         Self { shared, fleet, targets }
     }
 

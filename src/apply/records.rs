@@ -13,7 +13,7 @@ use crate::runner_config::keys::Version;
 use crate::runner_config::pinned::pinned;
 use crate::secret::SecretBook;
 
-use super::Shared;
+use super::{Orphans, Shared};
 
 /// A GitLab error as a problem.
 pub(super) fn problem(error: &GitlabError) -> Problem {
@@ -43,6 +43,13 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
         };
         facts.marked.insert(name, known);
     }
+    for id in runners.wanted_managers(facts, shared.settings.orphans != Orphans::Ignore) {
+        let known = match &client {
+            Ok(client) => known(client.managers(id).await),
+            Err(why) => Known::Unread(why.clone()),
+        };
+        facts.managers.insert(id, known);
+    }
     for path in runners.wanted_projects(facts) {
         let known = match &client {
             Ok(client) => known(client.project(&path).await),
@@ -55,7 +62,7 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
     }
 }
 
-fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
+pub(super) fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
     match answer {
         Ok(Some(value)) => Known::Present(value),
         Ok(None) => Known::Absent,

@@ -48,16 +48,7 @@ impl Target {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let probe = desired::probe(&resources);
-        Self {
-            index,
-            host: None,
-            resources,
-            probe,
-            book,
-            plan: HostPlan::default(),
-            saved: false,
-            tokens: Vec::new(),
-        }
+        Self { index, host: None, resources, probe, book, plan: HostPlan::default(), saved: false, tokens: Vec::new() }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.

@@ -62,6 +62,7 @@ pub enum Command {
     /// Show what would change on hosts and in GitLab; changes nothing
     #[command(
         after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
+                            rprov plan --orphans                # also runners that no host has\n  \
                             rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not\n  \
                             rprov plan --out plan.json          # to be applied later: rprov apply plan.json"
     )]
@@ -124,6 +125,9 @@ pub struct HostArgs {
     /// Ask for sudo's password, for all hosts; instead of `ssh.become_password`
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
+    /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
+    #[arg(long)]
+    pub delete_orphans: bool,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -135,11 +139,14 @@ pub struct PlanArgs {
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
+    /// Look for orphans: runners of GitLab that rprov made and that no host has; one call for each runner
+    #[arg(long)]
+    pub orphans: bool,
     /// Exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Save the plan, to be carried out by `rprov apply FILE`; it holds no secret
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["orphans", "delete_orphans"])]
     pub out: Option<PathBuf>,
 }
 
@@ -158,7 +165,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// A plan that `rprov plan --out` saved: carried out without asking, where all is as it was then
-    #[arg(value_name = "PLAN", conflicts_with = "limit")]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["limit", "delete_orphans"])]
     pub plan: Option<PathBuf>,
     /// Which hosts.
     #[command(flatten)]

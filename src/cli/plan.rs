@@ -11,7 +11,8 @@ use super::exit::{self, Exit};
 use super::{saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
-    let opened = session::open(global, &args.hosts, Duration::ZERO, console).await?;
+    let orphans = session::orphans(&args.hosts, args.orphans);
+    let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, console).await?;
     opened.session.close().await;
     match args.hosts.format {
         Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,

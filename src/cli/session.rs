@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::apply::{Session, Settings};
+use crate::apply::{Orphans, Session, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::inventory::model::Inventory;
@@ -55,14 +55,28 @@ impl Shown {
     }
 }
 
+/// What the command line says of orphans.
+pub(super) fn orphans(args: &HostArgs, show: bool) -> Orphans {
+    match (args.delete_orphans, show) {
+        (true, _) => Orphans::Delete,
+        (false, true) => Orphans::Show,
+        (false, false) => Orphans::Ignore,
+    }
+}
+
 /// From the command line to a plan.
 pub(super) async fn open(
     global: &Global,
     args: &HostArgs,
     lock_timeout: Duration,
+    orphans: Orphans,
     console: &Console,
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
+    if orphans != Orphans::Ignore && inventory.gitlab.is_none() {
+        let problem = Diagnostic::error("the inventory names no GitLab to look for orphans in");
+        return Err(console.stop(problem.help("write `gitlab:` into it, or leave the option out")));
+    }
     let selected = limit::select(&inventory, &args.limit).map_err(|problem| console.stop(problem))?;
     let whole = selected.len() == inventory.hosts.len();
     let mut book = input::secrets(&inventory, &selected, whole, args, console)?;
@@ -72,7 +86,7 @@ pub(super) async fn open(
         let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";
         console.note(Diagnostic::warning(left_out));
     }
-    let settings = settings(args, lock_timeout);
+    let settings = settings(args, lock_timeout, orphans);
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
     let reading = Session::read(Arc::clone(&inventory), selected, book, settings, connector, events_to);
@@ -117,7 +131,7 @@ pub(super) async fn open_saved(
     let selected: Vec<usize> = hosts.iter().map(|(index, _)| *index).collect();
     let mut book = input::secrets(&inventory, &selected, gitlab.is_some(), args, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
-    let settings = settings(args, lock_timeout);
+    let settings = settings(args, lock_timeout, Orphans::Ignore);
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
     let opening = Session::with_plan(Arc::clone(&inventory), hosts, gitlab, book, settings, connector, events_to);
@@ -127,8 +141,8 @@ pub(super) async fn open_saved(
     Ok(Opened { session, plan, shown, inventory, whole: saved.whole })
 }
 
-fn settings(args: &HostArgs, lock_timeout: Duration) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner() }
+fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans) -> Settings {
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

@@ -132,7 +132,7 @@ fn gitlab(step: &GitlabStep, facts: &Facts) -> Vec<Thing> {
     match step {
         GitlabStep::ResetToken { id, .. }
         | GitlabStep::UpdateRunner { id: Some(id), .. }
-        | GitlabStep::DeleteRunner { id }
+        | GitlabStep::DeleteRunner { id, .. }
         | GitlabStep::AssignProject { id: Some(id), .. }
         | GitlabStep::UnassignProject { id, .. } => one(record(*id, facts), format!("runner #{id}")),
         // Of a record that the same plan creates: it is looked for by its mark at that moment.

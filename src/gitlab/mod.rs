@@ -23,6 +23,7 @@ mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod managers;
 mod preconditions;
 mod projects;
 mod record;

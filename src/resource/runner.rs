@@ -3,7 +3,9 @@
 
 mod claims;
 mod config;
+mod managers;
 mod matching;
+pub mod orphans;
 mod projects;
 mod record;
 #[cfg(test)]
@@ -324,6 +326,7 @@ impl Resource for Runners {
         let mut diff = Diff::default();
         let mut plan = Planned::default();
         let mut seen = views::seen(&matching);
+        managers::check(self, &matching, context.facts, &mut diff)?;
         tokens::within(self, host.as_ref().map_or(&[], |host| &host.runners), &mut seen, &mut diff);
         for (spec, found) in &matching.live {
             diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);

@@ -1,0 +1,119 @@
+//! Reads what is needed to find orphans in GitLab: every scope that the inventory uses, and who used the orphans of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::{Facts, Known};
+use crate::inventory::model::{Inventory, Scope};
+use crate::plan::{HostPlan, Problem};
+use crate::resource::Diff;
+use crate::resource::runner::orphans::{Fleet, Marked};
+use crate::resource::runner::tokens::TokenUse;
+use crate::step::{GitlabStep, Step};
+
+use super::target::Target;
+use super::{Orphans, Shared, records};
+
+/// What the hosts of a run say, for the search.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    tokens: Vec<(String, Vec<TokenUse>)>,
+    deleting: BTreeSet<u64>,
+    hindrance: Option<Problem>,
+}
+
+impl Hosts {
+    /// Of the hosts that were read.
+    pub(super) fn new(shared: &Shared, targets: &[Target]) -> Self {
+        let deletes = |step: &Step| match step {
+            Step::Gitlab(GitlabStep::DeleteRunner { id, .. }) => Some(*id),
+            _ => None,
+        };
+        let steps = targets.iter().flat_map(|target| target.plan.changes.iter().flat_map(|change| &change.steps));
+        Self {
+            tokens: targets.iter().map(|target| (target.plan.name.clone(), target.tokens.clone())).collect(),
+            deleting: steps.filter_map(deletes).collect(),
+            hindrance: hindrance(&shared.inventory, targets.iter().map(|target| &target.plan)),
+        }
+    }
+}
+
+/// Why nothing may be deleted: what was not looked at could be in use.
+fn hindrance<'a>(inventory: &Inventory, read: impl Iterator<Item = &'a HostPlan>) -> Option<Problem> {
+    let problem =
+        |message: String, help: &str| Some(Problem { message, help: Some(help.to_owned()), unknown_only: false });
+    if inventory.gitlab.as_ref().is_some_and(|gitlab| gitlab.inventory.is_none()) {
+        let help = "write `inventory: NAME` below `gitlab:` and apply it: from then on each runner's mark says that it is \
+                    this inventory's";
+        return problem(
+            "`--delete-orphans` needs `gitlab.inventory`: nothing says which orphans are this inventory's".to_owned(),
+            help,
+        );
+    }
+    let plans: BTreeMap<&str, &HostPlan> = read.map(|plan| (plan.name.as_str(), plan)).collect();
+    if plans.len() < inventory.hosts.len() {
+        let message =
+            "`--delete-orphans` needs all hosts: one that was not read may have a runner that looks like an orphan";
+        return problem(message.to_owned(), "leave `--limit` out");
+    }
+    let stuck: Vec<&str> =
+        plans.values().filter(|plan| !plan.problems.is_empty()).map(|plan| plan.name.as_str()).collect();
+    if stuck.is_empty() {
+        return None;
+    }
+    let shown = stuck[..stuck.len().min(4)].join(", ");
+    let more = if stuck.len() > 4 { format!(" and {} more", stuck.len() - 4) } else { String::new() };
+    let message =
+        format!("orphans are not deleted: {shown}{more} could not be read, and may have a runner that looks like one");
+    problem(message, "solve the problems of the hosts, or leave `--delete-orphans` out")
+}
+
+/// Finds them; what it read of GitLab goes into the facts.
+pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> Diff {
+    let mut diff = Diff::default();
+    let inventory = &shared.inventory;
+    let Some(gitlab) = &inventory.gitlab else { return diff };
+    let client = match &shared.gitlab {
+        Some(Ok(client)) => client,
+        Some(Err(problem)) => {
+            diff.problems.push(problem.clone());
+            return diff;
+        }
+        None => return diff,
+    };
+    let mut marked: BTreeMap<u64, Marked> = BTreeMap::new();
+    for scope in scopes(inventory) {
+        match client.find_marked(&scope).await {
+            Ok(found) => marked.extend(
+                found.iter().map(|(mark, record)| (record.id, Marked { mark: mark.clone(), record: record.clone() })),
+            ),
+            Err(error) => diff.problems.push(records::problem(&error)),
+        }
+    }
+    let marked: Vec<Marked> = marked.into_values().collect();
+    let fleet = Fleet {
+        inventory: gitlab.inventory.as_deref(),
+        hosts: &inventory.hosts,
+        tokens: &hosts.tokens,
+        deleting: &hosts.deleting,
+        hindrance: hosts.hindrance.clone(),
+        delete: shared.settings.orphans == Orphans::Delete,
+        origin: &gitlab.origin,
+    };
+    let orphans = fleet.orphans(&marked);
+    for orphan in &orphans {
+        let id = orphan.record.id;
+        facts.managers.insert(id, records::known(client.managers(id).await));
+        facts.records.insert(id, Known::Present(orphan.record.clone()));
+    }
+    let unasked = || Known::Unread("it was not asked for".to_owned());
+    let judged = fleet.judge(&orphans, |id| facts.managers.get(&id).cloned().unwrap_or_else(unasked));
+    diff.problems.extend(judged.problems);
+    Diff { problems: diff.problems, ..judged }
+}
+
+/// Every scope that a runner or a variable of the inventory has.
+fn scopes(inventory: &Inventory) -> BTreeSet<Scope> {
+    let runners = inventory.hosts.iter().flat_map(|host| host.runners.iter().map(|spec| spec.scope.clone()));
+    let variables = inventory.gitlab.iter().flat_map(|gitlab| gitlab.variables.iter().map(|one| one.scope.clone()));
+    runners.chain(variables).collect()
+}

@@ -1,0 +1,160 @@
+//! Orphans: records that carry a mark of rprov's, and that no host of the inventory has or is to have. Which of them are
+//! this inventory's own, and which of those may be deleted. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::diagnostic::Span;
+use crate::facts::{Known, ManagerFact, RunnerRecord};
+use crate::inventory::model::HostSpec;
+use crate::marker::{self, Marker};
+use crate::plan::{Action, Change, Effect, Problem, RunnerView, Verdict};
+use crate::step::{GitlabStep, Step};
+use crate::text::escape;
+
+use super::managers::{LATELY, ago};
+use super::record::KIND;
+use super::tokens::TokenUse;
+use super::{Diff, Note};
+
+/// What a run knows when it looks for orphans.
+#[derive(Debug, Clone)]
+pub struct Fleet<'a> {
+    /// `gitlab.inventory`.
+    pub inventory: Option<&'a str>,
+    /// All hosts of the inventory.
+    pub hosts: &'a [HostSpec],
+    /// The tokens of each host that was read.
+    pub tokens: &'a [(String, Vec<TokenUse>)],
+    /// Records that the hosts' own plans delete.
+    pub deleting: &'a BTreeSet<u64>,
+    /// Why nothing may be deleted.
+    pub hindrance: Option<Problem>,
+    /// Orphans are to be deleted, and not only shown.
+    pub delete: bool,
+    /// Where the inventory names its GitLab.
+    pub origin: &'a Span,
+}
+
+/// A record that carries a mark.
+#[derive(Debug, Clone)]
+pub struct Marked {
+    /// The mark.
+    pub mark: Marker,
+    /// The record.
+    pub record: RunnerRecord,
+}
+
+impl Fleet<'_> {
+    /// Those of the records that are orphans, of this inventory or perhaps of it.
+    pub fn orphans<'m>(&self, marked: &'m [Marked]) -> Vec<&'m Marked> {
+        let orphan = |one: &&Marked| {
+            let (id, mark) = (one.record.id, &one.mark);
+            let host = self.hosts.iter().find(|host| host.name == mark.host);
+            let wanted = host.is_some_and(|host| host.runners.iter().any(|spec| spec.name == mark.runner));
+            // A host whose name changed has its runners still, under the old mark.
+            let claimed = self.uses().any(|(_, one)| !one.is_stray() && one.is_of(id, None));
+            !mark.is_foreign(self.inventory) && !wanted && !claimed && !self.deleting.contains(&id)
+        };
+        marked.iter().filter(orphan).collect()
+    }
+
+    /// What is to be said of orphans, and done about them. `managers` says what has used a record.
+    pub fn judge(&self, orphans: &[&Marked], managers: impl Fn(u64) -> Known<Vec<ManagerFact>>) -> Diff {
+        let mut diff = Diff::default();
+        for orphan in orphans {
+            let (id, mark) = (orphan.record.id, &orphan.mark);
+            if let Some((host, _)) = self.uses().find(|(_, one)| one.is_of(id, mark.token.as_deref())) {
+                let about = format!("{KIND} #{id} {}", escape(&mark.runner));
+                let message =
+                    format!("marked for host {}, and host {host} has its token: it is kept", escape(&mark.host));
+                diff.notes.push(Note { about, message });
+                continue;
+            }
+            let managers = managers(id);
+            let kept = self.kept(mark, &managers);
+            let mut detail = format!("{}; {}", self.of_whom(mark), last_contact(&managers));
+            if let Known::Unread(why) = &managers
+                && self.delete
+            {
+                diff.problems.push(Problem {
+                    message: format!("whether something still uses runner #{id} could not be read: {why}"),
+                    help: Some("leave `--delete-orphans` out, or mend the cause".to_owned()),
+                    unknown_only: false,
+                });
+            }
+            match kept {
+                Some(why) => detail += &format!("; {why}"),
+                None if self.delete && self.hindrance.is_none() => diff.changes.push(self.deletion(orphan)),
+                None => {}
+            }
+            diff.runners.push(RunnerView::new(escape(&mark.runner), Some(id), Verdict::OnlyInGitlab, detail));
+        }
+        if self.delete {
+            diff.problems.extend(self.hindrance.clone());
+        }
+        diff
+    }
+
+    fn uses(&self) -> impl Iterator<Item = (&str, &TokenUse)> {
+        self.tokens.iter().flat_map(|(host, uses)| uses.iter().map(move |one| (host.as_str(), one)))
+    }
+
+    fn of_whom(&self, mark: &Marker) -> String {
+        let host = escape(&mark.host);
+        if self.hosts.iter().any(|known| known.name == mark.host) {
+            format!("host {host} has no runner of this name")
+        } else {
+            format!("of host {host}, which the inventory does not have")
+        }
+    }
+
+    /// Why it is not deleted, whatever is asked for.
+    fn kept(&self, mark: &Marker, managers: &Known<Vec<ManagerFact>>) -> Option<String> {
+        if mark.inventory.is_none() {
+            return Some("its mark names no inventory, so it is only told".to_owned());
+        }
+        match managers {
+            Known::Present(all) if all.iter().any(ManagerFact::is_alive) => {
+                Some("something still uses it, so it is not deleted".to_owned())
+            }
+            Known::Present(_) => None,
+            Known::Absent => Some("it is not deleted, since it may be in use".to_owned()),
+            Known::Unread(_) => Some("it is not deleted".to_owned()),
+        }
+    }
+
+    fn deletion(&self, orphan: &Marked) -> Change {
+        let (id, mark) = (orphan.record.id, &orphan.mark);
+        Change {
+            kind: KIND.to_owned(),
+            name: format!("#{id} {}", escape(&mark.runner)),
+            action: Action::Remove,
+            reason: Some(format!("an orphan: {}", self.of_whom(mark))),
+            attrs: Vec::new(),
+            text: None,
+            effect: Effect::None,
+            service: None,
+            origin: Some(self.origin.clone()),
+            steps: vec![Step::Gitlab(GitlabStep::DeleteRunner { id, mark: Some(marker::compose("", mark)) })],
+        }
+    }
+}
+
+fn last_contact(managers: &Known<Vec<ManagerFact>>) -> String {
+    match managers {
+        Known::Present(all) => match all.iter().filter_map(|one| one.contacted_ago).min() {
+            Some(seconds) => format!("last contact {}", ago(seconds)),
+            None => "never contacted".to_owned(),
+        },
+        Known::Absent => "this GitLab does not tell when it was last used".to_owned(),
+        Known::Unread(_) => "its last contact is not known".to_owned(),
+    }
+}
+
+impl ManagerFact {
+    /// Whether it contacted GitLab so lately that it must be taken for alive.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.contacted_ago.is_some_and(|seconds| seconds < LATELY)
+    }
+}

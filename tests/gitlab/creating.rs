@@ -303,3 +303,27 @@ fn stamped(digest: &str) -> String {
     let mark = marker::Marker::new("ci.example.com", "docker");
     marker::compose("Do not touch.", &marker::Marker { token: Some(digest.to_owned()), ..mark })
 }
+
+#[tokio::test]
+async fn what_is_marked_otherwise_than_the_plan_saw_is_not_deleted() {
+    let double = Double::start().await.unwrap();
+    let seen = "[rprov host=old runner=docker inventory=prod token=0123456789ab]";
+    let delete = |id| GitlabStep::DeleteRunner { id, mark: Some(seen.to_owned()) };
+    let mut run = Run::default();
+    for now in [
+        "by hand",
+        "[rprov host=old runner=docker inventory=test token=0123456789ab]",
+        "[rprov host=new runner=docker inventory=prod token=0123456789ab]",
+        "[rprov host=old runner=docker inventory=prod token=ba9876543210]",
+    ] {
+        let id = double.edit(|state| add(state, "instance_type", Some(now))).unwrap();
+        let error = run.step(&double, &delete(id)).await.unwrap_err();
+        assert!(matches!(error, GitlabError::Remarked { .. }), "{now}: {error:?}");
+        assert!(double.state().runners.contains_key(&id), "{now}");
+    }
+    assert_eq!(count(&double, "DELETE", "/api/v4/runners/*"), 0);
+    // The user's text beside it is no part of it.
+    let id = double.edit(|state| add(state, "instance_type", Some(&format!("Hands off!\n{seen}")))).unwrap();
+    assert_eq!(run.step(&double, &delete(id)).await.unwrap(), StepOutcome::Done);
+    assert_eq!(run.step(&double, &delete(id)).await.unwrap(), StepOutcome::AlreadyGone);
+}

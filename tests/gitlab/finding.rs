@@ -178,3 +178,56 @@ async fn the_version_is_told() {
     let double = Double::start().await.unwrap();
     assert_eq!(client(&double, tokens::READ_ONLY).version().await.unwrap(), "17.9.0-ee");
 }
+
+#[tokio::test]
+async fn other_inventories_of_the_same_names_are_told_apart() {
+    let double = Double::start().await.unwrap();
+    let named = |inventory: &str| note("a", "docker").replace(" runner=", &format!(" inventory={inventory} runner="));
+    let (old, prod) = double
+        .edit(|state| {
+            let old = add(state, "instance_type", Some(&note("a", "docker")));
+            let prod = add(state, "instance_type", Some(&named("prod")));
+            add(state, "instance_type", Some(&named("test")));
+            (old, prod)
+        })
+        .unwrap();
+    let found = client(&double, tokens::ADMIN_API).find_marked(&Scope::Instance).await.unwrap();
+    let ours = |own| found.ours("a", "docker", own).map(|record| record.id).collect::<Vec<_>>();
+    assert_eq!(ours(Some("prod")), [old, prod]);
+    assert_eq!(ours(None), [old]);
+}
+
+#[tokio::test]
+async fn who_used_a_runner() {
+    let double = Double::start().await.unwrap();
+    let manager = |system_id: &str, contacted_at: Option<String>| gitlab_double::Manager {
+        id: 1,
+        system_id: system_id.to_owned(),
+        version: None,
+        revision: None,
+        platform: None,
+        architecture: None,
+        created_at: "2026-01-01T00:00:00.000Z".to_owned(),
+        contacted_at,
+    };
+    let now = jiff::Timestamp::now();
+    let at = |seconds: i64| Some((now + jiff::SignedDuration::from_secs(seconds)).to_string());
+    let (used, bare) = double
+        .edit(|state| {
+            let used = add(state, "instance_type", None);
+            state.runners.get_mut(&used).unwrap().managers =
+                vec![manager("s_a", at(-7200)), manager("s_b", None), manager("s_c", at(3600))];
+            (used, add(state, "instance_type", None))
+        })
+        .unwrap();
+    // The smallest token that can read a runner.
+    let client = client(&double, tokens::CREATE_MANAGE);
+    let all = client.managers(used).await.unwrap().unwrap();
+    assert_eq!(all.iter().map(|one| one.system_id.as_str()).collect::<Vec<_>>(), ["s_a", "s_b", "s_c"]);
+    assert!((7200..7260).contains(&all[0].contacted_ago.unwrap()), "{all:?}");
+    assert_eq!((all[1].contacted_ago, all[2].contacted_ago), (None, Some(0)), "a clock that is behind");
+    assert_eq!(client.managers(bare).await.unwrap(), Some(Vec::new()));
+    assert_eq!(client.managers(999).await.unwrap(), None);
+    double.fault(Fault::on("GET", "/api/v4/runners/*/managers").status(500));
+    assert!(client.managers(used).await.is_err(), "trouble is not \"nobody\"");
+}

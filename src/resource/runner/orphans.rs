@@ -52,7 +52,7 @@ impl Fleet<'_> {
             let host = self.hosts.iter().find(|host| host.name == mark.host);
             let wanted = host.is_some_and(|host| host.runners.iter().any(|spec| spec.name == mark.runner));
             // A host whose name changed has its runners still, under the old mark.
-            let claimed = self.uses().any(|(_, one)| !one.is_stray() && one.is_of(id, None));
+            let claimed = self.uses().any(|(_, one)| one.claims(id));
             !mark.is_foreign(self.inventory) && !wanted && !claimed && !self.deleting.contains(&id)
         };
         marked.iter().filter(orphan).collect()

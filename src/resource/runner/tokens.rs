@@ -43,6 +43,12 @@ impl TokenUse {
     pub fn is_stray(&self) -> bool {
         self.role == Role::Stray
     }
+
+    /// Whether the host has this record, as one of its own.
+    #[must_use]
+    pub fn claims(&self, id: u64) -> bool {
+        !self.is_stray() && self.id == Some(id)
+    }
 }
 
 impl Runners {

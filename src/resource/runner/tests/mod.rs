@@ -19,6 +19,7 @@ use crate::step::{GitlabStep, RunnerAttributes, Step};
 mod crashes;
 mod drift;
 mod matches;
+mod orphans;
 mod projects;
 mod verdicts;
 

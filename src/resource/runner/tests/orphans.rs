@@ -1,0 +1,204 @@
+//! Orphans: what is one, whose it is, and what may be deleted. And records that several machines use.
+
+use super::matches::with_other;
+use super::*;
+use crate::facts::ManagerFact;
+use crate::plan::Problem;
+use crate::resource::runner::orphans::{Fleet, Marked};
+use crate::resource::runner::tokens::TokenUse;
+
+const DAY: u64 = 86_400;
+
+/// A GitLab with these marks; the fleet is the world's one host.
+struct Search {
+    world: World,
+    marked: Vec<Marked>,
+    managers: Known<Vec<ManagerFact>>,
+    inventory: Option<&'static str>,
+    delete: bool,
+    hindrance: Option<Problem>,
+    deleting: BTreeSet<u64>,
+}
+
+fn manager(system_id: &str, contacted_ago: Option<u64>) -> ManagerFact {
+    ManagerFact { system_id: system_id.to_owned(), contacted_ago }
+}
+
+impl Search {
+    /// One mark, that of a host which is gone, in the inventory `prod`.
+    fn of(mark: Marker) -> Self {
+        let world = World::applied(vec![runner("docker")]);
+        let record = RunnerRecord { id: 9, ..world.records[&42].record.clone() };
+        Self {
+            world,
+            marked: vec![Marked { mark, record }],
+            managers: Known::Present(vec![manager("s_old", Some(3 * DAY))]),
+            inventory: Some("prod"),
+            delete: true,
+            hindrance: None,
+            deleting: BTreeSet::new(),
+        }
+    }
+
+    fn diff(&self) -> Diff {
+        let uses: Vec<TokenUse> = self.world.resource().tokens(&self.world.facts());
+        let (hosts, tokens) = ([self.world.spec.clone()], [(HOST.to_owned(), uses)]);
+        let origin = span(1);
+        let fleet = Fleet {
+            inventory: self.inventory,
+            hosts: &hosts,
+            tokens: &tokens,
+            deleting: &self.deleting,
+            hindrance: self.hindrance.clone(),
+            delete: self.delete,
+            origin: &origin,
+        };
+        fleet.judge(&fleet.orphans(&self.marked), |_| self.managers.clone())
+    }
+
+    /// Found, told, and not deleted: the detail.
+    fn only_told(&self) -> String {
+        let diff = self.diff();
+        assert_eq!(diff.changes, vec![]);
+        assert_eq!(diff.runners.len(), 1, "{diff:?}");
+        diff.runners[0].detail.clone()
+    }
+
+    fn is_no_orphan(&self) {
+        assert_eq!(self.diff(), Diff::default());
+    }
+}
+
+fn gone(inventory: Option<&str>) -> Marker {
+    let token = Some("0123456789ab".to_owned());
+    Marker { token, ..Marker::new("old.example.com", "docker") }.of_inventory(inventory)
+}
+
+#[test]
+fn an_orphan_of_this_inventory_is_deleted_if_that_is_asked_for() {
+    let mut search = Search::of(gone(Some("prod")));
+    let diff = search.diff();
+    assert_eq!(diff.problems, vec![]);
+    let mark = "[rprov host=old.example.com runner=docker inventory=prod token=0123456789ab]";
+    assert_eq!(diff.changes[0].steps, [Step::Gitlab(GitlabStep::DeleteRunner { id: 9, mark: Some(mark.to_owned()) })]);
+    assert_eq!(
+        diff.runners[0].detail,
+        "of host old.example.com, which the inventory does not have; last contact 3 days ago"
+    );
+    search.delete = false;
+    search.only_told();
+    search.managers = Known::Present(vec![manager("s_old", None)]);
+    assert!(search.only_told().ends_with("never contacted"));
+    // Its host is there, and has no such runner any more.
+    search.marked[0].mark.host = HOST.to_owned();
+    search.marked[0].mark.runner = "shell".to_owned();
+    assert!(search.only_told().starts_with("host ci.example.com has no runner of this name"));
+}
+
+#[test]
+fn what_is_not_known_to_be_this_inventorys_is_never_deleted() {
+    assert!(Search::of(gone(None)).only_told().ends_with("its mark names no inventory, so it is only told"));
+    Search::of(gone(Some("test"))).is_no_orphan();
+    let mut search = Search::of(gone(Some("prod")));
+    search.inventory = None;
+    search.is_no_orphan();
+}
+
+#[test]
+fn what_a_host_has_or_is_to_have_is_no_orphan() {
+    let wanted = Marker::new(HOST, "docker").of_inventory(Some("prod"));
+    Search::of(wanted.clone()).is_no_orphan();
+    let mut search = Search::of(wanted);
+    search.world.spec.runners = vec![RunnerSpec { absent: true, ..runner("docker") }];
+    search.is_no_orphan();
+    // The host's own plan deletes it.
+    let mut search = Search::of(gone(Some("prod")));
+    search.deleting = [9].into();
+    search.is_no_orphan();
+    // The host has another name, and its runners still the old one in their mark.
+    let mut search = Search::of(gone(Some("prod")));
+    let note = search.world.records[&42].record.maintenance_note.replace(HOST, "old.example.com");
+    search.world.record(42).maintenance_note = note;
+    search.marked[0].record.id = 42;
+    search.is_no_orphan();
+}
+
+#[test]
+fn what_any_host_has_the_token_of_is_kept() {
+    let mut search = Search::of(gone(Some("prod")));
+    search.world = with_other();
+    search.marked[0].mark.token = Some(Secret::new("glrt-other".to_owned()).digest());
+    let diff = search.diff();
+    assert_eq!((diff.changes, diff.runners), (vec![], vec![]));
+    assert_eq!(
+        diff.notes[0].message,
+        "marked for host old.example.com, and host ci.example.com has its token: it is kept"
+    );
+    // By its id, too: the token of the file may be an old one.
+    search.marked[0].mark.token = None;
+    search.marked[0].record.id = 7;
+    assert_eq!(search.diff().changes, vec![]);
+}
+
+#[test]
+fn what_contacted_gitlab_lately_is_in_use() {
+    let mut search = Search::of(gone(Some("prod")));
+    search.managers = Known::Present(vec![manager("s_old", Some(9 * DAY)), manager("s_new", Some(DAY - 1))]);
+    assert!(search.only_told().ends_with("last contact 23 hours ago; something still uses it, so it is not deleted"));
+    search.managers = Known::Present(vec![manager("s_new", Some(DAY))]);
+    assert_eq!(search.diff().changes.len(), 1);
+    // What is not known is not "never".
+    search.managers = Known::Absent;
+    assert!(search.only_told().contains("does not tell"));
+    search.managers = Known::Unread("502 Bad Gateway".to_owned());
+    search.only_told();
+    assert!(search.diff().problems[0].message.ends_with("could not be read: 502 Bad Gateway"));
+}
+
+#[test]
+fn nothing_is_deleted_while_a_host_is_not_known() {
+    let mut search = Search::of(gone(Some("prod")));
+    search.hindrance = Some(Problem { message: "h2 could not be read".to_owned(), help: None, unknown_only: false });
+    search.only_told();
+    assert_eq!(search.diff().problems.len(), 1);
+    search.delete = false;
+    assert_eq!(search.diff().problems, vec![], "looking hurts nobody");
+}
+
+#[test]
+fn a_record_that_two_machines_use() {
+    let mut world = World::applied(vec![runner("docker")]);
+    let both = vec![manager("s_one", Some(60)), manager("s_two", Some(3600)), manager("s_gone", Some(2 * DAY))];
+    let with = |world: &World, managers: Known<Vec<ManagerFact>>| {
+        let mut facts = world.facts();
+        facts.managers.insert(42, managers);
+        let (book, earlier) = (world.book(&facts), Earlier::default());
+        world.resource().diff(&Context { facts: &facts, book: &book, earlier: &earlier })
+    };
+    let diff = with(&world, Known::Present(both.clone())).unwrap();
+    let message = "more than one machine used runner #42 docker in the last 24 hours, the system ids s_one, s_two: they \
+                   share a token";
+    assert_eq!((diff.problems, diff.notes[0].message.as_str()), (vec![], message));
+    // A runner that never was in contact has no machine, which is no fault.
+    assert_eq!(with(&world, Known::Present(Vec::new())).unwrap().notes, vec![]);
+    // Deleting it would cut off the other machine.
+    world.spec.runners.clear();
+    let diff = with(&world, Known::Present(both)).unwrap();
+    assert_eq!(diff.changes, vec![]);
+    assert!(diff.problems[0].message.starts_with("runner #42 docker is to be deleted, and more than one machine"));
+    assert_eq!(with(&world, Known::Present(vec![manager("s_one", Some(60))])).unwrap().changes.len(), 2);
+    let error = with(&world, Known::Unread("502 Bad Gateway".to_owned())).unwrap_err();
+    assert_eq!(error.to_string(), "who uses runner #42: 502 Bad Gateway");
+}
+
+#[test]
+fn who_uses_a_record_is_asked_only_where_it_matters() {
+    let mut world = World::applied(vec![runner("docker"), runner("shell")]);
+    let asked = |world: &World, thorough| world.resource().wanted_managers(&world.facts(), thorough);
+    assert_eq!(asked(&world, false), [0_u64; 0]);
+    assert_eq!(asked(&world, true), [42, 43]);
+    world.spec.runners.pop();
+    assert_eq!(asked(&world, false), [43]);
+    world.edit("glrt-1790000001", "glrt-mine");
+    assert_eq!(asked(&world, false), [43, 42]);
+}

@@ -66,7 +66,7 @@ impl Fleet {
             name: gitlab.url.clone(),
             variables,
             notes: Vec::new(),
-            // A plan that deletes orphans is not saved: it is good for as long as nobody looks away from the hosts.
+            // Never in a saved plan: that nobody has an orphan is known only while all hosts were just read.
             orphans: None,
             book: book.clone(),
             plan,

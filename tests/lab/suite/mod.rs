@@ -41,3 +41,4 @@ mod shipped;
 mod situations;
 mod sudo;
 mod unread;
+mod verdicts;

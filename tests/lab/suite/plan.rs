@@ -34,6 +34,16 @@ impl Plan {
         notes.map(|note| format!("{}: {}", text(note, "about"), text(note, "message"))).collect()
     }
 
+    /// One line for each runner: `HOST NAME VERDICT`; for the host, `gitlab` stands where the part is GitLab's own.
+    pub(crate) fn verdicts(&self) -> Vec<String> {
+        let of = |host: &Value| {
+            let part = if text(host, "part") == "gitlab" { "gitlab" } else { text(host, "name") };
+            let runners = host["runners"].as_array().into_iter().flatten();
+            Vec::from_iter(runners.map(|runner| format!("{part} {} {}", text(runner, "name"), text(runner, "verdict"))))
+        };
+        self.hosts().iter().flat_map(of).collect()
+    }
+
     /// The files that the changes name as their origin.
     pub(crate) fn origins(&self) -> Vec<String> {
         self.changes().map(|change| change["origin"]["file"].as_str().unwrap_or("(none)").to_owned()).collect()

@@ -116,6 +116,13 @@ impl World {
         self.run("apply", &["--yes"]).expect(0)
     }
 
+    /// Applies with further arguments; it must succeed.
+    #[track_caller]
+    pub(crate) fn apply_with(&self, args: &[&str]) -> Outcome {
+        let all: Vec<&str> = ["--yes"].iter().chain(args).copied().collect();
+        self.run("apply", &all).expect(0)
+    }
+
     /// The plan as data; making it must succeed.
     #[track_caller]
     pub(crate) fn plan(&self) -> Plan {

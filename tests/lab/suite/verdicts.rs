@@ -173,7 +173,7 @@ fn a_record_that_another_host_uses_is_not_deleted() {
     assert!(said.verdicts().iter().filter(|line| line.ends_with(" same_token")).count() == 2, "{said:?}");
     // The first host is to lose the runner, and its own copy of the token is lost already.
     let host = format!("  {}: {{ ", one.inventory_name());
-    world.edit_inventory(&host, &format!("{host}runners: [{{ use: docker, state: absent }}], "));
+    world.edit_inventory(&host, &format!("{host}runners: [{{ docker: {{ state: absent }} }}], "));
     one.sh(&format!("rm {CONFIG}"));
     let refused = world.run("apply", &["--yes"]).expect(3);
     let words = format!("runner #{id} is to be deleted, and host {} uses it too", two.inventory_name());

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub mod looks;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -76,6 +78,13 @@ impl SecretId {
         Some(Self(format!("{}:{}", kind.prefix(), self.0.strip_prefix("token:")?)))
     }
 
+    /// Whether this is the token, or a value beside it.
+    #[must_use]
+    pub fn is_of_token(&self, token: &Self) -> bool {
+        let name = |id: &Self| id.0.split_once(':').map(|(_, name)| name.to_owned());
+        self == token || (self.is_late() && name(self) == name(token))
+    }
+
     /// Whether this is a value beside a token, which is no secret.
     fn is_late(&self) -> bool {
         let kinds = [Late::RunnerId, Late::TokenObtainedAt, Late::TokenExpiresAt];
@@ -143,15 +152,27 @@ impl SecretBook {
         self.0.values()
     }
 
-    /// The text with every known secret of at least six characters replaced by `(secret)`.
+    /// The text with every known secret of at least six characters replaced by `(secret)`: as it is, as it stands between
+    /// double quotes, and each line of one that has several, for programs print the line that they do not understand.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         // A runner's id is no secret, and messages without it say nothing.
         for (_, secret) in self.0.iter().filter(|(id, _)| !id.is_late()) {
-            // Shorter values would turn ordinary words into riddles.
-            if secret.expose().len() >= 6 && clean.contains(secret.expose()) {
-                clean = clean.replace(secret.expose(), "(secret)");
+            let value = secret.expose();
+            let mut hide = |form: &str, shortest: usize| {
+                // Shorter values would turn ordinary words into riddles.
+                if form.len() >= shortest && clean.contains(form) {
+                    clean = clean.replace(form, "(secret)");
+                }
+            };
+            hide(value, 6);
+            if value.contains(['"', '\\', '\n', '\t']) {
+                let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
+                hide(&quoted, 6);
+            }
+            if value.trim_end().contains('\n') {
+                value.lines().for_each(|line| hide(line.trim(), 12));
             }
         }
         clean
@@ -169,6 +190,9 @@ mod tests {
         assert_eq!(id.as_str(), "runner-id:ci.example.com/docker");
         assert_eq!(token.late_beside(Late::RunnerId), Some(id.clone()));
         assert_eq!(id.late_beside(Late::TokenObtainedAt), None);
+        assert!(token.is_of_token(&token) && id.is_of_token(&token));
+        assert!(!id.is_of_token(&SecretId::runner_token("ci.example.com", "shell")));
+        assert!(!SecretId::new("kept:ci.example.com/docker").is_of_token(&token));
     }
 
     #[test]
@@ -179,6 +203,10 @@ mod tests {
         book.bind(SecretId::new("env:X"), secret);
         assert!(!format!("{book:?}").contains("hunter2"));
         assert_eq!(book.scrub("curl: hunter2-hunter2 failed"), "curl: (secret) failed");
+        book.bind(SecretId::new("file:key"), Secret::new("-- begin --\nc2VjcmV0LWxpbmU=\n}\n".to_owned()));
+        book.bind(SecretId::new("env:Q"), Secret::new("pass\"word\\1".to_owned()));
+        let said = "f:2: syntax error near `c2VjcmV0LWxpbmU=' }, \"pass\\\"word\\\\1\" and pass\"word\\1";
+        assert_eq!(book.scrub(said), "f:2: syntax error near `(secret)' }, \"(secret)\" and (secret)");
         book.bind(SecretId::late(Late::RunnerId, "h", "r"), Secret::new("41234567".to_owned()));
         assert_eq!(book.scrub("runner #41234567 is gone"), "runner #41234567 is gone");
     }

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::conceal;
 use super::format::Format;
 use super::node::{Entry, Node, Value};
 use super::schema::{self, Field, Kind, Table};
 use crate::diagnostic::{Diagnostic, Span, nearest};
+use crate::secret::looks;
 use crate::text::MARK_OPEN;
 
 mod config;
@@ -157,7 +157,7 @@ impl Walk<'_> {
     /// Tokens in places where any text may stand.
     fn tokens(&mut self, node: &Node) {
         match &node.value {
-            Value::String(text) if conceal::holds_token(text) && !self.found.hidden.contains(&node.span) => {
+            Value::String(text) if looks::holds_token(text) && !self.found.hidden.contains(&node.span) => {
                 self.found.hidden.push(node.span.clone());
                 let instead = match self.from_template {
                     true => "a runner's own is {{ runner.token }}, any other secret is named under `vars`",
@@ -168,7 +168,7 @@ impl Walk<'_> {
                 let help = format!("{instead}; and as it has been in a file, revoke it");
                 self.error("this looks like a token of GitLab's", &node.span, help);
             }
-            Value::String(text) if conceal::holds_private_key(text) && !self.found.hidden.contains(&node.span) => {
+            Value::String(text) if looks::holds_private_key(text) && !self.found.hidden.contains(&node.span) => {
                 self.found.hidden.push(node.span.clone());
                 let warning = Diagnostic::warning("this looks like a private key").at(&node.span);
                 let help = "name where it is instead: { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }; \

@@ -10,6 +10,7 @@ use crate::facts::{CannotTell, ProbeSpec};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
+use crate::secret::looks;
 use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
 
@@ -232,13 +233,19 @@ pub fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, attrs: &mut
         (None, Some(Value::Array(new))) if new.iter().any(Value::is_object) => {
             compare(path, Some(&Value::Array(Vec::new())), Some(&Value::Array(new.clone())), attrs);
         }
-        (old, new) => attrs.push(Attr::new(path, old.map(shown), new.map(shown))),
+        (old, new) => {
+            // Options of a log driver may be its token, as Splunk's is.
+            let is_of_logs = path == "log-opts" || path.starts_with("log-opts.");
+            let hidden = |_: &Value| "(not shown)".to_owned();
+            let old = if is_of_logs { old.map(hidden) } else { old.map(shown) };
+            attrs.push(Attr::new(path, old, new.map(shown)));
+        }
     }
 }
 
 /// A value to be shown; passwords in URLs (a proxy's, a mirror's) are not.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
+    let text = looks::without_tokens(&value.to_string());
     let mut out = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(scheme) = rest.find("://") {
@@ -289,6 +296,16 @@ mod tests {
     fn a_password_in_a_url_is_not_shown() {
         let old = json!({"proxies": {"http-proxy": "http://me:hunter2@proxy:3128/"}});
         assert_eq!(attrs(&old, &json!({})), ["proxies {\"http-proxy\":\"http://(secret)@proxy:3128/\"} -"]);
+        let old =
+            json!({"log-opts": {"splunk-token": "hunter2", "max-size": "1m"}, "label": "glrt-0123456789abcdefXY"});
+        let new = json!({"log-opts": {"max-size": "2m"}});
+        let shown = [
+            "log-opts.max-size (not shown) \"2m\"",
+            "log-opts.splunk-token (not shown) -",
+            "label \"glrt-(hidden)\" -",
+        ];
+        assert_eq!(attrs(&old, &new), shown);
+        assert_eq!(attrs(&old, &json!({})), ["log-opts (not shown) -", shown[2]]);
         let old = json!({"registry-mirrors": ["https://a.example.com/", "https://me:hunter2@b.example.com"]});
         let shown = "registry-mirrors [\"https://a.example.com/\",\"https://(secret)@b.example.com\"] -";
         assert_eq!(attrs(&old, &json!({})), [shown]);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::facts::{CannotTell, ProbeSpec, VariableKey};
 use crate::inventory::model::{Scope, VariableSpec};
 use crate::plan::{Action, Attr, Change, Effect, Note};
+use crate::secret::looks;
 use crate::step::{GitlabStep, Step};
 
 use super::file::reveal;
@@ -78,8 +79,9 @@ impl Resource for Variable {
         }
         let wanted = reveal(&spec.value, context.book, &self.about())?;
         // A masked value is a secret even where the inventory holds it in clear.
-        let masked =
-            |is_masked: bool, value: &str| if is_masked { "(masked)".to_owned() } else { format!("{value:?}") };
+        let masked = |is_masked: bool, value: &str| {
+            if is_masked { "(masked)".to_owned() } else { looks::without_tokens(&format!("{value:?}")) }
+        };
         let shown = if spec.value.is_tainted() { spec.value.redacted() } else { masked(spec.masked, &wanted) };
         let mut attrs = Vec::new();
         match found.map(|found| &found.value) {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::tree::{Guard, Leaf, Tree};
 use crate::secret::SecretBook;
+use crate::secret::looks::without_tokens;
 use crate::text::{Segment, Text, escape};
 
 const SECRET: &str = "(secret)";
@@ -41,7 +42,9 @@ pub(super) fn found(leaf: &Leaf, wanted: Option<&Leaf>, book: &SecretBook) -> St
     let tainted = wanted.is_some_and(|wanted| is_tainted(&wanted.value));
     match leaf.guard {
         Guard::Secret => SECRET.to_owned(),
-        Guard::Open if !tainted => literal(&leaf.value, &|text| string(&without_password(&book.scrub(&plain(text))))),
+        Guard::Open if !tainted => {
+            literal(&leaf.value, &|text| string(&without_tokens(&without_password(&book.scrub(&plain(text))))))
+        }
         _ => {
             let open = Open::of(wanted);
             literal(&leaf.value, &|text| open.show(&plain(text), if tainted { SECRET } else { HIDDEN }))

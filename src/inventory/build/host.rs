@@ -12,8 +12,9 @@ use crate::inventory::model::{
     FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
-use crate::inventory::{conceal, schema, validate};
+use crate::inventory::{schema, validate};
 use crate::name::RemotePath;
+use crate::secret::looks;
 use crate::template::{self, Value};
 use crate::text::Text;
 
@@ -196,7 +197,7 @@ impl Build<'_> {
                 return None;
             }
         };
-        if conceal::holds_private_key(&text) {
+        if looks::holds_private_key(&text) {
             let warning = Diagnostic::warning("this file holds a private key").at(&entry.value.span);
             self.warn(warning.help("write `content: { file: PATH }`, so that it is treated as a secret"));
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::facts::ImageFact;
 use crate::inventory::model::{ContainerOptions, ContainerSpec};
 use crate::plan::Attr;
-use crate::secret::SecretBook;
+use crate::secret::{SecretBook, looks};
 use crate::text::{Text, Unbound};
 
 use super::forms::{
@@ -331,7 +331,9 @@ fn hidden(found: Option<&String>) -> Option<String> {
     found.map(|_| "(not shown)".to_owned())
 }
 
-fn push(attr: Attr, how: How, all: &mut Vec<Difference>) {
+fn push(mut attr: Attr, how: How, all: &mut Vec<Difference>) {
+    // What somebody made by hand may have a token in its command, or in a label.
+    attr.old = attr.old.as_deref().map(looks::without_tokens);
     all.push(Difference { attr, how });
 }
 

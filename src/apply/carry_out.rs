@@ -11,6 +11,7 @@ use crate::script::{advice, applied, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::Step;
 
+use super::agreed;
 use super::exchange::{last_lines, nonce};
 use super::guard::{Guard, Unconfirmed};
 use super::target::Target;
@@ -27,7 +28,7 @@ const LOCK_LOST: &str = "another run took the lock over";
 const TWO_RUNS: &str = "look at a new plan; two runs at once do not mix";
 
 /// The ids of records that this run created, by whose token they have.
-type RunnerIds = BTreeMap<SecretId, u64>;
+pub(super) type RunnerIds = BTreeMap<SecretId, u64>;
 
 /// Does every change; returns how many.
 pub(super) async fn changes(
@@ -49,10 +50,11 @@ pub(super) async fn changes(
         let required = Vec::from_iter(plan.preconditions.iter().filter(|one| one.change == done));
         one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| Failure {
             during: what.clone(),
-            message: failed.message,
-            command: failed.command,
+            // Advice may quote what a command said, and a command may name what it was given.
+            message: target.book.scrub(&failed.message),
+            command: failed.command.map(|command| target.book.scrub(&command)),
             output: failed.output.iter().map(|line| target.book.scrub(line)).collect(),
-            help: failed.help,
+            help: failed.help.map(|help| target.book.scrub(&help)),
             done,
             remaining: None,
             cause: failed.cause,
@@ -60,6 +62,15 @@ pub(super) async fn changes(
         shared.send(&plan.name, EventKind::ChangeDone { what, took: started.elapsed() });
     }
     Ok(plan.changes.len())
+}
+
+/// Makes calls that only note what a runner did by itself. One that fails is made by the next run.
+pub(super) async fn upkeep(target: &mut Target, shared: &Shared, steps: &[Step]) {
+    for step in steps {
+        if let Step::Gitlab(step) = step {
+            let _ = gitlab(target, shared, step, &[], &mut RunnerIds::new()).await;
+        }
+    }
 }
 
 /// Why a change failed.
@@ -71,6 +82,8 @@ struct Failed {
     cause: Cause,
     /// The host was told to do it, and did not say how that ended.
     unanswered: bool,
+    /// The step that found another file than it replaces.
+    moved: Option<usize>,
 }
 
 /// Writes down on the host that this run changes it: plans that were saved before are good no longer.
@@ -103,35 +116,46 @@ async fn one(
     required: &[&Required],
     ids: &mut RunnerIds,
 ) -> Result<(), Failed> {
-    let mut rest = change.steps.as_slice();
-    while let Some(first) = rest.first() {
-        let number = change.steps.len() - rest.len();
+    let mut steps = change.steps.clone();
+    let (mut at, mut caught_up) = (0, false);
+    while let Some(first) = steps.get(at) {
         if let Step::Gitlab(step) = first {
-            let needs = required.iter().filter(|one| one.step == number);
+            let needs = required.iter().filter(|one| one.step == at);
             let needs = Vec::from_iter(needs.map(|one| &one.what));
             gitlab(target, shared, step, &needs, ids).await.map_err(|mut failed| {
                 failed.command = Some(script::shown(first));
                 failed
             })?;
-            rest = &rest[1..];
+            at += 1;
             continue;
         }
-        let mut count = rest.iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
-        let guarded = rest[..count].iter().position(|step| matches!(step, Step::GuardRuleset { .. }));
-        count = guarded.map_or(count, |at| at + 1);
-        let steps = &rest[..count];
-        let needs = required.iter().filter(|one| one.step >= number && one.step < number + count);
-        let needs = Vec::from_iter(needs.map(|one| (one.step - number, &one.what)));
-        if let Some(step @ Step::GuardRuleset { seconds, .. }) = steps.last() {
+        let mut count = steps[at..].iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
+        let guarded = steps[at..at + count].iter().position(|step| matches!(step, Step::GuardRuleset { .. }));
+        count = guarded.map_or(count, |guarded| guarded + 1);
+        let now = &steps[at..at + count];
+        let needs = required.iter().filter(|one| one.step >= at && one.step < at + count);
+        let needs = Vec::from_iter(needs.map(|one| (one.step - at, &one.what)));
+        let done = if let Some(step @ Step::GuardRuleset { seconds, .. }) = now.last() {
             let guard = Guard::starts(*seconds);
-            guarded_on_host(target, shared, name, steps, &needs, guard).await.map_err(|mut failed| {
+            guarded_on_host(target, shared, name, now, &needs, guard).await.map_err(|mut failed| {
                 failed.command.get_or_insert_with(|| script::shown(step));
                 failed
-            })?;
+            })
         } else {
-            on_host(target, shared, name, steps, &needs).await?;
+            on_host(target, shared, name, now, &needs).await
+        };
+        let Err(failed) = done else {
+            at += count;
+            continue;
+        };
+        let Some(moved) = failed.moved.map(|moved| at + moved).filter(|_| !caught_up) else { return Err(failed) };
+        caught_up = true;
+        if !agreed::catch_up(target, shared, &mut steps[moved], ids).await {
+            return Err(failed);
         }
-        rest = &rest[count..];
+        let why = format!("the runner has written {} itself in the meantime: it was read again", change.name);
+        shared.send(name, EventKind::Output(why));
+        at = moved;
     }
     Ok(())
 }
@@ -159,6 +183,7 @@ async fn guarded_on_host(
         help: Some(help.to_owned()),
         cause: Cause::Failed,
         unanswered: false,
+        moved: None,
     };
     Err(match unconfirmed {
         Unconfirmed::Back(why) => failed(
@@ -191,6 +216,7 @@ async fn gitlab(
         help,
         cause: Cause::Failed,
         unanswered: false,
+        moved: None,
     };
     if let Some(Ok(client)) = &shared.gitlab {
         let moved = client.moved(needs).await.map_err(|error| failed(error.to_string(), error.help()))?;
@@ -227,6 +253,7 @@ async fn on_host(
         help,
         cause: Cause::Failed,
         unanswered: false,
+        moved: None,
     };
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
@@ -271,6 +298,7 @@ async fn on_host(
     };
     let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
     let cause = if moved { Cause::Stale } else { Cause::Failed };
+    let moved = at.filter(|_| reply.status == Some(script::MOVED));
     let unanswered = matches!(reply.status, None | Some(0));
-    Err(Failed { message, command, output, help, cause, unanswered })
+    Err(Failed { message, command, output, help, cause, unanswered, moved })
 }

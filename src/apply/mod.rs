@@ -18,6 +18,7 @@ use crate::plan::{HostPlan, Plan, Problem};
 use crate::resource::runner::tokens::{self, HostTokens};
 use crate::secret::SecretBook;
 
+mod agreed;
 mod carry_out;
 mod exchange;
 mod fleet;
@@ -193,6 +194,14 @@ impl Session {
             }
         }
         outcomes.into_values().collect()
+    }
+
+    /// Notes in GitLab what runners did by themselves ([`HostPlan::upkeep`]), where nothing else is to be done.
+    pub async fn keep_up(&mut self) {
+        for target in self.targets.iter_mut().filter(|target| target.plan.problems.is_empty()) {
+            let upkeep = std::mem::take(&mut target.plan.upkeep);
+            carry_out::upkeep(target, &self.shared, &upkeep).await;
+        }
     }
 
     /// Closes the connections.

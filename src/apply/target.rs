@@ -17,7 +17,7 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Outcome, Shared, carry_out, keys, left_over, records, refused, stopped};
+use super::{CancelFlag, Outcome, Shared, agreed, carry_out, keys, left_over, records, refused, stopped};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -35,6 +35,8 @@ pub(super) struct Target {
     saved: bool,
     /// The runner tokens of its config.toml when it was read.
     pub(super) tokens: Vec<TokenUse>,
+    /// What was read under the lock; before that, nothing.
+    pub(super) facts: Facts,
 }
 
 impl std::fmt::Debug for Target {
@@ -48,7 +50,8 @@ impl Target {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let probe = desired::probe(&resources);
-        Self { index, host: None, resources, probe, book, plan: HostPlan::default(), saved: false, tokens: Vec::new() }
+        let (plan, facts) = (HostPlan::default(), Facts::default());
+        Self { index, host: None, resources, probe, book, plan, saved: false, tokens: Vec::new(), facts }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
@@ -86,7 +89,7 @@ impl Target {
                         target.plan = plan;
                         None
                     }
-                    Err(error) => Some((error.message(), error.help())),
+                    Err(error) => Some((target.book.scrub(&error.message()), error.help())),
                 }
             }
             Err(error) => Some((error.to_string(), error.help())),
@@ -128,7 +131,13 @@ impl Target {
     pub(super) async fn apply(mut self, shared: &Shared, cancel: &CancelFlag) -> Outcome {
         let name = self.spec(shared).name.clone();
         let result = if self.plan.problems.is_empty() {
-            if self.plan.changes.is_empty() { Ok(0) } else { self.apply_changes(shared, cancel).await }
+            if self.plan.changes.is_empty() {
+                let upkeep = std::mem::take(&mut self.plan.upkeep);
+                carry_out::upkeep(&mut self, shared, &upkeep).await;
+                Ok(0)
+            } else {
+                self.apply_changes(shared, cancel).await
+            }
         } else {
             Err(refused(&self.plan))
         };
@@ -151,7 +160,8 @@ impl Target {
         let approved = self.plan.clone();
         let (now, facts) = self.lock(shared, cancel).await?;
         let another_run = self.saved && now.after_run != approved.after_run;
-        let the_same = if self.saved { now.does_the_same(&approved) } else { now.changes == approved.changes };
+        let the_same =
+            if self.saved { now.does_the_same(&approved) } else { agreed::is_same(&approved.changes, &now.changes) };
         let done = if another_run {
             Err(applied_since(&now))
         } else if now.changes.is_empty() && now.problems.is_empty() {
@@ -164,10 +174,15 @@ impl Target {
             Err(moved(&approved, &now, &facts))
         } else {
             // As it was read last: what a saved plan must not hold (digests of what could be guessed) is in it.
+            self.facts = facts;
             carry_out::changes(self, shared, &now, cancel).await
         };
+        self.facts = Facts::default();
         match done {
-            Ok(done) => self.verify(shared, done).await,
+            Ok(done) => {
+                carry_out::upkeep(self, shared, &now.upkeep).await;
+                self.verify(shared, done).await
+            }
             Err(failure) => {
                 self.unlock(shared).await;
                 Err(failure)
@@ -194,8 +209,8 @@ impl Target {
                         return Err(stopped("locking", 0));
                     }
                 }
-                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0)),
-                Err(error) => return Err(failure("reading", error, 0)),
+                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0, &self.book)),
+                Err(error) => return Err(failure("reading", error, 0, &self.book)),
             }
         }
     }
@@ -215,7 +230,7 @@ impl Target {
         let release = lock::release(&shared.settings.run_id);
         let left = match self.look(shared, "", &release).await {
             Ok((plan, _)) => plan,
-            Err(error) => return Err(failure("verifying", error, done)),
+            Err(error) => return Err(failure("verifying", error, done, &self.book)),
         };
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(done);
@@ -224,14 +239,15 @@ impl Target {
     }
 }
 
-fn failure(during: &str, error: ReadError, done: usize) -> Failure {
+fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Failure {
     let cause = if matches!(error, ReadError::Locked(_)) { Cause::Locked } else { Cause::Failed };
     let help = error.help();
     let (message, output) = match error {
         ReadError::Answer { message, output } => (message, output),
         other => (other.message(), Vec::new()),
     };
-    Failure { help, output, cause, ..Failure::new(during, message).after(done) }
+    let output = output.iter().map(|line| book.scrub(line)).collect();
+    Failure { help, output, cause, ..Failure::new(during, book.scrub(&message)).after(done) }
 }
 
 /// The host is not as it was when the plan was made.

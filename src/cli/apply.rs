@@ -43,10 +43,11 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
             (opened, saved.plan)
         }
     };
-    let Opened { session, plan, mut shown, .. } = opened;
+    let Opened { mut session, plan, mut shown, .. } = opened;
     let feasible = plan.hosts.iter().any(|host| !host.changes.is_empty() && host.problems.is_empty());
     // Of a saved plan the outcome says what has become of it since.
     if !feasible && args.plan.is_none() {
+        session.keep_up().await;
         session.close().await;
         if json {
             console.json(&ApplyV1::new(&plan, &[]))?;

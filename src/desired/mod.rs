@@ -134,6 +134,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
                 plan.notes.extend(diff.notes);
                 plan.problems.extend(diff.problems);
                 plan.runners.extend(diff.runners);
+                plan.upkeep.extend(diff.upkeep);
                 earlier.add(diff.earlier);
             }
             Err(cannot) => {

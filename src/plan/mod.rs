@@ -150,6 +150,10 @@ pub struct HostPlan {
     /// Which run was the last that changed this host; `None`: none did. A saved plan is good until there is another.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after_run: Option<String>,
+    /// Calls to GitLab that only note there what a runner did by itself. No changes, and a note tells of each: an apply makes
+    /// them after everything else, and a plan without them is as good.
+    #[serde(skip)]
+    pub upkeep: Vec<Step>,
 }
 
 /// What stops a host from being planned or applied.

@@ -26,6 +26,7 @@ use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::name::RemotePath;
 use crate::plan::{Change, Note, Problem, RunnerView};
 use crate::secret::SecretBook;
+use crate::step::Step;
 
 /// What a diff may look at.
 #[derive(Debug)]
@@ -90,6 +91,8 @@ pub struct Diff {
     pub earlier: Earlier,
     /// What is known of each runner.
     pub runners: Vec<RunnerView>,
+    /// See [`HostPlan::upkeep`](crate::plan::HostPlan::upkeep).
+    pub upkeep: Vec<Step>,
 }
 
 /// One managed thing of one host.

@@ -13,11 +13,11 @@ mod tests;
 pub mod tokens;
 mod views;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, ProbeSpec};
+use crate::facts::{CannotTell, Facts, Known, PathFact, ProbeSpec};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
@@ -57,6 +57,17 @@ pub struct Runners {
     global_origin: Span,
     unmanaged: Unmanaged,
     specs: Vec<RunnerSpec>,
+}
+
+/// A config.toml that the runner itself has written anew.
+#[derive(Debug)]
+pub struct Rewritten {
+    /// SHA-256 (hex) of its text.
+    pub digest: String,
+    /// See [`Runners::host_secrets`].
+    pub secrets: Vec<(SecretId, Secret)>,
+    /// All that was known, with this file.
+    pub facts: Facts,
 }
 
 /// What runs gitlab-runner with this config.toml.
@@ -147,12 +158,32 @@ impl Runners {
         for (spec, found) in &matching.live {
             let Found::Table { table, .. } = found else { continue };
             secrets.extend(table.token.clone().map(|token| (self.token(spec), token)));
-            // The mark says of when the token is.
-            if let Some(time) = &table.obtained {
-                secrets.push((self.late(Late::TokenObtainedAt, spec), Secret::new(time.literal.clone())));
+            // The mark says of when the token is; the file keeps both dates.
+            for (kind, time) in [(Late::TokenObtainedAt, &table.obtained), (Late::TokenExpiresAt, &table.expires)] {
+                secrets.extend(time.as_ref().map(|time| (self.late(kind, spec), Secret::new(time.literal.clone()))));
             }
         }
         secrets
+    }
+
+    /// Where config.toml is.
+    #[must_use]
+    pub fn path(&self) -> &RemotePath {
+        &self.path
+    }
+
+    /// config.toml was read again after `before`, and nothing but it. `None`: it says something else than it said.
+    #[must_use]
+    pub fn rewritten(&self, before: &Facts, after: BTreeMap<RemotePath, Known<PathFact>>) -> Option<Rewritten> {
+        let mut facts = before.clone();
+        facts.paths.extend(after);
+        if !self.peek(&facts)?.is_renewal_of(&self.peek(before)?) {
+            return None;
+        }
+        let (book, earlier) = (SecretBook::default(), super::Earlier::default());
+        let context = Context { facts: &facts, book: &book, earlier: &earlier };
+        let digest = file::sha256(file::look(&context, &self.path).ok()??.text?);
+        Some(Rewritten { digest, secrets: self.host_secrets(&facts), facts })
     }
 
     /// config.toml as it would be on a bare host: path, mode, text.
@@ -241,6 +272,12 @@ impl Runners {
             Found::Table { table, record, marker } => {
                 let doubt = record::token_doubt(table, marker.as_ref());
                 let change = record::update(self, spec, record, marker.as_ref(), doubt, table);
+                if doubt == Doubt::Renewed {
+                    let message =
+                        format!("{} has renewed its token; apply notes that in the mark of #{}", spec.name, record.id);
+                    plan.notes.push(self.note(message));
+                    plan.upkeep.push(self.restamp(spec, record.id));
+                }
                 if matches!(doubt, Doubt::Wrong(_)) {
                     (Row::renewed(self, spec, Some(table), Some(record.id)), change, true)
                 } else {
@@ -269,6 +306,16 @@ impl Runners {
             id,
             token: self.token(spec),
             attributes: RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() },
+            stamp_token: true,
+        })
+    }
+
+    /// The same for a record whose note is right but for the fingerprint.
+    fn restamp(&self, spec: &RunnerSpec, id: u64) -> Step {
+        Step::Gitlab(GitlabStep::UpdateRunner {
+            id: Some(id),
+            token: self.token(spec),
+            attributes: RunnerAttributes::default(),
             stamp_token: true,
         })
     }
@@ -307,6 +354,9 @@ struct Planned<'a> {
     rows: Vec<Row<'a>>,
     /// Steps that follow the file.
     stamps: Vec<Step>,
+    /// See [`Diff::upkeep`].
+    upkeep: Vec<Step>,
+    notes: Vec<Note>,
 }
 
 impl Resource for Runners {
@@ -336,6 +386,8 @@ impl Resource for Runners {
                 views::record_differs(&mut seen, &spec.name, change);
             }
         }
+        diff.notes.append(&mut plan.notes);
+        diff.upkeep.append(&mut plan.upkeep);
         let mut gone: Vec<Attr> = Vec::new();
         for (removal, table) in matching.removals.iter().filter_map(|removal| Some((removal, removal.table?))) {
             gone.push(Attr::new(

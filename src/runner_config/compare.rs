@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keys::{GLOBAL, RUNNER};
 use super::parse::{HostConfig, HostRunner};
 use super::show;
-use super::tree::{self, Leaf};
+use super::tree::{self, Field, Leaf};
 use crate::diagnostic::Span;
 use crate::inventory::model::ConfigTable;
 use crate::secret::SecretBook;
@@ -80,6 +80,32 @@ pub fn runner(
     let desired = tree::leaves(&tree::from_inventory(desired), RUNNER, book)?;
     let host = host.map_or(&[][..], |host| &host.fields);
     Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::leaves(host, RUNNER, book)?, book))
+}
+
+impl HostConfig {
+    /// Whether this is what gitlab-runner makes of the other when it renews tokens: the same values, and no token that is not
+    /// the same or younger.
+    #[must_use]
+    pub fn is_renewal_of(&self, other: &Self) -> bool {
+        let means = |fields: &[Field], section: &str| {
+            let leaves = tree::leaves(fields, section, &SecretBook::default()).ok()?;
+            Some(leaves.into_iter().map(|leaf| (leaf.path, leaf.meaning)).collect::<BTreeMap<_, _>>())
+        };
+        let same = |now: &[Field], then: &[Field], section: &str| {
+            means(now, section).is_some_and(|now| means(then, section) == Some(now))
+        };
+        same(&self.global, &other.global, GLOBAL)
+            && self.runners.len() == other.runners.len()
+            && self.runners.iter().zip(&other.runners).all(|(now, then)| {
+                let renewed = now.expires.is_some()
+                    && now.obtained.as_ref().map(|time| time.seconds) > then.obtained.as_ref().map(|time| time.seconds);
+                let token = match (&now.token, &then.token) {
+                    (Some(now), Some(then)) => now.same_as(then) || renewed,
+                    (now, then) => now.is_none() && then.is_none(),
+                };
+                token && now.id == then.id && same(&now.fields, &then.fields, RUNNER)
+            })
+    }
 }
 
 fn differences(prefix: &str, desired: &[Leaf], host: &[Leaf], book: &SecretBook) -> Vec<Difference> {

@@ -103,18 +103,40 @@ write_file() {
   parent=${target%/*}
   [ -d "${parent:-/}" ] || (umask 022; mkdir -p -- "$parent") || return
   if [ -e "$target" ]; then now=$(sha256sum <"$target") || return; now=${now%% *}; else now=-; fi
-  [ "$now" = "$5" ] || { printf '%s changed since it was read\n' "$1" >&2; return 75; }
+  [ "$now" = "$5" ] || { moved "$1"; return 75; }
   rm -f -- "$parent"/.rprov.??????
   temp=$(mktemp "$parent/.rprov.XXXXXX") || return
   # Mode and owner are right before the first byte of content is there.
   { chown -- "$3" "$temp" && chmod -- "$2" "$temp" && printf %s "$6" | base64 -d >"$temp" && check_file "$4" "$temp" && sync "$temp"; } || { code=$?; rm -f -- "$temp"; return "$code"; }
   # Whoever watches the file's time must see it advance, also after the clock was set back.
   if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
+  # A program that writes this file itself, as gitlab-runner does with a renewed token, may be doing so just now.
+  if [ -e "$target" ]; then
+    exec 8<"$target" 9<"$target" || return
+    now=$(sha256sum <"$target"); now=${now%% *}
+  else
+    now=-
+  fi
+  [ "$now" = "$5" ] || { rm -f -- "$temp"; moved "$1"; return 75; }
   if [ "$7" = keep ]; then
     rm -f -- "$target.rprov-previous"
     if [ -e "$target" ]; then ln -- "$target" "$target.rprov-previous" || cp -p -- "$target" "$target.rprov-previous" || return; fi
   fi
-  mv -f -- "$temp" "$target" && sync "${parent:-/}"
+  mv -f -- "$temp" "$target" || return
+  if [ "$now" != - ]; then
+    # What was replaced is still open. If something else is in it by now, it goes back.
+    now=$(sha256sum <&8); now=${now%% *}
+    [ "$now" = "$5" ] || { put_back "$1" "$target" "$2" "$3" <&9; return 75; }
+    exec 8<&- 9<&-
+  fi
+  sync "${parent:-/}"
+}
+moved() { printf '%s changed since it was read\n' "$1" >&2; }
+# path target mode owner; the old content on standard input, once its writer has had the time to end
+put_back() {
+  moved "$1"
+  sleep 1
+  temp=$(mktemp "${2%/*}/.rprov.XXXXXX") && chown -- "$4" "$temp" && chmod -- "$3" "$temp" && cat >"$temp" && sync "$temp" && mv -f -- "$temp" "$2"
 }
 # verb unit: what systemd says of a unit that does not come up, and the unit's own last words
 bring_up() {

@@ -29,14 +29,16 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A runner whose token stays.
+    /// A runner whose token stays. Of what the runner renews by itself the row says only that it is there: the values are
+    /// those of the last time that the file was read.
     pub(super) fn kept(runners: &Runners, spec: &'a RunnerSpec, there: &'a HostRunner, id: u64) -> Self {
-        let time = |moment: &Option<Moment>| moment.as_ref().map(|moment| Text::plain(&*moment.literal));
+        let late = late(runners, spec);
+        let if_there = |moment: &Option<Moment>, text: Option<Text>| text.filter(|_| moment.is_some());
         let managed = Managed {
             id: Text::plain(id.to_string()),
-            obtained: time(&there.obtained),
-            expires: time(&there.expires),
-            ..late(runners, spec)
+            obtained: if_there(&there.obtained, late.obtained),
+            expires: if_there(&there.expires, late.expires),
+            ..late
         };
         let table = RunnerTable::Managed(Box::new(managed));
         Self { spec: Some((spec, Some(there))), table, id: Some(id), new_token: false }

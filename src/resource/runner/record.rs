@@ -23,6 +23,8 @@ pub(super) const KIND: &str = "runner record";
 pub(super) enum Doubt {
     /// GitLab gave it, as the mark says.
     None,
+    /// The runner has renewed it by itself, as it does before a token ends, and the mark still means the one before.
+    Renewed,
     /// It is good, and the mark does not say so yet.
     Unmarked(&'static str),
     /// It does not work, or is somebody else's: only a new one helps.
@@ -46,11 +48,7 @@ pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>) -> Doubt 
             (Some(_), None) => true,
             (None, _) => false,
         };
-    if renewed {
-        Doubt::Unmarked("the runner has renewed its token")
-    } else {
-        Doubt::Wrong("the token in config.toml is not the one that GitLab gave")
-    }
+    if renewed { Doubt::Renewed } else { Doubt::Wrong("the token in config.toml is not the one that GitLab gave") }
 }
 
 /// A record that is not there yet.
@@ -126,8 +124,9 @@ pub(super) fn update(
     let mut difference = Difference::of(spec, record, &marker);
     difference.label(spec, &marker, label);
     match doubt {
-        Doubt::None if difference.attrs.is_empty() => None,
-        Doubt::None => Some(difference.change(runners, spec, record, None)),
+        // What the runner does to its own token is no difference: the mark follows beside the plan.
+        Doubt::None | Doubt::Renewed if difference.attrs.is_empty() => None,
+        Doubt::None | Doubt::Renewed => Some(difference.change(runners, spec, record, None)),
         Doubt::Unmarked(why) => {
             let mut change = difference.change(runners, spec, record, Some(why));
             let obtained = table.obtained.as_ref().map(|time| time.seconds).or(marker.obtained);

@@ -83,6 +83,34 @@ fn the_time_of_a_file_always_advances() {
     }
 }
 
+/// A program that writes the file in place, as gitlab-runner does, in the moment when `command` is called.
+fn with_a_writer(command_name: &str, step: &Step) -> Script {
+    let book = SecretBook::default();
+    let writer = format!("{command_name}() {{ printf theirs >\"$target\"; command {command_name} \"$@\"; }}\n");
+    wrap(&format!("{writer}{FUNCTIONS}{{ {}; }} >&2 || exit\n", command(step, &book).unwrap()), "n0")
+}
+
+#[test]
+fn what_another_program_writes_meanwhile_is_not_lost() {
+    for shell in shells() {
+        for moment in ["base64", "mv"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("f");
+            std::fs::write(&path, "planned").unwrap();
+            let planned = Some(crate::resource::file::sha256("planned"));
+            let out = run(&shell, &with_a_writer(moment, &write(dir.path(), "f", "ours", planned)));
+            assert_eq!(out.status.code(), Some(MOVED), "{shell:?}, {moment}: {}", String::from_utf8_lossy(&out.stderr));
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs", "{shell:?}, {moment}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{shell:?}, {moment}: a file is left");
+        }
+        // Another program has made the file.
+        let dir = tempfile::tempdir().unwrap();
+        let out = run(&shell, &with_a_writer("base64", &write(dir.path(), "f", "ours", None)));
+        assert_eq!(out.status.code(), Some(MOVED), "{shell:?}");
+        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "theirs");
+    }
+}
+
 #[test]
 fn a_link_is_written_through() {
     for shell in shells() {

@@ -33,7 +33,7 @@ mod lost_config;
 mod package;
 mod private_ca;
 mod read_only;
-
+mod runner_writes;
 mod saved_plan;
 mod scopes;
 mod secrets;

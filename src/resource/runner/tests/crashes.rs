@@ -68,6 +68,7 @@ fn every_kind_of_change() {
         if lifetime.is_some() {
             let mut world = good.clone();
             world.rotate(42);
+            world.edit("limit = 10", "limit = 11");
             survives("a token was renewed", &world);
         }
     }

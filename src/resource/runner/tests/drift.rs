@@ -168,11 +168,14 @@ fn the_runner_renews_its_token() {
     world.lifetime = Some(10_000);
     world.converge();
     world.rotate(43);
-    assert_eq!(world.shown(), ["~ runner record #43 shell None (the runner has renewed its token)"]);
+    assert_eq!(world.shown(), Vec::<String>::new(), "what the runner does to its own token is no difference");
+    let note = "shell has renewed its token; apply notes that in the mark of #43";
+    assert_eq!(world.diff().notes.iter().map(|note| &*note.message).collect::<Vec<_>>(), [note]);
     let (file, tokens) = (world.file.clone(), world.records.values().map(|s| s.token.clone()).collect::<Vec<_>>());
     world.converge();
     assert_eq!(world.file, file, "the file stays as the runner wrote it");
     assert_eq!(world.records.values().map(|s| s.token.clone()).collect::<Vec<_>>(), tokens);
+    assert_eq!((world.diff().notes, world.diff().upkeep), (vec![], vec![]));
     // Later the mark is right again, so a replaced token is found.
     let token = world.records[&43].token.clone();
     world.edit(&token, "glrt-x");

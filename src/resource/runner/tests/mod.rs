@@ -21,6 +21,7 @@ mod drift;
 mod matches;
 mod orphans;
 mod projects;
+mod renewals;
 mod verdicts;
 
 const HOST: &str = "ci.example.com";
@@ -231,6 +232,15 @@ impl World {
         self.resource().diff(&Context { facts: &facts, book: &book, earlier: &earlier }).unwrap_err().to_string()
     }
 
+    /// Does what goes with whatever is applied.
+    fn keep_up(&mut self, diff: &Diff) {
+        let mut book = self.book(&self.facts());
+        for step in &diff.upkeep {
+            let Step::Gitlab(step) = step else { panic!("{step:?}") };
+            self.gitlab(step, &mut book, &mut BTreeMap::new());
+        }
+    }
+
     /// Carries out at most so many steps; returns how many there were to do.
     fn apply(&mut self, changes: &[Change], at_most: usize) -> usize {
         let mut book = self.book(&self.facts());
@@ -295,9 +305,10 @@ impl World {
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
                 let id = id.unwrap_or_else(|| ids[token]);
                 let mut attributes = attributes.clone();
-                assert_ne!(attributes, RunnerAttributes::default(), "GitLab refuses an empty update");
+                assert!(*stamp_token || attributes != RunnerAttributes::default(), "GitLab refuses an empty update");
                 if *stamp_token {
-                    let (text, mark) = marker::parse(&attributes.maintenance_note.unwrap());
+                    let note = attributes.maintenance_note.unwrap_or(self.record(id).maintenance_note.clone());
+                    let (text, mark) = marker::parse(&note);
                     let obtained = book.get(&token.late_beside(Late::TokenObtainedAt).unwrap());
                     let obtained = obtained.map(|time| time.expose().parse::<jiff::Timestamp>().unwrap().as_second());
                     let token = Some(book.get(token).unwrap().digest());
@@ -348,6 +359,7 @@ impl World {
         let first = self.diff();
         assert_eq!(first.problems, vec![]);
         self.apply(&first.changes, usize::MAX);
+        self.keep_up(&first);
         self.check();
         first
     }

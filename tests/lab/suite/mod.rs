@@ -13,6 +13,7 @@ mod watch;
 mod world;
 
 mod bare_host;
+mod canaries;
 mod cleaner;
 mod config_template;
 mod container_fields;
@@ -37,6 +38,7 @@ mod runner_writes;
 mod saved_plan;
 mod scopes;
 mod secrets;
+mod secrets_everywhere;
 mod shipped;
 mod situations;
 mod sudo;

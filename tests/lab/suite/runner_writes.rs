@@ -1,11 +1,10 @@
 //! config.toml has a second writer: gitlab-runner itself, which renews tokens that end and then writes the whole file
 //! anew. Whenever it does so, no change comes of it, no token is lost, and what rprov writes is read by the runner.
 
-use gitlab_double::Fault;
 use serde_json::Value;
 use toml_edit::{DocumentMut, Item, Table};
 
-use super::rprov::Run;
+use super::rprov::{Outcome, Run};
 use super::world::World;
 
 const CONFIG: &str = "/srv/gitlab-runner/config.toml";
@@ -158,7 +157,7 @@ fn renew(world: &World) -> (String, String) {
 fn assert_token(world: &World, old: &str, new: &str) {
     let (text, record) = (config(world), world.gitlab.runner());
     assert_eq!(record.token, new, "the run had the token reset");
-    let tokens: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("token = ")).collect();
+    let tokens: Vec<_> = text.lines().map(str::trim_start).filter(|line| line.starts_with("token = ")).collect();
     assert_eq!(tokens, [format!("token = \"{new}\"")], "in {CONFIG}");
     assert!(!text.contains(old), "the old token is back");
     let obtained = text.lines().filter(|line| line.contains("token_obtained_at = 20")).count();
@@ -181,24 +180,22 @@ fn await_loaded(world: &World, concurrent: u32) {
     );
 }
 
-fn await_end_of_hang(world: &World, run: &mut Run) {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while world.gitlab.faults_left() > 0 {
-        assert!(!run.has_ended() && std::time::Instant::now() < until, "the run never asked GitLab for the change");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-}
-
-/// Starts an apply with something to do, and returns when it is between its read under the lock and its write: GitLab takes
-/// its time over a change that comes first.
+/// Starts an apply with something to do, and returns when it is between its read under the lock and its write: there it
+/// stands until [`let_go`].
 fn apply_that_waits(world: &World) -> Run {
     world.edit_inventory("tags: [docker, production]", "tags: [docker, production, fast]");
     world.edit_inventory("concurrent: 100", "concurrent: 7");
-    let path = format!("/api/v4/runners/{}", world.gitlab.runner().id);
-    world.gitlab.fault(Fault::on("PUT", &path).hang_ms(4000));
-    let mut run = world.start("apply", &["--yes"]);
-    await_end_of_hang(world, &mut run);
+    world.host().sh(
+        "touch /run/hold; cat >/usr/local/sbin/sha256sum <<'END'\n#!/bin/sh\nwhile [ -e /run/hold ]; do touch /run/held; sleep 0.1; done\nexec /usr/bin/sha256sum \"$@\"\nEND\nchmod 0755 /usr/local/sbin/sha256sum",
+    );
+    let run = world.start("apply", &["--yes"]);
+    world.host().wait_until(180, "[ -e /run/held ]");
     run
+}
+
+fn let_go(world: &World, run: Run) -> Outcome {
+    world.host().sh("rm /run/hold");
+    run.wait()
 }
 
 #[test]
@@ -268,7 +265,8 @@ fn a_token_renewed_during_apply() {
     let run = apply_that_waits(&world);
     let (old, new) = renew(&world);
     let before = written_at(&world);
-    run.wait().expect(0);
+    let outcome = let_go(&world, run).expect(0);
+    assert!(outcome.both().contains("runner config"), "{outcome}");
     assert_token(&world, &old, &new);
     assert!(world.gitlab.runner().tag_list.contains(&"fast".to_owned()));
     assert!(written_at(&world) > before);
@@ -282,7 +280,7 @@ fn another_change_during_apply_is_not_overwritten() {
     let run = apply_that_waits(&world);
     world.host().sh(&format!("sed -i 's/limit = 10/limit = 11/' {CONFIG}"));
     let (by_hand, token) = (config(&world), world.gitlab.runner().token);
-    let outcome = run.wait().expect(4);
+    let outcome = let_go(&world, run).expect(4);
     assert!(outcome.both().contains("it changed after the plan was made"), "{outcome}");
     assert_eq!(config(&world), by_hand);
     world.apply();

@@ -23,7 +23,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
 }
 
 #[track_caller]
-fn assert_free_of(what: &str, content: &[u8], secrets: &[(&str, String)]) {
+pub(super) fn assert_free_of(what: &str, content: &[u8], secrets: &[(&str, String)]) {
     for (name, secret) in secrets {
         for form in forms(secret) {
             assert!(!contains(content, &form), "{what} holds the {name}");
@@ -118,7 +118,7 @@ fn processes(host: &Host) -> Vec<u8> {
 }
 
 /// The host's files that hold a text.
-fn files_with(host: &Host, text: &str) -> Vec<String> {
+pub(super) fn files_with(host: &Host, text: &str) -> Vec<String> {
     // The text goes in by a here-document, which is no file below these directories and no command line.
     let found = host.sh(&format!(
         "cd /; find / /run /tmp /dev/shm /var/lib/docker /var/lib/containerd -xdev -type f -not -path '/proc/*' -not -path '/sys/*' -not -path '/usr/*' -not -path '/run/log/journal/*' -not -path '/var/log/journal/*' -print0 | \

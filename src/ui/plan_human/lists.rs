@@ -14,7 +14,8 @@ pub(super) fn render(old: &str, new: &str, indent: usize, look: Look) -> Option<
     let (old, new): (Vec<&str>, Vec<&str>) =
         (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
     let diff = TextDiff::from_slices(&old, &new);
-    let around = if look.verbose { usize::MAX } else { AROUND };
+    // All of them; the largest number there is would overflow where it is doubled.
+    let around = if look.verbose { old.len() + new.len() } else { AROUND };
     let mut out = String::new();
     for (number, group) in diff.grouped_ops(around).iter().enumerate() {
         if number > 0 {
@@ -56,6 +57,8 @@ mod tests {
         let new = r#"["/a:/a", "/b:/b", "/c:/c:ro", "/d:/d", "/e:/e"]"#;
         let lines = render(old, new, 2, Look::plain(80)).unwrap();
         assert_eq!(lines, "\n    \"/b:/b\"\n  - \"/c:/c\"\n  + \"/c:/c:ro\"\n    \"/d:/d\"");
+        let lines = render(&old.replace("/a:/a", "/z:/z"), new, 2, Look::plain(80).verbose(true)).unwrap();
+        assert_eq!(lines.lines().count(), 8, "{lines}");
         assert_eq!(render("10", "100", 2, Look::plain(80)), None);
         assert_eq!(render("[1]", "(secret env:X)", 2, Look::plain(80)), None);
     }

@@ -26,7 +26,7 @@ async fn every_method(client: &Client, id: u64) -> [(&'static str, GitlabError);
         ("GET", client.runner(id).await.unwrap_err()),
         ("POST", client.reset_token(id).await.unwrap_err()),
         ("PUT", step(client, update).await.unwrap_err()),
-        ("DELETE", step(client, GitlabStep::DeleteRunner { id }).await.unwrap_err()),
+        ("DELETE", step(client, GitlabStep::DeleteRunner { id, mark: None }).await.unwrap_err()),
     ]
 }
 

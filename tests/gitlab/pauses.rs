@@ -35,7 +35,7 @@ async fn every_call_is_made_again_after_429() {
     };
     let paused = RunnerAttributes { paused: Some(true), ..RunnerAttributes::default() };
     let update = GitlabStep::UpdateRunner { id: Some(id), token: token(), attributes: paused, stamp_token: false };
-    for step in [create, update, GitlabStep::DeleteRunner { id }] {
+    for step in [create, update, GitlabStep::DeleteRunner { id, mark: None }] {
         client.run_step(&step, &mut book, &mut ids).await.unwrap();
     }
     for method in ["POST", "PUT", "DELETE"] {

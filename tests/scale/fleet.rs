@@ -49,7 +49,7 @@ impl Fleet {
         Self { keys, jump, hosts }
     }
 
-    /// Everything that one host is to have, in a /run of its own.
+    /// Everything that one host is to have.
     fn write_inventory(&self, ssh: &str) {
         let wants = "  packages: [base-files]\n  directories: [/run/rprov-scale]\n  files: [{ path: \
                      /run/rprov-scale/name, content: \"{{ host.name }}\\n\" }]\n";

@@ -1,4 +1,5 @@
-//! A host: a real sshd in a network namespace, with a host key and a /run of its own, on this machine's file system.
+//! A host: a real sshd in a network namespace, with a host key of its own. It sees this machine's file system, and what is
+//! written to it is the host's own: it goes to memory and is gone with the host.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,19 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::network::command_in;
+
+/// Starts sshd on a copy of the file system. `ip netns exec` has given it mounts of its own; `$0` is where the keys are.
+const START: &str = r#"
+    mount -t tmpfs tmpfs /run
+    mkdir /run/upper /run/work /run/root
+    mount -t overlay overlay -o lowerdir=/,upperdir=/run/upper,workdir=/run/work /run/root
+    cd /run/root
+    for dir in proc dev sys; do mount --rbind "/$dir" "$dir"; done
+    mount -t tmpfs tmpfs run
+    mkdir run/sshd
+    mkdir -p ".$0"
+    mount --bind "$0" ".$0"
+    exec chroot . /usr/sbin/sshd -D -e -f "$1""#;
 
 /// The keys of a test, and what is known of its hosts.
 pub(crate) struct Keys {
@@ -57,10 +71,8 @@ impl Keys {
         );
         std::fs::write(&config, text).unwrap();
         let log = self.path(&format!("{namespace}.log"));
-        // `ip netns exec` gives it mounts of its own.
-        let script = "mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -e -f \"$0\"";
         let mut sshd = command_in(Some(namespace), Path::new("/bin/sh"));
-        sshd.args(["-c", script]).arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
+        sshd.args(["-ec", START]).arg(self.dir.path()).arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
         // It ends with the namespaces.
         drop(sshd.stderr(File::create(&log).unwrap()).spawn().unwrap());
         Host { address: address.to_owned(), log }

@@ -23,16 +23,20 @@ pub fn of(changes: &[Change], facts: &Facts) -> Vec<Required> {
     let mut touched: BTreeSet<String> = BTreeSet::new();
     // Packages and services start and stop units beside the one that a step names.
     let mut disturbed = false;
+    // They bring directories of their own, such as /etc/gitlab-runner.
+    let mut brought = false;
     for (change_number, change) in changes.iter().enumerate() {
         for (step_number, step) in change.steps.iter().enumerate() {
             for (name, seen) in things(step, change, facts) {
                 let fresh = touched.insert(name);
-                let shaky = disturbed && matches!(seen, Some(Precondition::Unit { .. }));
+                let shaky = (disturbed && matches!(seen, Some(Precondition::Unit { .. })))
+                    || (brought && matches!(step, Step::Directory { .. }));
                 if let Some(what) = seen.filter(|_| fresh && !shaky) {
                     all.push(Required { change: change_number, step: step_number, what });
                 }
             }
             disturbed |= disturbs(step);
+            brought |= matches!(step, Step::InstallPackages(_) | Step::ReplacePackages { .. });
         }
     }
     all

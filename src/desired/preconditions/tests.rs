@@ -116,6 +116,18 @@ fn what_an_earlier_step_changes_is_its_own() {
 }
 
 #[test]
+fn a_directory_that_a_package_brings_is_no_surprise() {
+    let mut facts = facts();
+    facts.paths.insert(path("/etc/gitlab-runner"), Known::Absent);
+    let directory = Step::Directory { path: path("/etc/gitlab-runner"), mode: 0o700, owner: Owner::default() };
+    let alone = of(&[change("directory", vec![directory.clone()])], &facts);
+    assert_eq!(alone.len(), 1, "{alone:?}");
+    let install = Step::InstallPackages(vec!["docker.io".to_owned()]);
+    let after = of(&[change("package", vec![install]), change("directory", vec![directory])], &facts);
+    assert_eq!(after.iter().map(|one| one.change).collect::<Vec<_>>(), [0], "{after:?}");
+}
+
+#[test]
 fn no_digest_of_what_could_be_guessed() {
     let secret = Text::secret(SecretId::new("env:PASSWORD"));
     let changes = vec![

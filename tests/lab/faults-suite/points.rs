@@ -66,6 +66,7 @@ pub(crate) const READING: &str = "(reading)";
 pub(crate) const LOCKING: &str = "(locking, reading again)";
 pub(crate) const NOTING: &str = "(noting the run)";
 pub(crate) const KEEPING: &str = "(between steps)";
+pub(crate) const CONFIRMING: &str = "(confirming the rules)";
 pub(crate) const VERIFYING: &str = "(verifying, unlocking)";
 
 struct Line {
@@ -94,6 +95,11 @@ fn scripts(plan: &Value) -> Vec<Vec<Value>> {
                 all.push(std::mem::take(&mut own));
             } else {
                 own.push(step.clone());
+            }
+            // New firewall rules are confirmed by a script of its own, over a new connection.
+            if kind(step) == "guard_ruleset" {
+                all.push(std::mem::take(&mut own));
+                all.push(vec![serde_json::json!({ "do": CONFIRMING })]);
             }
         }
         all.push(own);
@@ -146,7 +152,9 @@ fn opens(step: &Value, name: &str, words: &str) -> bool {
         }
         "restart_with" => name == "systemctl" && words.starts_with("reset-failed"),
         "stop_unit" | "restart_unit" => name == "systemctl" && words.starts_with("daemon-reload"),
-        "pull_image_as" => name == "curl",
+        "pull_image" if step.get("login").is_some() => name == "curl",
+        "guard_ruleset" => name == "systemctl",
+        CONFIRMING => name == "mv" && words.contains("/undo "),
         "load_ruleset" => name == "nft",
         "update_ca_certificates" => name == "update-ca-certificates",
         kind => name == "docker" && docker_verbs(kind, step).iter().any(|verb| words.starts_with(verb)),

@@ -27,9 +27,10 @@ pub(crate) struct Table {
 
 /// Phases come first in the order of a run, then steps, then requests.
 fn place(row: &str) -> (usize, String) {
-    let phases = [points::READING, points::LOCKING, points::NOTING, points::KEEPING, points::VERIFYING];
+    let phases =
+        [points::READING, points::LOCKING, points::NOTING, points::KEEPING, points::CONFIRMING, points::VERIFYING];
     let order = phases.iter().position(|phase| *phase == row);
-    (order.unwrap_or(if row.contains(' ') { 6 } else { 5 }), row.to_owned())
+    (order.unwrap_or(if row.contains(' ') { 7 } else { 6 }), row.to_owned())
 }
 
 impl Table {
@@ -134,7 +135,6 @@ pub(crate) const KINDS: [&str; 33] = [
     "restart_unit",
     "restart_with",
     "pull_image",
-    "pull_image_as",
     "create_volume",
     "create_container",
     "update_container",
@@ -143,6 +143,7 @@ pub(crate) const KINDS: [&str; 33] = [
     "remove_container",
     "restart_container",
     "load_ruleset",
+    "guard_ruleset",
     "update_ca_certificates",
     "gitlab_create_runner",
     "gitlab_reset_token",

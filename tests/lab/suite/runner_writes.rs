@@ -173,7 +173,8 @@ fn written_at(world: &World) -> u128 {
 /// The stand-in of gitlab-runner loads a file only if its time has advanced, as the real one does.
 fn await_loaded(world: &World, concurrent: u32) {
     world.host().wait_until(
-        15,
+        // It looks twice a second; a busy machine takes longer.
+        120,
         &format!(
             "docker logs gitlab-runner 2>&1 | tail -n 1 | grep -q 'Configuration loaded .* max_builds={concurrent}$'"
         ),

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::world::World;
 
+const CONFIG: &str = "/srv/gitlab-runner/config.toml";
+
 /// The runner that the lab has built.
 struct Real {
     version: String,
@@ -137,7 +139,7 @@ fn jobs_of_a_container_runner() {
         &format!("        image: {registry}/library/debian:12\n        helper_image: {registry}/gitlab-org/gitlab-runner/gitlab-runner-helper:x86_64-v{}\n", real.version),
     );
     world.gitlab.set_version("19.4.0");
-    // The runner renews its token by itself when three quarters of its time are over.
+    // The runner renews its token by itself once three quarters of its time are over.
     world.gitlab.edit(|state| state.settings.runner_token_expiration_interval = Some(30 * 86_400));
     world.apply();
     world.assert_converged("after the first apply");
@@ -167,10 +169,24 @@ fn jobs_of_a_container_runner() {
     }
     run_job(&world, &spec, &["42"]);
     let now = world.gitlab.runner();
-    assert_eq!(
-        (now.id, now.token, now.managers.len()),
-        (record.id, record.token, 1),
-        "another runner, or another manager"
-    );
+    let same = (now.id, &now.token, now.managers.len()) == (record.id, &record.token, 1);
+    assert!(same, "another runner, or another manager: {now:#?}");
+    world.assert_converged("after all jobs");
+
+    // To the runner its token is nearly over: it asks for a new one and writes the whole file anew.
+    host.sh(&format!(
+        "sed -i \"s/token_obtained_at = .*/token_obtained_at = $(date -u -d '-200 days' +%FT%TZ)/\" {CONFIG}"
+    ));
+    host.wait_until(60, &format!("! grep -q '{}' {CONFIG} && grep -q '\\[session_server\\]' {CONFIG}", record.token));
+    let renewed = world.gitlab.runner();
+    assert_ne!(renewed.token, record.token);
+    assert!(host.sh(&format!("cat {CONFIG}")).contains(&renewed.token));
+    let plan = world.plan();
+    assert_eq!(plan.lines(), Vec::<String>::new(), "what the runner wrote is a change");
+    assert!(plan.notes().iter().any(|note| note.contains("has renewed its token")), "{:?}", plan.notes());
+    world.edit_inventory("concurrent: 7", "concurrent: 8");
+    world.apply();
+    assert_eq!(world.gitlab.runner().token, renewed.token, "the run had the token reset");
+    run_job(&world, &spec, &["42"]);
     world.assert_converged("at the end");
 }

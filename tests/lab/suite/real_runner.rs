@@ -16,9 +16,10 @@ struct Real {
     fingerprint: String,
 }
 
-/// Builds it where it is missing. Where it cannot be had, the test is skipped, but not in CI.
-fn real() -> Option<Real> {
-    let out = std::process::Command::new(super::lab::scripts().join("real-runner")).output().expect("it starts");
+/// Builds it where it is missing; what `real-runner` says. Where it cannot be had, the test is skipped, but not in CI.
+fn built(args: &[&str]) -> Option<String> {
+    let mut command = std::process::Command::new(super::lab::scripts().join("real-runner"));
+    let out = command.args(args).output().expect("it starts");
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     if !out.status.success() {
         let why = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -26,6 +27,11 @@ fn real() -> Option<Real> {
         println!("SKIPPED (no real gitlab-runner: {})", why.lines().last().unwrap_or_default());
         return None;
     }
+    Some(said)
+}
+
+fn real() -> Option<Real> {
+    let said = built(&[])?;
     let words: Vec<String> = said.split_whitespace().map(str::to_owned).collect();
     let [version, later, repository, fingerprint] = words.try_into().expect("four words");
     Some(Real { version, later, repository, fingerprint })
@@ -101,6 +107,8 @@ fn jobs_of_a_package_runner() {
     let helper = host.sh("dpkg-query -W -f '${Version}' gitlab-runner-helper-images");
     assert_eq!(helper, format!("{}-1", real.version));
 
+    host.sh("gitlab-runner lint");
+
     let deploy = json!({"project_id": 20, "name": "release", "tags": ["deploy"], "script": ["echo \"I am $(id -un) on $(hostname)\"", "echo $((6 * 7))"]});
     run_job(&world, &deploy, &[&format!("I am gitlab-runner on {}", host.name()), "42", "Using Shell (bash) executor"]);
     let image = format!("{registry}/library/debian:12");
@@ -147,6 +155,7 @@ fn jobs_of_a_container_runner() {
     let spec = json!({"project_id": 20, "name": "test", "tags": ["docker"],
         "script": ["cat /etc/rprov-lab-image", "echo $((6 * 7))"]});
     run_job(&world, &spec, &["library/debian:12", "42", "Using Docker executor with image"]);
+    host.sh("docker exec gitlab-runner gitlab-runner lint");
     let record = world.gitlab.runner();
     assert_eq!(record.managers.len(), 1);
     world.assert_converged("after the first job");
@@ -189,4 +198,68 @@ fn jobs_of_a_container_runner() {
     assert_eq!(world.gitlab.runner().token, renewed.token, "the run had the token reset");
     run_job(&world, &spec, &["42"]);
     world.assert_converged("at the end");
+}
+
+/// `gitlab-runner lint` refuses keys that it does not know and values of another type.
+#[test]
+fn every_key_of_config_toml_is_one_of_the_runners() {
+    if super::lab::Lab::acquire().is_none() {
+        return;
+    }
+    let Some(program) = built(&["--build"]) else { return };
+    let rows: Vec<Vec<&str>> = include_str!("../../../src/runner_config/keys.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').chain(std::iter::repeat("")).take(8).collect())
+        .collect();
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = dir.path().join("config.toml");
+    let lint = |text: String| {
+        std::fs::write(&file, text).expect("the file can be written");
+        let out = std::process::Command::new(program.trim()).args(["lint", "-c"]).arg(&file).output().expect("it runs");
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (sound, said) = lint(table(&rows, "(global)", false).join("\n"));
+    assert!(sound, "{said}");
+    // Those that the table calls removed are the ones that the runner does not know.
+    let gone: Vec<_> = rows.iter().filter(|row| !row[5].is_empty()).map(|row| row[1]).collect();
+    let (sound, said) = lint(table(&rows, "(global)", true).join("\n"));
+    assert!(!sound && !gone.is_empty() && said.contains(&format!("{} unknown key(s)", gone.len())), "{gone:?}: {said}");
+}
+
+/// Every key of a section with a value of its kind, in TOML; `all`: also those that were removed.
+fn table(rows: &[Vec<&str>], section: &str, all: bool) -> Vec<String> {
+    const HOURS: &str = "[\"* * 9-17 * * mon-fri *\"]";
+    let here = rows.iter().filter(|row| row[0] == section && (all || row[5].is_empty()));
+    here.map(|row| {
+        let (key, kind) = (row[1], row[2]);
+        let below = if section == "(global)" { key.to_owned() } else { format!("{section}.{key}") };
+        let value = match (key, kind) {
+            ("log_level", _) => "\"info\"".to_owned(),
+            ("log_format", _) => "\"text\"".to_owned(),
+            ("shell", _) => "\"bash\"".to_owned(),
+            ("timezone" | "Timezone", _) => "\"UTC\"".to_owned(),
+            ("periods" | "Periods" | "OffPeakPeriods", _) => HOURS.to_owned(),
+            ("MachineOptionsWithName", _) => "[\"a=%s\"]".to_owned(),
+            (_, "table") => format!("{{ {} }}", table(rows, &below, all).join(", ")),
+            (_, "tables") => format!("[{{ {} }}]", table(rows, &format!("{below}[]"), all).join(", ")),
+            (_, "string") => "\"x\"".to_owned(),
+            (_, "integer") => "1".to_owned(),
+            (_, "boolean") => "true".to_owned(),
+            (_, "float") => "1.5".to_owned(),
+            (_, "duration") => "\"1m0s\"".to_owned(),
+            (_, "time") => "2026-01-02T03:04:05Z".to_owned(),
+            (_, "strings") => "[\"x\"]".to_owned(),
+            (_, "string-or-strings") => "[\"always\"]".to_owned(),
+            (_, "integers") => "[1]".to_owned(),
+            (_, "floats") => "[1.5]".to_owned(),
+            (_, "string-map") => "{ abc = \"x\" }".to_owned(),
+            (_, "strings-map") => "{ x = [\"y\"] }".to_owned(),
+            (_, "boolean-map") => "{ FF_X = true }".to_owned(),
+            (_, "integer-map" | "any-map") => "{ x = 1 }".to_owned(),
+            other => panic!("a kind without an example: {other:?}"),
+        };
+        format!("{key} = {value}")
+    })
+    .collect()
 }

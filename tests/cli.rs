@@ -62,6 +62,26 @@ fn usage_errors_end_with_1_and_help_with_0() {
     }
 }
 
+#[test]
+fn a_plan_is_reported_to_gitlab() {
+    let directory = with(HOSTS);
+    let reports = ["--report", "terraform=tf.json", "--report", "junit=junit.xml", "--report", "markdown=note.md"];
+    let arguments: Vec<&str> = ["plan", "--limit", "here", "--out", "plan.json"].into_iter().chain(reports).collect();
+    let (code, _, err) = run(directory.path(), &arguments);
+    assert_eq!(code, 0, "{err}");
+    let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    assert_eq!(read("tf.json"), "{\"create\":1,\"update\":0,\"delete\":0}\n");
+    assert!(read("junit.xml").contains("<failure message=\"1 change to make\""), "{}", read("junit.xml"));
+    let note = read("note.md");
+    assert!(note.starts_with("**rprov** — Plan: 1 to add") && note.contains("<code>here</code>: 1 change"), "{note}");
+    // The same of the saved plan, which connects to nothing.
+    std::fs::remove_file(directory.path().join("note.md")).unwrap();
+    let (code, _, err) = run(directory.path(), &["show", "plan.json", "--report", "markdown=note.md"]);
+    assert_eq!((code, err.as_str(), read("note.md")), (0, "", note));
+    let (code, _, err) = run(directory.path(), &["show", "plan.json", "--report", "junit=no/such/directory.xml"]);
+    assert!(code == 1 && err.contains("cannot write the report no/such/directory.xml"), "{code} {err}");
+}
+
 /// What is wrong with the command line, as `docs/errors.md` shows it: all of it on standard error, and the exit code 1.
 #[test]
 fn wrong_command_lines_say_what_to_write() {

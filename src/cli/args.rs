@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::ui::report::Form;
 use crate::ui::style::ColorChoice;
 
 /// Everything on the command line.
@@ -64,11 +65,13 @@ pub enum Command {
         after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
                             rprov plan --orphans                # also runners that no host has\n  \
                             rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not\n  \
-                            rprov plan --out plan.json          # to be applied later: rprov apply plan.json"
+                            rprov plan --out plan.json          # to be applied later: rprov apply plan.json\n  \
+                            rprov plan --report terraform=tfplan.json   # for GitLab's merge request widget"
     )]
     Plan(PlanArgs),
     /// Show a plan that was saved; connects to nothing
-    #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals")]
+    #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals\n  \
+                            rprov show plan.json --report markdown=note.md")]
     Show(ShowArgs),
     /// Make hosts and GitLab what the inventory says, after showing the plan and asking; or carry out a saved plan
     #[command(
@@ -133,6 +136,15 @@ pub struct HostArgs {
     pub format: Format,
 }
 
+/// A plan in a form that GitLab shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which one.
+    pub form: Form,
+    /// Where it goes.
+    pub path: PathBuf,
+}
+
 /// `rprov plan`
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -148,6 +160,9 @@ pub struct PlanArgs {
     /// Save the plan, to be carried out by `rprov apply FILE`; it holds no secret
     #[arg(long, value_name = "FILE", conflicts_with_all = ["orphans", "delete_orphans"])]
     pub out: Option<PathBuf>,
+    /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
+    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
+    pub report: Vec<Report>,
 }
 
 /// `rprov show`
@@ -156,6 +171,9 @@ pub struct ShowArgs {
     /// The saved plan
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
+    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
+    pub report: Vec<Report>,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -189,6 +207,16 @@ pub struct RenderArgs {
     /// The script that reads the host instead
     #[arg(long)]
     pub probe: bool,
+}
+
+fn parse_report(text: &str) -> Result<Report, String> {
+    let forms = Form::ALL;
+    let (word, path) = text.split_once('=').unwrap_or((text, ""));
+    match forms.iter().find(|(name, _)| *name == word) {
+        Some((_, form)) if !path.is_empty() => Ok(Report { form: *form, path: path.into() }),
+        Some(_) => Err(format!("write {word}=FILE")),
+        None => Err("write terraform=FILE, junit=FILE or markdown=FILE".to_owned()),
+    }
 }
 
 fn parse_parallel(text: &str) -> Result<usize, String> {
@@ -241,6 +269,16 @@ mod tests {
         assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
         for bad in ["", "m", "5 m", "-1s", "5d", "99999999999999999999h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reports_name_a_form_and_a_file() {
+        let report = |form, path: &str| Ok(Report { form, path: path.into() });
+        assert_eq!(parse_report("junit=a=b.xml"), report(Form::Junit, "a=b.xml"));
+        assert_eq!(parse_report("terraform=out/plan.json"), report(Form::Terraform, "out/plan.json"));
+        for bad in ["", "junit", "markdown=", "html=x", "=x", "JUNIT=x"] {
+            assert!(parse_report(bad).is_err(), "{bad}");
         }
     }
 

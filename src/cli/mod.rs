@@ -14,6 +14,7 @@ mod needed;
 mod plan;
 mod prompt;
 mod render;
+mod report;
 mod saved;
 mod session;
 mod show;

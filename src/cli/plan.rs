@@ -8,7 +8,7 @@ use crate::ui::plan_human;
 use super::args::{Format, Global, PlanArgs};
 use super::console::Console;
 use super::exit::{self, Exit};
-use super::{saved, session};
+use super::{report, saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
     let orphans = session::orphans(&args.hosts, args.orphans);
@@ -18,6 +18,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
         Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,
         Format::Json => console.json(&PlanV1::from(&opened.plan))?,
     }
+    report::write(&args.report, &opened.plan, console)?;
     if let Some(path) = &args.out {
         let saved = saved::of(&opened.plan, &opened.inventory, opened.whole, global, &session::owner());
         saved::write(&saved, path, console)?;

@@ -6,7 +6,7 @@ use crate::ui::plan_human;
 use super::args::{Format, ShowArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::saved;
+use super::{report, saved};
 
 pub(super) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Exit> {
     let saved = saved::read(&args.plan, console)?;
@@ -14,5 +14,6 @@ pub(super) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Exit> {
         Format::Human => console.result(&(saved::title(&saved) + &plan_human::render(&saved.plan, console.out)))?,
         Format::Json => console.json(&PlanV1::from(&saved.plan))?,
     }
+    report::write(&args.report, &saved.plan, console)?;
     Ok(Exit::Ok)
 }

@@ -8,4 +8,5 @@ pub mod outcome;
 pub mod outcome_json;
 pub mod plan_human;
 pub mod progress;
+pub mod report;
 pub mod style;

@@ -1,0 +1,88 @@
+//! A plan as a note in GitLab's Markdown: the verdict, then every host with something to say, folded. Pure.
+
+use crate::plan::{Effect, HostPlan, Plan};
+use crate::ui::plan_human;
+use crate::ui::style::{Look, count, sanitize};
+
+/// Columns of the plans in it, as wide as GitLab shows a block of text without a scroll bar.
+pub(super) const WIDTH: usize = 100;
+/// Characters; GitLab takes a note of up to 1,000,000.
+const LONGEST: usize = 900_000;
+
+pub(super) fn render(plan: &Plan) -> String {
+    let mut out = format!("**rprov** — {}\n", escape(&plan_human::verdict(plan)));
+    let (loud, quiet): (Vec<_>, Vec<_>) = plan.hosts.iter().partition(|host| speaks(host));
+    let mut left_out = 0;
+    for host in loud {
+        let block = block(host);
+        if out.chars().count() + block.chars().count() > LONGEST {
+            left_out += 1;
+        } else {
+            out += &block;
+        }
+    }
+    if left_out > 0 {
+        out += &format!("\n{} left out here: the whole plan is in the job's log.\n", count(left_out, "host"));
+    }
+    let quiet = quiet.iter().filter(|host| !host.is_gitlab()).count();
+    if plan.has_changes() && quiet > 0 {
+        out += &format!("\n{} without changes.\n", count(quiet, "host"));
+    }
+    out
+}
+
+fn speaks(host: &HostPlan) -> bool {
+    !(host.changes.is_empty() && host.problems.is_empty() && host.notes.is_empty())
+}
+
+fn block(host: &HostPlan) -> String {
+    let text = plan_human::render_host(host, Look::plain(WIDTH));
+    // A fence is longer than any in the text, so that nothing in there can end it.
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!(
+        "\n<details><summary><code>{}</code>: {}</summary>\n\n{fence}text\n{text}{fence}\n\n</details>\n",
+        escape(&sanitize(&host.name)),
+        about(host)
+    )
+}
+
+/// What a reader has to know before unfolding.
+fn about(host: &HostPlan) -> String {
+    let mut parts = Vec::new();
+    if host.failed() {
+        parts.push("<b>could not be planned</b>".to_owned());
+    }
+    if !host.changes.is_empty() {
+        parts.push(count(host.changes.len(), "change"));
+    }
+    match host.changes.iter().map(|change| change.effect).max() {
+        Some(Effect::KillsJobs) => parts.push("<b>ends running jobs</b>".to_owned()),
+        Some(Effect::RunnerDrain) => parts.push("waits for running jobs".to_owned()),
+        Some(Effect::FewerJobs) => parts.push("takes fewer jobs".to_owned()),
+        _ => {}
+    }
+    if parts.is_empty() {
+        parts.push(count(host.notes.len() + host.problems.len(), "note"));
+    }
+    parts.join(", ")
+}
+
+/// Text that is text, and no markup of GitLab's: no HTML, no emphasis, no link, no mention of a person.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '@' => out.push_str("&#64;"),
+            '*' | '_' | '`' | '[' | ']' | '~' | '#' | '!' | '\\' | '|' | '$' | '%' => {
+                out.push_str(&format!("&#{};", u32::from(c)));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}

@@ -16,12 +16,13 @@ use super::target::Target;
 /// Whether the same is to be done, and to the same, but for which bytes of config.toml are replaced.
 pub(super) fn is_same(approved: &[Change], now: &[Change]) -> bool {
     approved.len() == now.len()
-        && approved.iter().zip(now).all(|(approved, now)| approved == now || any_bytes(approved) == any_bytes(now))
+        && approved.iter().zip(now).all(|(approved, now)| approved == now || essence(approved) == essence(now))
 }
 
-/// The change without the digest of what it replaces, if that is a file that the runner writes as well.
-fn any_bytes(change: &Change) -> Change {
-    let mut change = change.clone();
+/// What of a change counts: not why it is made, nor which line of the inventory asks for it, nor the digest of what it
+/// replaces, if that is a file that the runner writes as well.
+pub(super) fn essence(change: &Change) -> Change {
+    let mut change = Change { reason: None, origin: None, ..change.clone() };
     if change.kind == runner::CONFIG_KIND {
         for step in &mut change.steps {
             match step {

@@ -179,6 +179,8 @@ fn a_record_that_two_machines_use() {
     let message = "more than one machine used runner #42 docker in the last 24 hours, the system ids s_one, s_two: they \
                    share a token";
     assert_eq!((diff.problems, diff.notes[0].message.as_str()), (vec![], message));
+    let twice = vec![manager("s_one", Some(60)), manager("s_one", Some(61))];
+    assert_eq!(with(&world, Known::Present(twice)).unwrap().notes, vec![], "one machine, told of twice");
     // A runner that never was in contact has no machine, which is no fault.
     assert_eq!(with(&world, Known::Present(Vec::new())).unwrap().notes, vec![]);
     // Deleting it would cut off the other machine.

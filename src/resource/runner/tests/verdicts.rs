@@ -246,4 +246,7 @@ fn what_another_inventory_does_on_the_same_host_is_left_to_it() {
     assert_eq!(world.shown(), only_its_own);
     world.spec.runners.push(RunnerSpec { absent: true, ..runner("shell") });
     assert_eq!(world.shown(), only_its_own, "not even where this one wants it absent");
+    // A table that has another token than GitLab gave does not prove that it is this inventory's under another name.
+    world.edit("glrt-", "glrt-x");
+    assert!(world.shown()[0].starts_with("+ runner record docker"), "{:#?}", world.shown());
 }

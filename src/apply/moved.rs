@@ -87,6 +87,7 @@ fn what(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool) -> Vec<
         what.push(format!("{} {} is no longer needed", change.kind, change.name));
     }
     if what.is_empty() {
+        // Nothing else is left.
         what.push("the changes come in another order".to_owned());
     }
     what.dedup();
@@ -148,8 +149,10 @@ fn as_a_whole(old: &Change, new: &Change) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::{Known, PackageFact};
     use crate::inventory::model::Owner;
     use crate::name::RemotePath;
+    use crate::plan::precondition::Required;
     use crate::plan::{Action, Attr, Effect, Problem};
     use crate::secret::{Secret, SecretId};
     use crate::step::WriteFile;
@@ -247,6 +250,20 @@ mod tests {
             };
             assert_eq!(said(saved, why), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn what_an_old_plan_stands_on_counts_and_what_a_new_one_does_was_just_read() {
+        let git = |version: &str| Precondition::Package { name: "git".to_owned(), version: Some(version.to_owned()) };
+        let required = Required { change: 0, step: 0, what: git("1") };
+        let approved = HostPlan { preconditions: vec![required], ..plan() };
+        let mut facts = Facts::default();
+        let fact = PackageFact { version: "2".to_owned(), installed: true, status: String::new() };
+        facts.packages.insert("git".to_owned(), Known::Present(fact));
+        assert!(is_the_same(&approved, &plan(), &facts, false));
+        assert!(!is_the_same(&approved, &plan(), &facts, true));
+        let said = failure(&approved, &plan(), &facts, true, &SecretBook::default()).output;
+        assert_eq!(said, ["package git: 1 -> 2"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::matches::with_other;
 use super::*;
 use crate::facts::ManagerFact;
-use crate::plan::Problem;
+use crate::plan::{Problem, Verdict};
 use crate::resource::runner::orphans::{Fleet, Marked};
 use crate::resource::runner::tokens::TokenUse;
 
@@ -81,6 +81,7 @@ fn an_orphan_of_this_inventory_is_deleted_if_that_is_asked_for() {
     assert_eq!(diff.problems, vec![]);
     let mark = "[rprov host=old.example.com runner=docker inventory=prod token=0123456789ab]";
     assert_eq!(diff.changes[0].steps, [Step::Gitlab(GitlabStep::DeleteRunner { id: 9, mark: Some(mark.to_owned()) })]);
+    assert_eq!((diff.runners[0].id, diff.runners[0].verdict), (Some(9), Verdict::OnlyInGitlab));
     assert_eq!(
         diff.runners[0].detail,
         "of host old.example.com, which the inventory does not have; last contact 3 days ago"

@@ -146,6 +146,32 @@ fn the_same_token_in_two_strays_is_only_told() {
     assert!(lines[1..].iter().all(|line| line.contains("same token twice")) && lines.len() == 3, "{lines:?}");
 }
 
+/// Tokens, and ids, are those of one GitLab.
+#[test]
+fn the_same_token_or_id_in_another_gitlab_is_another_runner() {
+    let mut world = World::applied(vec![runner("docker")]);
+    let elsewhere = |table: &str| {
+        table.replace("https://gitlab.example.com", "https://gitlab.com").replace("ci.example.com docker", "mine")
+    };
+    twice(&mut world, elsewhere);
+    let diff = world.diff();
+    assert_eq!((diff.changes, diff.problems), (vec![], vec![]));
+    assert_eq!(diff.runners[0].verdict, Verdict::InSync);
+    // On two hosts, where one has another GitLab's runner with this very id and token.
+    let mut one = World::applied(vec![runner("docker")]);
+    let mut two = one.clone();
+    two.spec.runners.clear();
+    two.file = Some(elsewhere(two.file.as_deref().unwrap()));
+    let [first, second] = together(&one, &two);
+    assert_eq!((first.notes, second.notes), (vec![], vec![]));
+    one.spec.runners.clear();
+    // The record that is to be deleted has no token in its mark: then the id alone says whose it is.
+    let bare = marker::compose("", &Marker::new(HOST, "docker"));
+    one.record(42).maintenance_note = bare;
+    let [deleting, _] = together(&one, &two);
+    assert_eq!((deleting.problems, deleting.changes.len()), (vec![], 2));
+}
+
 /// What a run keeps of a host.
 fn read(world: &World, name: &str) -> (Vec<TokenUse>, HostPlan) {
     let diff = world.diff();

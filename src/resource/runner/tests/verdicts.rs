@@ -149,25 +149,25 @@ fn the_same_token_in_two_strays_is_only_told() {
 /// Tokens, and ids, are those of one GitLab.
 #[test]
 fn the_same_token_or_id_in_another_gitlab_is_another_runner() {
-    let mut world = World::applied(vec![runner("docker")]);
-    let elsewhere = |table: &str| {
-        table.replace("https://gitlab.example.com", "https://gitlab.com").replace("ci.example.com docker", "mine")
-    };
-    twice(&mut world, elsewhere);
-    let diff = world.diff();
-    assert_eq!((diff.changes, diff.problems), (vec![], vec![]));
-    assert_eq!(diff.runners[0].verdict, Verdict::InSync);
-    // On two hosts, where one has another GitLab's runner with this very id and token.
+    let elsewhere = |text: &str| text.replace("https://gitlab.example.com", "https://gitlab.com");
+    let mut world = with_other();
+    world.file = Some(world.file.unwrap() + &elsewhere(OTHER));
+    let verdicts = Vec::from_iter(world.diff().runners.iter().map(|view| view.verdict));
+    assert_eq!(verdicts, [Verdict::InSync, Verdict::OnlyOnHost, Verdict::OnlyOnHost]);
+    // On two hosts: the token that another GitLab gave.
     let mut one = World::applied(vec![runner("docker")]);
     let mut two = one.clone();
     two.spec.runners.clear();
-    two.file = Some(elsewhere(two.file.as_deref().unwrap()));
+    two.file = two.file.as_deref().map(elsewhere);
+    let file = two.file.clone();
+    two.edit("id = 42", "id = 99");
     let [first, second] = together(&one, &two);
-    assert_eq!((first.notes, second.notes), (vec![], vec![]));
+    assert_eq!((first.problems, first.notes, second.problems), (vec![], vec![], vec![]));
+    assert_eq!((first.runners[0].verdict, second.runners[0].verdict), (Verdict::InSync, Verdict::OnlyOnHost));
+    // And its id: that runner stays when this GitLab's is deleted.
+    two.file = file;
+    two.edit("glrt-", "glrt-x");
     one.spec.runners.clear();
-    // The record that is to be deleted has no token in its mark: then the id alone says whose it is.
-    let bare = marker::compose("", &Marker::new(HOST, "docker"));
-    one.record(42).maintenance_note = bare;
     let [deleting, _] = together(&one, &two);
     assert_eq!((deleting.problems, deleting.changes.len()), (vec![], 2));
 }

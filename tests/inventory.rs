@@ -266,3 +266,15 @@ mod mangled {
         }
     }
 }
+
+/// A key is written to a host as a secret, or not at all.
+#[test]
+fn a_private_key_as_a_plain_file_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("inventory.yml");
+    std::fs::write(dir.path().join("key.pem"), "-----BEGIN PRIVATE KEY-----\nx\n").unwrap();
+    std::fs::write(&path, "hosts: { a: { files: [{ path: /etc/key, source: key.pem }] } }\n").unwrap();
+    let warnings = rprov::inventory::load(&path).unwrap().warnings;
+    let said = warnings.iter().find(|warning| warning.message == "this file holds a private key");
+    assert!(said.is_some_and(|said| said.help.as_ref().is_some_and(|help| help.contains("content: { file: PATH }"))));
+}

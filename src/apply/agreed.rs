@@ -6,6 +6,7 @@ use crate::facts::{Facts, ProbeSpec};
 use crate::plan::Change;
 use crate::resource::Resource as _;
 use crate::resource::runner::{self, Runners};
+use crate::secret::{Secret, SecretBook, SecretId};
 use crate::step::Step;
 
 use super::Shared;
@@ -16,12 +17,13 @@ use super::target::Target;
 /// Whether the same is to be done, and to the same, but for which bytes of config.toml are replaced.
 pub(super) fn is_same(approved: &[Change], now: &[Change]) -> bool {
     approved.len() == now.len()
-        && approved.iter().zip(now).all(|(approved, now)| approved == now || any_bytes(approved) == any_bytes(now))
+        && approved.iter().zip(now).all(|(approved, now)| approved == now || essence(approved) == essence(now))
 }
 
-/// The change without the digest of what it replaces, if that is a file that the runner writes as well.
-fn any_bytes(change: &Change) -> Change {
-    let mut change = change.clone();
+/// What of a change counts: not why it is made, nor which line of the inventory asks for it, nor the digest of what it
+/// replaces, if that is a file that the runner writes as well.
+pub(super) fn essence(change: &Change) -> Change {
+    let mut change = Change { reason: None, origin: None, ..change.clone() };
     if change.kind == runner::CONFIG_KIND {
         for step in &mut change.steps {
             match step {
@@ -52,14 +54,19 @@ pub(super) async fn catch_up(target: &mut Target, shared: &Shared, step: &mut St
         return false;
     };
     let Some(rewritten) = runners.rewritten(&target.facts, paths) else { return false };
-    for (id, secret) in rewritten.secrets {
-        if !given.keys().any(|token| id.is_of_token(token)) {
-            target.book.bind(id, secret);
-        }
-    }
+    renew(&mut target.book, rewritten.secrets, given);
     file.replaces = Some(rewritten.digest);
     target.facts = rewritten.facts;
     true
+}
+
+/// What the file says now is what will be written, but for what GitLab gave during this run: the file has that not yet.
+fn renew(book: &mut SecretBook, read: Vec<(SecretId, Secret)>, given: &RunnerIds) {
+    for (id, secret) in read {
+        if !given.keys().any(|token| id.is_of_token(token)) {
+            book.bind(id, secret);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +75,7 @@ mod tests {
     use crate::inventory::model::Owner;
     use crate::name::RemotePath;
     use crate::plan::{Action, Effect};
+    use crate::secret::Late;
     use crate::step::WriteFile;
     use crate::text::Text;
 
@@ -93,6 +101,22 @@ mod tests {
             origin: None,
             steps: vec![step],
         }
+    }
+
+    #[test]
+    fn a_renewed_token_is_never_put_back_and_a_new_one_stays() {
+        let token = |runner| SecretId::runner_token("ci", runner);
+        let date = |runner| SecretId::late(Late::TokenObtainedAt, "ci", runner);
+        let all = |word: &str| {
+            let ids = [token("renewed"), date("renewed"), token("created"), date("created")];
+            Vec::from_iter(ids.into_iter().map(|id| (id, Secret::new(word.to_owned()))))
+        };
+        let mut book = SecretBook::default();
+        all("before").into_iter().for_each(|(id, secret)| book.bind(id, secret));
+        renew(&mut book, all("in the file"), &RunnerIds::from([(token("created"), 42)]));
+        let known = |id: SecretId| book.get(&id).map(|secret| secret.expose().to_owned()).unwrap_or_default();
+        assert_eq!((known(token("renewed")), known(date("renewed"))), ("in the file".into(), "in the file".into()));
+        assert_eq!((known(token("created")), known(date("created"))), ("before".into(), "before".into()));
     }
 
     #[test]

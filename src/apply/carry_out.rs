@@ -14,8 +14,9 @@ use crate::step::Step;
 use super::agreed;
 use super::exchange::{last_lines, nonce};
 use super::guard::{Guard, Unconfirmed};
+use super::moved::{CHANGED, NEW_PLAN, still_so};
 use super::target::Target;
-use super::{CHANGED, CancelFlag, NEW_PLAN, Shared, stopped};
+use super::{CancelFlag, Shared, stopped};
 
 /// How many of a failed command's last lines are looked at for what they mean.
 const LOOKED_AT: usize = 200;
@@ -218,22 +219,16 @@ async fn gitlab(
         unanswered: false,
         moved: None,
     };
-    if let Some(Ok(client)) = &shared.gitlab {
-        let moved = client.moved(needs).await.map_err(|error| failed(error.to_string(), error.help()))?;
-        if !moved.is_empty() {
-            return Err(Failed {
-                output: moved,
-                cause: Cause::Stale,
-                ..failed(CHANGED.to_owned(), Some(NEW_PLAN.to_owned()))
-            });
-        }
-    }
     match &shared.gitlab {
-        Some(Ok(client)) => client
-            .run_step(step, &mut target.book, ids)
-            .await
-            .map(drop)
-            .map_err(|error| failed(error.to_string(), error.help())),
+        Some(Ok(client)) => {
+            still_so(client, needs).await.map_err(|not| Failed {
+                output: not.output,
+                cause: not.cause,
+                ..failed(not.message, not.help)
+            })?;
+            let done = client.run_step(step, &mut target.book, ids).await;
+            done.map(drop).map_err(|error| failed(error.to_string(), error.help()))
+        }
         Some(Err(problem)) => Err(failed(problem.message.clone(), problem.help.clone())),
         None => Err(failed("the inventory names no GitLab".to_owned(), None)),
     }

@@ -105,3 +105,17 @@ pub(super) async fn read(
     probe::parse(spec, &reply.stdout, &nonce)
         .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_few_and_short() {
+        let said =
+            |stderr: String| last_lines(&Reply { stdout: Vec::new(), stderr: stderr.into(), status: Some(1) }, 3);
+        assert_eq!(said("a\n\nb\r\n  c \nd\n".to_owned()), ["b", "  c", "d"]);
+        assert_eq!(said("y\n".repeat(1_000_000)), ["y", "y", "y"]);
+        assert_eq!(said("ä".repeat(1_000_000))[0].chars().count(), LONGEST_LINE);
+    }
+}

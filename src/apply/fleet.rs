@@ -1,10 +1,9 @@
 //! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables, orphans).
 
 use crate::desired;
-use crate::event::{Cause, EventKind, Failure};
+use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::Client;
-use crate::plan::precondition::Precondition;
 use crate::plan::{HostPlan, Note};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
@@ -12,7 +11,7 @@ use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
-use super::{CancelFlag, Outcome, Shared, left_over, orphans, records, refused, stopped};
+use super::{CancelFlag, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -128,11 +127,8 @@ impl Fleet {
                 // Somebody has done the same in the meantime.
                 return Ok(0);
             }
-            if !now.does_the_same(&plan)
-                || !now.problems.is_empty()
-                || !desired::preconditions::moved(&plan, &facts).is_empty()
-            {
-                return Err(super::target::moved(&plan, &now, &facts));
+            if !moved::is_the_same(&plan, &now, &facts, true) {
+                return Err(moved::failure(&plan, &now, &facts, true, &self.book));
             }
             plan = now;
         }
@@ -146,7 +142,12 @@ impl Fleet {
             for (number, step) in change.steps.iter().enumerate() {
                 let needs = plan.preconditions.iter().filter(|one| one.change == done && one.step == number);
                 let needs = Vec::from_iter(needs.map(|one| &one.what));
-                self.still_so(client, &needs, &what, done).await?;
+                moved::still_so(client, &needs).await.map_err(|not| Failure {
+                    help: not.help,
+                    output: not.output,
+                    cause: not.cause,
+                    ..Failure::new(&what, not.message).after(done)
+                })?;
                 run(client, step, &mut self.book).await.map_err(|(message, help)| Failure {
                     command: Some(shown(step)),
                     help,
@@ -163,22 +164,6 @@ impl Fleet {
             return Ok(of);
         }
         Err(left_over(left, of))
-    }
-}
-
-impl Fleet {
-    /// What the step was planned for is looked at once more.
-    async fn still_so(&self, client: &Client, needs: &[&Precondition], what: &str, done: usize) -> Result<(), Failure> {
-        let failed = |error: crate::gitlab::GitlabError| Failure {
-            help: error.help(),
-            ..Failure::new(what, error.to_string()).after(done)
-        };
-        let moved = client.moved(needs).await.map_err(failed)?;
-        if moved.is_empty() {
-            return Ok(());
-        }
-        let failure = Failure::new(what, super::CHANGED).help(super::NEW_PLAN).after(done);
-        Err(Failure { output: moved, cause: Cause::Stale, ..failure })
     }
 }
 

@@ -24,17 +24,13 @@ mod exchange;
 mod fleet;
 mod guard;
 mod keys;
+mod moved;
 mod orphans;
 mod records;
 mod target;
 
 use fleet::Fleet;
 use target::Target;
-
-/// What is said of a step whose thing is another by now.
-const CHANGED: &str = "it changed after the plan was made; this step was not done";
-/// What to do then.
-const NEW_PLAN: &str = "look at a new plan, then apply that";
 
 /// How a run behaves.
 #[derive(Debug, Clone)]

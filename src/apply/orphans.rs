@@ -117,3 +117,34 @@ fn scopes(inventory: &Inventory) -> BTreeSet<Scope> {
     let variables = inventory.gitlab.iter().flat_map(|gitlab| gitlab.variables.iter().map(|one| one.scope.clone()));
     runners.chain(variables).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inventory(name: &str) -> Inventory {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("inventory.yml");
+        let gitlab = format!("gitlab: {{ url: https://gitlab.example.com, api_token: {{ env: TOKEN }}{name} }}\n");
+        std::fs::write(&path, gitlab + "hosts: { a: {}, b: {} }\n").unwrap();
+        crate::inventory::load(&path).unwrap()
+    }
+
+    fn read(name: &str, problem: bool) -> HostPlan {
+        let no_route = Problem { message: "no route".to_owned(), help: None, unknown_only: true };
+        let problems = if problem { vec![no_route] } else { Vec::new() };
+        HostPlan { name: name.to_owned(), problems, ..HostPlan::default() }
+    }
+
+    #[test]
+    fn nothing_is_deleted_unless_every_host_was_read_and_the_inventory_has_a_name() {
+        let (named, nameless) = (inventory(", inventory: prod"), inventory(""));
+        let why = |inventory: &Inventory, plans: &[HostPlan]| hindrance(inventory, plans.iter()).map(|it| it.message);
+        let both = [read("a", false), read("b", false)];
+        assert_eq!(why(&named, &both), None);
+        assert!(why(&nameless, &both).unwrap().contains("needs `gitlab.inventory`"));
+        assert!(why(&named, &both[..1]).unwrap().contains("needs all hosts"));
+        let said = why(&named, &[read("a", false), read("b", true)]).unwrap();
+        assert!(said.starts_with("orphans are not deleted: b could not be read"), "{said}");
+    }
+}

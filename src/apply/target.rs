@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::desired::{self, preconditions};
+use crate::desired;
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
 use crate::inventory::model::{Connection, HostSpec};
-use crate::plan::{Change, HostPlan, Problem, RunnerView};
+use crate::plan::{HostPlan, Problem, RunnerView};
 use crate::resource::Resource;
 use crate::resource::runner::Runners;
 use crate::resource::runner::tokens::TokenUse;
@@ -17,7 +17,7 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Outcome, Shared, agreed, carry_out, keys, left_over, records, refused, stopped};
+use super::{CancelFlag, Outcome, Shared, carry_out, keys, left_over, moved, records, refused, stopped};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -160,18 +160,13 @@ impl Target {
         let approved = self.plan.clone();
         let (now, facts) = self.lock(shared, cancel).await?;
         let another_run = self.saved && now.after_run != approved.after_run;
-        let the_same =
-            if self.saved { now.does_the_same(&approved) } else { agreed::is_same(&approved.changes, &now.changes) };
         let done = if another_run {
             Err(applied_since(&now))
         } else if now.changes.is_empty() && now.problems.is_empty() {
             // Somebody has done the same in the meantime.
             Ok(0)
-        } else if !the_same
-            || !now.problems.is_empty()
-            || (self.saved && !preconditions::moved(&approved, &facts).is_empty())
-        {
-            Err(moved(&approved, &now, &facts))
+        } else if !moved::is_the_same(&approved, &now, &facts, self.saved) {
+            Err(moved::failure(&approved, &now, &facts, self.saved, &self.book))
         } else {
             // As it was read last: what a saved plan must not hold (digests of what could be guessed) is in it.
             self.facts = facts;
@@ -248,63 +243,6 @@ fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Fa
     };
     let output = output.iter().map(|line| book.scrub(line)).collect();
     Failure { help, output, cause, ..Failure::new(during, book.scrub(&message)).after(done) }
-}
-
-/// The host is not as it was when the plan was made.
-pub(super) fn moved(approved: &HostPlan, now: &HostPlan, facts: &Facts) -> Failure {
-    // A saved plan lacks digests that could be guessed: that is no difference.
-    let (approved, now) = (&approved.clone().publishable(), &now.clone().publishable());
-    let known = |plan: &HostPlan, kind: &str, name: &str| {
-        plan.changes.iter().any(|change| change.kind == kind && change.name == name)
-    };
-    let mut what: Vec<String> = now.problems.iter().map(|problem| problem.message.clone()).collect();
-    what.extend(preconditions::moved(approved, facts));
-    for change in &now.changes {
-        match approved.changes.iter().find(|old| old.kind == change.kind && old.name == change.name) {
-            None => what.push(format!("{} {} is new", change.kind, change.name)),
-            Some(old) if old == change => {}
-            Some(old) => what.extend(differences(old, change)),
-        }
-    }
-    for change in &approved.changes {
-        if !known(now, &change.kind, &change.name) {
-            what.push(format!("{} {} is no longer needed", change.kind, change.name));
-        }
-    }
-    what.dedup();
-    let message = "the host changed after the plan was made; nothing was done";
-    let failure = Failure::new("checking the plan", message).help("look at a new plan, then apply that");
-    Failure { output: what, cause: Cause::Stale, ..failure }
-}
-
-/// How a change that is to be made now differs from the one that was approved: attribute by attribute, or as a whole.
-fn differences(old: &Change, new: &Change) -> Vec<String> {
-    let about = format!("{} {}", new.kind, new.name);
-    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
-    let of = |change: &'_ Change, path: &str| change.attrs.iter().find(|attr| attr.path == path).cloned();
-    let mut lines = Vec::new();
-    for attr in &new.attrs {
-        match of(old, &attr.path) {
-            Some(was) if was == *attr => {}
-            Some(was) if was.old != attr.old => {
-                lines.push(format!("{about}: {}: {} -> {}", attr.path, shown(&was.old), shown(&attr.old)));
-            }
-            Some(was) => lines.push(format!(
-                "{about}: {} is to be {} and was to be {} in the plan",
-                attr.path,
-                shown(&attr.new),
-                shown(&was.new)
-            )),
-            None => lines.push(format!("{about}: {} is {} and is to change", attr.path, shown(&attr.old))),
-        }
-    }
-    for attr in old.attrs.iter().filter(|attr| of(new, &attr.path).is_none()) {
-        lines.push(format!("{about}: {} is {} and no longer to change", attr.path, shown(&attr.new)));
-    }
-    if lines.is_empty() && (old.attrs != new.attrs || old.text != new.text || old.steps != new.steps) {
-        lines.push(format!("{about} differs from the plan"));
-    }
-    lines
 }
 
 /// Another run changed the host after the plan was saved; or it is the second time for this plan.

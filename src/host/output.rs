@@ -166,6 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_quoted_of_a_host_is_short() {
+        let lines = "y\n".repeat(1_000_000);
+        assert_eq!(said(lines.as_bytes(), b""), "y; y; y");
+        let long = said(&[b'x'; 1_000_000], &[b'z'; 1_000_000]);
+        assert_eq!(long.len(), 200 + 2 + 200);
+    }
+
+    #[test]
     fn a_script_that_says_so_is_known_to_have_begun() {
         let script = crate::script::wrap("", "n0");
         let ends = |status, stdout: &str, stderr: &str| begun(&script, reply(status, stdout, stderr), "a@b", true);

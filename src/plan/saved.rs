@@ -117,17 +117,6 @@ impl HostPlan {
         }
         self
     }
-
-    /// Whether both would do the same, whatever lines of the inventory ask for it.
-    #[must_use]
-    pub fn does_the_same(&self, other: &Self) -> bool {
-        let plain = |plan: &Self| {
-            let mut plan = plan.clone().publishable();
-            plan.changes.iter_mut().for_each(|change| change.origin = None);
-            plan.changes
-        };
-        plain(self) == plain(other)
-    }
 }
 
 #[cfg(test)]

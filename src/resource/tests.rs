@@ -118,6 +118,18 @@ fn what_not_everybody_may_read_is_not_shown() {
     assert!(!format!("{diffed:?}").contains("canary"));
 }
 
+#[test]
+fn what_everybody_may_read_and_is_a_secret_all_the_same_is_not_shown() {
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n";
+    for old in [key, "header: PRIVATE-TOKEN: glpat-canary0123456789abcd"] {
+        let mut facts = Facts::default();
+        facts.paths.insert(path("/etc/x"), regular(old, 0o644, 1));
+        let diffed = diff(&file(), &facts).unwrap();
+        assert_eq!(diffed.changes[0].text, None);
+        assert!(!format!("{diffed:?}").contains("canary"));
+    }
+}
+
 fn packages(version: Option<&str>, absent: bool) -> Packages {
     let spec = |name: &str| PackageSpec {
         name: name.to_owned(),

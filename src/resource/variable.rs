@@ -128,3 +128,63 @@ impl Resource for Variable {
         Ok(diff)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+    use crate::facts::{Facts, Known, VariableFact};
+    use crate::resource::Earlier;
+    use crate::secret::{Secret, SecretBook, SecretId};
+    use crate::text::Text;
+
+    const OLD: &str = "canary-of-gitlab";
+    const NEW: &str = "canary-of-the-inventory";
+
+    fn spec(value: Text, masked: bool) -> VariableSpec {
+        VariableSpec {
+            scope: Scope::Instance,
+            key: "KEY".to_owned(),
+            value,
+            protected: false,
+            masked,
+            raw: false,
+            file: false,
+            environment_scope: "*".to_owned(),
+            absent: false,
+            origin: Span { file: "prod.yml".into(), line: 1, column: 1 },
+        }
+    }
+
+    /// The two sides of the value as a plan shows them.
+    fn shown(spec: VariableSpec, old: &str, masked_in_gitlab: bool) -> (String, String) {
+        let (variable, mut facts, mut book) = (Variable(spec), Facts::default(), SecretBook::default());
+        book.bind(SecretId::new("env:KEY"), Secret::new(NEW.to_owned()));
+        let fact = VariableFact {
+            value: Some(Secret::new(old.to_owned())),
+            protected: false,
+            masked: masked_in_gitlab,
+            raw: false,
+            file: false,
+        };
+        facts.variables.insert(variable.key(), Known::Present(fact));
+        let diff = variable.diff(&Context { facts: &facts, book: &book, earlier: &Earlier::default() }).unwrap();
+        let attr = diff.changes[0].attrs.iter().find(|attr| attr.path == "value").unwrap();
+        (attr.old.clone().unwrap(), attr.new.clone().unwrap())
+    }
+
+    /// Each of the three signs alone says that a value is a secret.
+    #[test]
+    fn a_value_that_may_be_a_secret_is_not_shown() {
+        let masked = "(masked)".to_owned();
+        assert_eq!(shown(spec(Text::plain(NEW), true), OLD, false), (masked.clone(), masked.clone()));
+        assert_eq!(shown(spec(Text::plain("open"), false), OLD, true).0, masked);
+        let secret = Text::secret(SecretId::new("env:KEY"));
+        assert_eq!(shown(spec(secret, false), OLD, false), (masked, "(secret env:KEY)".to_owned()));
+        // What nobody calls a secret and looks like one.
+        let token = "glpat-0123456789abcdefghij";
+        assert_eq!(shown(spec(Text::plain("new"), false), token, false).0, "\"glpat-(hidden)\"");
+        let open = ("\"old\"".to_owned(), "\"new\"".to_owned());
+        assert_eq!(shown(spec(Text::plain("new"), false), "old", false), open);
+    }
+}

@@ -58,5 +58,7 @@ mod tests {
             assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         }
         assert_eq!(run_of(&Secret::new(String::new())).as_deref(), Some("unknown"));
+        let long = run_of(&Secret::new("x".repeat(1_000_000))).unwrap();
+        assert_eq!(long.len(), 80, "a run has no such name, and the plan holds it");
     }
 }

@@ -71,5 +71,7 @@ mod tests {
         assert_eq!(body("\n@abc begin\n@abc end\n", "abc"), Ok(""));
         assert_eq!(body("\n@abc begin\na 1\n", "abc"), Err(BadReply::CutShort));
         assert_eq!(body("sorry\n", "abc"), Err(BadReply::NotStarted("sorry\n".to_owned())));
+        let flood = body(&"x".repeat(1_000_000), "abc").unwrap_err().to_string();
+        assert!(flood.len() < 300 && flood.contains("it said: xxx"), "{} bytes", flood.len());
     }
 }

@@ -57,12 +57,17 @@ impl Texts {
         Some(self.next())
     }
 
+    /// Words, and a command below them.
+    fn advice(&mut self) -> Option<String> {
+        Some(format!("words\n{}", self.next()))
+    }
+
     fn span(&mut self) -> Span {
         Span { file: self.next().into(), line: 1, column: 2 }
     }
 
     fn problem(&mut self, unknown_only: bool) -> Problem {
-        Problem { message: self.next(), help: self.some(), unknown_only }
+        Problem { message: self.next(), help: self.advice(), unknown_only }
     }
 
     fn change(&mut self, action: Action, effect: Effect) -> Change {
@@ -72,7 +77,11 @@ impl Texts {
             name: self.next(),
             action,
             reason: self.some(),
-            attrs: (0..3).map(|_| Attr::new(self.next(), self.some(), self.some())).collect(),
+            attrs: vec![
+                Attr::new(self.next(), self.some(), self.some()),
+                Attr::new(self.next(), self.some(), None),
+                self.lists(),
+            ],
             text: Some(TextChange { old: self.next(), new: self.next() }),
             effect,
             service: self.some(),
@@ -83,6 +92,13 @@ impl Texts {
                 Step::Unit { unit: self.next(), action: UnitAction::Restart },
             ],
         }
+    }
+
+    /// A list that changes is shown entry by entry.
+    fn lists(&mut self) -> Attr {
+        let mut list = || Some(serde_json::to_string(&[self.next(), self.next()]).unwrap());
+        let (old, new) = (list(), list());
+        Attr::new(self.next(), old, new)
     }
 
     fn host(&mut self) -> HostPlan {
@@ -107,7 +123,7 @@ impl Texts {
             message: self.next(),
             command: self.some(),
             output: vec![self.next(), self.next()],
-            help: self.some(),
+            help: self.advice(),
             done: 2,
             remaining: Some(self.host()),
             cause: Cause::Failed,

@@ -142,6 +142,23 @@ async fn the_same_client_looks_again_before_it_creates() {
     assert_eq!(outcome, StepOutcome::Adopted { id });
 }
 
+/// What it saw earlier in the run is no reason to take a runner over that is somebody else's by now.
+#[tokio::test]
+async fn a_runner_that_lost_its_mark_meanwhile_is_not_taken_over() {
+    let double = Double::start().await.unwrap();
+    let client = client(&double, tokens::CREATE_MANAGE_READ);
+    let ours = note("ci.example.com", "docker");
+    let id = double.edit(|state| add(state, "instance_type", Some(&ours))).unwrap();
+    let found = client.find_marked(&rprov::inventory::model::Scope::Instance).await.unwrap();
+    assert_eq!(found.ids("ci.example.com", "docker"), [id]);
+    let theirs = note("other.example.com", "docker");
+    double.edit(|state| state.runners.get_mut(&id).unwrap().maintenance_note = Some(theirs.clone())).unwrap();
+    let mut run = Run::default();
+    let outcome = client.run_step(&create("instance_type", None), &mut run.book, &mut run.ids).await.unwrap();
+    assert!(matches!(outcome, StepOutcome::Created { id: new } if new != id), "{outcome:?}");
+    assert_eq!(double.state().runners[&id].maintenance_note.as_ref(), Some(&theirs));
+}
+
 #[tokio::test]
 async fn two_of_the_same_are_for_the_user_to_sort_out() {
     let double = Double::start().await.unwrap();

@@ -107,3 +107,16 @@ fn undeclared_identities_are_passed_over() {
     let resolved = resolve(&inventory(&[]), [SecretId::runner_token("a", "b")], &|_| None).unwrap();
     assert_eq!(resolved.book.values().count(), 0);
 }
+
+#[test]
+fn what_is_far_longer_than_a_secret_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk.img");
+    let why = |kind: SecretKind| all(&inventory(&[("x", kind)])).err().map(|all| all[0].message.clone());
+    std::fs::write(&path, vec![b'x'; 1 << 20]).unwrap();
+    assert_eq!(why(SecretKind::File(path.clone())), None);
+    std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+    assert!(why(SecretKind::File(path)).unwrap().ends_with("it is longer than 1 MiB"));
+    let endless = why(command(&["head", "-c", "1048577", "/dev/zero"])).unwrap();
+    assert!(endless.ends_with("printed more than 1 MiB"), "{endless}");
+}

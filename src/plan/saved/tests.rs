@@ -19,6 +19,8 @@ fn what_is_no_saved_plan_says_what_it_is() {
     assert_eq!(why("{\"format\": \"rprov-saved-plan/9\"}"), BadPlan::Unknown("rprov-saved-plan/9".to_owned()));
     // Nothing that a text holds may end in anything but an answer.
     assert!(matches!(why(&"[".repeat(100_000)), BadPlan::Other(_)));
+    let long = why(&format!("{{\"format\": \"{}\"}}", "x".repeat(10_000))).to_string();
+    assert!(long.len() < 400, "{long}");
     let long = why(&format!("{{\"format\": \"{FORMAT}\", \"whole\": \"{}\"}}", "x".repeat(10_000))).to_string();
     assert!(long.len() < 400, "{long}");
 }

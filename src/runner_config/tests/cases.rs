@@ -106,6 +106,11 @@ fn secrets_are_masked_on_both_sides() {
     let equal = "sentry_dsn = 'https://dsn-secret'\n[[runners]]\nclone_url='https://ci:pw-secret@git'\nshell='bash'\n\
                  [runners.cache.s3]\nSecretKey = 'key-secret'";
     assert_eq!(differences("sentry_dsn = '{{DSN}}'", runner, equal, &book), Vec::<String>::new());
+    // A token where nobody expects one.
+    assert_eq!(
+        plain("", "", "[[runners]]\nbuilds_dir = '/x/glpat-0123456789abcdefXY'"),
+        ["runners.x.builds_dir: \"/x/glpat-(hidden)\" -> (unset)"]
+    );
     // A secret written into the inventory is masked as well.
     assert_eq!(plain("sentry_dsn = 'oops'", "", ""), ["sentry_dsn: (unset) -> (secret)"]);
 }
@@ -118,6 +123,11 @@ fn environments_show_what_the_inventory_shows() {
         differences("", "environment = ['A=2', 'T={{T}}', 'B=same']", host, &book),
         ["runners.x.environment: [\"A=1\", \"T=(secret)\", \"OTHER=(secret)\", (secret), \"B=same\"] -> \
           [\"A=2\", \"T=(secret env:T)\", \"B=same\"]"]
+    );
+    // What is a secret once is one wherever it is said again.
+    assert_eq!(
+        differences("", "environment = ['T={{T}}', 'T=debug']", "[[runners]]\nenvironment = ['T=old-token']", &book),
+        ["runners.x.environment: [\"T=(secret)\"] -> [\"T=(secret env:T)\", \"T=debug\"]"]
     );
     assert_eq!(
         plain("", "", "[[runners]]\nenvironment = ['A=old']"),

@@ -240,6 +240,41 @@ fn times_that_no_clock_shows_are_no_times() {
     }
 }
 
+/// A file of this length is none that rprov manages.
+#[test]
+fn a_file_that_is_far_too_long_is_unread() {
+    let whole = |bytes: usize| {
+        let text = crate::script::reply::to_base64(&vec![b'x'; bytes]);
+        let answer = ANSWER.replace("YWJj", &text);
+        let facts = parse(&answered(), answer.as_bytes(), "n0").unwrap();
+        let Known::Present(fact) = &facts.paths[&RemotePath::new("/a").unwrap()] else { panic!() };
+        fact.content.clone().unwrap()
+    };
+    assert!(matches!(whole(1 << 20), Known::Present(Content::Text(_))));
+    assert_eq!(whole((1 << 20) + 1), Known::Unread("it is 1048577 bytes long".to_owned()));
+}
+
+/// Whoever answers with something else is quoted, but not whole.
+#[test]
+fn what_was_not_asked_for_is_an_error_of_bounded_length() {
+    let long = "x".repeat(1_000_000);
+    for (from, to) in [
+        ("packages-status 1".to_owned(), format!("{long}\npackages-status 1")),
+        ("\n@n0 end".to_owned(), format!("\n{long}\n@n0 end")),
+        ("\n@n0 end".to_owned(), "\npaths 0\n@n0 end".to_owned()),
+        ("paths 0 44".to_owned(), "paths 0".to_owned()),
+        ("paths 0 44".to_owned(), "paths 0 44 44".to_owned()),
+    ] {
+        assert!(ANSWER.contains(&from), "{from}");
+        let error = parse(&answered(), ANSWER.replace(&from, &to).as_bytes(), "n0").unwrap_err();
+        assert!(matches!(error, BadReply::Garbled(_)), "{error:?}");
+        assert!(error.to_string().len() < 300, "{} bytes", error.to_string().len());
+    }
+    // Something vanished between the two looks at it: which one, nobody can say.
+    let facts = parse(&answered(), ANSWER.replace("paths 0 44", "paths 0 0").as_bytes(), "n0").unwrap();
+    assert!(facts.paths.values().all(|known| matches!(known, Known::Unread(_))), "{:?}", facts.paths);
+}
+
 /// What Docker says of one container is not this long; as values it would take some forty times as much memory.
 #[test]
 fn an_answer_of_docker_that_is_far_too_long_is_unread() {

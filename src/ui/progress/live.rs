@@ -51,9 +51,9 @@ impl Live {
 
 impl View for Live {
     fn event(&mut self, now: Duration, event: &Event) {
-        let host = sanitize(&event.host).into_owned();
         let turn = self.board.turn(now, event);
-        if let Some(line) = last_line(&host, &turn, self.names, self.look).filter(|_| self.phase == Phase::Apply) {
+        if let Some(line) = last_line(&event.host, &turn, self.names, self.look).filter(|_| self.phase == Phase::Apply)
+        {
             self.keep(&line);
         }
     }
@@ -143,7 +143,8 @@ fn busy_line(host: &str, busy: &Busy, now: Duration, names: usize, look: Look) -
 
 /// What stays of a host, if anything does.
 fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String> {
-    let name = look.paint(Role::Bold, &pad(host, names));
+    let host = sanitize(host);
+    let name = look.paint(Role::Bold, &pad(&host, names));
     match turn {
         Turn::Done { changes, took } if *changes > 0 => {
             let text = format!("{} in {}", count(*changes, "change"), duration(*took));
@@ -151,7 +152,7 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
         }
         Turn::Failed(text) => {
             // All of it is told after the view; here one line is enough.
-            let text = cut_end(text, look.width.saturating_sub(columns(host).max(names) + 6));
+            let text = cut_end(text, look.width.saturating_sub(columns(&host).max(names) + 6));
             Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, &text)))
         }
         _ => None,
@@ -231,5 +232,7 @@ mod tests {
             "✓ a     2 changes in 1 min 2 s"
         );
         assert_eq!(last_line("a", &Turn::Failed("failed".to_owned()), 3, look).unwrap(), "✗ a     failed");
+        let hostile = last_line("a\u{1b}[2K", &Turn::Done { changes: 1, took }, 3, look).unwrap();
+        assert_eq!(hostile, "✓ a\\x1b[2K   1 change in 1 min 2 s");
     }
 }

@@ -194,6 +194,23 @@ fn apply_that_waits(world: &World) -> Run {
     run
 }
 
+/// Starts an apply that has made its plan and waits: another run has the lock, until its directory is removed.
+pub(super) fn apply_that_waits_for_the_lock(world: &World) -> Run {
+    world
+        .host()
+        .sh("mkdir /run/rprov.lock; printf '%s\\nanother\\nanna\\n' $(($(date +%s) + 600)) >/run/rprov.lock/info");
+    world.gitlab.forget_requests();
+    let mut run = world.start("apply", &["--yes", "--lock-timeout", "2m"]);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    // Its second look at GitLab never comes before it has the lock.
+    while !world.gitlab.requests().iter().any(|request| request.path.contains("/runners/")) {
+        assert!(!run.has_ended() && std::time::Instant::now() < until, "the run reads no record");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    run
+}
+
 fn let_go(world: &World, run: Run) -> Outcome {
     world.host().sh("rm /run/hold");
     run.wait()
@@ -235,20 +252,7 @@ fn a_file_that_the_runner_wrote_is_no_change() {
 fn a_token_renewed_between_plan_and_apply() {
     let Some(world) = world() else { return };
     world.edit_inventory("concurrent: 100", "concurrent: 7");
-    // Another run has the lock, so this one plans and then waits.
-    world
-        .host()
-        .sh("mkdir /run/rprov.lock; printf '%s\\nanother\\nanna\\n' $(($(date +%s) + 600)) >/run/rprov.lock/info");
-    world.gitlab.forget_requests();
-    let mut run = world.start("apply", &["--yes", "--lock-timeout", "2m"]);
-    world.host().wait_until(60, "journalctl --no-pager -o cat -t sshd | grep -q '^Accepted '");
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    // Its second look at GitLab never comes before it has the lock.
-    while !world.gitlab.requests().iter().any(|request| request.path.contains("/runners/")) {
-        assert!(!run.has_ended() && std::time::Instant::now() < until, "the run reads no record");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    let run = apply_that_waits_for_the_lock(&world);
     let (old, new) = renew(&world);
     let before = written_at(&world);
     world.host().sh("rm -r /run/rprov.lock");

@@ -2,6 +2,7 @@
 
 use super::gitlab::API_TOKEN;
 use super::rprov::Outcome;
+use super::runner_writes::apply_that_waits_for_the_lock;
 use super::world::World;
 
 /// Converged, and then an inventory that asks for one change of each sort.
@@ -103,6 +104,31 @@ fn what_moved_since_is_refused_and_named() {
     // Nothing of all that was done, and now all is as it was.
     apply(&world).expect(0);
     world.assert_converged("after everything was put back");
+}
+
+/// The same where nothing is saved: the host moves between the plan that was shown and the lock.
+#[test]
+fn what_moved_while_a_run_waited_is_named() {
+    let Some(world) = with_changes() else { return };
+    let host = world.host();
+    let run = apply_that_waits_for_the_lock(&world);
+    let config = host.sh("cat /srv/gitlab-runner/config.toml");
+    host.sh("sed -i 's/^concurrent = 100/concurrent = 77/' /srv/gitlab-runner/config.toml");
+    host.write("/etc/ours", "older\n");
+    host.sh("chmod 644 /etc/ours; rm -r /run/rprov.lock");
+    let outcome = run.wait();
+    let ours = "/etc/ours: sha256 ";
+    assert_refused(
+        &outcome,
+        &["nothing was done", "what differs:", "concurrent: 100 -> 77", ours, "look at a new plan"],
+    );
+    assert_eq!(host.sh("cat /srv/gitlab-runner/config.toml"), config.replace("concurrent = 100", "concurrent = 77"));
+    assert!(!host.check("[ -e /run/rprov.lock ]"), "the lock was not given back");
+    // What a plan does not stand on may move.
+    let run = apply_that_waits_for_the_lock(&world);
+    host.sh("touch /etc/ours /srv/gitlab-runner/config.toml; rm -r /run/rprov.lock");
+    run.wait().expect(0);
+    world.assert_converged("after the host stood still");
 }
 
 #[test]

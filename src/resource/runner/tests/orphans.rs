@@ -3,7 +3,7 @@
 use super::matches::with_other;
 use super::*;
 use crate::facts::ManagerFact;
-use crate::plan::Problem;
+use crate::plan::{Problem, Verdict};
 use crate::resource::runner::orphans::{Fleet, Marked};
 use crate::resource::runner::tokens::TokenUse;
 
@@ -81,6 +81,7 @@ fn an_orphan_of_this_inventory_is_deleted_if_that_is_asked_for() {
     assert_eq!(diff.problems, vec![]);
     let mark = "[rprov host=old.example.com runner=docker inventory=prod token=0123456789ab]";
     assert_eq!(diff.changes[0].steps, [Step::Gitlab(GitlabStep::DeleteRunner { id: 9, mark: Some(mark.to_owned()) })]);
+    assert_eq!((diff.runners[0].id, diff.runners[0].verdict), (Some(9), Verdict::OnlyInGitlab));
     assert_eq!(
         diff.runners[0].detail,
         "of host old.example.com, which the inventory does not have; last contact 3 days ago"
@@ -179,6 +180,8 @@ fn a_record_that_two_machines_use() {
     let message = "more than one machine used runner #42 docker in the last 24 hours, the system ids s_one, s_two: they \
                    share a token";
     assert_eq!((diff.problems, diff.notes[0].message.as_str()), (vec![], message));
+    let twice = vec![manager("s_one", Some(60)), manager("s_one", Some(61))];
+    assert_eq!(with(&world, Known::Present(twice)).unwrap().notes, vec![], "one machine, told of twice");
     // A runner that never was in contact has no machine, which is no fault.
     assert_eq!(with(&world, Known::Present(Vec::new())).unwrap().notes, vec![]);
     // Deleting it would cut off the other machine.

@@ -137,6 +137,13 @@ fn what_another_host_may_still_use_is_nobodys_old_name() {
     world.record(42).maintenance_note = note.replace("other.example.com", "old.example.com");
     world.edit("glrt-", "glrt-x");
     assert!(world.shown()[0].starts_with("+ runner record docker"), "{:#?}", world.shown());
+    // Nor does the right one, where another inventory made the record.
+    world.edit("glrt-x", "glrt-");
+    assert!(world.shown()[0].starts_with("~ runner record #42 docker"), "{:#?}", world.shown());
+    world.inventory = Some("test".to_owned());
+    world.record(42).maintenance_note =
+        note.replace("other.example.com", "old.example.com").replace("runner=docker", "runner=docker inventory=prod");
+    assert!(world.shown()[0].starts_with("+ runner record docker"), "{:#?}", world.shown());
 }
 
 #[test]

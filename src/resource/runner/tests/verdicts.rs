@@ -146,6 +146,32 @@ fn the_same_token_in_two_strays_is_only_told() {
     assert!(lines[1..].iter().all(|line| line.contains("same token twice")) && lines.len() == 3, "{lines:?}");
 }
 
+/// Tokens, and ids, are those of one GitLab.
+#[test]
+fn the_same_token_or_id_in_another_gitlab_is_another_runner() {
+    let elsewhere = |text: &str| text.replace("https://gitlab.example.com", "https://gitlab.com");
+    let mut world = with_other();
+    world.file = Some(world.file.unwrap() + &elsewhere(OTHER));
+    let verdicts = Vec::from_iter(world.diff().runners.iter().map(|view| view.verdict));
+    assert_eq!(verdicts, [Verdict::InSync, Verdict::OnlyOnHost, Verdict::OnlyOnHost]);
+    // On two hosts: the token that another GitLab gave.
+    let mut one = World::applied(vec![runner("docker")]);
+    let mut two = one.clone();
+    two.spec.runners.clear();
+    two.file = two.file.as_deref().map(elsewhere);
+    let file = two.file.clone();
+    two.edit("id = 42", "id = 99");
+    let [first, second] = together(&one, &two);
+    assert_eq!((first.problems, first.notes, second.problems), (vec![], vec![], vec![]));
+    assert_eq!((first.runners[0].verdict, second.runners[0].verdict), (Verdict::InSync, Verdict::OnlyOnHost));
+    // And its id: that runner stays when this GitLab's is deleted.
+    two.file = file;
+    two.edit("glrt-", "glrt-x");
+    one.spec.runners.clear();
+    let [deleting, _] = together(&one, &two);
+    assert_eq!((deleting.problems, deleting.changes.len()), (vec![], 2));
+}
+
 /// What a run keeps of a host.
 fn read(world: &World, name: &str) -> (Vec<TokenUse>, HostPlan) {
     let diff = world.diff();
@@ -246,4 +272,7 @@ fn what_another_inventory_does_on_the_same_host_is_left_to_it() {
     assert_eq!(world.shown(), only_its_own);
     world.spec.runners.push(RunnerSpec { absent: true, ..runner("shell") });
     assert_eq!(world.shown(), only_its_own, "not even where this one wants it absent");
+    // A table that has another token than GitLab gave does not prove that it is this inventory's under another name.
+    world.edit("glrt-", "glrt-x");
+    assert!(world.shown()[0].starts_with("+ runner record docker"), "{:#?}", world.shown());
 }

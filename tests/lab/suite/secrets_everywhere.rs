@@ -216,7 +216,7 @@ impl Case {
     /// The host's docker says `name: value` of everything it is given, and fails, where it creates a container.
     fn break_docker(&self) {
         self.world.host().sh(
-            "cat >/usr/local/sbin/docker <<'END'\n#!/bin/sh\ncase \"$*\" in *--env-file*) cat >&2; env >&2; echo \"$*\" >&2; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/local/sbin/docker",
+            "cat >/usr/local/sbin/docker <<'END'\n#!/bin/sh\ncase \"$*\" in *--env-file*) env >&2; echo \"$*\" >&2; cat >&2; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/local/sbin/docker",
         );
     }
 

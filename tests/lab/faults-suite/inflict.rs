@@ -39,14 +39,14 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
-    /// Lets it come, and waits for what becomes of the run.
-    pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims) -> Outcome {
+    /// Lets it come, and waits by `ends` for what becomes of the run.
+    pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims, ends: impl FnOnce(Run) -> Outcome) -> Outcome {
         match self {
             Self::Kill => run.kill(),
             Self::Cut => {
                 let out = Command::new("ss").args(["-K", "dst", host.address(), "dport", "=", "22"]).output();
                 assert!(out.is_ok_and(|out| out.status.success()), "ss cannot reset connections here");
-                run.wait()
+                ends(run)
             }
             Self::Sshd => {
                 let mut sessions: Vec<String> =
@@ -58,15 +58,15 @@ impl Fault {
                     "systemctl stop ssh.service; pkill -KILL -x sshd || :; [ {sessions} = 0 ] || pkill -KILL -s {sessions} || :\n\
                      systemctl reset-failed ssh.service; systemctl start ssh.service"
                 ));
-                run.wait()
+                ends(run)
             }
             Self::Power => {
                 host.reboot();
-                run.wait()
+                ends(run)
             }
             Self::Link => {
                 let _down = LinkDown::new(host);
-                run.wait()
+                ends(run)
             }
         }
     }
@@ -92,6 +92,15 @@ impl Drop for LinkDown {
 fn set(link: &str, state: &str) {
     let done = Command::new("ip").args(["link", "set", link, state]).stdin(Stdio::null()).status();
     assert!(done.is_ok_and(|status| status.success()), "ip link set {link} {state} fails");
+}
+
+/// What is at work on a host, for whoever must find out why something does not end.
+pub(crate) fn sight(host: &Host) -> String {
+    let look = "uptime; ps -eo pid,ppid,sid,stat,etimes,wchan:20,args --forest | grep -v ' \\[' | cut -c1-200; \
+        echo; ls -l /run/rprov-faults /run/rprov.lock 2>&1; cat /run/rprov.lock/info 2>/dev/null; \
+        echo; cat /run/rprov-faults/armed 2>/dev/null; tail -n 15 /run/rprov-faults/log 2>/dev/null; date +%s; \
+        echo; timeout 10 systemctl list-jobs --no-pager 2>&1; timeout 10 journalctl -n 25 --no-pager 2>&1";
+    format!("on the host:\n{}", host.glance(&format!("({look}) || :")))
 }
 
 /// Gives a host back bare.

@@ -29,7 +29,9 @@ mod world;
 
 mod bench;
 mod inflict;
+mod kinds;
 pub(crate) mod options;
+mod owners;
 mod points;
 mod scenarios;
 mod shims;

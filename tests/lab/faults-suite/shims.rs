@@ -36,6 +36,16 @@ pub(crate) fn install(host: &Host) {
     assert!(count > 25, "only {count} commands have a stand-in: {found}");
 }
 
+/// Takes away stand-ins of commands that are not there any more, which a script would take for the commands; whether there
+/// were any.
+pub(crate) fn prune(host: &Host) -> bool {
+    let gone = host.sh(
+        r#"for file in $(grep -ls '^real=' /usr/local/sbin/*); do real=$(sed -n 's/^real=\([^ ]*\) .*/\1/p' "$file")
+         [ -x "$real" ] || { rm -f "$file"; echo gone; }; done"#,
+    );
+    !gone.is_empty()
+}
+
 fn make_executable(file: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("it was just written");

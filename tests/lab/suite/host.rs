@@ -45,6 +45,12 @@ impl Host {
         out
     }
 
+    /// What a shell script says, whether it succeeds or not.
+    pub(crate) fn glance(&self, text: &str) -> String {
+        let (_, out, err) = self.run(text);
+        format!("{out}{err}")
+    }
+
     /// Whether a shell script succeeds.
     pub(crate) fn check(&self, text: &str) -> bool {
         self.run(text).0

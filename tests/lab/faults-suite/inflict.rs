@@ -2,43 +2,13 @@
 
 use std::process::{Command, Stdio};
 
+use super::fault::Fault;
 use super::host::Host;
 use super::lab::script;
 use super::rprov::{Outcome, Run};
 use super::shims::Shims;
 
-/// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    /// `kill -9` of rprov. What it started on the host goes on.
-    Kill,
-    /// The connection is reset. rprov lives, and so does what it started. To GitLab: the request's connection is dropped.
-    Cut,
-    /// The host's sshd and everything below it, the script and its commands included, are killed.
-    Sshd,
-    /// The host's power is cut, and comes back.
-    Power,
-    /// The host's network link goes down in silence, until rprov has noticed.
-    Link,
-}
-
 impl Fault {
-    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Cut, Self::Sshd, Self::Power, Self::Link];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Cut => "cut",
-            Self::Sshd => "sshd",
-            Self::Power => "power",
-            Self::Link => "link",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fault| fault.name() == name)
-    }
-
     /// Lets it come, and waits by `ends` for what becomes of the run.
     pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims, ends: impl FnOnce(Run) -> Outcome) -> Outcome {
         match self {
@@ -100,7 +70,8 @@ pub(crate) fn sight(host: &Host) -> String {
         echo; ls -l /run/rprov-faults /run/rprov.lock 2>&1; cat /run/rprov.lock/info 2>/dev/null; \
         echo; cat /run/rprov-faults/armed 2>/dev/null; tail -n 15 /run/rprov-faults/log 2>/dev/null; date +%s; \
         echo; timeout 10 systemctl list-jobs --no-pager 2>&1; timeout 10 journalctl -n 25 --no-pager 2>&1";
-    format!("on the host:\n{}", host.glance(&format!("({look}) || :")))
+    let (_, out, err) = host.run(&format!("({look}) || :"));
+    format!("on the host:\n{out}{err}")
 }
 
 /// Gives a host back bare.

@@ -20,7 +20,6 @@ pub(crate) fn planned() -> Vec<String> {
     all().into_iter().filter(|kind| !NOT_PLANNED.contains(&kind.as_str())).collect()
 }
 
-#[allow(dead_code, reason = "not every user of this list has rows")]
 /// The kind of step that points of this row belong to; `None`: a phase of the run.
 pub(crate) fn of_row(row: &str) -> Option<&str> {
     if row.starts_with('(') {

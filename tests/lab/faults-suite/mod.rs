@@ -28,6 +28,7 @@ mod rprov;
 mod world;
 
 mod bench;
+mod fault;
 mod inflict;
 mod kinds;
 pub(crate) mod options;
@@ -37,5 +38,6 @@ mod scenarios;
 mod shims;
 mod table;
 mod trial;
+mod verdict;
 mod watchman;
 pub(crate) mod work;

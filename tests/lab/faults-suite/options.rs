@@ -1,6 +1,6 @@
 //! What the harness is asked for.
 
-use super::inflict::Fault;
+use super::fault::Fault;
 
 /// The command line of `tests/lab/faults`.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::inflict::Fault;
+use super::fault::Fault;
 use super::kinds;
 use super::points;
-use super::trial::Verdict;
+use super::verdict::Verdict;
 
 /// Everything that was found.
 #[derive(Debug, Default)]

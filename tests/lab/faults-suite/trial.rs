@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use gitlab_double::Fault as GitlabFault;
 
 use super::bench::Bench;
+use super::fault::Fault;
 use super::host::Host;
-use super::inflict::{self, Fault};
+use super::inflict;
 use super::points::{Place, Point};
 use super::rprov::{Outcome, Run};
 use super::scenarios::{Scenario, Side};
 use super::shims::{self, Shims, await_scripts};
+use super::verdict::Verdict;
 use super::watchman::{Expect, Watchman};
 
 /// How long a request to GitLab hangs when a fault is to come in the middle of it.
@@ -21,34 +23,6 @@ const SCRIPT_ENDS: Duration = Duration::from_secs(600);
 
 /// How long a run may take to come to its point, or from there to its end.
 const RUN_ENDS: Duration = Duration::from_secs(900);
-
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    /// What kept it from converging.
-    pub(crate) stuck: Vec<String>,
-    /// What was lost.
-    pub(crate) lost: Vec<String>,
-    /// What is there twice.
-    pub(crate) duplicated: Vec<String>,
-    /// Who cannot get in any more.
-    pub(crate) locked_out: Vec<String>,
-    /// What lies where it should not.
-    pub(crate) leaked: Vec<String>,
-}
-
-impl Verdict {
-    pub(crate) fn words(&self) -> Vec<String> {
-        let kinds = [
-            ("not converged", &self.stuck),
-            ("lost", &self.lost),
-            ("duplicated", &self.duplicated),
-            ("locked out", &self.locked_out),
-            ("leaked", &self.leaked),
-        ];
-        kinds.into_iter().flat_map(|(kind, all)| all.iter().map(move |word| format!("{kind}: {word}"))).collect()
-    }
-}
 
 /// Brings the host and the inventory to where a run towards `side` begins.
 pub(crate) fn prepare(bench: &mut Bench, scenario: &Scenario, side: Side) {

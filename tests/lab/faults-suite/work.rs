@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bench::Bench;
-use super::inflict::{self, Fault};
+use super::fault::Fault;
+use super::inflict;
 use super::kinds;
 use super::options::Options;
 use super::owners;

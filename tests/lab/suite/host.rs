@@ -45,12 +45,6 @@ impl Host {
         out
     }
 
-    /// What a shell script says, whether it succeeds or not.
-    pub(crate) fn glance(&self, text: &str) -> String {
-        let (_, out, err) = self.run(text);
-        format!("{out}{err}")
-    }
-
     /// Whether a shell script succeeds.
     pub(crate) fn check(&self, text: &str) -> bool {
         self.run(text).0
@@ -62,7 +56,8 @@ impl Host {
         assert!(ok, "{}: {path}: {err}", self.name);
     }
 
-    fn run(&self, text: &str) -> (bool, String, String) {
+    /// Whether a shell script succeeds, and what it says on standard output and error.
+    pub(crate) fn run(&self, text: &str) -> (bool, String, String) {
         // As one function, so that no command in it can swallow the rest of the script.
         self.pipe(&["sh", "-eus"], &format!("script() {{\n{text}\n}}\nscript </dev/null\n"))
     }

@@ -86,6 +86,9 @@ fn packages(host: &HostSpec) -> Vec<crate::inventory::model::PackageSpec> {
         // Docker's own client would want the password in a file.
         need("curl", &docker.origin);
     }
+    if let Some(docker) = host.docker.as_ref().filter(|_| packages::unpacks_helper_images(host)) {
+        need(packages::XZ, &docker.origin);
+    }
     if let Some(cleanup) = &host.cleanup {
         need(cleanup::CRON_PACKAGE, &cleanup.origin);
         if cleanup.healthcheck.is_some() {

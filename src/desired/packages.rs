@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Span;
 use crate::inventory::model::{
-    DirectorySpec, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec,
+    ConfigValue, DirectorySpec, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec,
     RepositorySpec,
 };
 use crate::name::RemotePath;
@@ -35,6 +35,21 @@ const DISTRO_REPLACES: [&str; 6] = [
     "docker-buildx-plugin",
     "docker-compose-plugin",
 ];
+
+/// What Docker calls to unpack an image that is packed by xz; Docker's packages only recommend it.
+pub(super) const XZ: &str = "xz-utils";
+
+/// Whether jobs need the helper image that gitlab-runner's package brings along, packed by xz. Where Docker cannot unpack it,
+/// the first job waits for gitlab-runner to pull it from gitlab.com, and fails where that cannot be reached.
+pub(super) fn unpacks_helper_images(host: &HostSpec) -> bool {
+    let is = |value: &ConfigValue, word: &str| matches!(value, ConfigValue::String(text) if text.redacted() == word);
+    host.manager.as_ref().is_some_and(|manager| manager.package().is_some())
+        && host
+            .runners
+            .iter()
+            .flat_map(|runner| &runner.config)
+            .any(|(key, entry)| key == "executor" && is(&entry.value, "docker"))
+}
 
 /// The package that brings `docker.service`; `None`: the engine is somebody else's.
 pub(super) fn engine_package(docker: &DockerSpec) -> Option<&'static str> {

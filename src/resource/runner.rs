@@ -172,12 +172,18 @@ impl Runners {
         &self.path
     }
 
-    /// config.toml was read again after `before`, and nothing but it. `None`: it says something else than it said.
+    /// config.toml was read again after `before`, and nothing but it. `None`: it says something else than it said. Where there
+    /// was none, the file that gitlab-runner's package brings along says nothing.
     #[must_use]
     pub fn rewritten(&self, before: &Facts, after: BTreeMap<RemotePath, Known<PathFact>>) -> Option<Rewritten> {
         let mut facts = before.clone();
         facts.paths.extend(after);
-        if !self.peek(&facts)?.is_renewal_of(&self.peek(before)?) {
+        let now = self.peek(&facts)?;
+        let expected = match before.paths.get(&self.path)? {
+            Known::Absent => now.is_as_installed(),
+            _ => now.is_renewal_of(&self.peek(before)?),
+        };
+        if !expected {
             return None;
         }
         let (book, earlier) = (SecretBook::default(), super::Earlier::default());

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::{GLOBAL, RUNNER};
-use super::parse::{HostConfig, HostRunner};
+use super::parse::{HostConfig, HostRunner, parse};
 use super::show;
-use super::tree::{self, Field, Leaf};
+use super::tree::{self, Field, Leaf, Meaning};
 use crate::diagnostic::Span;
 use crate::inventory::model::ConfigTable;
 use crate::secret::SecretBook;
@@ -82,17 +82,34 @@ pub fn runner(
     Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::leaves(host, RUNNER, book)?, book))
 }
 
+/// What gitlab-runner puts into a file that was not there, when it is installed as a service (`SaveConfig` of a new
+/// configuration in its `commands/service.go`); zeros mean "not set".
+const AS_INSTALLED: &str = "concurrent = 1\nconnection_max_age = \"15m0s\"\n[session_server]\nsession_timeout = 1800\n";
+
+/// Every value by its path. `None`: a secret of the inventory's, which a host's file has none of.
+fn meanings(fields: &[Field], section: &str) -> Option<BTreeMap<String, Meaning>> {
+    let leaves = tree::leaves(fields, section, &SecretBook::default()).ok()?;
+    Some(leaves.into_iter().map(|leaf| (leaf.path, leaf.meaning)).collect())
+}
+
 impl HostConfig {
+    /// Whether this says no more than the file that gitlab-runner makes when it is installed: no runners, no value of anyone's.
+    #[must_use]
+    pub fn is_as_installed(&self) -> bool {
+        let Some(usual) = parse(AS_INSTALLED).ok().and_then(|usual| meanings(&usual.global, GLOBAL)) else {
+            return false;
+        };
+        self.runners.is_empty()
+            && meanings(&self.global, GLOBAL)
+                .is_some_and(|all| all.iter().all(|(path, meaning)| usual.get(path) == Some(meaning)))
+    }
+
     /// Whether this is what gitlab-runner makes of the other when it renews tokens: the same values, and no token that is not
     /// the same or younger.
     #[must_use]
     pub fn is_renewal_of(&self, other: &Self) -> bool {
-        let means = |fields: &[Field], section: &str| {
-            let leaves = tree::leaves(fields, section, &SecretBook::default()).ok()?;
-            Some(leaves.into_iter().map(|leaf| (leaf.path, leaf.meaning)).collect::<BTreeMap<_, _>>())
-        };
         let same = |now: &[Field], then: &[Field], section: &str| {
-            means(now, section).is_some_and(|now| means(then, section) == Some(now))
+            meanings(now, section).is_some_and(|now| meanings(then, section) == Some(now))
         };
         same(&self.global, &other.global, GLOBAL)
             && self.runners.len() == other.runners.len()

@@ -65,6 +65,8 @@ fn container_volume_from_nothing_and_replaced() {
     run.kill();
     host.wait_until(60, "! pgrep -f '(^| )sh -s -- '");
     host.sh("docker exec gitlab-runner rm /tmp/job; sed -i '1s/.*/1/' /run/rprov.lock/info");
+    // A container that ends between plan and apply is a host that changed.
+    host.wait_until(60, "[ \"$(docker inspect -f '{{.State.Running}}' gitlab-runner)\" = false ]");
     world.apply();
     world.assert_converged("after a replacement that was interrupted");
     assert_ne!(id(&world), old);

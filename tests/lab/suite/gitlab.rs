@@ -2,7 +2,9 @@
 
 use std::sync::OnceLock;
 
-use gitlab_double::{Config, Double, Entry, Fault, Runner, State};
+use std::time::{Duration, Instant};
+
+use gitlab_double::{Config, Double, Entry, Fault, Job, Runner, State};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -73,6 +75,31 @@ impl Gitlab {
             panic!("one runner record is expected, there are {}: {all:#?}", all.len())
         };
         runner.clone()
+    }
+
+    /// Queues a job for runners to take; its id. `spec` as the double's README has it.
+    pub(crate) fn queue_job(&self, spec: &serde_json::Value) -> u64 {
+        self.double.queue_job(spec).expect("such a job can be queued")
+    }
+
+    /// A job as it stands.
+    pub(crate) fn job(&self, id: u64) -> Job {
+        self.state().jobs.get(&id).expect("it was queued").clone()
+    }
+
+    /// Waits until a job fulfils a condition; the job.
+    #[track_caller]
+    pub(crate) fn await_job(&self, id: u64, what: &str, fulfils: impl Fn(&Job) -> bool) -> Job {
+        let until = Instant::now() + Duration::from_secs(180);
+        loop {
+            let job = self.job(id);
+            if fulfils(&job) {
+                return job;
+            }
+            let log = String::from_utf8_lossy(&job.trace).into_owned();
+            assert!(Instant::now() < until, "job {id} has not {what}: {}, {:?}\n{log}", job.status, job.failure_reason);
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Plays another release of GitLab.

@@ -34,6 +34,7 @@ mod lost_config;
 mod package;
 mod private_ca;
 mod read_only;
+mod real_runner;
 mod runner_writes;
 mod saved_plan;
 mod scopes;

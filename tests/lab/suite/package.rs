@@ -13,7 +13,7 @@ fn repository() -> (String, String) {
 }
 
 /// The example inventory, with the lab's GitLab, host and repositories. `None`: no lab.
-fn world() -> Option<World> {
+pub(super) fn world() -> Option<World> {
     let world = World::bare()?;
     let (url, print) = repository();
     let key = format!("key_url: {url}/key.asc, fingerprint: {print}");

@@ -88,6 +88,37 @@ fn a_gitlab_in_trouble_is_no_empty_gitlab() {
     world.assert_converged("after the trouble was over");
 }
 
+/// A proxy before GitLab that loses every other answer, to reads and to changes, with and without their having been carried out.
+#[test]
+fn a_gitlab_that_fails_now_and_then_gets_one_runner() {
+    let Some(world) = World::bare() else { return };
+    let plague = |fault: Fault, after| {
+        let matches = Match { path_prefix: Some("/api/".to_owned()), ..Match::default() };
+        world.gitlab.fault(Fault { matches, ..fault }.after(after).status(502));
+    };
+    let mut codes = Vec::new();
+    while codes.last() != Some(&Some(0)) {
+        assert!(codes.len() < 12, "runs go on and on: {codes:?}");
+        world.gitlab.forget_faults();
+        for number in 0..40 {
+            let lost = Fault::default();
+            // Faults in the queue count the requests that pass, so one in two or three fails.
+            plague(if number % 2 == 0 { lost } else { lost.commit() }, 1 + number + number % 3);
+        }
+        let outcome = world.run("apply", &["--yes"]);
+        assert!(matches!(outcome.code, Some(0 | 1 | 3)), "{outcome}");
+        assert!(world.gitlab.state().runners.len() <= 1, "a second record\n{outcome}");
+        codes.push(outcome.code);
+    }
+    world.gitlab.forget_faults();
+    assert_eq!(world.gitlab.state().runners.len(), 1);
+    world.assert_converged("after a bad day of GitLab");
+    assert!(
+        world.gitlab.requests().iter().filter(|entry| entry.status == Some(502)).count() > 3,
+        "GitLab was in good health"
+    );
+}
+
 #[test]
 fn a_full_disk_leaves_everything_whole() {
     let Some(world) = World::converged() else { return };

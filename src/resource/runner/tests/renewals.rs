@@ -92,3 +92,24 @@ fn whatever_else_happened_to_the_file_is_not_passed_over() {
         assert!(!rewritten(&world), "{what}");
     }
 }
+
+#[test]
+fn the_file_that_a_package_brings_along_is_no_surprise() {
+    const BROUGHT: &str = "concurrent = 1\ncheck_interval = 0\nconnection_max_age = \"15m0s\"\nshutdown_timeout = 0\n\n[session_server]\n  session_timeout = 1800\n";
+    let mut world = World::new(vec![runner("docker")]);
+    let before = world.facts();
+    world.file = Some(BROUGHT.to_owned());
+    let rewritten = world.resource().rewritten(&before, world.facts().paths).expect("it says nothing");
+    assert_eq!(rewritten.digest, crate::resource::file::sha256(BROUGHT));
+    for (what, file) in [
+        ("another value", BROUGHT.replace("concurrent = 1", "concurrent = 4")),
+        ("a value more", format!("log_level = \"debug\"\n{BROUGHT}")),
+        ("a runner", format!("{BROUGHT}[[runners]]\nname = 'x'\n")),
+        ("no TOML", "concurrent".to_owned()),
+    ] {
+        world.file = Some(file);
+        assert!(world.resource().rewritten(&before, world.facts().paths).is_none(), "{what}");
+    }
+    world.file = None;
+    assert!(world.resource().rewritten(&before, world.facts().paths).is_none(), "there is still none");
+}

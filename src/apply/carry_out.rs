@@ -26,6 +26,8 @@ const LAST_LINES: usize = 12;
 const LOCK_SECONDS: u64 = 300;
 
 const LOCK_LOST: &str = "another run took the lock over";
+const LOCK_GONE: &str =
+    "this run's lock is gone: the host was restarted, or another run took the lock over and has ended";
 const TWO_RUNS: &str = "look at a new plan; two runs at once do not mix";
 
 /// The ids of records that this run created, by whose token they have.
@@ -101,8 +103,9 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
         return Ok(());
     }
     let output = last_lines(&reply, LAST_LINES);
-    if reply.status == Some(lock::LOST) {
-        let failure = Failure::new(during, LOCK_LOST).help(TWO_RUNS);
+    if let Some(lock::LOST | lock::GONE) = reply.status {
+        let message = if reply.status == Some(lock::GONE) { LOCK_GONE } else { LOCK_LOST };
+        let failure = Failure::new(during, message).help(TWO_RUNS);
         return Err(Failure { output, cause: Cause::Stale, ..failure });
     }
     let failure = Failure::new(during, format!("{} cannot be written", applied::PATH));
@@ -200,6 +203,11 @@ async fn guarded_on_host(
              answers",
         ),
         Unconfirmed::Lost => Failed { cause: Cause::Stale, ..failed(LOCK_LOST.to_owned(), TWO_RUNS) },
+        // Nobody can have waited for the end of the lock and be done by now.
+        Unconfirmed::Restarted => failed(
+            "the host was restarted before the new rules were confirmed, and keeps its old ones".to_owned(),
+            "run `rprov apply` again to continue",
+        ),
     })
 }
 
@@ -281,6 +289,7 @@ async fn on_host(
     let (message, help) = match reply.status {
         Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
         Some(status) if status == lock::LOST => (LOCK_LOST.to_owned(), Some(TWO_RUNS.to_owned())),
+        Some(status) if status == lock::GONE => (LOCK_GONE.to_owned(), Some(TWO_RUNS.to_owned())),
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }
@@ -291,7 +300,7 @@ async fn on_host(
         ),
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };
-    let moved = matches!(reply.status, Some(script::MOVED | lock::LOST));
+    let moved = matches!(reply.status, Some(script::MOVED | lock::LOST | lock::GONE));
     let cause = if moved { Cause::Stale } else { Cause::Failed };
     let moved = at.filter(|_| reply.status == Some(script::MOVED));
     let unanswered = matches!(reply.status, None | Some(0));

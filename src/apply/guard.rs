@@ -37,6 +37,8 @@ pub(super) enum Unconfirmed {
     Unseen(String),
     /// Another run has taken the host's lock over.
     Lost,
+    /// The host has no lock any more, and so none of what lay beside it: it was restarted.
+    Restarted,
 }
 
 /// What a try came to.
@@ -44,6 +46,7 @@ enum Tried {
     Confirmed,
     TooLate,
     LockLost,
+    LockGone,
     Failed(String),
 }
 
@@ -72,6 +75,7 @@ impl Guard {
             match tokio::time::timeout(left, try_once(connection, shared)).await {
                 Ok(Tried::Confirmed) => return Ok(()),
                 Ok(Tried::LockLost) => return Err(Unconfirmed::Lost),
+                Ok(Tried::LockGone) => return Err(Unconfirmed::Restarted),
                 Ok(Tried::TooLate) => {
                     "the host had taken the rules back before the new connection was there".clone_into(&mut why);
                     break;
@@ -104,6 +108,7 @@ impl Guard {
         match back {
             Some(Tried::Confirmed) => Ok(()),
             Some(Tried::LockLost) => Err(Unconfirmed::Lost),
+            Some(Tried::LockGone) => Err(Unconfirmed::Restarted),
             Some(Tried::TooLate) => Err(Unconfirmed::Back(why)),
             Some(Tried::Failed(_)) | None => Err(Unconfirmed::Unseen(why)),
         }
@@ -121,6 +126,7 @@ async fn try_once(connection: &Connection, shared: &Shared) -> Tried {
         Ok((Some(0), _)) => Tried::Confirmed,
         Ok((Some(guard::TAKEN_BACK), _)) => Tried::TooLate,
         Ok((Some(lock::LOST), _)) => Tried::LockLost,
+        Ok((Some(lock::GONE), _)) => Tried::LockGone,
         Ok(_) => Tried::Failed("the host's answer was cut short".to_owned()),
         Err(error) => Tried::Failed(error.to_string()),
     };
@@ -136,6 +142,7 @@ async fn ask_back(host: &mut dyn Host, shared: &Shared) -> Option<Tried> {
         Ok((Some(0), said)) if said == guard::BACK => Some(Tried::TooLate),
         Ok((Some(0), said)) if said == guard::CONFIRMED => Some(Tried::Confirmed),
         Ok((Some(lock::LOST), _)) => Some(Tried::LockLost),
+        Ok((Some(lock::GONE), _)) => Some(Tried::LockGone),
         _ => None,
     }
 }

@@ -84,7 +84,7 @@ pub fn functions() -> String {
 }
 
 /// Shell text that confirms the new rules, for a new connection; ends with [`TAKEN_BACK`] if it comes too late, and with
-/// [`lock::LOST`] if the lock is no longer this run's.
+/// [`lock::LOST`] or [`lock::GONE`] if the lock is no longer this run's.
 #[must_use]
 pub fn confirm(run: &str, who: &str) -> String {
     format!("{}{}guard_confirm || exit {TAKEN_BACK}\n", lock::keep(run, who, 180), functions())

@@ -12,8 +12,12 @@ pub const HELD: i32 = 73;
 /// Status of a script that could not make the lock.
 pub const REFUSED: i32 = 72;
 
-/// Status of a script that found its own lock gone.
+/// Status of a script that found the lock in the hands of another run.
 pub const LOST: i32 = 74;
+
+/// Status of a script that found no lock at all where its own was: the host was restarted, or another run took it over and
+/// has ended.
+pub const GONE: i32 = 77;
 
 /// Shell text that takes the lock for `seconds`, or ends the script with [`HELD`] after printing `held WHO` on standard
 /// error. `who` is one line: owner, program, pipeline.
@@ -57,7 +61,8 @@ printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\
     )
 }
 
-/// Shell text that checks that the lock is still this run's and keeps it for `seconds` more; ends with [`LOST`] otherwise.
+/// Shell text that checks that the lock is still this run's and keeps it for `seconds` more; ends with [`LOST`] or [`GONE`]
+/// otherwise.
 /// What follows may do the same with `keep_lock SECONDS`.
 #[must_use]
 pub fn keep(run: &str, who: &str, seconds: u64) -> String {
@@ -68,6 +73,7 @@ fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
     format!(
         "lock={path}
 keep_lock() {{
+  [ -e \"$lock\" ] || exit {GONE}
   held_run=
   if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
   [ \"$held_run\" = {run} ] || exit {LOST}
@@ -127,8 +133,10 @@ mod tests {
             assert_eq!(status(&release_at(path, "two")), Some(0));
             assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(HELD));
             assert_eq!(status(&release_at(path, "one")), Some(0));
-            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(LOST));
+            // Nobody has it, so nobody is blamed for it.
+            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(GONE));
             assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(0));
+            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(LOST));
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something is left beside the lock");
         }
     }

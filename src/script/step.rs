@@ -57,6 +57,12 @@ install_packages() { only=; transaction '' "$@"; }
 replace_packages() { only=; transaction "$@"; }
 fetch_packages() { only=--download-only; transaction '' "$@"; }
 # One source file alone: the others are as they were.
+# For whoever listens. Where the run has died, a shell that says something dies of it, and a runner that was told to stop would
+# not be started again: a shell of its own says it.
+tell() {
+  (printf '%s\n' "$1" >&2)
+  return 0
+}
 refresh_lists() {
   apt-get -q -o DPkg::Lock::Timeout=300 -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update
 }
@@ -76,7 +82,7 @@ stop_unit() {
     case $(systemctl show -p ActiveState --value -- "$1") in inactive|failed) return 0;; esac
     [ "$waited" -le $(($2 + 60)) ] || { printf '%s does not stop\n' "$1" >&2; return 1; }
     [ $((waited % 30)) -ne 0 ] || keep_lock 600
-    [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
+    [ $((waited % 30)) -ne 0 ] || tell "waiting for the jobs of $1 to end ($waited s)"
     sleep 1
     waited=$((waited + 1))
   done

@@ -39,12 +39,12 @@ stop_gracefully() {
   waited=0
   while [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ]; do
     if [ "$waited" -ge "$2" ]; then
-      printf '%s still runs jobs after %s s: stopping it\n' "$1" "$2" >&2
+      tell "$1 still runs jobs after $2 s: stopping it"
       docker stop -t 30 -- "$1" >/dev/null
       return
     fi
     [ $((waited % 30)) -ne 0 ] || keep_lock 600
-    [ $((waited % 30)) -ne 0 ] || printf 'waiting for the jobs of %s to end (%s s)\n' "$1" "$waited" >&2
+    [ $((waited % 30)) -ne 0 ] || tell "waiting for the jobs of $1 to end ($waited s)"
     sleep 1
     waited=$((waited + 1))
   done

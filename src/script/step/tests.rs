@@ -186,6 +186,62 @@ fn no_package_goes_that_was_not_asked_for() {
     }
 }
 
+/// `docker` and `systemctl` of a runner that ends its jobs in a while; `did` gets what they were told to do.
+fn a_runner_with_jobs(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir_text = dir.to_str().unwrap();
+    let asked = format!("n=$(cat {dir_text}/asked 2>/dev/null || echo 0); n=$((n + 1)); echo $n >{dir_text}/asked");
+    for (name, text) in [
+        ("sleep", "exit 0".to_owned()),
+        (
+            "docker",
+            format!(
+                "case $* in *Paused*) echo false;; *Running*) {asked}; if [ $n -lt 4 ]; then echo true; else echo false; fi;; \
+                 *) echo \"$1\" >>{dir_text}/did;; esac"
+            ),
+        ),
+        (
+            "systemctl",
+            format!(
+                "case $* in *KillSignal*) echo 3;; \
+                 *ActiveState*) {asked}; if [ $n -lt 4 ]; then echo active; else echo inactive; fi;; \
+                 *) echo \"$1\" >>{dir_text}/did;; esac"
+            ),
+        ),
+    ] {
+        let fake = dir.join(name);
+        std::fs::write(&fake, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
+    use std::io::Write as _;
+    let container = Step::RestartContainer { name: "runner".to_owned(), stop_timeout: 9 };
+    let unit = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
+    for shell in shells() {
+        for (step, wanted) in [(&container, "kill\nstart\n"), (&unit, "daemon-reload\nstop\nreset-failed\nstart\n")] {
+            let dir = tempfile::tempdir().unwrap();
+            a_runner_with_jobs(dir.path());
+            let command = command(step, &SecretBook::default()).unwrap();
+            let path = dir.path().to_str().unwrap();
+            // As sshd leaves a script whose client died: nobody reads what it says.
+            let functions = [FUNCTIONS, super::container::FUNCTIONS].concat();
+            let text = format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\n{functions}{{ {command}; }} >&2 || exit\n");
+            let mut child = std::process::Command::new(shell[0]);
+            child.args(&shell[1..]).arg("-s").stdin(std::process::Stdio::piped());
+            let mut child =
+                child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+            drop(child.stderr.take());
+            child.stdin.take().unwrap().write_all(wrap(&text, "n0").expose().as_bytes()).unwrap();
+            child.wait().unwrap();
+            let did = std::fs::read_to_string(dir.path().join("did")).unwrap_or_default();
+            assert_eq!(did, wanted, "{shell:?}");
+        }
+    }
+}
+
 /// `apt-get` and `apt-cache` that answer as if docker.io needed more than is asked for, and say what they were told.
 #[test]
 fn a_transaction_removes_only_what_goes_by_name() {

@@ -60,6 +60,7 @@ impl Bench {
         match self.family {
             Family::Container => "/srv/gitlab-runner/config.toml",
             Family::Package => "/etc/gitlab-runner/config.toml",
+            Family::Volume => "/var/lib/docker/volumes/gitlab-runner-config/_data/config.toml",
         }
     }
 

@@ -2,51 +2,21 @@
 
 use std::process::{Command, Stdio};
 
+use super::fault::Fault;
 use super::host::Host;
 use super::lab::script;
 use super::rprov::{Outcome, Run};
 use super::shims::Shims;
 
-/// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    /// `kill -9` of rprov. What it started on the host goes on.
-    Kill,
-    /// The connection is reset. rprov lives, and so does what it started. To GitLab: the request's connection is dropped.
-    Cut,
-    /// The host's sshd and everything below it, the script and its commands included, are killed.
-    Sshd,
-    /// The host's power is cut, and comes back.
-    Power,
-    /// The host's network link goes down in silence, until rprov has noticed.
-    Link,
-}
-
 impl Fault {
-    pub(crate) const ALL: [Self; 5] = [Self::Kill, Self::Cut, Self::Sshd, Self::Power, Self::Link];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Cut => "cut",
-            Self::Sshd => "sshd",
-            Self::Power => "power",
-            Self::Link => "link",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fault| fault.name() == name)
-    }
-
-    /// Lets it come, and waits for what becomes of the run.
-    pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims) -> Outcome {
+    /// Lets it come, and waits by `ends` for what becomes of the run.
+    pub(crate) fn inflict(self, host: &Host, run: Run, shims: &Shims, ends: impl FnOnce(Run) -> Outcome) -> Outcome {
         match self {
             Self::Kill => run.kill(),
             Self::Cut => {
                 let out = Command::new("ss").args(["-K", "dst", host.address(), "dport", "=", "22"]).output();
                 assert!(out.is_ok_and(|out| out.status.success()), "ss cannot reset connections here");
-                run.wait()
+                ends(run)
             }
             Self::Sshd => {
                 let mut sessions: Vec<String> =
@@ -58,15 +28,15 @@ impl Fault {
                     "systemctl stop ssh.service; pkill -KILL -x sshd || :; [ {sessions} = 0 ] || pkill -KILL -s {sessions} || :\n\
                      systemctl reset-failed ssh.service; systemctl start ssh.service"
                 ));
-                run.wait()
+                ends(run)
             }
             Self::Power => {
                 host.reboot();
-                run.wait()
+                ends(run)
             }
             Self::Link => {
                 let _down = LinkDown::new(host);
-                run.wait()
+                ends(run)
             }
         }
     }
@@ -92,6 +62,16 @@ impl Drop for LinkDown {
 fn set(link: &str, state: &str) {
     let done = Command::new("ip").args(["link", "set", link, state]).stdin(Stdio::null()).status();
     assert!(done.is_ok_and(|status| status.success()), "ip link set {link} {state} fails");
+}
+
+/// What is at work on a host, for whoever must find out why something does not end.
+pub(crate) fn sight(host: &Host) -> String {
+    let look = "uptime; ps -eo pid,ppid,sid,stat,etimes,wchan:20,args --forest | grep -v ' \\[' | cut -c1-200; \
+        echo; ls -l /run/rprov-faults /run/rprov.lock 2>&1; cat /run/rprov.lock/info 2>/dev/null; \
+        echo; cat /run/rprov-faults/armed 2>/dev/null; tail -n 15 /run/rprov-faults/log 2>/dev/null; date +%s; \
+        echo; timeout 10 systemctl list-jobs --no-pager 2>&1; timeout 10 journalctl -n 25 --no-pager 2>&1";
+    let (_, out, err) = host.run(&format!("({look}) || :"));
+    format!("on the host:\n{out}{err}")
 }
 
 /// Gives a host back bare.

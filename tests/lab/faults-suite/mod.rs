@@ -28,12 +28,16 @@ mod rprov;
 mod world;
 
 mod bench;
+mod fault;
 mod inflict;
+mod kinds;
 pub(crate) mod options;
+mod owners;
 mod points;
 mod scenarios;
 mod shims;
 mod table;
 mod trial;
+mod verdict;
 mod watchman;
 pub(crate) mod work;

@@ -1,7 +1,7 @@
 //! The points of a run at which it can be disturbed: every command of every script on the host, every change asked of GitLab.
 //! Taken from one undisturbed run, never from a list. Which step a command belongs to is read off its arguments.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -69,6 +69,9 @@ pub(crate) const KEEPING: &str = "(between steps)";
 pub(crate) const CONFIRMING: &str = "(confirming the rules)";
 pub(crate) const VERIFYING: &str = "(verifying, unlocking)";
 
+/// All of them, in the order of a run.
+pub(crate) const PHASES: [&str; 6] = [READING, LOCKING, NOTING, KEEPING, CONFIRMING, VERIFYING];
+
 struct Line {
     session: String,
     call: Call,
@@ -116,14 +119,8 @@ fn kind(step: &Value) -> &str {
     step["do"].as_str().unwrap_or_else(|| panic!("a step without `do`: {step}"))
 }
 
-/// The kinds of steps in a plan.
-pub(crate) fn kinds(plan: &Value) -> BTreeSet<String> {
-    let steps = each(&plan["hosts"]).flat_map(|host| each(&host["changes"])).flat_map(|change| each(&change["steps"]));
-    steps.map(|step| kind(step).to_owned()).collect()
-}
-
 /// Whether a command can be the first one of a step.
-fn opens(step: &Value, name: &str, words: &str) -> bool {
+pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
     let text = |key: &str| step[key].as_str().unwrap_or_default();
     let path = text("path");
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);

@@ -18,6 +18,8 @@ pub(crate) enum Family {
     Container,
     /// As a package.
     Package,
+    /// In a container whose configuration lies in a volume.
+    Volume,
 }
 
 /// One pair.
@@ -93,6 +95,7 @@ pub(crate) const ALL: &[Scenario] = &[
                 "  files:\n    - { path: /etc/faults/secret, content: { file: file-secret-1 } }\n    - { path: /etc/faults/gone, state: absent }\n    - { path: /etc/faults/mode, content: same, mode: \"0640\" }\n  docker:\n    source: distro\n",
             ),
         ],
+        disturb: Some(forget_directory),
         parts: 2,
         ..PLAIN
     },
@@ -107,6 +110,7 @@ pub(crate) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "config.toml lost", disturb: Some(lose_config), keeps_token: false, ..PLAIN },
+    Scenario { name: "volume lost", family: Family::Volume, disturb: Some(lose_volume), keeps_token: false, ..PLAIN },
     Scenario { name: "things stopped", disturb: Some(stop_things), ..PLAIN },
     Scenario {
         name: "docker reloaded, container updated",
@@ -121,6 +125,7 @@ pub(crate) const ALL: &[Scenario] = &[
                 "      restart: always\n      memory: 256m\n",
                 "      restart: always\n      memory: 512m\n",
             ),
+            ("log_level: info", "log_level: info", "log_level: info, listen_address: \":9252\""),
         ],
         ..PLAIN
     },
@@ -173,11 +178,21 @@ pub(crate) const ALL: &[Scenario] = &[
         name: "package: service and repository",
         family: Family::Package,
         edits: &[
-            ("concurrent: 5", "concurrent: 5", "concurrent: 6"),
+            ("concurrent: 5", "concurrent: 5", "concurrent: 6\n        listen_address: \":9252\""),
             ("stop_timeout: 2h", "stop_timeout: 2h", "stop_timeout: 3h"),
             ("priority: 600", "priority: 600", "priority: 700"),
         ],
         disturb: Some(leave_group),
+        ..PLAIN
+    },
+    Scenario {
+        name: "one Docker for the other",
+        family: Family::Package,
+        edits: &[(
+            "      source: distro\n",
+            "      source: distro\n",
+            "      source: docker-ce\n      version: 27.3.1\n      repository: { uris: @APT@/docker, @KEY@ }\n",
+        )],
         ..PLAIN
     },
 ];
@@ -189,8 +204,19 @@ fn leave_group(host: &Host) {
     );
 }
 
+/// No inventory takes a directory away, and each run has to make it: otherwise only the first has all points.
+fn forget_directory(host: &Host) {
+    host.sh("rm -rf /srv/faults");
+}
+
 fn lose_config(host: &Host) {
     host.sh("rm -f /srv/gitlab-runner/config.toml");
+}
+
+fn lose_volume(host: &Host) {
+    host.sh(
+        "docker rm -f gitlab-runner gitlab-runner-rprov-new >/dev/null 2>&1 || :; docker volume rm -f gitlab-runner-config >/dev/null",
+    );
 }
 
 fn stop_things(host: &Host) {
@@ -231,6 +257,7 @@ impl Scenario {
         let mut text = match self.family {
             Family::Container => inventory::dedicated_ci_server(world),
             Family::Package => package(world),
+            Family::Volume => inventory::container_volume(world),
         };
         for (old, one, other) in self.edits {
             assert!(text.contains(old), "{}: the inventory has no {old:?}:\n{text}", self.name);
@@ -244,6 +271,10 @@ impl Scenario {
                 authority.display()
             );
             text = text.replace("@PRIVATE@", &private).replace("@SECURED@", &secured);
+        }
+        if text.contains("@APT@") {
+            let (url, key) = apt();
+            text = text.replace("@APT@", &url).replace("@KEY@", &key);
         }
         text.replace("@REGISTRY@", world.lab.setting("LAB_REGISTRY"))
     }
@@ -268,11 +299,16 @@ pub(crate) fn write_secrets(world: &World) {
 /// Of the lab's private registry.
 pub(crate) const REGISTRY_PASSWORD: &str = "pull-Secret-4711";
 
-/// The shipped inventory of gitlab-runner as a package, without Docker of its vendor's, for a host of the lab.
-fn package(world: &World) -> String {
+/// The address of the lab's package repositories, and their key as inventories name it.
+fn apt() -> (String, String) {
     let said = script("lib/apt-repo", &[]);
     let (url, print) = said.trim().split_once(' ').expect("address and fingerprint");
-    let key = format!("key_url: {url}/key.asc, fingerprint: {print}");
+    (url.to_owned(), format!("key_url: {url}/key.asc, fingerprint: {print}"))
+}
+
+/// The shipped inventory of gitlab-runner as a package, without Docker of its vendor's, for a host of the lab.
+fn package(world: &World) -> String {
+    let (url, key) = apt();
     let setting = |key: &str| world.lab.setting(key).to_owned();
     let ssh = format!(
         "ssh: {{ user: deploy, become: sudo, address: {}, identity_file: {}, known_hosts: {}, connect_timeout: 60s }}",

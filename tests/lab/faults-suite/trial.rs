@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use gitlab_double::Fault as GitlabFault;
 
 use super::bench::Bench;
-use super::inflict::Fault;
+use super::fault::Fault;
+use super::host::Host;
+use super::inflict;
 use super::points::{Place, Point};
 use super::rprov::{Outcome, Run};
 use super::scenarios::{Scenario, Side};
-use super::shims::{Shims, await_scripts};
+use super::shims::{self, Shims, await_scripts};
+use super::verdict::Verdict;
 use super::watchman::{Expect, Watchman};
 
 /// How long a request to GitLab hangs when a fault is to come in the middle of it.
@@ -18,35 +21,8 @@ const HANG: u64 = 2500;
 /// How long what a dead run left at work may take: apt on a loaded machine.
 const SCRIPT_ENDS: Duration = Duration::from_secs(600);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    /// The run never came to the point, so nothing was tried.
-    pub(crate) missed: bool,
-    /// What kept it from converging.
-    pub(crate) stuck: Vec<String>,
-    /// What was lost.
-    pub(crate) lost: Vec<String>,
-    /// What is there twice.
-    pub(crate) duplicated: Vec<String>,
-    /// Who cannot get in any more.
-    pub(crate) locked_out: Vec<String>,
-    /// What lies where it should not.
-    pub(crate) leaked: Vec<String>,
-}
-
-impl Verdict {
-    pub(crate) fn words(&self) -> Vec<String> {
-        let kinds = [
-            ("not converged", &self.stuck),
-            ("lost", &self.lost),
-            ("duplicated", &self.duplicated),
-            ("locked out", &self.locked_out),
-            ("leaked", &self.leaked),
-        ];
-        kinds.into_iter().flat_map(|(kind, all)| all.iter().map(move |word| format!("{kind}: {word}"))).collect()
-    }
-}
+/// How long a run may take to come to its point, or from there to its end.
+const RUN_ENDS: Duration = Duration::from_secs(900);
 
 /// Brings the host and the inventory to where a run towards `side` begins.
 pub(crate) fn prepare(bench: &mut Bench, scenario: &Scenario, side: Side) {
@@ -59,7 +35,8 @@ pub(crate) fn prepare(bench: &mut Bench, scenario: &Scenario, side: Side) {
     bench.world.write_inventory(&scenario.inventory(&bench.world, side));
 }
 
-/// Disturbs a run towards `side`, and everything after it. `records`: as many has GitLab when it is done.
+/// Disturbs a run towards `side`, and everything after it. `records`: as many has GitLab when it is done. `None`: the run
+/// succeeded and never came to the point, so nothing was tried.
 pub(crate) fn disturb(
     bench: &mut Bench,
     scenario: &Scenario,
@@ -67,7 +44,7 @@ pub(crate) fn disturb(
     point: &Point,
     fault: Fault,
     records: usize,
-) -> Verdict {
+) -> Option<Verdict> {
     prepare(bench, scenario, side);
     let bench = &*bench;
     let host = bench.host();
@@ -78,17 +55,27 @@ pub(crate) fn disturb(
     let token = scenario.keeps_token.then(|| bench.token());
     let watch = Watchman::start(host, Expect { path: bench.config().to_owned(), token });
 
-    let (shims, run) = start(bench, point, fault);
-    let Some(run) = run else {
-        verdict.missed = true;
-        watch.stop();
-        return verdict;
+    let (shims, run) = match start(bench, point, fault) {
+        (shims, Start::Reached(run)) => (shims, run),
+        (_, Start::Succeeded) => {
+            watch.stop();
+            return None;
+        }
+        (_, Start::Wrong(why)) => {
+            watch.stop();
+            verdict.stuck.push(why);
+            return Some(verdict);
+        }
     };
+    let mut late = Vec::new();
+    let mut ends = |run| await_end(host, run, &mut late);
     let disturbed = match (&point.place, fault) {
         // The double drops the connection by itself.
-        (Place::Gitlab { .. }, Fault::Cut) => run.wait(),
-        _ => fault.inflict(host, run, &shims),
+        (Place::Gitlab { .. }, Fault::Cut) => ends(run),
+        _ => fault.inflict(host, run, &shims, ends),
     };
+    verdict.stuck.append(&mut late);
+    let pruned = shims::prune(host);
     if fault != Fault::Kill && ![Some(0), Some(3)].contains(&disturbed.code) {
         verdict.stuck.push(format!("the disturbed run itself: {disturbed}"));
     }
@@ -111,7 +98,11 @@ pub(crate) fn disturb(
     }
     shims.release();
     if !await_scripts(host, SCRIPT_ENDS) {
-        verdict.stuck.push("a script of the disturbed run does not end".to_owned());
+        verdict.stuck.push(format!(
+            "a script of the disturbed run had not ended {} s later; {}",
+            SCRIPT_ENDS.as_secs(),
+            inflict::sight(host)
+        ));
     }
     let held = bench.let_lock_expire();
     if next.code == Some(5) {
@@ -129,11 +120,37 @@ pub(crate) fn disturb(
     outputs.push(next);
     verdict.lost.extend(watch.stop());
     judge(bench, records, outputs, secrets, &mut verdict);
-    verdict
+    if pruned {
+        shims::install(host);
+    }
+    Some(verdict)
 }
 
-/// Starts a run and waits until it is at the point; `None`: it ended without coming there.
-fn start(bench: &Bench, point: &Point, fault: Fault) -> (Shims, Option<Run>) {
+/// Where a run that is to be disturbed has come.
+enum Start {
+    /// It is at the point.
+    Reached(Run),
+    /// It ended well without coming there.
+    Succeeded,
+    /// It failed although nothing had disturbed it, or did not end.
+    Wrong(String),
+}
+
+/// Waits for a run's end; what it saw where that does not come goes to `late`.
+fn await_end(host: &Host, mut run: Run, late: &mut Vec<String>) -> Outcome {
+    let until = Instant::now() + RUN_ENDS;
+    while !run.has_ended() {
+        if Instant::now() > until {
+            late.push(format!("the run had not ended {} s later; {}", RUN_ENDS.as_secs(), inflict::sight(host)));
+            return run.kill();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    run.wait()
+}
+
+/// Starts a run and waits until it is at the point.
+fn start(bench: &Bench, point: &Point, fault: Fault) -> (Shims, Start) {
     let world = &bench.world;
     let shims = match &point.place {
         Place::Host(call, way) => Shims::start(bench.host(), Some((call, *way))),
@@ -144,7 +161,7 @@ fn start(bench: &Bench, point: &Point, fault: Fault) -> (Shims, Option<Run>) {
     };
     let before = world.gitlab.faults_left();
     let mut run = world.start("apply", &["--yes"]);
-    let until = Instant::now() + Duration::from_secs(300);
+    let until = Instant::now() + RUN_ENDS;
     let reached = || match &point.place {
         Place::Host(..) => shims.reached(),
         Place::Gitlab { .. } => world.gitlab.faults_left() < before,
@@ -153,17 +170,38 @@ fn start(bench: &Bench, point: &Point, fault: Fault) -> (Shims, Option<Run>) {
         if reached() {
             break;
         }
-        if run.has_ended() || Instant::now() > until {
-            let run = if reached() { Some(run) } else { None };
+        if run.has_ended() {
+            // It may have come there and gone on between two looks.
+            let start = if reached() {
+                Start::Reached(run)
+            } else {
+                let outcome = run.wait();
+                match outcome.code {
+                    Some(0) => Start::Succeeded,
+                    _ => Start::Wrong(format!("the run failed before anything disturbed it: {outcome}")),
+                }
+            };
             shims.disarm();
             shims.release();
             world.gitlab.forget_faults();
-            return (shims, run);
+            return (shims, start);
+        }
+        if Instant::now() > until {
+            let seen = inflict::sight(bench.host());
+            shims.disarm();
+            shims.release();
+            world.gitlab.forget_faults();
+            let said = run.kill();
+            let why = format!(
+                "the run had neither come to its point nor ended after {} s: {said}\n{seen}",
+                RUN_ENDS.as_secs()
+            );
+            return (shims, Start::Wrong(why));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
     shims.disarm();
-    (shims, Some(run))
+    (shims, Start::Reached(run))
 }
 
 fn order(method: &str, path: &str, after: u32, carried_out: bool, fault: Fault) -> GitlabFault {

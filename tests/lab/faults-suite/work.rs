@@ -6,10 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bench::Bench;
-use super::inflict::Fault;
+use super::fault::Fault;
+use super::inflict;
+use super::kinds;
 use super::options::Options;
+use super::owners;
 use super::points::{self, Place, Point};
-use super::scenarios::{ALL, Scenario, Side};
+use super::scenarios::{ALL, Family, Scenario, Side};
 use super::shims::Shims;
 use super::table::Table;
 use super::trial;
@@ -28,7 +31,6 @@ struct Job {
 struct Direction {
     to: Side,
     points: Vec<Point>,
-    kinds: BTreeSet<String>,
     /// As many records has GitLab afterwards.
     records: usize,
 }
@@ -42,25 +44,35 @@ struct Shared<'a> {
 
 /// Does everything; `None`: there is no lab.
 pub(crate) fn run(options: &Options) -> Option<Table> {
-    super::lab::Lab::acquire()?;
+    let lab = super::lab::Lab::acquire()?;
     let wanted = |scenario: &&Scenario| {
         options.scenario.as_ref().is_none_or(|part| scenario.name.contains(part.as_str()))
             && !options.without.as_ref().is_some_and(|part| scenario.name.contains(part.as_str()))
+            && !(options.brief && owners::kinds_of(scenario.name).is_empty())
     };
-    let jobs: VecDeque<Job> = ALL
-        .iter()
-        .filter(wanted)
-        .flat_map(|scenario| (0..scenario.parts).map(move |part| Job { scenario, part }))
+    let mut scenarios: Vec<&Scenario> = ALL.iter().filter(wanted).collect();
+    if options.brief {
+        // What takes longest comes first: the silent link, then hosts that have to get their packages.
+        scenarios.sort_by_key(|scenario| (!scenario.phases, scenario.family != Family::Package));
+    }
+    let jobs: VecDeque<Job> = scenarios
+        .into_iter()
+        .flat_map(|scenario| (0..parts(options, scenario)).map(move |part| Job { scenario, part }))
         .collect();
-    let hosts = options.hosts.min(jobs.len());
+    let hosts = options.hosts.min(jobs.len()).min(lab.host_names().len());
     let until = options.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes as u64));
-    let shared = Shared { options, until, jobs: Mutex::new(jobs), table: Mutex::new(Table::default()) };
+    let shared = Shared { options, until, jobs: Mutex::new(jobs), table: Mutex::new(Table::new(options.is_whole())) };
     std::thread::scope(|scope| {
         for _ in 0..hosts {
             scope.spawn(|| work(&shared));
         }
     });
     Some(shared.table.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// In so many parts a pair is done: each one learns the points anew, which a few runs are not worth.
+fn parts(options: &Options, scenario: &Scenario) -> usize {
+    if options.brief || options.list || options.only.is_some() || options.point.is_some() { 1 } else { scenario.parts }
 }
 
 impl Shared<'_> {
@@ -78,8 +90,7 @@ fn work(shared: &Shared<'_>) {
     loop {
         let Some(job) = lock(&shared.jobs).pop_front() else { return };
         if shared.is_late() {
-            println!("{}, part {}: left out, the time is over", job.scenario.name, job.part + 1);
-            lock(&shared.table).left_out();
+            lock(&shared.table).part_left_out(format!("{}, part {}", job.scenario.name, job.part + 1));
             continue;
         }
         // Whatever fails beyond a run leaves a host that nobody knows: the next job takes another one.
@@ -116,17 +127,15 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
         all.for_each(|(at, point)| println!("{}: {}: {point}", scenario.name, at + 1));
         return;
     }
-    let mut rows = BTreeSet::new();
+    let mut chosen = choose(shared.options, scenario, &directions).into_iter();
+    let parts = parts(shared.options, scenario);
     let mut waiting: BTreeMap<Side, VecDeque<(usize, Fault)>> = BTreeMap::new();
-    for (at, direction) in directions.iter().enumerate() {
-        let offset = if at == 0 { 0 } else { directions[0].points.len() };
+    for direction in &directions {
         if job.part == 0 {
             let mut table = lock(&shared.table);
             direction.points.iter().for_each(|point| table.point(&point.row));
-            table.kinds(direction.kinds.clone());
         }
-        let chosen = choose(shared.options, scenario, direction, offset, &mut rows);
-        let own = chosen.into_iter().enumerate().filter(|(number, _)| number % scenario.parts == job.part);
+        let own = chosen.next().into_iter().flatten().enumerate().filter(|(number, _)| number % parts == job.part);
         waiting.insert(direction.to, own.map(|(_, run)| run).collect());
     }
     let (mut tried, started) = (0, Instant::now());
@@ -134,9 +143,12 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
         if scenario.is_one_sided() { Side::Other } else { directions.last().map_or(Side::One, |d| d.to).flip() };
     while waiting.values().any(|runs| !runs.is_empty()) {
         if shared.is_late() {
-            let left: usize = waiting.values().map(VecDeque::len).sum();
-            println!("{}, part {}: {left} runs left out, the time is over", scenario.name, job.part + 1);
-            lock(&shared.table).left_out();
+            let name = |to: &Side, (point, fault): &(usize, Fault)| {
+                let first = directions.first().filter(|first| first.to != *to);
+                format!("{} {}", first.map_or(0, |first| first.points.len()) + point + 1, fault.name())
+            };
+            let left = waiting.iter().flat_map(|(to, runs)| runs.iter().map(move |run| name(to, run))).collect();
+            lock(&shared.table).left_out(format!("{}, part {}", scenario.name, job.part + 1), left);
             break;
         }
         let direction = directions.iter().position(|direction| direction.to == to).unwrap_or(0);
@@ -156,7 +168,7 @@ fn go_through(shared: &Shared<'_>, bench: &mut Bench, job: Job) {
         }
     }
     let seconds = started.elapsed().as_secs();
-    println!("{}, part {} of {}: {tried} runs in {seconds} s", scenario.name, job.part + 1, scenario.parts);
+    println!("{}, part {} of {}: {tried} runs in {seconds} s", scenario.name, job.part + 1, parts);
 }
 
 fn one(
@@ -172,22 +184,24 @@ fn one(
         trial::disturb(bench, scenario, direction.to, point, fault, direction.records)
     }));
     let words = match &verdict {
-        Ok(verdict) => {
+        Ok(None) => Vec::new(),
+        Ok(Some(verdict)) => {
             lock(&shared.table).add(&point.row, fault, verdict);
             verdict.words()
         }
         Err(_) => {
             lock(&shared.table).broken();
-            vec!["the harness failed, see above".to_owned()]
+            vec![format!("the harness failed, see above; {}", inflict::sight(bench.host()))]
         }
     };
-    let missed = verdict.as_ref().is_ok_and(|verdict| verdict.missed);
+    let missed = matches!(verdict, Ok(None));
     if words.is_empty() && !missed {
         return;
     }
     let again = format!("--scenario '{}' --only {} --faults {}", scenario.name, offset + at + 1, fault.name());
     if missed {
         println!("(not reached) {point} [{again}]");
+        lock(&shared.table).missed(again);
     } else {
         println!("FAILED {} at {point}\n  again: tests/lab/faults {again}\n  {}", fault.name(), words.join("\n  "));
     }
@@ -213,43 +227,88 @@ fn undisturbed(bench: &mut Bench, scenario: &Scenario, to: Side) -> Direction {
     let mut points = points::on_host(&shims.log(), &plan, scenario.from_bare);
     points.extend(points::in_gitlab(&bench.world.gitlab.mutations()));
     let records = bench.world.gitlab.state().runners.len();
-    Direction { to, points, kinds: points::kinds(&plan), records }
+    Direction { to, points, records }
 }
 
-/// Which points are tried with which faults, always the same ones. `rows`: those of the pair that had their turn.
-fn choose(
-    options: &Options,
-    scenario: &Scenario,
-    direction: &Direction,
-    offset: usize,
-    rows: &mut BTreeSet<String>,
-) -> Vec<(usize, Fault)> {
+/// Which points of each direction are tried with which faults, always the same ones.
+fn choose(options: &Options, scenario: &Scenario, directions: &[Direction]) -> Vec<Vec<(usize, Fault)>> {
+    if options.brief {
+        return brief(options, scenario, directions);
+    }
     let every = options.sample * if scenario.from_bare { DEAR } else { 1 };
-    let mut chosen = Vec::new();
-    for (number, fault) in options.faults.iter().enumerate() {
-        for (at, point) in direction.points.iter().enumerate() {
-            if options.only.is_some() || options.point.is_some() {
-                let number = options.only.is_none_or(|only| only == offset + at + 1);
-                if number && options.point.as_ref().is_none_or(|text| point.to_string().contains(text.as_str())) {
-                    chosen.push((at, *fault));
+    let quick = quick(options);
+    let number = ALL.iter().position(|one| one.name == scenario.name).unwrap_or(0);
+    let mut rows = BTreeSet::new();
+    let mut turn = number;
+    let mut all = Vec::new();
+    let mut offset = 0;
+    for (side, direction) in directions.iter().enumerate() {
+        let points = &direction.points;
+        let mut chosen = BTreeSet::new();
+        if options.only.is_some() || options.point.is_some() {
+            let wanted = points.iter().enumerate().filter(|(at, point)| {
+                options.only.is_none_or(|only| only == offset + at + 1)
+                    && options.point.as_ref().is_none_or(|text| point.to_string().contains(text.as_str()))
+            });
+            chosen.extend(wanted.flat_map(|(at, _)| options.faults.iter().map(move |fault| (at, *fault))));
+        } else {
+            for (at, point) in points.iter().enumerate() {
+                // Whatever the sample, by one fault or another: every request, every kind of step once in each pair, every
+                // phase once in one of them.
+                let is_request = matches!(point.place, Place::Gitlab { .. });
+                let counts = scenario.phases || !point.row.starts_with('(');
+                if counts && (rows.insert(point.row.clone()) || is_request) && !quick.is_empty() {
+                    chosen.insert((at, quick[turn % quick.len()]));
+                    turn += 1;
                 }
-                continue;
+                // Each fault begins elsewhere, in each pair and direction.
+                let begins = |which: usize| which * every / quick.len() + 7 * number + 13 * side;
+                let due = quick.iter().enumerate().filter(|(which, _)| (at + begins(*which)) % every == 0);
+                chosen.extend(due.map(|(_, fault)| (at, *fault)));
             }
             // It takes rprov a minute to notice a silent link: one point of each direction.
-            if *fault == Fault::Link {
-                if at == direction.points.len() / 2 {
-                    chosen.push((at, *fault));
-                }
-                continue;
-            }
-            // Whatever the sample: every request, every kind of step once in each pair, every phase once in one of them.
-            let counts = *fault == Fault::Kill && (scenario.phases || !point.row.starts_with('('));
-            let must = counts && (matches!(point.place, Place::Gitlab { .. }) || rows.insert(point.row.clone()));
-            if must || (at + number) % every == 0 {
-                chosen.push((at, *fault));
+            if options.faults.contains(&Fault::Link) && !points.is_empty() {
+                chosen.insert((points.len() / 2, Fault::Link));
             }
         }
+        offset += points.len();
+        all.push(chosen.into_iter().collect());
     }
-    chosen.sort_by_key(|(at, fault)| (*at, *fault));
-    chosen
+    all
+}
+
+/// The faults that do not take their time.
+fn quick(options: &Options) -> Vec<Fault> {
+    options.faults.iter().copied().filter(|fault| *fault != Fault::Link).collect()
+}
+
+/// Each kind of step that the pair is there for, at one point and by one fault; a request to GitLab not carried out and with
+/// its answer lost; in one pair each phase of a run, and a silent link.
+fn brief(options: &Options, scenario: &Scenario, directions: &[Direction]) -> Vec<Vec<(usize, Fault)>> {
+    let quick = quick(options);
+    let mut all = vec![BTreeSet::new(); directions.len()];
+    let before = owners::OWNERS.iter().take_while(|(name, _)| *name != scenario.name);
+    let mut turn: usize = before.map(|(_, kinds)| kinds.len()).sum();
+    let phases = if scenario.phases { points::PHASES.as_slice() } else { &[] };
+    for wanted in owners::kinds_of(scenario.name).iter().chain(phases) {
+        let is_wanted = |row: &str| row == *wanted || kinds::of_row(row) == Some(*wanted);
+        let found: Vec<(usize, usize)> = (0..directions.len())
+            .flat_map(|side| directions[side].points.iter().enumerate().map(move |(at, point)| (side, at, point)))
+            .filter(|(_, _, point)| is_wanted(&point.row))
+            .map(|(side, at, _)| (side, at))
+            .collect();
+        assert!(!found.is_empty(), "{}: no run has a point of {wanted}", scenario.name);
+        let is_request = wanted.starts_with("gitlab_");
+        let picked = if is_request { vec![found[0], found[found.len() - 1]] } else { vec![found[found.len() / 2]] };
+        for (side, at) in picked {
+            if !quick.is_empty() {
+                all[side].insert((at, quick[turn % quick.len()]));
+            }
+            turn += 1;
+        }
+    }
+    if scenario.phases && options.faults.contains(&Fault::Link) {
+        all[0].insert((directions[0].points.len() / 2, Fault::Link));
+    }
+    all.into_iter().map(|chosen| chosen.into_iter().collect()).collect()
 }

@@ -56,7 +56,8 @@ impl Host {
         assert!(ok, "{}: {path}: {err}", self.name);
     }
 
-    fn run(&self, text: &str) -> (bool, String, String) {
+    /// Whether a shell script succeeds, and what it says on standard output and error.
+    pub(crate) fn run(&self, text: &str) -> (bool, String, String) {
         // As one function, so that no command in it can swallow the rest of the script.
         self.pipe(&["sh", "-eus"], &format!("script() {{\n{text}\n}}\nscript </dev/null\n"))
     }

@@ -98,7 +98,7 @@ impl Lab {
     }
 
     /// `RPROV_LAB_HOSTS` leaves the other hosts to somebody else.
-    fn host_names(&self) -> Vec<String> {
+    pub(crate) fn host_names(&self) -> Vec<String> {
         let all: Vec<String> = self.setting("LAB_HOSTS").split_whitespace().map(str::to_owned).collect();
         match std::env::var("RPROV_LAB_HOSTS") {
             Ok(mine) => all.into_iter().filter(|name| mine.split_whitespace().any(|word| word == name)).collect(),

@@ -165,6 +165,10 @@ pub struct WriteFile {
     pub check: Option<Check>,
     /// SHA-256 (hex) of the content that this step replaces; `None`: nothing is there. Another content stops the step.
     pub replaces: Option<String>,
+    /// The container or unit that reads the file only when it starts, and that a later step restarts: the host is told that
+    /// this is due before the file is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<String>,
 }
 
 /// A program on the host that must accept a file before it goes live.
@@ -250,6 +254,13 @@ pub fn temporary(container: &str) -> String {
 #[must_use]
 pub fn previous(path: &RemotePath) -> Option<RemotePath> {
     RemotePath::new(format!("{path}.rprov-previous")).ok()
+}
+
+/// Where a host notes that a container or unit is to be restarted, from before the reason for it is made until it was
+/// done. A run that dies in between leaves the note; a reboot, which restarts everything, takes it away.
+#[must_use]
+pub fn due(name: &str) -> Option<RemotePath> {
+    RemotePath::new(format!("/run/rprov-due.{name}")).ok()
 }
 
 /// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its

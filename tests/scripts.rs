@@ -124,6 +124,7 @@ fn scripts_that_change_hosts() {
         owner: owner(),
         check: Some(Check::Shell),
         replaces: None,
+        restarts: None,
         keep_previous: true,
     };
     let steps = [

@@ -88,6 +88,7 @@ mod tests {
             keep_previous: false,
             check: None,
             replaces: replaces.map(str::to_owned),
+            restarts: None,
         });
         Change {
             kind: kind.to_owned(),

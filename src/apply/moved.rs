@@ -167,6 +167,7 @@ mod tests {
             keep_previous: false,
             check: None,
             replaces: Some(replaces.to_owned()),
+            restarts: None,
         });
         Change {
             kind: "file".to_owned(),

@@ -13,6 +13,7 @@ use crate::resource::manager_package::{self, DockerGroup, ManagerPackage, Manage
 use crate::resource::package::Engine;
 use crate::resource::repository::{Repository, source_path};
 use crate::resource::service::Service;
+use crate::step::due;
 use crate::text::Text;
 
 use super::path;
@@ -171,7 +172,7 @@ pub(super) fn manager_service(host: &HostSpec, gitlab: Option<&GitlabSpec>, all:
             unit: manager_package::UNIT.to_owned(),
             name: manager_package::PACKAGE,
             package: Some(manager_package::PACKAGE),
-            reads: std::iter::once(unit).chain(ca).collect(),
+            reads: std::iter::once(unit).chain(ca).chain(due(manager_package::UNIT)).collect(),
             runs_jobs: true,
             origin: spec.origin.clone(),
         },

@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::ContainerSpec;
 use crate::plan::{Action, Attr, Change, Effect, Note, Problem};
-use crate::step::{CreateContainer, Step, UpdateContainer, temporary};
+use crate::resource::service::LOST_RESTART;
+use crate::step::{CreateContainer, Step, UpdateContainer, due, temporary};
 
 use super::{Context, Diff, Resource};
 use compare::{Comparison, Difference, How};
@@ -223,6 +224,20 @@ impl Container {
         Change { reason, ..self.change(Action::Replace, effect, attrs, steps) }
     }
 
+    /// Why a container that runs must be restarted: for a change before it, or for one of a run that died. That one may have
+    /// told it to take no more jobs.
+    fn restart(&self, found: &Value, context: &Context<'_>) -> Result<Option<String>, CannotTell> {
+        if let Some((_, why)) = context.earlier.restart_containers.iter().find(|(name, _)| *name == self.0.name) {
+            return Ok(Some(why.clone()));
+        }
+        let note = due(&self.0.name).and_then(|path| context.facts.paths.get(&path));
+        let Some(note) = note.map(|known| known.read(self.about())).transpose()?.flatten() else { return Ok(None) };
+        let started = found.pointer("/State/StartedAt").and_then(Value::as_str).and_then(|time| time.parse().ok());
+        let since = started.is_some_and(|time: jiff::Timestamp| time.as_nanosecond() > note.mtime_ns);
+        let lost = !since && !context.facts.is_ahead(note.mtime_ns);
+        Ok(lost.then(|| LOST_RESTART.to_owned()))
+    }
+
     /// What can be changed without ending it; `None`: nothing.
     fn update(&self, differences: Vec<Difference>) -> Option<Change> {
         let mut update = UpdateContainer {
@@ -265,6 +280,9 @@ impl Resource for Container {
         probe.images.entry(self.0.image.clone()).or_insert(false);
         probe.networks.extend(self.user_networks().cloned());
         probe.stat(&self.0.config_dir.join("config.toml"));
+        if let Some(note) = due(&self.0.name) {
+            probe.stat(&note);
+        }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
@@ -319,11 +337,11 @@ impl Resource for Container {
                 attrs,
                 vec![Step::StartContainer(spec.name.clone())],
             ));
-        } else if let Some((_, why)) = context.earlier.restart_containers.iter().find(|(name, _)| *name == spec.name) {
+        } else if let Some(why) = self.restart(found, context)? {
             let attrs = vec![Attr::new("state", Some("running".to_owned()), Some("restarted".to_owned()))];
             let steps = vec![Step::RestartContainer { name: spec.name.clone(), stop_timeout: spec.stop_timeout }];
             let mut change = self.change(Action::Change, Effect::RunnerDrain, attrs, steps);
-            change.reason = Some(why.clone());
+            change.reason = Some(why);
             diff.changes.push(change);
         }
         Ok(diff)

@@ -135,6 +135,7 @@ impl Resource for DockerDaemon {
             // Only a restart puts it back, or takes it away.
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
             replaces: found.as_ref().and_then(|found| found.text).map(sha256),
+            restarts: None,
         });
         if let (Some(path), false) = (left, write_keeps(&write)) {
             change.steps.push(Step::RemoveFile(path));

@@ -192,6 +192,7 @@ impl Resource for File {
             check: self.check,
             keep_previous: false,
             replaces,
+            restarts: None,
         })];
         diff.earlier.written.insert(self.path.clone());
         if self.unit_file {

@@ -179,6 +179,7 @@ impl Repository {
                     keep_previous: false,
                     check: None,
                     replaces,
+                    restarts: None,
                 }));
                 made.refresh = true;
             }
@@ -349,6 +350,7 @@ fn rewrite(file: &AptSource, rest: String) -> Step {
         keep_previous: false,
         check: None,
         replaces: Some(sha256(&file.text)),
+        restarts: None,
     })
 }
 

@@ -5,9 +5,12 @@ use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
-use crate::step::{Step, UnitAction, previous};
+use crate::step::{Step, UnitAction, due, previous};
 
 use super::{Context, Diff, Resource};
+
+/// Why something is restarted that an earlier run was to restart.
+pub(super) const LOST_RESTART: &str = "a run died before it had restarted it";
 
 /// A service to be enabled and running.
 #[derive(Debug, Clone)]
@@ -146,7 +149,11 @@ impl Service {
                 // No restart would ever be late enough for it, and each one ends jobs.
                 && !context.facts.is_ahead(fact.mtime_ns)
             {
-                return Ok(Some(format!("{} changed after {} had started", path, self.name)));
+                return Ok(Some(if due(&self.unit).as_ref() == Some(path) {
+                    LOST_RESTART.to_owned()
+                } else {
+                    format!("{} changed after {} had started", path, self.name)
+                }));
             }
         }
         Ok(None)

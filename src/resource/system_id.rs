@@ -30,6 +30,14 @@ enum Process {
     Unit(String),
 }
 
+impl Process {
+    fn name(&self) -> &str {
+        match self {
+            Self::Container(name) | Self::Unit(name) => name,
+        }
+    }
+}
+
 impl SystemId {
     /// `None`: the inventory does not give it.
     #[must_use]
@@ -83,6 +91,7 @@ impl Resource for SystemId {
                 keep_previous: false,
                 check: None,
                 replaces: found.as_ref().and_then(|found| found.text).map(file::sha256),
+                restarts: self.is_running(context).then(|| self.process.name().to_owned()),
             }));
             if found.is_some() {
                 reason = Some("GitLab will show a new runner manager, and the old one as offline".to_owned());

@@ -56,13 +56,13 @@ transaction() {
 install_packages() { only=; transaction '' "$@"; }
 replace_packages() { only=; transaction "$@"; }
 fetch_packages() { only=--download-only; transaction '' "$@"; }
-# One source file alone: the others are as they were.
 # For whoever listens. Where the run has died, a shell that says something dies of it, and a runner that was told to stop would
 # not be started again: a shell of its own says it.
 tell() {
   (printf '%s\n' "$1" >&2)
   return 0
 }
+# One source file alone: the others are as they were.
 refresh_lists() {
   apt-get -q -o DPkg::Lock::Timeout=300 -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update
 }
@@ -88,7 +88,9 @@ stop_unit() {
   done
 }
 restart_unit() {
-  stop_unit "$1" "$2" && { systemctl reset-failed -- "$1" 2>/dev/null; systemctl start -- "$1"; }
+  restart_due "$1" && stop_unit "$1" "$2" || return
+  systemctl reset-failed -- "$1" 2>/dev/null
+  systemctl start -- "$1" && rm -f -- "/run/rprov-due.$1"
 }
 remove_packages() {
   DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
@@ -102,7 +104,9 @@ remove_packages() {
   [ -z "$more" ] || { printf 'other packages need them and would be removed too:%s\ngive these state: absent as well, or keep what they need\n' "$more" >&2; return 1; }
   apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 remove -- "$@"
 }
-# path mode owner check replaces content keep
+# Before the reason for a restart is made, so that a run after one that died finds it.
+restart_due() { (umask 022; : >"/run/rprov-due.$1"); }
+# path mode owner check replaces content keep restarts
 write_file() {
   target=$1
   [ -L "$target" ] && { target=$(readlink -f -- "$1") || return; }
@@ -128,6 +132,7 @@ write_file() {
     rm -f -- "$target.rprov-previous"
     if [ -e "$target" ]; then ln -- "$target" "$target.rprov-previous" || cp -p -- "$target" "$target.rprov-previous" || return; fi
   fi
+  [ "$8" = - ] || restart_due "$8" || { rm -f -- "$temp"; return 1; }
   mv -f -- "$temp" "$target" || return
   if [ "$now" != - ]; then
     # What was replaced is still open. If something else is in it by now, it goes back.
@@ -337,12 +342,13 @@ fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
         None => "none",
     };
     Ok(format!(
-        "write_file {path} {mode:04o} {owner} {check} {replaces} {content} {keep}",
+        "write_file {path} {mode:04o} {owner} {check} {replaces} {content} {keep} {restarts}",
         path = quote(file.path.as_str()),
         mode = file.mode,
         owner = quote(&format!("{}:{}", file.owner.user, file.owner.group)),
         replaces = quote(file.replaces.as_deref().unwrap_or("-")),
         keep = if file.keep_previous { "keep" } else { "drop" },
+        restarts = quote(file.restarts.as_deref().unwrap_or("-")),
         content = quote(&to_base64(file.content.reveal(book)?.as_bytes())),
     ))
 }

@@ -36,6 +36,7 @@ fn write(at: &str, content: Text) -> Step {
         keep_previous: false,
         check: None,
         replaces: Some(crate::resource::file::sha256("old")),
+        restarts: None,
     })
 }
 

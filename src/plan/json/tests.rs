@@ -47,6 +47,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             owner: owner.clone(),
             check: Some(Check::Dockerd),
             replaces: Some("ab".repeat(32)),
+            restarts: None,
         }),
         Step::Attributes { path: path("/etc/x"), mode: 0o4755, owner },
         Step::RemoveFile(path("/etc/old")),

@@ -49,6 +49,7 @@ fn everything() -> SavedPlan {
             keep_previous: true,
             check: None,
             replaces: None,
+            restarts: None,
         }),
     ]);
     let attributes = RunnerAttributes {

@@ -406,6 +406,44 @@ fn a_container_that_stands_still_is_only_started() {
     assert!(diffed.changes.is_empty() && diffed.notes.len() == 1, "a stopped Docker is not asked, and that is said");
 }
 
+/// What a run left that died between SIGQUIT and the start, or between config.toml and the restart.
+#[test]
+fn a_restart_that_a_dead_run_owes_is_made() {
+    let note = crate::step::due("gitlab-runner").unwrap();
+    let started = |time: &str| with(&[("/State", json!({"Running": true, "Status": "running", "StartedAt": time}))]);
+    let second = 1_000_000_000;
+    let plan = |found: Value, noted: Known<PathFact>| {
+        let mut facts = facts(Known::Present(found));
+        facts.system.now = 1_000;
+        facts.paths.insert(note.clone(), noted);
+        let (book, earlier) = (SecretBook::default(), Earlier::default());
+        container().diff(&Context { facts: &facts, book: &book, earlier: &earlier })
+    };
+    let at = |mtime_ns| match file_there() {
+        Known::Present(fact) => Known::Present(PathFact { mtime_ns, ..fact }),
+        other => other,
+    };
+    let restart = [Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 7200 }];
+    for (found, noted, wanted) in [
+        (started("1970-01-01T00:08:20.5Z"), at(501 * second), &restart[..]),
+        (started("1970-01-01T00:08:20.5Z"), at(500 * second), &[]),
+        // When it started is not known.
+        (inspected(), at(500 * second), &restart),
+        // No restart would be late enough for it.
+        (started("1970-01-01T00:08:20.5Z"), at(2_000 * second), &[]),
+        (started("1970-01-01T00:08:20.5Z"), Known::Absent, &[]),
+    ] {
+        let diff = plan(found.clone(), noted.clone()).unwrap();
+        let steps: Vec<Step> = diff.changes.iter().flat_map(|change| change.steps.clone()).collect();
+        assert_eq!(steps, wanted, "{noted:?} {found:#}");
+        assert!(diff.changes.iter().all(|change| change.effect == Effect::RunnerDrain && change.reason.is_some()));
+    }
+    assert!(plan(inspected(), Known::Unread("no".to_owned())).is_err(), "what could not be read is nothing to do");
+    let mut probe = ProbeSpec::default();
+    container().ask(&mut probe);
+    assert!(probe.paths.contains_key(&note), "nobody asks for it");
+}
+
 #[test]
 fn a_pulled_image_makes_a_new_container() {
     let mut earlier = Earlier::default();

@@ -125,6 +125,11 @@ impl FileChange<'_> {
             return Ok(Some(self.change(attributes, Effect::None, None, None, vec![step])));
         }
         all.attrs.extend(attributes);
+        let reason = all
+            .restart
+            .take()
+            .filter(|_| self.is_running() != Some(false))
+            .map(|path| format!("gitlab-runner reads {path} only when it starts"));
         let tables: Vec<_> = rows.into_iter().map(|row| row.table).collect();
         let mut steps = vec![Step::WriteFile(WriteFile {
             path: self.runners.path.clone(),
@@ -134,12 +139,9 @@ impl FileChange<'_> {
             keep_previous: false,
             check: None,
             replaces: self.found.and_then(|found| found.text).map(file::sha256),
+            restarts: reason.as_ref().map(|_| self.runners.process.name().to_owned()),
         })];
         steps.extend(stamps);
-        let reason = all
-            .restart
-            .filter(|_| self.is_running() != Some(false))
-            .map(|path| format!("gitlab-runner reads {path} only when it starts"));
         if let Some(reason) = &reason {
             match &self.runners.process {
                 Process::Container(name) => earlier.restart_containers.push((name.clone(), reason.clone())),

@@ -28,7 +28,7 @@ start_container() {
   esac
 }
 restart_container() {
-  stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null
+  restart_due "$1" && stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null && rm -f -- "/run/rprov-due.$1"
 }
 stop_gracefully() {
   [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ] || return 0

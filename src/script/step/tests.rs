@@ -30,6 +30,7 @@ fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Ste
         check: None,
         keep_previous: false,
         replaces,
+        restarts: None,
     })
 }
 
@@ -155,6 +156,7 @@ fn no_secret_in_what_is_shown() {
         check: None,
         keep_previous: false,
         replaces: None,
+        restarts: None,
     });
     assert!(!shown(&step).contains("canary"));
     assert!(!format!("{step:?}").contains("canary"));
@@ -228,6 +230,7 @@ fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
             let path = dir.path().to_str().unwrap();
             // As sshd leaves a script whose client died: nobody reads what it says.
             let functions = [FUNCTIONS, super::container::FUNCTIONS].concat();
+            let functions = functions.replace("/run/rprov-due.", &format!("{path}/due."));
             let text = format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\n{functions}{{ {command}; }} >&2 || exit\n");
             let mut child = std::process::Command::new(shell[0]);
             child.args(&shell[1..]).arg("-s").stdin(std::process::Stdio::piped());
@@ -238,7 +241,57 @@ fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
             child.wait().unwrap();
             let did = std::fs::read_to_string(dir.path().join("did")).unwrap_or_default();
             assert_eq!(did, wanted, "{shell:?}");
+            assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}: it was restarted");
         }
+    }
+}
+
+/// The notes of restarts that are due.
+fn due_in(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter_map(|name| name.strip_prefix("due.").map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_restart_that_is_due_is_noted_until_it_is_done() {
+    let container = Step::RestartContainer { name: "runner".to_owned(), stop_timeout: 9 };
+    let unit = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        a_runner_with_jobs(dir.path());
+        let path = dir.path().to_str().unwrap();
+        let go = |step: &Step, more: &str| {
+            let functions = [FUNCTIONS, super::container::FUNCTIONS].concat();
+            let functions = functions.replace("/run/rprov-due.", &format!("{path}/due."));
+            let command = command(step, &SecretBook::default()).unwrap();
+            let text =
+                format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\n{functions}{more}\n{{ {command}; }} >&2 || exit\n");
+            run(&shell, &wrap(&text, "n0"))
+        };
+        // Killed while it waits, and where the restart fails.
+        for (step, name) in [(&container, "runner"), (&unit, "gitlab-runner.service")] {
+            for more in [
+                "tell() { kill -9 $$; }",
+                "tell() { :; }\ndocker() { case $1 in start) return 1;; *) command docker \"$@\";; esac; }\nsystemctl() { case $1 in start) return 1;; *) command systemctl \"$@\";; esac; }",
+            ] {
+                let _ = std::fs::remove_file(dir.path().join("asked"));
+                assert!(!go(step, more).status.success());
+                assert_eq!(due_in(dir.path()), [name], "{shell:?} {more}");
+            }
+            let _ = std::fs::remove_file(dir.path().join("asked"));
+            assert!(go(step, "").status.success());
+            assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}");
+        }
+        // A file that is read at the start only: noted before the file is there, and not where it is refused.
+        let write = |replaces| match write(dir.path(), "config.toml", "x", replaces) {
+            Step::WriteFile(file) => Step::WriteFile(WriteFile { restarts: Some("runner".to_owned()), ..file }),
+            other => other,
+        };
+        assert!(!go(&write(Some("0".repeat(64))), "").status.success());
+        assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}");
+        assert!(!go(&write(None), "mv() { exit 9; }").status.success());
+        assert!(!dir.path().join("config.toml").exists());
+        assert_eq!(due_in(dir.path()), ["runner"], "{shell:?}: the file would be there without a note");
     }
 }
 

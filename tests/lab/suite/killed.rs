@@ -110,3 +110,28 @@ fn killed_in_the_middle() {
     );
     world.assert_converged("after every kill");
 }
+
+/// The script itself dies on the host: config.toml has a line that the runner reads only when it starts, and nothing but a
+/// note of the host's says that it still has to.
+#[test]
+fn a_restart_that_a_dead_script_owes_is_made() {
+    let Some(world) = World::converged() else { return };
+    let host = world.host();
+    let started = || host.container("gitlab-runner")["State"]["StartedAt"].clone();
+    let before = started();
+    host.sh(
+        "cat >/usr/local/sbin/docker <<'END'\n#!/bin/sh\ncase $1 in kill) kill -9 $PPID; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/local/sbin/docker",
+    );
+    world.edit_inventory("concurrent: 100,", "concurrent: 100, listen_address: \"0.0.0.0:9252\",");
+    let died = world.run("apply", &["--yes"]).expect(3);
+    host.sh("rm /usr/local/sbin/docker");
+    assert!(host.sh("cat /srv/gitlab-runner/config.toml").contains("listen_address"), "{died}");
+    assert_eq!(started(), before, "{died}");
+    let plan = world.plan();
+    assert_eq!(plan.lines(), ["change manager container gitlab-runner: state (runner_drain)"]);
+    assert!(world.plan_text().contains("a run died before it had restarted it"), "{}", world.plan_text());
+    world.apply();
+    assert_ne!(started(), before);
+    world.assert_converged("after the restart that was owed");
+    assert!(!host.check("ls /run/rprov-due.* 2>/dev/null"), "the note has stayed");
+}

@@ -48,6 +48,7 @@ pub(super) fn unpacks_helper_images(host: &HostSpec) -> bool {
         && host
             .runners
             .iter()
+            .filter(|runner| !runner.absent)
             .flat_map(|runner| &runner.config)
             .any(|(key, entry)| key == "executor" && is(&entry.value, "docker"))
 }

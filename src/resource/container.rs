@@ -328,7 +328,8 @@ impl Resource for Container {
         }
         diff.changes.extend(self.leftover(context)?);
         diff.changes.extend(self.update(differences));
-        if !running || paused {
+        let restart = if running { self.restart(found, context)? } else { None };
+        if (!running || paused) && restart.is_none() {
             let status = found.pointer("/State/Status").and_then(Value::as_str).unwrap_or("stopped").to_owned();
             let attrs = vec![Attr::new("state", Some(status), Some("running".to_owned()))];
             diff.changes.push(self.change(
@@ -337,7 +338,7 @@ impl Resource for Container {
                 attrs,
                 vec![Step::StartContainer(spec.name.clone())],
             ));
-        } else if let Some(why) = self.restart(found, context)? {
+        } else if let Some(why) = restart {
             let attrs = vec![Attr::new("state", Some("running".to_owned()), Some("restarted".to_owned()))];
             let steps = vec![Step::RestartContainer { name: spec.name.clone(), stop_timeout: spec.stop_timeout }];
             let mut change = self.change(Action::Change, Effect::RunnerDrain, attrs, steps);

@@ -176,6 +176,10 @@ impl Resource for ManagerService {
         if let Some(path) = self.service.reads.iter().find(|path| earlier.written.contains(path)) {
             earlier.restart.push((UNIT.to_owned(), format!("gitlab-runner reads {path} only when it starts")));
         }
+        // Whatever asks for a restart comes after the package, whose own script starts the service too early for it.
+        if earlier.restart.iter().any(|(unit, _)| unit == UNIT) {
+            earlier.restarted.remove(UNIT);
+        }
         let mut diff = self.service.diff(&Context { earlier: &earlier, ..*context })?;
         let unit = match context.facts.units.get(UNIT) {
             Some(Known::Present(unit)) => Some(unit),
@@ -190,8 +194,10 @@ impl Resource for ManagerService {
                         *step = graceful.clone();
                         change.effect = Effect::RunnerDrain;
                     }
-                    // Its jobs may take hours yet.
-                    Step::Unit { action: UnitAction::Start, .. } if stopping => *step = graceful.clone(),
+                    // Its jobs may take hours yet. Or the package has just come and started it, before its files were there.
+                    Step::Unit { action: UnitAction::Start, .. } if stopping || unit.is_none() => {
+                        *step = graceful.clone()
+                    }
                     _ => {}
                 }
             }

@@ -85,6 +85,13 @@ impl Process {
             Self::Unit(unit) => unit.trim_end_matches(".service"),
         }
     }
+
+    /// As the host knows it: a container's name, or a unit's with its suffix.
+    fn whole_name(&self) -> &str {
+        match self {
+            Self::Container(name) | Self::Unit(name) => name,
+        }
+    }
 }
 
 impl Runners {

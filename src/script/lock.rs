@@ -74,11 +74,15 @@ fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
         "lock={path}
 keep_lock() {{
   [ -e \"$lock\" ] || exit {GONE}
-  held_run=
-  if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
+  held_run= held_until=
+  if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; }} <\"$lock/info\"; fi
   [ \"$held_run\" = {run} ] || exit {LOST}
   now=$(date +%s) || exit 71
-  printf '%s\\n%s\\n%s\\n' \"$((now + $1))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
+  # Never for less time than before: what comes after a wait may take long.
+  case $held_until in '' | *[!0-9]*) held_until=0;; esac
+  until=$((now + $1))
+  [ \"$held_until\" -le \"$until\" ] || until=$held_until
+  printf '%s\\n%s\\n%s\\n' \"$until\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
 }}
 keep_lock {seconds}
 ",

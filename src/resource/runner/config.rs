@@ -139,7 +139,7 @@ impl FileChange<'_> {
             keep_previous: false,
             check: None,
             replaces: self.found.and_then(|found| found.text).map(file::sha256),
-            restarts: reason.as_ref().map(|_| self.runners.process.name().to_owned()),
+            restarts: reason.as_ref().map(|_| self.runners.process.whole_name().to_owned()),
         })];
         steps.extend(stamps);
         if let Some(reason) = &reason {

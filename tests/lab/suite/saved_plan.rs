@@ -198,6 +198,6 @@ fn a_saved_plan_holds_no_secret_and_does_nothing_that_the_inventory_does_not_ask
     let forged = format!("{}root={}", &second[..at], &second[at + "password=".len()..]);
     assert_ne!(forged, second);
     world.write("second.json", &forged);
-    assert_refused(&run("apply", &["second.json"]), &["file /etc/ours differs from the plan"]);
+    assert_refused(&run("apply", &["second.json"]), &["file /etc/ours is to be made in another way than in the plan"]);
     assert_eq!(host.sh("cat /etc/ours"), "password=0815\n");
 }

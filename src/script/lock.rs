@@ -74,7 +74,7 @@ fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
         "lock={path}
 keep_lock() {{
   [ -e \"$lock\" ] || exit {GONE}
-  held_run= held_until=
+  held_run='' held_until=''
   if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; }} <\"$lock/info\"; fi
   [ \"$held_run\" = {run} ] || exit {LOST}
   now=$(date +%s) || exit 71

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::{GLOBAL, RUNNER};
-use super::parse::{HostConfig, HostRunner, parse};
+use super::parse::{HostConfig, HostRunner};
 use super::show;
 use super::tree::{self, Field, Leaf, Meaning};
 use crate::diagnostic::Span;
@@ -82,10 +82,6 @@ pub fn runner(
     Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::leaves(host, RUNNER, book)?, book))
 }
 
-/// What gitlab-runner puts into a file that was not there, when it is installed as a service (`SaveConfig` of a new
-/// configuration in its `commands/service.go`); zeros mean "not set".
-const AS_INSTALLED: &str = "concurrent = 1\nconnection_max_age = \"15m0s\"\n[session_server]\nsession_timeout = 1800\n";
-
 /// Every value by its path. `None`: a secret of the inventory's, which a host's file has none of.
 fn meanings(fields: &[Field], section: &str) -> Option<BTreeMap<String, Meaning>> {
     let leaves = tree::leaves(fields, section, &SecretBook::default()).ok()?;
@@ -93,15 +89,11 @@ fn meanings(fields: &[Field], section: &str) -> Option<BTreeMap<String, Meaning>
 }
 
 impl HostConfig {
-    /// Whether this says no more than the file that gitlab-runner makes when it is installed: no runners, no value of anyone's.
+    /// Whether this says no more than the file that gitlab-runner makes when it is installed as a service (`SaveConfig` in its
+    /// `commands/service.go`): no runners, and no value that means more than leaving it out.
     #[must_use]
     pub fn is_as_installed(&self) -> bool {
-        let Some(usual) = parse(AS_INSTALLED).ok().and_then(|usual| meanings(&usual.global, GLOBAL)) else {
-            return false;
-        };
-        self.runners.is_empty()
-            && meanings(&self.global, GLOBAL)
-                .is_some_and(|all| all.iter().all(|(path, meaning)| usual.get(path) == Some(meaning)))
+        self.runners.is_empty() && meanings(&self.global, GLOBAL).is_some_and(|all| all.is_empty())
     }
 
     /// Whether this is what gitlab-runner makes of the other when it renews tokens: the same values, and no token that is not

@@ -138,6 +138,12 @@ fn packages(lines: &[String]) -> Option<Advice> {
     if let Some(found) = find(lines, &["The repository '", "' does not have a Release file"]) {
         return unreachable(found[0]);
     }
+    if has(lines, &["apt-get update has not ended within"]) {
+        return advice(
+            "the host's package repositories began to answer and went silent, twice for 5 minutes",
+            "look on the host which one it is, and at its proxy (/etc/apt/apt.conf.d):\napt-get update",
+        );
+    }
     let unreached = ["Cannot initiate the connection", "Could not connect to", "Connection failed", "Failed to fetch"];
     if let Some(found) = unreached.iter().find_map(|word| find(lines, &[word, ""])) {
         return unreachable(found[0].trim_start_matches("to ").split(' ').next().unwrap_or_default());
@@ -297,6 +303,10 @@ mod tests {
             (
                 "E: The repository 'http://192.0.2.9 bookworm Release' does not have a Release file.",
                 "the package repository http://192.0.2.9 bookworm Release does not answer the host",
+            ),
+            (
+                "Get:3 http://192.0.2.9 bookworm InRelease\napt-get update has not ended within 5 minutes",
+                "the host's package repositories began to answer and went silent, twice for 5 minutes",
             ),
             ("tar: /x: No space left on device", "no space is left on the host's disk"),
         ];

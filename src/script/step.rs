@@ -18,7 +18,18 @@ pub use trouble::explain;
 pub const MOVED: i32 = 75;
 
 /// Functions that steps call. Output of commands goes to standard error: standard output carries progress marks.
-const FUNCTIONS: &str = r#"# Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.
+const FUNCTIONS: &str = r#"# A mirror that goes silent halfway has kept apt for 17 minutes, whatever its own timeouts say. What has come is kept, and
+# the second try goes on from there.
+update_lists() {
+  for once in 1 2; do
+    timeout 300 apt-get -q -o DPkg::Lock::Timeout=300 "$@" update
+    updated=$?
+    [ "$updated" -eq 124 ] || return "$updated"
+    tell 'apt-get update has not ended within 5 minutes'
+  done
+  return "$updated"
+}
+# Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.
 transaction() {
   going=$1; shift
   apt="apt-get -q -y --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
@@ -34,7 +45,7 @@ transaction() {
     case $word in *\?) perhaps="$perhaps ${word%\?}";; *) set -- "$@" "$word";; esac
   done
   # Package lists are refreshed only if they cannot serve this request.
-  $sim install -- "$@" >/dev/null 2>&1 || apt-get -q -o DPkg::Lock::Timeout=300 update || return
+  $sim install -- "$@" >/dev/null 2>&1 || update_lists || return
   for word in $perhaps; do
     [ -z "$(apt-cache show -- "$word" 2>/dev/null)" ] || set -- "$@" "$word"
   done
@@ -51,7 +62,7 @@ transaction() {
   fi
   $apt $only install -- "$@" && return
   # A list that names a package which the mirror no longer has fails only now.
-  apt-get -q -o DPkg::Lock::Timeout=300 update && $apt $only install -- "$@"
+  update_lists && $apt $only install -- "$@"
 }
 install_packages() { only=; transaction '' "$@"; }
 replace_packages() { only=; transaction "$@"; }
@@ -64,7 +75,7 @@ tell() {
 }
 # One source file alone: the others are as they were.
 refresh_lists() {
-  apt-get -q -o DPkg::Lock::Timeout=300 -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update
+  update_lists -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any
 }
 add_to_group() {
   getent group "$2" >/dev/null || { printf 'there is no group %s\n' "$2" >&2; return 1; }

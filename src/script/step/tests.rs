@@ -329,6 +329,38 @@ fn a_transaction_removes_only_what_goes_by_name() {
 }
 
 #[test]
+fn a_mirror_that_goes_silent_does_not_keep_the_run() {
+    let go = |shell: &[&str], silent: u32| {
+        let dir = tempfile::tempdir().unwrap();
+        let tries = dir.path().join("tries");
+        let file = dir.path().join("apt-get");
+        std::fs::write(&file, "#!/bin/sh\necho \"did $*\"\nexit 7\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // As if the first so many had not ended.
+        let timeout = format!(
+            "timeout() {{ echo >>{0}; [ $(wc -l <{0}) -gt {silent} ] || return 124; shift; \"$@\"; }}",
+            tries.display()
+        );
+        let step = Step::RefreshLists(RemotePath::new("/etc/apt/sources.list.d/acme.sources").unwrap());
+        let command = command(&step, &SecretBook::default()).unwrap();
+        let path = quote(dir.path().to_str().unwrap());
+        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{timeout}\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"));
+        let tries = std::fs::read_to_string(&tries).unwrap().lines().count();
+        (out.status.code(), tries, String::from_utf8(out.stderr).unwrap())
+    };
+    for shell in shells() {
+        let (status, tries, said) = go(&shell, 0);
+        assert!(said.contains("acme.sources") && said.contains(" update\n"), "{shell:?}: {said}");
+        assert_eq!((status, tries), (Some(7), 1), "{shell:?}: what fails by itself is not tried again: {said}");
+        let (status, tries, said) = go(&shell, 1);
+        assert_eq!((status, tries, said.contains("did")), (Some(7), 2, true), "{shell:?}: {said}");
+        let (status, tries, said) = go(&shell, 2);
+        assert_eq!((status, tries, said.contains("did")), (Some(124), 2, false), "{shell:?}: {said}");
+        assert!(said.contains("apt-get update has not ended"), "{shell:?}: {said}");
+    }
+}
+
+#[test]
 fn what_moved_just_before_its_step_stops_it() {
     use crate::plan::precondition::{PathIs, Precondition};
     for shell in shells() {

@@ -100,7 +100,8 @@ pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Ve
     if let Some(ca) = ca_file(host, gitlab) {
         all.push(Box::new(ca));
     }
-    if let Some(id) = SystemId::of(manager) {
+    // That of a package is there before the package, whose first start would make one up.
+    if let Some(id) = manager.container().and_then(|_| SystemId::of(manager)) {
         all.push(Box::new(id));
     }
     if let Some(runners) = crate::resource::runner::Runners::new(host, gitlab) {

@@ -13,6 +13,7 @@ use crate::resource::manager_package::{self, DockerGroup, ManagerPackage, Manage
 use crate::resource::package::Engine;
 use crate::resource::repository::{Repository, source_path};
 use crate::resource::service::Service;
+use crate::resource::system_id::SystemId;
 use crate::step::due;
 use crate::text::Text;
 
@@ -148,16 +149,21 @@ fn drop_in(spec: &PackageManagerSpec) -> File {
 
 /// gitlab-runner's package. What makes its stop graceful is there before anything stops it.
 pub(super) fn manager_package(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
-    let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return };
+    let Some(manager) = &host.manager else { return };
+    let Some(spec) = manager.package() else { return };
     all.push(Box::new(drop_in(spec)));
     all.push(Box::new(pin(spec)));
-    all.push(Box::new(ManagerPackage(spec.clone())));
     all.push(Box::new(Directory(DirectorySpec {
         path: spec.config_dir.clone(),
         mode: 0o700,
         owner: Owner::default(),
         origin: spec.origin.clone(),
     })));
+    // Before the package, whose first start would make one up.
+    if let Some(id) = SystemId::of(manager) {
+        all.push(Box::new(id));
+    }
+    all.push(Box::new(ManagerPackage(spec.clone())));
     if spec.docker_group {
         all.push(Box::new(DockerGroup { origin: spec.origin.clone() }));
     }

@@ -163,8 +163,14 @@ put_back() {
 # verb unit: what systemd says of a unit that does not come up, and the unit's own last words
 bring_up() {
   systemctl reset-failed -- "$2" 2>/dev/null
-  systemctl "$1" -- "$2" && return
+  fresh=1
+  case $1 in start) systemctl is-active -q -- "$2" && fresh=;; esac
+  systemctl "$1" -- "$2"
   code=$?
+  if [ "$code" -eq 0 ]; then
+    [ -z "$fresh" ] || rm -f -- "/run/rprov-due.$2"
+    return 0
+  fi
   journalctl --sync 2>/dev/null
   journalctl -q --no-pager -o cat -n 40 "_SYSTEMD_UNIT=$2" 2>/dev/null | grep -v 'level=info' | tail -n 4
   return "$code"
@@ -227,8 +233,13 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
     if steps.iter().any(|step| matches!(step, Step::GuardRuleset { .. })) {
         body.push_str(&guard::functions());
     }
+    let mut stopped = false;
     for (number, step) in steps.iter().enumerate() {
-        body.push_str(&format!("printf 'step %s\\n' {number}\n"));
+        // Where the run has died, a script ends at the next thing that it says. Not while a runner is stopped that a step to
+        // come starts again: then a shell of its own says it.
+        let (open, close) = if stopped { ("(", ")") } else { ("", "") };
+        body.push_str(&format!("{open}printf 'step %s\\n' {number}{close}\n"));
+        stopped |= matches!(step, Step::RemoveContainer { .. } | Step::StopUnit { .. });
         // A file that is written is looked at by the step itself.
         let own = |(of, _): &&(usize, &Precondition)| *of == number && !matches!(step, Step::WriteFile(_));
         for check in preconditions.iter().filter(own).filter_map(|(_, what)| expect::check(what)) {

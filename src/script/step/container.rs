@@ -22,13 +22,16 @@ pub(super) const FUNCTIONS: &str = r#"remove_container() {
   done
 }
 start_container() {
-  case $(docker container inspect -f '{{.State.Paused}}' -- "$1") in
-    true) docker unpause -- "$1" >/dev/null;;
-    *) docker start -- "$1" >/dev/null;;
+  case $(docker container inspect -f '{{.State.Status}}' -- "$1") in
+    paused) docker unpause -- "$1" >/dev/null;;
+    running) ;;
+    *) start_afresh "$1";;
   esac
 }
+# Whatever it was to be restarted for, it reads now.
+start_afresh() { docker start -- "$1" >/dev/null && rm -f -- "/run/rprov-due.$1"; }
 restart_container() {
-  restart_due "$1" && stop_gracefully "$1" "$2" && docker start -- "$1" >/dev/null && rm -f -- "/run/rprov-due.$1"
+  restart_due "$1" && stop_gracefully "$1" "$2" && start_afresh "$1"
 }
 stop_gracefully() {
   [ "$(docker container inspect -f '{{.State.Running}}' -- "$1")" = true ] || return 0
@@ -114,7 +117,7 @@ pub(super) fn create(container: &CreateContainer, book: &SecretBook) -> Result<S
     // A container can be there that the plan could not see: Docker's package was removed and comes back, and its
     // containers have stayed. The reading at the end of the run compares it.
     Ok(format!(
-        "if docker container inspect -- {name} >/dev/null 2>&1; then start_container {name}; else {create} && docker start -- {name}; fi"
+        "if docker container inspect -- {name} >/dev/null 2>&1; then start_container {name}; else {create} && start_afresh {name}; fi"
     ))
 }
 
@@ -220,7 +223,7 @@ pub(super) fn shown_update(update: &UpdateContainer) -> String {
 
 pub(super) fn promote(name: &str, restart: &str) -> String {
     format!(
-        "docker rename -- {temporary} {name} && docker update --restart={restart} -- {name} >/dev/null && docker start -- {name} >/dev/null",
+        "docker rename -- {temporary} {name} && docker update --restart={restart} -- {name} >/dev/null && start_afresh {name}",
         temporary = quote(&temporary(name)),
         name = quote(name),
         restart = quote(restart),

@@ -222,16 +222,27 @@ fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
     use std::io::Write as _;
     let container = Step::RestartContainer { name: "runner".to_owned(), stop_timeout: 9 };
     let unit = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
+    // And one that the next step starts.
+    let remove = Step::RemoveContainer { name: "runner".to_owned(), stop_timeout: 9 };
+    let promote = Step::PromoteContainer { name: "runner".to_owned(), restart: "always".to_owned() };
+    let stop = Step::StopUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
+    let start = Step::Unit { unit: "gitlab-runner.service".to_owned(), action: UnitAction::Start };
     for shell in shells() {
-        for (step, wanted) in [(&container, "kill\nstart\n"), (&unit, "daemon-reload\nstop\nreset-failed\nstart\n")] {
+        for (steps, wanted) in [
+            (&[&container][..], "kill\nstart\n"),
+            (&[&unit], "daemon-reload\nstop\nreset-failed\nstart\n"),
+            (&[&remove, &promote], "container\nupdate\nkill\nrm\nrename\nupdate\nstart\n"),
+            (&[&stop, &start], "daemon-reload\nstop\nreset-failed\nis-active\nstart\n"),
+        ] {
             let dir = tempfile::tempdir().unwrap();
             a_runner_with_jobs(dir.path());
-            let command = command(step, &SecretBook::default()).unwrap();
             let path = dir.path().to_str().unwrap();
             // As sshd leaves a script whose client died: nobody reads what it says.
-            let functions = [FUNCTIONS, super::container::FUNCTIONS].concat();
-            let functions = functions.replace("/run/rprov-due.", &format!("{path}/due."));
-            let text = format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\n{functions}{{ {command}; }} >&2 || exit\n");
+            let body = body(steps, &[], &SecretBook::default()).unwrap();
+            let body = body.replace("/run/rprov-due.", &format!("{path}/due."));
+            let text = format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\nexec >&2\n{body}");
+            // The first mark may still find a reader.
+            let text = text.replacen("printf 'step %s\\n' 0\n", "", 1);
             let mut child = std::process::Command::new(shell[0]);
             child.args(&shell[1..]).arg("-s").stdin(std::process::Stdio::piped());
             let mut child =
@@ -282,6 +293,22 @@ fn a_restart_that_is_due_is_noted_until_it_is_done() {
             assert!(go(step, "").status.success());
             assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}");
         }
+        // Started anew for another reason, it has read everything; one that runs has not.
+        let starts = Step::StartContainer("runner".to_owned());
+        for (status, stays) in [("exited", false), ("created", false), ("running", true), ("paused", true)] {
+            std::fs::write(dir.path().join("due.runner"), "").unwrap();
+            let docker = format!("docker() {{ case $* in *State.Status*) echo {status};; esac; }}");
+            assert!(go(&starts, &docker).status.success());
+            assert_eq!(due_in(dir.path()).is_empty(), !stays, "{shell:?} {status}");
+        }
+        let starts = Step::Unit { unit: "gitlab-runner.service".to_owned(), action: UnitAction::Start };
+        for (active, stays) in [("false", false), ("true", true)] {
+            let _ = std::fs::remove_file(dir.path().join("due.runner"));
+            std::fs::write(dir.path().join("due.gitlab-runner.service"), "").unwrap();
+            assert!(go(&starts, &format!("systemctl() {{ case $1 in is-active) {active};; esac; }}")).status.success());
+            assert_eq!(due_in(dir.path()).is_empty(), !stays, "{shell:?} {active}");
+        }
+        let _ = std::fs::remove_file(dir.path().join("due.gitlab-runner.service"));
         // A file that is read at the start only: noted before the file is there, and not where it is refused.
         let write = |replaces| match write(dir.path(), "config.toml", "x", replaces) {
             Step::WriteFile(file) => Step::WriteFile(WriteFile { restarts: Some("runner".to_owned()), ..file }),
@@ -344,7 +371,10 @@ fn a_mirror_that_goes_silent_does_not_keep_the_run() {
         let step = Step::RefreshLists(RemotePath::new("/etc/apt/sources.list.d/acme.sources").unwrap());
         let command = command(&step, &SecretBook::default()).unwrap();
         let path = quote(dir.path().to_str().unwrap());
-        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{timeout}\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"));
+        let out = run(
+            shell,
+            &wrap(&format!("PATH={path}:$PATH\n{timeout}\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"),
+        );
         let tries = std::fs::read_to_string(&tries).unwrap().lines().count();
         (out.status.code(), tries, String::from_utf8(out.stderr).unwrap())
     };

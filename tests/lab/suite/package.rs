@@ -146,6 +146,43 @@ fn a_job_survives_upgrade_and_downgrade() {
     );
 }
 
+/// The package's own script starts the service before config.toml is there, and again after an upgrade: what gitlab-runner
+/// reads only when it starts is read all the same.
+#[test]
+fn what_is_read_at_the_start_only() {
+    let Some(world) = world() else { return };
+    without_docker(&world);
+    let host = world.host();
+    let settings = |address: &str| format!("check_interval: 3\n        listen_address: \"{address}\"");
+    world.edit_inventory("check_interval: 3", &settings("127.0.0.1:9252"));
+    world.edit_inventory("      package:\n", "      system_id: r_0123456789ab\n      package:\n");
+    let started_after_its_files = |when: &str| {
+        let started = host.sh("journalctl -q --no-pager -u gitlab-runner -o short-unix | grep ' Started ' | tail -n 1");
+        let started: f64 = started.split(' ').next().and_then(|word| word.parse().ok()).expect("a time");
+        let written = host.sh("stat -c %.Y /etc/gitlab-runner/config.toml /etc/gitlab-runner/.runner_system_id");
+        for written in written.lines() {
+            assert!(written.parse::<f64>().expect("a time") < started, "{when}: {written} is after {started}");
+        }
+        assert_eq!(host.sh("systemctl is-active gitlab-runner"), "active\n", "{when}");
+        assert_eq!(host.sh("cat /etc/gitlab-runner/.runner_system_id"), "r_0123456789ab", "{when}");
+        assert!(!host.check("ls /run/rprov-due.* 2>/dev/null"), "{when}: a restart is due still");
+    };
+    world.apply();
+    started_after_its_files("after the installation");
+    world.assert_converged("after the installation");
+    world.edit_inventory("127.0.0.1:9252", "127.0.0.1:9253");
+    world.edit_inventory("version: 17.9.0", "version: 17.10.0");
+    world.apply();
+    started_after_its_files("after the upgrade");
+    world.assert_converged("after the upgrade");
+    // As a run leaves it that died between config.toml and the restart.
+    host.sh("touch /etc/gitlab-runner/config.toml /run/rprov-due.gitlab-runner.service");
+    assert_eq!(world.plan().lines(), ["change service gitlab-runner: state (runner_drain)"]);
+    world.apply();
+    started_after_its_files("after the restart that was owed");
+    world.assert_converged("after the restart that was owed");
+}
+
 #[test]
 fn drift_of_repositories_and_service() {
     let Some(world) = world() else { return };

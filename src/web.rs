@@ -90,3 +90,60 @@ fn words(error: &reqwest::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Answers every request so; the address, and how many there were.
+    fn server(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (String, Arc<AtomicUsize>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (asked, here) = (Arc::new(AtomicUsize::new(0)), address.clone());
+        let count = asked.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(&answer(&here));
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn what_has_no_end_is_not_read_to_its_end() {
+        let (url, asked) = server(|_| {
+            let mut answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
+            answer.resize(MAX_BODY + 200, b'x');
+            answer
+        });
+        assert_eq!(fetch(&url, None).await, Err("it is larger than 1 MiB, which no key is".to_owned()));
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "it is not asked for again");
+    }
+
+    #[tokio::test]
+    async fn a_circle_of_redirects_ends() {
+        let (url, asked) = server(|here| {
+            format!("HTTP/1.1 302 Found\r\nLocation: {here}/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .into_bytes()
+        });
+        let why = fetch(&url, None).await.unwrap_err();
+        assert!(why.contains("it redirects again and again"), "{why}");
+        assert_eq!(asked.load(Ordering::SeqCst), MAX_REDIRECTS + 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_in_trouble_is_asked_three_times() {
+        let answer = |_: &str| b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec();
+        let (url, asked) = server(answer);
+        assert_eq!(fetch(&url, None).await, Err("the server answers 503 Service Unavailable".to_owned()));
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+}

@@ -33,21 +33,7 @@ pub(crate) fn install(host: &Host) {
         make_executable(&file);
         count += 1;
     }
-    nudge(host);
     assert!(count > 25, "only {count} commands have a stand-in: {found}");
-}
-
-/// The lab's stand-in of the packaged gitlab-runner misses a SIGQUIT now and then (a loop of bash), and systemd sends one only:
-/// a stop would take hours. Here it is sent again; who is stopping already does not mind.
-fn nudge(host: &Host) {
-    let unit = "/etc/systemd/system/rprov-faults-nudge.service";
-    host.write(
-        unit,
-        "[Service]\nExecStart=/bin/sh -c 'while sleep 5; do case $$(systemctl show -p ActiveState --value gitlab-runner) in \
-         deactivating) sleep 5; systemctl kill -s QUIT --kill-who=main gitlab-runner;; esac; done'\n\
-         [Install]\nWantedBy=multi-user.target\n",
-    );
-    host.sh("systemctl daemon-reload; systemctl enable -q --now rprov-faults-nudge");
 }
 
 /// Takes away stand-ins of commands that are not there any more, which a script would take for the commands; whether there

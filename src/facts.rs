@@ -87,6 +87,8 @@ pub struct ProbeSpec {
     pub apt_sources: bool,
     /// A unit whose own children are jobs: how many there are.
     pub jobs_of: Option<String>,
+    /// Paths whose file systems' room is asked for, and with any of them the host's time zone.
+    pub rooms: BTreeSet<RemotePath>,
 }
 
 impl ProbeSpec {
@@ -137,6 +139,10 @@ pub struct Facts {
     pub service_jobs: Option<Known<usize>>,
     /// Routes of the kernel's main table, as far as they could be read; asked for with tables of nftables.
     pub routes: Vec<Route>,
+    /// The room where a path lies, or would lie.
+    pub rooms: BTreeMap<RemotePath, Known<Room>>,
+    /// How far the host's local time is ahead of UTC, in seconds, if it was asked for and told.
+    pub utc_offset: Option<i32>,
     /// Docker's engine.
     pub docker: Option<Known<DockerFact>>,
     /// Runner records in GitLab, by id, as far as they were asked for. `Absent`: GitLab says 404.
@@ -150,6 +156,15 @@ pub struct Facts {
     pub projects: BTreeMap<String, Known<u64>>,
     /// CI/CD variables.
     pub variables: BTreeMap<VariableKey, Known<VariableFact>>,
+}
+
+/// The room of a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// What a user without privileges could still write.
+    pub free: u64,
+    /// All of it.
+    pub size: u64,
 }
 
 /// A route.
@@ -226,6 +241,8 @@ pub struct RunnerRecord {
     pub access_level: String,
     /// Takes no jobs.
     pub paused: bool,
+    /// Whether GitLab has heard of it lately; `None`: never.
+    pub online: Option<bool>,
     /// Seconds.
     pub maximum_timeout: Option<u64>,
     /// The note, with rprov's marker if it is one of ours.

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
+use crate::desired::status::HostStatus;
 use crate::event::{Event, EventKind, Failure};
 use crate::gitlab::Client;
 use crate::host::Connector;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub owner: String,
     /// What to do about records that nobody has.
     pub orphans: Orphans,
+    /// Whether [`Session::status`] is to know more than a plan needs.
+    pub status: bool,
 }
 
 /// Whether a run looks for records of GitLab that no host of the inventory has.
@@ -171,6 +174,12 @@ impl Session {
     pub fn plan(&self) -> Plan {
         let fleet = self.fleet.iter().map(|fleet| fleet.plan.clone());
         Plan { hosts: fleet.chain(self.targets.iter().map(|target| target.plan.clone())).collect() }
+    }
+
+    /// How the hosts are now, in the order of the inventory; of one whose reading failed only that. Needs [`Settings::status`].
+    #[must_use]
+    pub fn status(&self) -> Vec<HostStatus> {
+        self.targets.iter().map(|target| target.status.clone()).collect()
     }
 
     /// Does what [`Session::plan`] said, and closes the connections. Hosts with problems are left as they are.

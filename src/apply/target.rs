@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::desired;
+use crate::desired::status::{self, HostStatus};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
@@ -35,6 +36,8 @@ pub(super) struct Target {
     saved: bool,
     /// The runner tokens of its config.toml when it was read.
     pub(super) tokens: Vec<TokenUse>,
+    /// How it was when it was first read.
+    pub(super) status: HostStatus,
     /// What was read under the lock; before that, nothing.
     pub(super) facts: Facts,
 }
@@ -49,9 +52,12 @@ impl Target {
     fn new(shared: &Shared, index: usize, book: SecretBook) -> Self {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
-        let probe = desired::probe(&resources);
-        let (plan, facts) = (HostPlan::default(), Facts::default());
-        Self { index, host: None, resources, probe, book, plan, saved: false, tokens: Vec::new(), facts }
+        let mut probe = desired::probe(&resources);
+        if shared.settings.status {
+            probe.rooms = status::rooms(spec);
+        }
+        let (plan, facts, status) = (HostPlan::default(), Facts::default(), status::unread(spec, false));
+        Self { index, host: None, resources, probe, book, plan, saved: false, tokens: Vec::new(), status, facts }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
@@ -83,9 +89,11 @@ impl Target {
         let problem = match shared.connector.connect(&spec.connection).await {
             Ok(host) => {
                 target.host = Some(host);
+                target.status = status::unread(spec, true);
                 shared.send(&spec.name, EventKind::Reading);
                 match target.look(&shared, "", "").await {
-                    Ok((plan, _)) => {
+                    Ok((plan, facts)) => {
+                        target.status = status::of(spec, &plan, &facts);
                         target.plan = plan;
                         None
                     }

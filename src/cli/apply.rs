@@ -30,7 +30,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
     };
     let (opened, told) = match &args.plan {
         None => {
-            let orphans = session::orphans(&args.hosts, false);
+            let orphans = session::orphans(args.delete_orphans, false);
             let opened = session::open(global, &args.hosts, args.lock_timeout, orphans, console).await?;
             show("", &opened.plan)?;
             let told = opened.plan.clone();

@@ -80,6 +80,13 @@ pub enum Command {
                             Ctrl-C stops after the changes that are under way; twice stops at once. The next run goes on from there."
     )]
     Apply(ApplyArgs),
+    /// Show how hosts and runners are now: one line per host; changes nothing
+    #[command(
+        after_help = "Examples:\n  rprov status\n  rprov status --limit gpu -v            # every runner, every disk\n  rprov status --watch                   # again every 10 s\n  \
+                            rprov status --format json | jq '.hosts[] | select(.reachable | not).name'\n\n\
+                            DRIFT is how much an apply would change, JOBS are running now, FREE is the least room where jobs live."
+    )]
+    Status(StatusArgs),
     /// Show the files that rprov writes on a host, secrets by name; connects to nothing
     #[command(
         after_help = "Examples:\n  rprov render ci.example.com\n  rprov render ci.example.com /etc/docker/daemon.json\n  \
@@ -128,9 +135,6 @@ pub struct HostArgs {
     /// Ask for sudo's password, for all hosts; instead of `ssh.become_password`
     #[arg(short = 'K', long)]
     pub ask_become_pass: bool,
-    /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
-    #[arg(long)]
-    pub delete_orphans: bool,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -154,6 +158,9 @@ pub struct PlanArgs {
     /// Look for orphans: runners of GitLab that rprov made and that no host has; one call for each runner
     #[arg(long)]
     pub orphans: bool,
+    /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
+    #[arg(long)]
+    pub delete_orphans: bool,
     /// Exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -188,12 +195,26 @@ pub struct ApplyArgs {
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
+    /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
+    #[arg(long)]
+    pub delete_orphans: bool,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
     /// How long to wait for a host that another run has locked: 30s, 5m, 1h
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     pub lock_timeout: Duration,
+}
+
+/// `rprov status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
+    /// Look again and again, every so often, until Ctrl-C
+    #[arg(short, long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = parse_duration)]
+    pub watch: Option<Duration>,
 }
 
 /// `rprov render`

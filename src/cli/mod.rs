@@ -18,6 +18,7 @@ mod report;
 mod saved;
 mod session;
 mod show;
+mod status;
 mod usage;
 mod validate;
 
@@ -68,6 +69,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
         Command::Show(args) => show::run(args, &console),
+        Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -11,7 +11,7 @@ use super::exit::{self, Exit};
 use super::{report, saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
-    let orphans = session::orphans(&args.hosts, args.orphans);
+    let orphans = session::orphans(args.delete_orphans, args.orphans);
     let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, console).await?;
     opened.session.close().await;
     match args.hosts.format {

@@ -56,8 +56,8 @@ impl Shown {
 }
 
 /// What the command line says of orphans.
-pub(super) fn orphans(args: &HostArgs, show: bool) -> Orphans {
-    match (args.delete_orphans, show) {
+pub(super) fn orphans(delete: bool, show: bool) -> Orphans {
+    match (delete, show) {
         (true, _) => Orphans::Delete,
         (false, true) => Orphans::Show,
         (false, false) => Orphans::Ignore,
@@ -72,6 +72,17 @@ pub(super) async fn open(
     orphans: Orphans,
     console: &Console,
 ) -> Result<Opened, Exit> {
+    read(global, args, settings(args, lock_timeout, orphans), console).await
+}
+
+/// From the command line to how hosts are now.
+pub(super) async fn look(global: &Global, args: &HostArgs, console: &Console) -> Result<Opened, Exit> {
+    let settings = Settings { status: true, ..settings(args, Duration::ZERO, Orphans::Ignore) };
+    read(global, args, settings, console).await
+}
+
+async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Console) -> Result<Opened, Exit> {
+    let orphans = settings.orphans;
     let inventory = input::inventory(global, args.format, console)?;
     if orphans != Orphans::Ignore && inventory.gitlab.is_none() {
         let problem = Diagnostic::error("the inventory names no GitLab to look for orphans in");
@@ -86,7 +97,6 @@ pub(super) async fn open(
         let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";
         console.note(Diagnostic::warning(left_out));
     }
-    let settings = settings(args, lock_timeout, orphans);
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
     let reading = Session::read(Arc::clone(&inventory), selected, book, settings, connector, events_to);
@@ -142,7 +152,7 @@ pub(super) async fn open_saved(
 }
 
 fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans }
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, status: false }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

@@ -15,6 +15,7 @@ mod firewall;
 mod packages;
 pub mod preconditions;
 pub mod rights;
+pub mod status;
 mod summary;
 
 pub use packages::repositories;

@@ -18,6 +18,7 @@ struct Details {
     locked: bool,
     access_level: String,
     paused: bool,
+    online: Option<bool>,
     maximum_timeout: Option<u64>,
     maintenance_note: Option<String>,
     #[serde(default)]
@@ -58,6 +59,7 @@ pub(super) fn read(answer: &Answer, id: u64) -> Result<RunnerRecord, GitlabError
         locked: details.locked,
         access_level: details.access_level,
         paused: details.paused,
+        online: details.online,
         maximum_timeout: details.maximum_timeout,
         // Whether none is there or none is shown is for the client to find out.
         note_hidden: details.maintenance_note.is_none(),

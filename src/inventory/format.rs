@@ -11,7 +11,7 @@ use super::jump;
 use super::model::Owner;
 use crate::name::RemotePath;
 
-mod cron;
+pub(crate) mod cron;
 mod docker;
 pub(super) mod limits;
 mod repository;

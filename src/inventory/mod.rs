@@ -17,4 +17,6 @@ pub mod secrets;
 mod validate;
 mod yaml;
 
+pub(crate) use format::cron::next as next_cron;
+
 pub use load::{LoadFailure, load};

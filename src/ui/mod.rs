@@ -9,4 +9,6 @@ pub mod outcome_json;
 pub mod plan_human;
 pub mod progress;
 pub mod report;
+pub mod status_human;
+pub mod status_json;
 pub mod style;

@@ -128,7 +128,7 @@ fn is_quiet(host: &HostPlan) -> bool {
 const NAMES: usize = 3;
 
 /// What stops hosts, one paragraph each, the same problem of many hosts once; empty if nothing does.
-fn problems(hosts: &[HostPlan], look: Look) -> String {
+pub(super) fn problems(hosts: &[HostPlan], look: Look) -> String {
     let mut groups: Vec<(&Problem, Vec<&str>)> = Vec::new();
     let mut places = HashMap::new();
     for host in hosts {

@@ -597,6 +597,7 @@ pub(crate) fn record(id: u64, runner_type: &str) -> RunnerRecord {
         locked: false,
         access_level: "not_protected".to_owned(),
         paused: false,
+        online: Some(true),
         maximum_timeout: None,
         maintenance_note: String::new(),
         note_hidden: false,

@@ -1,5 +1,8 @@
 //! Cron expressions as the cron of Debian reads them in /etc/cron.d. Pure.
 
+use jiff::Span;
+use jiff::civil::{Date, DateTime};
+
 use super::{Bad, bad};
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -58,6 +61,41 @@ pub(super) fn check(text: &str) -> Result<(), Bad> {
     if comes_due { Ok(()) } else { bad("never comes due", "no month in it has that day") }
 }
 
+/// The first moment after this one at which cron starts an entry, in the host's local time; `None`: not within eight years,
+/// or this is no cron expression. As Debian's cron has it, with both day fields restricted either suffices.
+pub(crate) fn next(expression: &str, after: DateTime) -> Option<DateTime> {
+    let parts: Vec<&str> = expression.split_whitespace().collect();
+    if parts.len() != 5 {
+        return None;
+    }
+    let mut sets = [0; 5];
+    for ((set, part), field) in sets.iter_mut().zip(&parts).zip(&FIELDS) {
+        *set = field.parse(part).ok()?;
+    }
+    let [minutes, hours, days, months, weekdays] = sets;
+    let has = |set: u64, value: i8| u32::try_from(value).is_ok_and(|value| set & (1 << value) != 0);
+    let either = !parts[2].starts_with('*') && !parts[4].starts_with('*');
+    let comes_due = |date: Date| {
+        let weekday = date.weekday().to_sunday_zero_offset();
+        let day = has(days, date.day());
+        let weekday = has(weekdays, weekday) || (weekday == 0 && has(weekdays, 7));
+        has(months, date.month()) && if either { day || weekday } else { day && weekday }
+    };
+    let now = (after.hour(), after.minute());
+    for (number, date) in after.date().series(Span::new().days(1)).take(8 * 366).enumerate() {
+        if !comes_due(date) {
+            continue;
+        }
+        for hour in (0..24).filter(|hour| has(hours, *hour)) {
+            let mut minute = (0..60).filter(|minute| has(minutes, *minute));
+            if let Some(minute) = minute.find(|minute| number > 0 || (hour, *minute) > now) {
+                return Some(date.at(hour, minute, 0, 0));
+            }
+        }
+    }
+    None
+}
+
 impl Field {
     /// The values as bits.
     fn parse(&self, text: &str) -> Result<u64, Bad> {
@@ -109,5 +147,38 @@ impl Field {
     fn no<T>(&self, why: String) -> Result<T, Bad> {
         let help = format!("the {} is {} to {}, `*`, or a list, range or step of these", self.name, self.min, self.max);
         bad(format!("is not a cron expression: {why} (the {})", self.name), &help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(expression: &str, time: &str) -> Option<String> {
+        next(expression, time.parse().unwrap()).map(|time| time.to_string())
+    }
+
+    #[test]
+    fn the_next_time() {
+        // A Thursday.
+        let now = "2026-11-26T07:30:20";
+        for (expression, expected) in [
+            ("37 4 * * *", "2026-11-27T04:37:00"),
+            ("31 7 * * *", "2026-11-26T07:31:00"),
+            ("30 7 * * *", "2026-11-27T07:30:00"),
+            ("*/15 * * * *", "2026-11-26T07:45:00"),
+            ("0 4 * * sun", "2026-11-29T04:00:00"),
+            ("0 4 * * 7", "2026-11-29T04:00:00"),
+            ("0 4 1 * *", "2026-12-01T04:00:00"),
+            ("0 4 1 * mon", "2026-11-30T04:00:00"),
+            ("0 4 */2 * mon", "2026-12-07T04:00:00"),
+            ("0 4 29 2 *", "2028-02-29T04:00:00"),
+            ("59 23 31 12 *", "2026-12-31T23:59:00"),
+        ] {
+            assert_eq!(after(expression, now).as_deref(), Some(expected), "{expression}");
+        }
+        for never in ["0 4 31 2 *", "", "0 4 * *", "@daily", "0 4 * * x"] {
+            assert_eq!(after(never, now), None, "{never}");
+        }
     }
 }

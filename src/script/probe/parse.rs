@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{
-    AptSource, Content, Facts, Known, PackageFact, PathFact, PathKind, ProbeSpec, SystemFacts, UnitFact,
+    AptSource, Content, Facts, Known, PackageFact, PathFact, PathKind, ProbeSpec, Room, SystemFacts, UnitFact,
 };
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
@@ -60,6 +60,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     nft(spec, &mut lines, &mut facts)?;
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
+    rooms(spec, &mut lines, &mut facts)?;
     match lines.0.next() {
         None => Ok(facts),
         Some(line) => {
@@ -381,4 +382,30 @@ fn service_jobs(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> R
         },
     });
     Ok(())
+}
+
+fn rooms(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    for path in &spec.rooms {
+        let told = lines.expect("room")?;
+        let kib = |text: &str| text.parse::<u64>().ok()?.checked_mul(1024);
+        let room = told.split_once(' ').and_then(|(free, size)| Some(Room { free: kib(free)?, size: kib(size)? }));
+        let known = room.map_or_else(|| Known::Unread("df does not tell".to_owned()), Known::Present);
+        facts.rooms.insert(path.clone(), known);
+    }
+    if !spec.rooms.is_empty() {
+        facts.utc_offset = utc_offset(lines.expect("zone")?);
+    }
+    Ok(())
+}
+
+/// `+0130` in seconds.
+fn utc_offset(text: &str) -> Option<i32> {
+    let sign = match text.get(..1)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let digits = text.get(1..).filter(|digits| digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let (hours, minutes): (i32, i32) = (digits.get(..2)?.parse().ok()?, digits.get(2..)?.parse().ok()?);
+    (hours <= 14 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::{parse, script};
-use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec};
+use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec, Room};
 use crate::inventory::model::Login;
 use crate::name::RemotePath;
 use crate::script::reply::BadReply;
@@ -73,8 +73,17 @@ fn everything_at_once_is_answered() {
     spec.containers.insert("gitlab-runner".to_owned());
     spec.images.insert("debian:12".to_owned(), true);
     spec.nft_tables.insert("inet rprov".to_owned());
+    let rooms = ["/", "/proc", "/no such/thing at/all"].map(|path| RemotePath::new(path).unwrap());
+    spec.rooms.extend(rooms.clone());
     for shell in shells() {
         let facts = probe(&shell, &spec);
+        let room = |index: usize| match facts.rooms[&rooms[index]] {
+            Known::Present(room) => room,
+            ref other => panic!("{shell:?}: {other:?}"),
+        };
+        assert!(room(0).free > 0 && room(0).free <= room(0).size, "{shell:?}: {:?}", room(0));
+        assert_eq!((room(2).size, room(1).free), (room(0).size, 0), "{shell:?}");
+        assert!(facts.utc_offset.is_some(), "{shell:?}");
         assert_eq!((facts.packages.len(), facts.units.len(), facts.nft_tables.len()), (2, 2, 1));
         if std::path::Path::new("/usr/bin/dpkg-query").exists() {
             assert!(matches!(&facts.packages["bash"], Known::Present(fact) if fact.installed));
@@ -238,6 +247,32 @@ fn times_that_no_clock_shows_are_no_times() {
         let Known::Present(unit) = &facts.units["docker.service"] else { panic!() };
         assert_eq!(unit.active_since_ns, None, "{to}");
     }
+}
+
+#[test]
+fn room_that_is_not_told_is_unread() {
+    let path = RemotePath::new("/a").unwrap();
+    let mut spec = answered();
+    spec.rooms.insert(path.clone());
+    let answer = |lines: &str| parse(&spec, ANSWER.replace("@n0 end", &format!("{lines}\n@n0 end")).as_bytes(), "n0");
+    let facts = answer("room 3 8\nzone +0530").unwrap();
+    assert_eq!(facts.rooms[&path], Known::Present(Room { free: 3 << 10, size: 8 << 10 }));
+    assert_eq!(facts.utc_offset, Some(19_800));
+    for odd in [
+        "room  ",
+        "room",
+        "room x 8",
+        "room 3 -8",
+        "room 3",
+        "room 99999999999999999999 8",
+        "room 18446744073709551615 8",
+    ] {
+        assert!(matches!(answer(&format!("{odd}\nzone -0100")).unwrap().rooms[&path], Known::Unread(_)), "{odd}");
+    }
+    for odd in ["", "0530", "+5", "+99:0", "+0160", "-é00", "UTC"] {
+        assert_eq!(answer(&format!("room 3 8\nzone {odd}")).unwrap().utc_offset, None, "{odd}");
+    }
+    assert!(answer("room 3 8").is_err() && answer("zone +0000").is_err());
 }
 
 /// A file of this length is none that rprov manages.

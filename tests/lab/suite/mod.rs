@@ -42,6 +42,7 @@ mod secrets;
 mod secrets_everywhere;
 mod shipped;
 mod situations;
+mod status;
 mod sudo;
 mod unread;
 mod verdicts;

@@ -87,6 +87,13 @@ impl Run {
         self.wait()
     }
 
+    /// Ends it as Ctrl-C does.
+    pub(crate) fn interrupt(self) -> Outcome {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
+        self.wait()
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child of ours can be waited for").is_some()

@@ -279,6 +279,7 @@ impl World {
                     locked: false,
                     access_level: "not_protected".to_owned(),
                     paused: false,
+                    online: Some(true),
                     maximum_timeout: None,
                     maintenance_note: String::new(),
                     note_hidden: false,

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
+use crate::desired::exam::Examined;
 use crate::desired::status::HostStatus;
 use crate::event::{Event, EventKind, Failure};
 use crate::gitlab::Client;
@@ -21,6 +22,7 @@ use crate::secret::SecretBook;
 
 mod agreed;
 mod carry_out;
+mod exam;
 mod exchange;
 mod fleet;
 mod guard;
@@ -46,8 +48,20 @@ pub struct Settings {
     pub owner: String,
     /// What to do about records that nobody has.
     pub orphans: Orphans,
-    /// Whether [`Session::status`] is to know more than a plan needs.
-    pub status: bool,
+    /// What is looked at beyond what a plan needs.
+    pub look: Look,
+}
+
+/// What a reading is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    /// A plan.
+    #[default]
+    Plan,
+    /// [`Session::status`].
+    Status,
+    /// [`Session::examined`].
+    Exam,
 }
 
 /// Whether a run looks for records of GitLab that no host of the inventory has.
@@ -176,10 +190,24 @@ impl Session {
         Plan { hosts: fleet.chain(self.targets.iter().map(|target| target.plan.clone())).collect() }
     }
 
-    /// How the hosts are now, in the order of the inventory; of one whose reading failed only that. Needs [`Settings::status`].
+    /// How the hosts are now, in the order of the inventory; of one whose reading failed only that. Needs [`Look::Status`].
     #[must_use]
     pub fn status(&self) -> Vec<HostStatus> {
         self.targets.iter().map(|target| target.status.clone()).collect()
+    }
+
+    /// What would stop a run: GitLab's part first, if the inventory names one, then the hosts. Needs [`Look::Exam`].
+    pub async fn examined(&self) -> Vec<Examined> {
+        let mut all = Vec::new();
+        if let (Some(client), Some(spec)) = (&self.shared.gitlab, &self.shared.inventory.gitlab) {
+            all.push(Examined { name: spec.url.clone(), findings: exam::gitlab(&self.shared, client).await });
+        }
+        let host = |target: &Target| Examined {
+            name: target.spec(&self.shared).name.clone(),
+            findings: target.findings.clone(),
+        };
+        all.extend(self.targets.iter().map(host));
+        all
     }
 
     /// Does what [`Session::plan`] said, and closes the connections. Hosts with problems are left as they are.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::desired;
+use crate::desired::exam::Finding;
 use crate::desired::status::{self, HostStatus};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
@@ -18,7 +19,7 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Outcome, Shared, carry_out, keys, left_over, moved, records, refused, stopped};
+use super::{CancelFlag, Look, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -38,6 +39,8 @@ pub(super) struct Target {
     pub(super) tokens: Vec<TokenUse>,
     /// How it was when it was first read.
     pub(super) status: HostStatus,
+    /// What would stop a run.
+    pub(super) findings: Vec<Finding>,
     /// What was read under the lock; before that, nothing.
     pub(super) facts: Facts,
 }
@@ -53,11 +56,25 @@ impl Target {
         let spec = &shared.inventory.hosts[index];
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let mut probe = desired::probe(&resources);
-        if shared.settings.status {
-            probe.rooms = status::rooms(spec);
+        match shared.settings.look {
+            Look::Plan => {}
+            Look::Status => probe.rooms = status::rooms(spec),
+            Look::Exam => probe.rooms = desired::exam::rooms_of(spec),
         }
         let (plan, facts, status) = (HostPlan::default(), Facts::default(), status::unread(spec, false));
-        Self { index, host: None, resources, probe, book, plan, saved: false, tokens: Vec::new(), status, facts }
+        Self {
+            index,
+            host: None,
+            resources,
+            probe,
+            book,
+            plan,
+            saved: false,
+            tokens: Vec::new(),
+            status,
+            findings: Vec::new(),
+            facts,
+        }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
@@ -94,6 +111,9 @@ impl Target {
                 match target.look(&shared, "", "").await {
                     Ok((plan, facts)) => {
                         target.status = status::of(spec, &plan, &facts);
+                        if shared.settings.look == Look::Exam {
+                            target.findings = exam::host(&mut target, &shared, &plan, &facts).await;
+                        }
                         target.plan = plan;
                         None
                     }
@@ -103,10 +123,13 @@ impl Target {
             Err(error) => Some((error.to_string(), error.help())),
         };
         if let Some((message, help)) = problem {
+            let problem = Problem { message: message.clone(), help: help.clone(), unknown_only: false };
+            let about = if target.host.is_some() { "reading" } else { "ssh" };
+            target.findings = vec![Finding::stops(about, &problem)];
             target.plan = HostPlan {
                 name: spec.name.clone(),
                 runners: spec.runners.iter().map(|runner| RunnerView::unknown(&runner.name, &message)).collect(),
-                problems: vec![Problem { message, help, unknown_only: false }],
+                problems: vec![problem],
                 ..HostPlan::default()
             };
         }

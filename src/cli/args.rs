@@ -87,6 +87,13 @@ pub enum Command {
                             DRIFT is how much an apply would change, JOBS are running now, FREE is the least room where jobs live."
     )]
     Status(StatusArgs),
+    /// Say what would stop a run, host by host, and how to mend it; changes nothing
+    #[command(
+        after_help = "Examples:\n  rprov doctor\n  rprov doctor ci.example.com -v\n  rprov doctor --format json | jq '.parts[].findings[] | select(.level == \"stops\")'\n\n\
+                            Looks at SSH, root's rights, the clock, the way to GitLab and to registries, disks, Docker, the kernel's firewall,\n\
+                            and at the API token: its scopes, which calls of this inventory GitLab would refuse, which scopes are enough."
+    )]
+    Doctor(DoctorArgs),
     /// Show the files that rprov writes on a host, secrets by name; connects to nothing
     #[command(
         after_help = "Examples:\n  rprov render ci.example.com\n  rprov render ci.example.com /etc/docker/daemon.json\n  \
@@ -124,7 +131,7 @@ pub struct ValidateArgs {
 }
 
 /// Which hosts, and how many at once.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HostArgs {
     /// Only these hosts: names, groups, globs; `!` in front takes hosts away
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
@@ -215,6 +222,17 @@ pub struct StatusArgs {
     /// Look again and again, every so often, until Ctrl-C
     #[arg(short, long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10s", value_parser = parse_duration)]
     pub watch: Option<Duration>,
+}
+
+/// `rprov doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Only these hosts, as `--limit` takes them
+    #[arg(value_name = "HOST")]
+    pub patterns: Vec<String>,
+    /// Which hosts.
+    #[command(flatten)]
+    pub hosts: HostArgs,
 }
 
 /// `rprov render`

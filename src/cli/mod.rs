@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser as _};
 mod apply;
 pub mod args;
 mod console;
+mod doctor;
 pub mod exit;
 mod input;
 pub mod limit;
@@ -69,6 +70,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
         Command::Show(args) => show::run(args, &console),
+        Command::Doctor(args) => doctor::run(&cli.global, args, &console).await,
         Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
         Command::Completions { shell } => {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::apply::{Orphans, Session, Settings};
+use crate::apply::{Look, Orphans, Session, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::inventory::model::Inventory;
@@ -76,8 +76,8 @@ pub(super) async fn open(
 }
 
 /// From the command line to how hosts are now.
-pub(super) async fn look(global: &Global, args: &HostArgs, console: &Console) -> Result<Opened, Exit> {
-    let settings = Settings { status: true, ..settings(args, Duration::ZERO, Orphans::Ignore) };
+pub(super) async fn look(global: &Global, args: &HostArgs, look: Look, console: &Console) -> Result<Opened, Exit> {
+    let settings = Settings { look, ..settings(args, Duration::ZERO, Orphans::Ignore) };
     read(global, args, settings, console).await
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn open_saved(
 }
 
 fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, status: false }
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look: Look::Plan }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::apply::Look;
 use crate::ui::{status_human, status_json};
 
 use super::args::{Format, Global, StatusArgs};
@@ -30,7 +31,7 @@ pub(super) async fn run(global: &Global, args: &StatusArgs, console: &Console) -
 }
 
 async fn once(global: &Global, args: &StatusArgs, console: &Console, clear: &str) -> Result<Exit, Exit> {
-    let opened = session::look(global, &args.hosts, console).await?;
+    let opened = session::look(global, &args.hosts, Look::Status, console).await?;
     let status = opened.session.status();
     opened.session.close().await;
     match args.hosts.format {

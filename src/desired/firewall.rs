@@ -11,6 +11,9 @@ use crate::text::Text;
 
 use super::path;
 
+/// Where its rules lie, for the next boot.
+pub(super) const RULES: &str = "/etc/rprov/firewall.nft";
+
 /// The package that brings `nft`.
 pub(super) const PACKAGE: &str = "nftables";
 
@@ -21,7 +24,7 @@ fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
     // The package's user, as whom jobs of the shell executor run; gitlab-runner itself is root.
     let service = host.manager.as_ref().and_then(|manager| manager.package());
     let shell_user = service.map(|_| "gitlab-runner".to_owned());
-    let firewall = Firewall { spec, shell_user, path: path("/etc/rprov/firewall.nft") };
+    let firewall = Firewall { spec, shell_user, path: path(RULES) };
     let file = |at: RemotePath, content: String, check, unit_file| File {
         kind: "firewall",
         path: at,

@@ -11,6 +11,7 @@ use crate::text::Text;
 
 mod cleanup;
 mod docker;
+pub mod exam;
 mod firewall;
 mod packages;
 pub mod preconditions;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use crate::facts::{Facts, Known, Rights, RunnerRecord};
-use crate::inventory::model::Scope;
+use crate::inventory::model::{Inventory, Scope};
 use crate::plan::{HostPlan, Note, Problem};
 use crate::runner_config::keys::Version;
 use crate::step::{GitlabStep, Step};
@@ -42,6 +42,40 @@ pub struct Need {
     call: &'static str,
     /// Where; `None`: not known.
     place: Option<Scope>,
+}
+
+/// The calls that an inventory may ever make: its runners made, changed and deleted, its variables set.
+#[must_use]
+pub fn of_inventory(inventory: &Inventory) -> BTreeSet<Need> {
+    let mut needs = BTreeSet::new();
+    for runner in inventory.hosts.iter().flat_map(|host| &host.runners) {
+        let mut add = |work, call, place: &Scope| needs.insert(Need { work, call, place: Some(place.clone()) });
+        add(Work::Create, "POST /user/runners", &runner.scope);
+        add(Work::Manage, "PUT /runners/:id", &runner.scope);
+        for project in runner.projects.iter().flatten() {
+            add(Work::Everything, "POST /projects/:id/runners", &Scope::Project(project.clone()));
+        }
+    }
+    for variable in inventory.gitlab.iter().flat_map(|gitlab| &gitlab.variables) {
+        let call = match &variable.scope {
+            Scope::Instance => "changes of /admin/ci/variables",
+            Scope::Group(_) => "changes of /groups/:id/variables",
+            Scope::Project(_) => "changes of /projects/:id/variables",
+        };
+        needs.insert(Need { work: Work::Everything, call, place: Some(variable.scope.clone()) });
+    }
+    needs
+}
+
+/// The fewest scopes that do for these calls, with those for looking; none for none.
+#[must_use]
+pub fn least(needs: &BTreeSet<Need>) -> BTreeSet<&'static str> {
+    let scopes: BTreeSet<&str> = needs.iter().map(|need| need.work.scope()).collect();
+    if scopes.contains("api") {
+        return ["api"].into();
+    }
+    // Runners are found by listing them, whatever is then done to them.
+    if scopes.is_empty() { scopes } else { scopes.into_iter().chain(["read_api"]).collect() }
 }
 
 /// The calls of a plan, each kind once for each place.
@@ -162,8 +196,7 @@ fn lacking_scopes(needs: &BTreeSet<Need>, scopes: &BTreeSet<String>) -> Option<P
     let help = if all.contains("api") {
         "make a token with the scope `api`: GitLab has no smaller one for CI/CD variables and for `projects`".to_owned()
     } else {
-        // Runners are found by listing them, whatever is then done to them.
-        let least = list(all.into_iter().chain(["read_api"]).map(quoted));
+        let least = list(least(needs).into_iter().map(quoted));
         format!(
             "make a token with the scopes {least}, the fewest that do (`manage_runner` is there from GitLab 17.1 on), or \
              with `api`"

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Client;
-use super::error::Access;
+use super::error::{Access, GitlabError};
 use super::http::Call;
 use crate::facts::{Rights, RunnerRecord};
 use crate::inventory::model::Scope;
@@ -35,6 +35,18 @@ pub(super) struct Owner {
 }
 
 impl Client {
+    /// Whether GitLab answers and takes this token at all.
+    ///
+    /// # Errors
+    /// When it does not, with what to do about it.
+    pub async fn try_token(&self) -> Result<(), GitlabError> {
+        match self.0.http.send(&Call::get(&["personal_access_tokens", "self"], Access::Token)).await {
+            // A token that is none of these may be good all the same: one of OAuth.
+            Err(GitlabError::Refused { status: 403 | 404, .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The token that this client sends; `None` if GitLab does not say.
     pub async fn own_token(&self) -> Option<OwnToken> {
         #[derive(Deserialize)]

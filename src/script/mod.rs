@@ -13,6 +13,7 @@ use crate::text::{Text, Unbound};
 
 pub mod advice;
 pub mod applied;
+pub mod exam;
 pub mod guard;
 pub mod lock;
 pub mod probe;

@@ -19,6 +19,7 @@ mod config_template;
 mod container_fields;
 mod container_registry;
 mod container_volume;
+mod doctor;
 mod drift;
 mod drift_docker;
 mod drift_gitlab;

@@ -1,0 +1,310 @@
+//! What would stop a run, or will one day, and how to mend it: findings about hosts and about GitLab, in the order in which a
+//! run meets them. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{DOCKER_STOPPED, Facts, Known, Rights};
+use crate::inventory::model::{DockerSource, GitlabSpec, HostSpec, Inventory, registry_of};
+use crate::name::RemotePath;
+use crate::plan::{HostPlan, Note, Problem};
+use crate::script::exam::{Answers, Exam, Place, Reach, Rules};
+
+use super::{path, rights};
+
+/// Seconds that two clocks may be apart before certificates and times of tokens suffer.
+const APART: i64 = 60;
+/// Less room than a tenth of a disk.
+const TENTH: u64 = 10;
+/// Less room than one image of a compiler and a build needs.
+const LITTLE: u64 = 2 << 30;
+/// curl's status for a certificate that is not trusted.
+const UNTRUSTED: i32 = 60;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Well,
+    /// It could not be found out.
+    Open,
+    /// A run gets through, and somebody should look.
+    Risk,
+    /// A run would stop there.
+    Stops,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is.
+    pub level: Level,
+    /// What was looked at, one word: `ssh`, `clock`.
+    pub about: &'static str,
+    /// How it is, one line.
+    pub said: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    fn new(level: Level, about: &'static str, said: impl Into<String>) -> Self {
+        Self { level, about, said: said.into(), help: None }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// A problem that stops a run.
+    #[must_use]
+    pub fn stops(about: &'static str, problem: &Problem) -> Self {
+        Self { help: problem.help.clone(), ..Self::new(Level::Stops, about, &problem.message) }
+    }
+}
+
+/// All findings about one host, or about GitLab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// The host's name in the inventory; GitLab's URL.
+    pub name: String,
+    /// In the order in which a run meets them.
+    pub findings: Vec<Finding>,
+}
+
+/// What a host is asked.
+#[must_use]
+pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
+    let mut places = Vec::new();
+    let mut add = |what, url: String, ca_pem: Option<String>| {
+        let address = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let default = if url.starts_with("http://") { 80 } else { 443 };
+        let bracket = address.rfind(']').map_or(0, |at| at + 1);
+        let (name, port) = match address[bracket..].rfind(':') {
+            Some(colon) => (&address[..bracket + colon], address[bracket + colon + 1..].parse().unwrap_or(default)),
+            None => (address.as_str(), default),
+        };
+        let host = name.trim_matches(['[', ']']).to_owned();
+        places.push(Place { what, host, port, url, ca_pem });
+    };
+    if host.manager.is_some()
+        && let Some(gitlab) = gitlab
+    {
+        add("GitLab", gitlab.url.clone(), gitlab.ca_pem.clone());
+    }
+    for registry in registries(host) {
+        let spec = host.docker.as_ref().and_then(|docker| docker.registries.iter().find(|spec| spec.host == registry));
+        let plain = insecure(host).any(|other| other == registry);
+        let (scheme, name) = (
+            if plain { "http" } else { "https" },
+            if registry == "docker.io" { "registry-1.docker.io" } else { &registry },
+        );
+        add("registry", format!("{scheme}://{name}/v2/"), spec.and_then(|spec| spec.ca_pem.clone()));
+    }
+    let rules = host.firewall.as_ref().and_then(|_| {
+        let files = super::rendered_files(host, gitlab);
+        files.into_iter().find(|(path, _, _)| path.as_str() == super::firewall::RULES)
+    });
+    Exam { places, ruleset: rules.map(|(_, _, text)| text.redacted()) }
+}
+
+/// The registries that images of a host come from.
+fn registries(host: &HostSpec) -> BTreeSet<String> {
+    let docker = host.docker.iter().flat_map(|docker| docker.images.iter().map(|(image, _)| image));
+    let manager = host.manager.as_ref().and_then(|manager| manager.container()).map(|container| &container.image);
+    docker.chain(manager).map(|image| registry_of(image).to_owned()).collect()
+}
+
+/// Registries that Docker asks without TLS.
+fn insecure(host: &HostSpec) -> impl Iterator<Item = &str> {
+    let daemon = host.docker.iter().filter_map(|docker| docker.daemon.as_ref());
+    let lists = daemon.filter_map(|daemon| daemon.get("insecure-registries")?.as_array());
+    lists.flatten().filter_map(serde_json::Value::as_str)
+}
+
+/// What was seen of a host, with how far its clock was from ours.
+#[must_use]
+pub fn host(
+    spec: &HostSpec,
+    plan: &HostPlan,
+    facts: &Facts,
+    exam: &Exam,
+    answers: &Answers,
+    apart: i64,
+) -> Vec<Finding> {
+    let mut all = vec![Finding::new(Level::Well, "ssh", if facts.local { "this machine" } else { "answers" })];
+    all.push(if facts.system.root {
+        Finding::new(Level::Well, "root", "root's rights")
+    } else {
+        Finding::new(Level::Stops, "root", "not root: most of a host cannot be read or changed")
+            .help("log in as root (`ssh.user: root`), or set `ssh.become: sudo`")
+    });
+    all.push(system(facts));
+    all.push(clock(apart));
+    all.extend(exam.places.iter().zip(&answers.places).map(|(place, reach)| reached(place, reach)));
+    all.extend(rooms(facts));
+    all.extend(docker(spec, facts));
+    all.extend(answers.ruleset.as_ref().map(rules));
+    // What none of these has said already.
+    let told = |problem: &&Problem| facts.system.root && !problem.unknown_only;
+    all.extend(plan.problems.iter().filter(told).map(|problem| Finding::stops("reading", problem)));
+    all
+}
+
+fn system(facts: &Facts) -> Finding {
+    let name = super::summary::system(facts).unwrap_or_else(|| "a system without a name".to_owned());
+    match (facts.system.systemd, facts.system.apt) {
+        (true, true) => Finding::new(Level::Well, "system", format!("{name}, with systemd and apt")),
+        (true, false) => Finding::new(Level::Risk, "system", format!("{name} has no apt-get"))
+            .help("packages, `docker.source` and `manager.package` need Debian, Ubuntu or what descends from them"),
+        (false, _) => Finding::new(Level::Stops, "system", format!("{name} does not run systemd"))
+            .help("services cannot be managed there: use a host that systemd has started"),
+    }
+}
+
+fn clock(apart: i64) -> Finding {
+    match apart.abs() {
+        0..=2 => Finding::new(Level::Well, "clock", "as ours"),
+        seconds if seconds < APART => Finding::new(Level::Well, "clock", format!("{seconds} s from ours")),
+        seconds => {
+            let way = if apart < 0 { "behind" } else { "ahead of" };
+            Finding::new(
+                Level::Risk,
+                "clock",
+                format!("{seconds} s {way} ours: certificates and tokens may be refused"),
+            )
+            .help("see on the host whether its time is kept: timedatectl")
+        }
+    }
+}
+
+fn reached(place: &Place, reach: &Reach) -> Finding {
+    let (what, host, port) = (place.what, &place.host, place.port);
+    let about = if what == "GitLab" { "gitlab" } else { "registry" };
+    let stops = |said: String| Finding::new(Level::Stops, about, said);
+    match reach {
+        Reach::Answered => Finding::new(Level::Well, about, format!("{host} answers")),
+        Reach::Connected => Finding::new(Level::Well, about, format!("{host}:{port} takes a connection; no curl there to ask further")),
+        Reach::NoProgram => Finding::new(Level::Open, about, format!("whether it reaches {host}: no curl and no bash there")),
+        Reach::NoName => stops(format!("{host} has no address on the host"))
+            .help("look at its DNS there: getent ahosts, /etc/resolv.conf"),
+        Reach::Failed { status: UNTRUSTED, said } => stops(format!("the certificate of {host} is not trusted: {said}"))
+            .help(if what == "GitLab" {
+                "give its private authority: `gitlab.ca_file`, and `ca_certificates` for the rest of the host"
+            } else {
+                "give its private authority: `ca_file` in `docker.registries`"
+            }),
+        Reach::Failed { said, .. } => stops(format!("{host}:{port} cannot be reached: {}", words(said)))
+            .help("look at the firewalls on the way and at the host's own; behind a proxy this says nothing of Docker's or the runner's"),
+    }
+}
+
+fn words(said: &str) -> &str {
+    // `curl: (7) Failed to connect …`
+    let said = said.strip_prefix("curl: (").and_then(|rest| rest.split_once(") ")).map_or(said, |(_, said)| said);
+    if said.is_empty() { "no answer within 15 s" } else { said }
+}
+
+fn rooms(facts: &Facts) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for (path, known) in &facts.rooms {
+        let Known::Present(room) = known else {
+            all.push(Finding::new(Level::Open, "disk", format!("how much room there is at {path}")));
+            continue;
+        };
+        let said = format!("{} GiB of {} GiB free at {path}", room.free >> 30, room.size >> 30);
+        all.push(if room.free < LITTLE || room.free < room.size / TENTH {
+            Finding::new(Level::Risk, "disk", said)
+                .help("see what takes it: docker system df; `cleanup:` removes what jobs leave")
+        } else {
+            Finding::new(Level::Well, "disk", said)
+        });
+    }
+    all
+}
+
+fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
+    let managed = spec.docker.as_ref().is_some_and(|docker| docker.source != DockerSource::Unmanaged);
+    let finding = |level, said: &str| Some(Finding::new(level, "docker", said));
+    match facts.docker.as_ref()? {
+        Known::Present(docker) => finding(Level::Well, &format!("{}, {} jobs", docker.version, docker.jobs)),
+        Known::Absent if managed => finding(Level::Well, "not there yet: an apply installs it"),
+        Known::Absent => Some(
+            Finding::new(Level::Stops, "docker", "not there")
+                .help("install it on the host, or let rprov: `docker: { source: distro }`"),
+        ),
+        Known::Unread(why) if why == DOCKER_STOPPED && managed => {
+            finding(Level::Risk, "not running: an apply starts it")
+        }
+        Known::Unread(why) => Some(
+            Finding::new(Level::Stops, "docker", why)
+                .help("see there: systemctl status docker; journalctl -u docker -n 50"),
+        ),
+    }
+}
+
+fn rules(rules: &Rules) -> Finding {
+    let about = "firewall";
+    match rules {
+        Rules::Taken => Finding::new(Level::Well, about, "the kernel takes the rules"),
+        Rules::Refused(said) => Finding::new(Level::Stops, about, format!("nft refuses the rules: {said}"))
+            .help("an old kernel may lack what they need: Debian 11, Ubuntu 20.04 and later have it"),
+        Rules::NoNft(Some(true)) => Finding::new(Level::Well, about, "the kernel has nf_tables; an apply installs nft"),
+        Rules::NoNft(Some(false)) => Finding::new(Level::Stops, about, "the kernel has no nf_tables")
+            .help("a container, or a kernel of its own? Leave `firewall:` out for this host"),
+        Rules::NoNft(None) => Finding::new(Level::Open, about, "whether the kernel has nf_tables"),
+    }
+}
+
+/// What is known of GitLab and of the API token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Token {
+    /// What the token may do, and its owner in the places of the inventory.
+    pub rights: Rights,
+    /// GitLab's version, if the token may ask for it.
+    pub version: Option<String>,
+    /// What else is to be known: that the token ends soon, that releases do not go together.
+    pub notes: Vec<Note>,
+}
+
+/// Findings about GitLab and the token, for what this inventory would ever ask of it.
+#[must_use]
+pub fn gitlab(inventory: &Inventory, token: &Token) -> Vec<Finding> {
+    let needs = rights::of_inventory(inventory);
+    let scopes = token.rights.scopes.as_ref();
+    let held = scopes.map(|scopes| scopes.iter().cloned().collect::<Vec<_>>().join(", "));
+    let mut all = vec![match &held {
+        Some(held) => Finding::new(Level::Well, "token", format!("good, with the scopes {held}")),
+        None => Finding::new(Level::Open, "token", "good; GitLab does not say what it may do"),
+    }];
+    let lacking = rights::lacking(&needs, &token.rights);
+    all.extend(lacking.iter().map(|problem| Finding::stops("rights", problem)));
+    if lacking.is_empty() && held.is_some() {
+        let least = rights::least(&needs);
+        let more: Vec<_> = scopes.into_iter().flatten().filter(|scope| !least.contains(&scope.as_str())).collect();
+        let names = least.iter().copied().collect::<Vec<_>>().join(", ");
+        all.push(if more.is_empty() || least.is_empty() {
+            Finding::new(Level::Well, "rights", "all that this inventory needs, and no more")
+        } else {
+            Finding::new(Level::Risk, "rights", format!("more than this inventory needs: {names} would do"))
+                .help("a token that can do less is one less to lose sleep over; make one with these scopes")
+        });
+    }
+    all.push(match &token.version {
+        Some(version) => Finding::new(Level::Well, "version", format!("GitLab {version}")),
+        None => Finding::new(Level::Open, "version", "which GitLab it is: the token may not ask"),
+    });
+    let notes =
+        token.notes.iter().map(|note| Finding::new(Level::Risk, "note", format!("{}: {}", note.about, note.message)));
+    all.extend(notes);
+    all
+}
+
+/// Where a host's jobs live, for their room.
+#[must_use]
+pub fn rooms_of(host: &HostSpec) -> BTreeSet<RemotePath> {
+    let mut rooms = super::status::rooms(host);
+    if rooms.is_empty() {
+        rooms.insert(path("/"));
+    }
+    rooms
+}

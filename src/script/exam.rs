@@ -1,0 +1,257 @@
+//! What `rprov doctor` asks a host beyond the probe: whether it reaches GitLab and registries, whether its kernel takes the
+//! firewall's rules. Changes nothing on the host. Pure: no I/O.
+
+use crate::script::reply::{self, BadReply};
+
+use super::{Script, quote, wrap};
+
+/// What is asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exam {
+    /// Where the host must get to.
+    pub places: Vec<Place>,
+    /// Rules of nftables that its kernel must take.
+    pub ruleset: Option<String>,
+}
+
+/// A server on the web.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Whose it is, in words: `GitLab`, `registry`.
+    pub what: &'static str,
+    /// Its address.
+    pub url: String,
+    /// Host name or address in it.
+    pub host: String,
+    /// Port in it.
+    pub port: u16,
+    /// A private authority that whoever asks it trusts.
+    pub ca_pem: Option<String>,
+}
+
+/// What a host answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The host's clock in seconds since 1970, when it began.
+    pub clock: i64,
+    /// In the order in which they were asked for.
+    pub places: Vec<Reach>,
+    /// Whether the rules are taken, if it was asked.
+    pub ruleset: Option<Rules>,
+}
+
+/// How far a host gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// The server answered.
+    Answered,
+    /// A connection came about; no program of the host's could ask further.
+    Connected,
+    /// Its name has no address there.
+    NoName,
+    /// It does not answer, or not as it should: curl's status and words, or another program's.
+    Failed {
+        /// Exit status.
+        status: i32,
+        /// The program's words, one line; may be empty.
+        said: String,
+    },
+    /// The host has no program that could tell.
+    NoProgram,
+}
+
+/// What a host says of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rules {
+    /// It takes them.
+    Taken,
+    /// It does not: nft's words.
+    Refused(String),
+    /// nft is not installed; whether the kernel has nf_tables, if that can be told.
+    NoNft(Option<bool>),
+}
+
+const FUNCTIONS: &str = r#"one_line() { tr -s '\n\r\t ' '    ' | cut -c 1-300; }
+# url host port certificate
+reach() {
+  case $2 in
+    *[!0-9.:]*) if command -v getent >/dev/null && ! getent ahosts "$2" >/dev/null 2>&1; then echo 'reach name'; return; fi;;
+  esac
+  if command -v curl >/dev/null; then
+    if [ -n "$4" ]; then
+      said=$(printf %s "$4" | base64 -d | curl -sS -o /dev/null -m 15 --cacert /dev/stdin -- "$1" 2>&1)
+    else
+      said=$(curl -sS -o /dev/null -m 15 -- "$1" 2>&1)
+    fi
+    code=$?
+    [ "$code" -ne 0 ] || { echo 'reach answered'; return; }
+    printf 'reach failed %s %s\n' "$code" "$(printf '%s\n' "$said" | one_line)"
+  elif command -v bash >/dev/null && command -v timeout >/dev/null; then
+    said=$(timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$2" "$3" 2>&1)
+    code=$?
+    [ "$code" -ne 0 ] || { echo 'reach connected'; return; }
+    printf 'reach failed %s %s\n' "$((code + 1000))" "$(printf '%s\n' "$said" | head -n 1 | one_line)"
+  else
+    echo 'reach none'
+  fi
+}
+"#;
+
+/// The script.
+#[must_use]
+pub fn script(exam: &Exam, nonce: &str) -> Script {
+    let mut body = String::from(FUNCTIONS);
+    body.push_str("printf 'clock %s\\n' \"$(date +%s)\"\n");
+    for place in &exam.places {
+        let ca = place.ca_pem.as_ref().map(|pem| reply::to_base64(pem.as_bytes())).unwrap_or_default();
+        body.push_str(&format!("reach {} {} {} {}\n", quote(&place.url), quote(&place.host), place.port, quote(&ca)));
+    }
+    if let Some(ruleset) = &exam.ruleset {
+        body.push_str(&format!(
+            r#"if command -v nft >/dev/null; then
+  if said=$(printf %s {} | base64 -d | nft -c -f - 2>&1); then echo 'rules taken'; else printf 'rules refused %s\n' "$(printf '%s\n' "$said" | one_line)"; fi
+elif [ -d /sys/module/nf_tables ] || grep -q ' nf_tables_newtable' /proc/kallsyms 2>/dev/null; then echo 'rules kernel yes'
+elif ! command -v modprobe >/dev/null; then echo 'rules kernel unknown'
+elif modprobe -n -q nf_tables; then echo 'rules kernel yes'
+else echo 'rules kernel no'; fi
+"#,
+            quote(&reply::to_base64(ruleset.as_bytes()))
+        ));
+    }
+    wrap(&body, nonce)
+}
+
+/// The answer.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(exam: &Exam, stdout: &[u8], nonce: &str) -> Result<Answers, BadReply> {
+    let text = String::from_utf8_lossy(stdout);
+    let mut lines = reply::body(&text, nonce)?.lines();
+    let mut next = |tag: &str| {
+        let line = lines.next().unwrap_or_default();
+        let rest = line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' '));
+        let odd =
+            || BadReply::Garbled(format!("`{}` stands where {tag} should", line.chars().take(80).collect::<String>()));
+        rest.map(str::to_owned).ok_or_else(odd)
+    };
+    let odd = |line: &str| BadReply::Garbled(line.chars().take(80).collect());
+    let clock = next("clock")?;
+    let mut answers = Answers { clock: clock.parse().map_err(|_| odd(&clock))?, ..Answers::default() };
+    for _ in &exam.places {
+        let line = next("reach")?;
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        answers.places.push(match word {
+            "answered" => Reach::Answered,
+            "connected" => Reach::Connected,
+            "name" => Reach::NoName,
+            "none" => Reach::NoProgram,
+            "failed" => {
+                let (status, said) = rest.split_once(' ').unwrap_or((rest, ""));
+                Reach::Failed { status: status.parse().map_err(|_| odd(&line))?, said: said.trim().to_owned() }
+            }
+            _ => return Err(odd(&line)),
+        });
+    }
+    if exam.ruleset.is_some() {
+        let line = next("rules")?;
+        answers.ruleset = Some(match line.split_once(' ').unwrap_or((&line, "")) {
+            ("taken", _) => Rules::Taken,
+            ("refused", said) => Rules::Refused(said.trim().to_owned()),
+            ("kernel", "yes") => Rules::NoNft(Some(true)),
+            ("kernel", "no") => Rules::NoNft(Some(false)),
+            ("kernel", _) => Rules::NoNft(None),
+            _ => return Err(odd(&line)),
+        });
+    }
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::script::tests::{run, shells};
+
+    fn place(host: &str, port: u16) -> Place {
+        Place { what: "GitLab", url: format!("http://{host}:{port}/"), host: host.to_owned(), port, ca_pem: None }
+    }
+
+    fn ask(shell: &[&str], exam: &Exam, before: &str) -> Answers {
+        let script = script(exam, "n0");
+        let text = script.expose().replacen("unset CDPATH", &format!("{before}\nunset CDPATH"), 1);
+        let out = run(shell, &Script::new(text));
+        parse(exam, &out.stdout, "n0").unwrap_or_else(|error| panic!("{shell:?}: {error}: {out:?}"))
+    }
+
+    #[test]
+    fn what_a_host_reaches_and_what_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1000]);
+                let _ = stream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            }
+        });
+        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let exam = Exam {
+            places: vec![place("127.0.0.1", port), place("127.0.0.1", dead), place("no-such-name.invalid", 80)],
+            ruleset: None,
+        };
+        for shell in shells() {
+            let bash = "command() { case $2 in curl) return 1;; *) [ -x \"/usr/bin/$2\" ];; esac; }";
+            for (before, reached) in [("", Reach::Answered), (bash, Reach::Connected)] {
+                let answers = ask(&shell, &exam, before);
+                assert_eq!(answers.places[0], reached, "{shell:?} {before}");
+                assert!(matches!(answers.places[1], Reach::Failed { .. }), "{shell:?} {before}: {answers:?}");
+                assert_eq!(answers.places[2], Reach::NoName, "{shell:?} {before}");
+                assert!(answers.clock > 1_700_000_000);
+            }
+            let none = ask(&shell, &exam, "command() { return 1; }");
+            assert_eq!(none.places[0], Reach::NoProgram, "{shell:?}");
+        }
+    }
+
+    #[test]
+    fn rules() {
+        let exam = Exam { places: Vec::new(), ruleset: Some("table inet x {}\n".to_owned()) };
+        let dir = tempfile::tempdir().unwrap();
+        let fake = dir.path().join("nft");
+        std::fs::write(&fake, "#!/bin/sh\n[ \"$*\" = '-c -f -' ] && [ \"$(cat)\" = 'table inet x {}' ] && exit ${RC:-0}; echo 'Error: no\n such thing'; exit 1\n")
+            .unwrap();
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("PATH={}:$PATH", dir.path().display());
+        let gone = "command() { [ $2 != nft ]; }\nmodprobe() { false; }";
+        for shell in shells() {
+            assert_eq!(ask(&shell, &exam, &path).ruleset, Some(Rules::Taken), "{shell:?}");
+            let refused = ask(&shell, &exam, &format!("{path}\nRC=1; export RC")).ruleset;
+            assert!(matches!(refused, Some(Rules::Refused(_))), "{shell:?}: {refused:?}");
+            assert!(matches!(ask(&shell, &exam, gone).ruleset, Some(Rules::NoNft(Some(_)))), "{shell:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error() {
+        let exam = Exam { places: vec![place("a", 1)], ruleset: Some(String::new()) };
+        let answer = |text: &str| parse(&exam, format!("\n@n0 begin\n{text}@n0 end\n").as_bytes(), "n0");
+        assert!(answer("clock 5\nreach failed 7 no route\nrules refused x y\n").is_ok());
+        for odd in [
+            "",
+            "clock\n",
+            "clock x\n",
+            "clock 5\n",
+            "clock 5\nreach \nrules taken\n",
+            "clock 5\nreach failed x\nrules taken\n",
+            "clock 5\nreach maybe\nrules taken\n",
+            "clock 5\nreach answered\n",
+            "clock 5\nreach answered\nrules perhaps\n",
+        ] {
+            assert!(answer(odd).is_err(), "{odd:?}");
+        }
+    }
+}

@@ -132,16 +132,16 @@ pub struct Session {
 impl Session {
     /// Connects to every selected host (indices into `inventory.hosts`) and reads it and what GitLab knows of it. Never
     /// fails as a whole: what stops a host is a problem in its plan. What belongs to the fleet and not to a host (CI/CD
-    /// variables) is read only if all hosts are selected.
+    /// variables) is read only for a run that is to see to the `whole_fleet`.
     pub async fn read(
         inventory: Arc<Inventory>,
         selected: Vec<usize>,
+        whole_fleet: bool,
         book: SecretBook,
         settings: Settings,
         connector: Connector,
         events: UnboundedSender<Event>,
     ) -> Self {
-        let whole_fleet = selected.len() == inventory.hosts.len();
         let shared = share(inventory, &book, settings, connector, events);
         let mut tasks = JoinSet::new();
         for (place, index) in selected.into_iter().enumerate() {

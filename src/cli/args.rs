@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::limit::Shard;
 use crate::ui::report::Form;
 use crate::ui::style::ColorChoice;
 
@@ -136,6 +137,9 @@ pub struct HostArgs {
     /// Only these hosts: names, groups, globs; `!` in front takes hosts away
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
     pub limit: Vec<String>,
+    /// Part I of N parts of the hosts, for parallel jobs; what belongs to GitLab and to no host is in part 1
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
+    pub shard: Option<Shard>,
     /// Hosts at once
     #[arg(long, value_name = "N", default_value = "10", value_parser = parse_parallel)]
     pub parallel: usize,
@@ -163,10 +167,10 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub hosts: HostArgs,
     /// Look for orphans: runners of GitLab that rprov made and that no host has; one call for each runner
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shard")]
     pub orphans: bool,
     /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shard")]
     pub delete_orphans: bool,
     /// Exit with 2 if there are changes
     #[arg(long)]
@@ -197,13 +201,13 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// A plan that `rprov plan --out` saved: carried out without asking, where all is as it was then
-    #[arg(value_name = "PLAN", conflicts_with_all = ["limit", "delete_orphans"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["limit", "shard", "delete_orphans"])]
     pub plan: Option<PathBuf>,
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
     /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shard")]
     pub delete_orphans: bool,
     /// Do not ask
     #[arg(short, long)]
@@ -255,6 +259,14 @@ fn parse_report(text: &str) -> Result<Report, String> {
         Some((_, form)) if !path.is_empty() => Ok(Report { form: *form, path: path.into() }),
         Some(_) => Err(format!("write {word}=FILE")),
         None => Err("write terraform=FILE, junit=FILE or markdown=FILE".to_owned()),
+    }
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let numbers = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
+    match numbers {
+        Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
+        _ => Err("write I/N, I from 1 to N: in a job with `parallel:` \"$CI_NODE_INDEX/$CI_NODE_TOTAL\"".to_owned()),
     }
 }
 
@@ -318,6 +330,15 @@ mod tests {
         assert_eq!(parse_report("terraform=out/plan.json"), report(Form::Terraform, "out/plan.json"));
         for bad in ["", "junit", "markdown=", "html=x", "=x", "JUNIT=x"] {
             assert!(parse_report(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn shards() {
+        assert_eq!(parse_shard("2/3"), Ok(Shard { index: 2, of: 3 }));
+        assert_eq!(parse_shard("1/1"), Ok(Shard { index: 1, of: 1 }));
+        for bad in ["", "/", "1", "0/3", "4/3", "-1/3", "1/0", "a/b", "1/2/3", "99999999999999999999/3"] {
+            assert!(parse_shard(bad).is_err(), "{bad}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use globset::Glob;
+use sha2::Digest as _;
 
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::model::Inventory;
@@ -36,6 +37,31 @@ pub fn select(inventory: &Inventory, patterns: &[String]) -> Result<Vec<usize>, 
         return Err(problem.help("the patterns with `!` take away all that the others choose"));
     }
     Ok(chosen)
+}
+
+/// `--shard I/N`: one part of a fleet, for one of several parallel jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which part, from 1.
+    pub index: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+impl Shard {
+    /// Whether this part has the host. Its name alone decides, so that no host moves when others come and go.
+    #[must_use]
+    pub fn has(self, host: &str) -> bool {
+        let digest = sha2::Sha256::digest(host.as_bytes());
+        let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        number % self.of == self.index - 1
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
 }
 
 fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnostic> {
@@ -115,6 +141,20 @@ mod tests {
     use super::*;
     use crate::diagnostic::{Sources, Span};
     use crate::inventory::model::{Connection, HostSpec};
+
+    #[test]
+    fn every_host_is_in_one_shard_and_stays_there() {
+        let names: Vec<String> = (0..200).map(|number| format!("ci-{number}.example.com")).collect();
+        for of in [1, 2, 3, 7] {
+            let sizes: Vec<usize> =
+                (1..=of).map(|index| names.iter().filter(|name| Shard { index, of }.has(name)).count()).collect();
+            assert_eq!(sizes.iter().sum::<usize>(), names.len(), "{of}: {sizes:?}");
+            assert!(sizes.iter().all(|size| *size > names.len() / of as usize / 2), "{of}: {sizes:?}");
+        }
+        // A promise: pipelines of other releases split a fleet in the same way.
+        let third = |name: &str| (1..=3).find(|index| Shard { index: *index, of: 3 }.has(name)).unwrap();
+        assert_eq!(["ci-1", "ci-2", "ci-3", "gpu-1"].map(third), [3, 1, 2, 1]);
+    }
 
     fn inventory() -> Inventory {
         let host = |name: &str, groups: &[&str]| HostSpec {

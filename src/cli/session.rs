@@ -90,16 +90,17 @@ async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Co
     }
     let selected = limit::select(&inventory, &args.limit).map_err(|problem| console.stop(problem))?;
     let whole = selected.len() == inventory.hosts.len();
+    if let Some(note) = variables_left_out(&inventory, whole, args) {
+        console.note(Diagnostic::warning(note));
+    }
+    let has = |index: &usize| args.shard.is_none_or(|shard| shard.has(&inventory.hosts[*index].name));
+    let selected: Vec<usize> = selected.into_iter().filter(has).collect();
+    let whole = whole && args.shard.is_none_or(|shard| shard.index == 1);
     let mut book = input::secrets(&inventory, &selected, whole, args, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
-    let variables = inventory.gitlab.as_ref().map_or(0, |gitlab| gitlab.variables.len());
-    if variables > 0 && selected.len() < inventory.hosts.len() {
-        let left_out = "GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out";
-        console.note(Diagnostic::warning(left_out));
-    }
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
-    let reading = Session::read(Arc::clone(&inventory), selected, book, settings, connector, events_to);
+    let reading = Session::read(Arc::clone(&inventory), selected, whole, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));
@@ -149,6 +150,12 @@ pub(super) async fn open_saved(
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));
     Ok(Opened { session, plan, shown, inventory, whole: saved.whole })
+}
+
+fn variables_left_out(inventory: &Inventory, whole: bool, args: &HostArgs) -> Option<&'static str> {
+    let some = inventory.gitlab.as_ref().is_some_and(|gitlab| !gitlab.variables.is_empty());
+    let mine = args.shard.is_none_or(|shard| shard.index == 1);
+    (some && !whole && mine).then_some("GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out")
 }
 
 fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans) -> Settings {

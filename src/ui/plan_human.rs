@@ -29,7 +29,8 @@ pub fn render(plan: &Plan, look: Look) -> String {
         blocks.push(problems);
     }
     let table = Table::new(&plan.hosts, look);
-    blocks.extend(plan.hosts.iter().filter(|host| has_block(host, look)).map(|host| block(host, &table, look)));
+    let shown: Vec<&HostPlan> = plan.hosts.iter().filter(|host| has_block(host, look)).collect();
+    blocks.extend(alike(&shown, &table, look).into_iter().map(|(hosts, body)| heading(&hosts, look) + &body));
     if plan.has_changes() {
         let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
         if quiet > 0 {
@@ -44,8 +45,51 @@ pub fn render(plan: &Plan, look: Look) -> String {
 /// One host's part of a plan: its changes and notes, with its name as the heading.
 #[must_use]
 pub fn render_host(host: &HostPlan, look: Look) -> String {
-    problems(std::slice::from_ref(host), look) + &block(host, &Table::new(std::slice::from_ref(host), look), look)
+    render_hosts(&[host], look)
 }
+
+/// The part of hosts that [`groups`] has put together, with their names as the heading.
+#[must_use]
+pub fn render_hosts(hosts: &[&HostPlan], look: Look) -> String {
+    let [first, ..] = hosts else { return String::new() };
+    let one = std::slice::from_ref(*first);
+    let all: Vec<HostPlan> = hosts.iter().map(|host| (*host).clone()).collect();
+    problems(&all, look) + &heading(hosts, look) + &body(first, &Table::new(one, look), look)
+}
+
+/// Hosts whose parts of the plan read the same are put together, in the order of the first of each.
+#[must_use]
+pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Vec<&'a HostPlan>> {
+    let all: Vec<HostPlan> = hosts.iter().map(|host| (*host).clone()).collect();
+    alike(hosts, &Table::new(&all, look), look).into_iter().map(|(hosts, _)| hosts).collect()
+}
+
+/// Hosts by what is said of them, each with that. So few that folding them saves little stand alone, and so does GitLab.
+fn alike<'a>(hosts: &[&'a HostPlan], table: &Table, look: Look) -> Vec<(Vec<&'a HostPlan>, String)> {
+    let mut groups: Vec<(Vec<&HostPlan>, String)> = Vec::new();
+    let mut places: HashMap<(String, bool), usize> = HashMap::new();
+    for host in hosts {
+        let body = body(host, table, look);
+        if look.verbose || host.is_gitlab() {
+            groups.push((vec![host], body));
+            continue;
+        }
+        let place = *places.entry((body.clone(), host.failed())).or_insert_with(|| {
+            groups.push((Vec::new(), body));
+            groups.len() - 1
+        });
+        groups[place].0.push(host);
+    }
+    let (many, few): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(hosts, _)| hosts.len() >= FOLDED);
+    let alone = few.into_iter().flat_map(|(hosts, body)| hosts.into_iter().map(move |host| (vec![host], body.clone())));
+    let mut all: Vec<_> = many.into_iter().chain(alone).collect();
+    let place = |host: &HostPlan| hosts.iter().position(|other| std::ptr::eq(*other, host));
+    all.sort_by_cached_key(|(hosts, _)| hosts.first().and_then(|host| place(host)));
+    all
+}
+
+/// So many hosts of which the same is said are told once.
+const FOLDED: usize = 3;
 
 /// The verdict alone, one line: how much would change, where, and at what cost.
 #[must_use]
@@ -195,8 +239,8 @@ fn paragraph(lead: &str, lead_columns: usize, indent: usize, text: &str, look: L
 }
 
 /// A host's heading, its changes, its notes and what is not known of it.
-fn block(host: &HostPlan, table: &Table, look: Look) -> String {
-    let mut out = heading(host, look);
+fn body(host: &HostPlan, table: &Table, look: Look) -> String {
+    let mut out = String::new();
     if host.failed() && !host.changes.is_empty() {
         out += &format!("  {} not applied until the problem above is solved\n", look.paint(Role::Error, "!"));
     }
@@ -217,10 +261,23 @@ fn block(host: &HostPlan, table: &Table, look: Look) -> String {
     out
 }
 
-fn heading(host: &HostPlan, look: Look) -> String {
-    let name = sanitize(&host.name);
-    let mut about: Vec<String> = host.summary.iter().map(|part| sanitize(part).into_owned()).collect();
-    match host.jobs {
+fn heading(hosts: &[&HostPlan], look: Look) -> String {
+    let [host, others @ ..] = hosts else { return String::new() };
+    let mut name = sanitize(&host.name).into_owned();
+    // What is true of all of them.
+    let common = |part: &&String| others.iter().all(|other| other.summary.contains(part));
+    let mut about: Vec<String> = host.summary.iter().filter(common).map(|part| sanitize(part).into_owned()).collect();
+    let jobs = hosts.iter().map(|host| host.jobs).sum::<Option<usize>>();
+    if !others.is_empty() {
+        let names: Vec<_> = hosts.iter().take(NAMES).map(|host| sanitize(&host.name)).collect();
+        let rest = hosts.len() - names.len();
+        name = format!("× {} hosts", hosts.len());
+        about.insert(
+            0,
+            if rest > 0 { format!("{} and {rest} more (-v shows each)", names.join(", ")) } else { names.join(", ") },
+        );
+    }
+    match jobs {
         Some(0) => about.push("no jobs running".to_owned()),
         Some(jobs) => about.push(format!("{} running", count(jobs, "job"))),
         None => {}

@@ -255,3 +255,43 @@ fn many_attributes_of_a_new_thing_are_folded() {
     assert!(text.contains("… 14 more attributes (-v shows all)"), "{text}");
     assert!(!text.contains("(unset)"));
 }
+
+/// A plan of 200 hosts, most of them alike.
+fn fleet() -> Plan {
+    let sample = sample().hosts.into_iter().find(|host| !host.changes.is_empty() && !host.is_gitlab()).unwrap();
+    let host = |number: usize| {
+        let mut host = HostPlan { name: format!("ci-{number:03}.example.com"), problems: Vec::new(), ..sample.clone() };
+        host.runners.clear();
+        host.notes.clear();
+        host.jobs = Some(usize::from(number == 5) * 2);
+        match number {
+            7 => host.changes.truncate(1),
+            9 | 10 => host.changes.clear(),
+            11 => host.summary.insert(1, "docker 19.3.0".to_owned()),
+            _ => host.changes.truncate(2),
+        }
+        host
+    };
+    Plan { hosts: (1..=200).map(host).collect() }
+}
+
+#[test]
+fn hosts_that_change_alike_are_told_once() {
+    let plan = fleet();
+    for width in [80, 200] {
+        let text = render(&plan, Look::plain(width));
+        let long: Vec<_> = text.lines().filter(|line| columns(line) > width).collect();
+        assert!(long.iter().all(|line| line.starts_with("Plan: ")), "{long:?}");
+        insta::assert_snapshot!(format!("fleet_{width}"), text);
+    }
+    let colour = render(&plan, Look { colour: true, ..Look::plain(80) });
+    insta::assert_snapshot!("fleet_colour", colour.replace('\x1b', "␛"));
+    // Nothing is folded where all is asked for, and few are not worth it.
+    let all = render(&plan, Look::plain(80).verbose(true));
+    assert!(
+        (1..=200).filter(|number| ![9, 10].contains(number)).all(|number| all.contains(&format!("ci-{number:03}.")))
+    );
+    let two = Plan { hosts: fleet().hosts[..2].to_vec() };
+    let text = render(&two, Look::plain(80));
+    assert!(text.contains("ci-001") && text.contains("ci-002") && !text.contains('×'), "{text}");
+}

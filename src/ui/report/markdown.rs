@@ -13,10 +13,10 @@ pub(super) fn render(plan: &Plan) -> String {
     let mut out = format!("**rprov** — {}\n", escape(&plan_human::verdict(plan)));
     let (loud, quiet): (Vec<_>, Vec<_>) = plan.hosts.iter().partition(|host| speaks(host));
     let mut left_out = 0;
-    for host in loud {
-        let block = block(host);
+    for hosts in plan_human::groups(&loud, Look::plain(WIDTH)) {
+        let block = block(&hosts);
         if out.chars().count() + block.chars().count() > LONGEST {
-            left_out += 1;
+            left_out += hosts.len();
         } else {
             out += &block;
         }
@@ -35,13 +35,15 @@ fn speaks(host: &HostPlan) -> bool {
     !(host.changes.is_empty() && host.problems.is_empty() && host.notes.is_empty())
 }
 
-fn block(host: &HostPlan) -> String {
-    let text = plan_human::render_host(host, Look::plain(WIDTH));
+fn block(hosts: &[&HostPlan]) -> String {
+    let [host, others @ ..] = hosts else { return String::new() };
+    let more = if others.is_empty() { String::new() } else { format!(" and {} more hosts", others.len()) };
+    let text = plan_human::render_hosts(hosts, Look::plain(WIDTH));
     // A fence is longer than any in the text, so that nothing in there can end it.
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!(
-        "\n<details><summary><code>{}</code>: {}</summary>\n\n{fence}text\n{text}{fence}\n\n</details>\n",
+        "\n<details><summary><code>{}</code>{more}: {}</summary>\n\n{fence}text\n{text}{fence}\n\n</details>\n",
         escape(&sanitize(&host.name)),
         about(host)
     )

@@ -88,8 +88,19 @@ fn nothing_in_a_plan_becomes_markup() {
 }
 
 #[test]
+fn hosts_that_change_alike_are_folded_together() {
+    let alike = |n: usize| host(&format!("ci-{n}.example.com"), vec![change(Action::Add, Effect::None, "", "new")]);
+    let text = Form::Markdown.render(&Plan { hosts: (0..8000).map(alike).collect() }).unwrap();
+    assert!(text.contains("<summary><code>ci-0.example.com</code> and 7999 more hosts: 1 change</summary>"), "{text}");
+    assert_eq!(text.matches("<details>").count(), 1);
+}
+
+#[test]
 fn a_note_stays_below_gitlabs_limit() {
-    let few = |n: usize| host(&format!("ci-{n}.example.com"), vec![change(Action::Add, Effect::None, "", "new")]);
+    let few = |n: usize| {
+        let change = Change { name: format!("/srv/{n}"), ..change(Action::Add, Effect::None, "", "new") };
+        host(&format!("ci-{n}.example.com"), vec![change])
+    };
     let plan = Plan { hosts: (0..8000).map(few).collect() };
     let text = Form::Markdown.render(&plan).unwrap();
     let length = text.chars().count();

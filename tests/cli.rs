@@ -207,6 +207,54 @@ fn rendered_files_come_as_they_are() {
     assert!(run(directory.path(), &["render", "here", "--probe"]).1.contains("rprov"));
 }
 
+/// What a shell that has loaded the script is told for a line whose last word is not finished.
+fn completed(directory: &Path, line: &[&str]) -> Vec<String> {
+    let words: Vec<&str> = ["--", "rprov"].iter().chain(line).copied().collect();
+    let out = rprov(directory, &words)
+        .env("RPROV_COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", line.len().to_string())
+        .env("_CLAP_IFS", "\n")
+        .output()
+        .unwrap();
+    assert!(out.status.success() && out.stderr.is_empty(), "{out:?}");
+    String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn hosts_and_groups_are_completed() {
+    let inventory = "groups: { gpu: {}, far: {} }\nhosts:\n  gpu-1.example.com: { groups: [gpu], ssh: {} }\n  ci-1.example.com: { ssh: {} }\n";
+    let directory = with(inventory);
+    let of = |line: &[&str]| completed(directory.path(), line);
+    assert_eq!(of(&["plan", "--limit", "g"]), ["gpu", "gpu-1.example.com"]);
+    assert_eq!(
+        of(&["plan", "--limit", "ci-1.example.com,!g"]),
+        ["ci-1.example.com,!gpu", "ci-1.example.com,!gpu-1.example.com"]
+    );
+    assert_eq!(of(&["render", "g"]), ["gpu-1.example.com"]);
+    assert_eq!(of(&["doctor", "c"]), ["ci-1.example.com"]);
+    assert_eq!(of(&["-i", "there.yml", "render", "c"]), [""; 0], "another inventory, which is not there");
+    assert!(of(&["sta"]).contains(&"status".to_owned()));
+    std::fs::write(directory.path().join("inventory.yml"), "hosts: [").unwrap();
+    assert_eq!(of(&["plan", "--limit", "g"]), [""; 0], "a shell wants no errors");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(directory.path(), &["man"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains(".TH rprov 1"), "{out}");
+    let (code, _, err) = run(directory.path(), &["man", "pages/man1"]);
+    assert_eq!(code, 0, "{err}");
+    for command in ["rprov", "rprov-plan", "rprov-apply", "rprov-status", "rprov-doctor"] {
+        let page = std::fs::read_to_string(directory.path().join(format!("pages/man1/{command}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH {command} 1")) && page.contains("inventory"), "{command}: {page}");
+    }
+    std::fs::write(directory.path().join("taken"), "").unwrap();
+    let (code, _, err) = run(directory.path(), &["man", "taken"]);
+    assert!(code == 1 && err.contains("cannot write into taken"), "{err}");
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let directory = with(HOSTS);

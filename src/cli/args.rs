@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 
+use super::complete;
 use super::limit::Shard;
 use crate::ui::report::Form;
 use crate::ui::style::ColorChoice;
@@ -101,12 +103,19 @@ pub enum Command {
                             rprov render ci.example.com --probe    # what is run on the host to read it"
     )]
     Render(RenderArgs),
-    /// Print a completion script for a shell
+    /// Print a completion script for a shell; it completes hosts and groups of the inventory too
     #[command(after_help = "Examples:\n  rprov completions bash > /etc/bash_completion.d/rprov\n  \
                             rprov completions zsh > \"${fpath[1]}/_rprov\"\n  rprov completions fish > ~/.config/fish/completions/rprov.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a directory
+    #[command(after_help = "Examples:\n  rprov man | man -l -\n  rprov man /usr/local/share/man/man1")]
+    Man {
+        /// Where the pages go
+        #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
     },
     /// Print the version
     #[command(after_help = "Example:\n  rprov version")]
@@ -135,7 +144,7 @@ pub struct ValidateArgs {
 #[derive(Debug, Clone, Args)]
 pub struct HostArgs {
     /// Only these hosts: names, groups, globs; `!` in front takes hosts away
-    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN,…", value_delimiter = ',', add = ArgValueCompleter::new(complete::patterns))]
     pub limit: Vec<String>,
     /// Part I of N parts of the hosts, for parallel jobs; what belongs to GitLab and to no host is in part 1
     #[arg(long, value_name = "I/N", value_parser = parse_shard)]
@@ -232,7 +241,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Only these hosts, as `--limit` takes them
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCompleter::new(complete::patterns))]
     pub patterns: Vec<String>,
     /// Which hosts.
     #[command(flatten)]
@@ -243,6 +252,7 @@ pub struct DoctorArgs {
 #[derive(Debug, Args)]
 pub struct RenderArgs {
     /// The host, as the inventory names it
+    #[arg(add = ArgValueCompleter::new(complete::hosts))]
     pub host: String,
     /// Only this file, and nothing but its text
     #[arg(conflicts_with = "probe")]

@@ -6,11 +6,13 @@ use clap::{CommandFactory as _, Parser as _};
 
 mod apply;
 pub mod args;
+mod complete;
 mod console;
 mod doctor;
 pub mod exit;
 mod input;
 pub mod limit;
+mod man;
 mod needed;
 mod plan;
 mod prompt;
@@ -30,6 +32,9 @@ use exit::Exit;
 /// Runs the program with this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refused(&error).into(),
@@ -73,11 +78,8 @@ async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => doctor::run(&cli.global, args, &console).await,
         Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "rprov", &mut script);
-            console.bytes(&script).map(|()| Exit::Ok)
-        }
+        Command::Completions { shell } => console.bytes(&complete::script(*shell)).map(|()| Exit::Ok),
+        Command::Man { directory } => man::run(directory.as_deref(), &console),
         Command::Version => console.result(concat!("rprov ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
     };
     done.unwrap_or_else(|exit| exit)

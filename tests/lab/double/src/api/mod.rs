@@ -65,9 +65,7 @@ fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
 
         ("GET", ["projects", id, "merge_requests", iid, "notes"]) => notes::list(state, request, id, iid),
         ("POST", ["projects", id, "merge_requests", iid, "notes"]) => notes::create(state, request, id, iid),
-        ("PUT", ["projects", id, "merge_requests", iid, "notes", note]) => {
-            notes::update(state, request, id, iid, note)
-        }
+        ("PUT", ["projects", id, "merge_requests", iid, "notes", note]) => notes::update(state, request, id, iid, note),
 
         ("POST", ["jobs", "request"]) => jobs::request(state, request),
         ("PUT", ["jobs", id]) => jobs::update(state, request, id),

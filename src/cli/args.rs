@@ -69,7 +69,7 @@ pub enum Command {
                             rprov plan --report terraform=tfplan.json   # for GitLab's merge request widget"
     )]
     Plan(PlanArgs),
-    /// Show a plan that was saved; connects to nothing
+    /// Show a plan that was saved; connects to no host
     #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals\n  \
                             rprov show plan.json --report markdown=note.md")]
     Show(ShowArgs),
@@ -163,6 +163,16 @@ pub struct PlanArgs {
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
     pub report: Vec<Report>,
+    /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = parse_note_name
+    )]
+    pub merge_request_note: Option<String>,
 }
 
 /// `rprov show`
@@ -174,6 +184,16 @@ pub struct ShowArgs {
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
     pub report: Vec<Report>,
+    /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = parse_note_name
+    )]
+    pub merge_request_note: Option<String>,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -216,6 +236,14 @@ fn parse_report(text: &str) -> Result<Report, String> {
         Some((_, form)) if !path.is_empty() => Ok(Report { form: *form, path: path.into() }),
         Some(_) => Err(format!("write {word}=FILE")),
         None => Err("write terraform=FILE, junit=FILE or markdown=FILE".to_owned()),
+    }
+}
+
+fn parse_note_name(text: &str) -> Result<String, String> {
+    if text.chars().count() > 100 {
+        Err("write a name of at most 100 characters".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }
 

@@ -11,6 +11,7 @@ pub mod exit;
 mod input;
 pub mod limit;
 mod needed;
+mod note;
 mod plan;
 mod prompt;
 mod render;
@@ -67,7 +68,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Validate(args) => validate::run(&cli.global, args, &console),
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
-        Command::Show(args) => show::run(args, &console),
+        Command::Show(args) => show::run(args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -6,6 +6,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/note.rs"]
 mod note;
 #[path = "situations/mod.rs"]

@@ -8,6 +8,7 @@ mod apply;
 pub mod args;
 mod console;
 pub mod exit;
+mod init;
 mod input;
 pub mod limit;
 mod needed;
@@ -66,6 +67,7 @@ async fn run(cli: Cli) -> Exit {
     let console = Console::new(&cli.global);
     let done = match &cli.command {
         Command::Validate(args) => validate::run(&cli.global, args, &console),
+        Command::Init(args) => init::run(&cli.global, args, &console),
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
         Command::Show(args) => show::run(args, &console).await,

@@ -54,7 +54,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     ),
     (&["template", "files", "cat"], "`rprov render HOST` shows the files of a host"),
     (&["help"], "write `rprov --help`, or `rprov COMMAND --help`"),
-    (&["init", "new"], "an inventory begins with `hosts:`; see `rprov validate --help`"),
+    (&["new", "create", "generate"], "`rprov init` writes a first inventory"),
     (&["completion"], "write `rprov completions SHELL`"),
 ];
 

@@ -6,7 +6,7 @@
 mod build;
 mod conceal;
 mod foreign;
-mod format;
+pub mod format;
 pub mod jump;
 pub mod load;
 pub mod merge;
@@ -17,4 +17,4 @@ pub mod secrets;
 mod validate;
 mod yaml;
 
-pub use load::{LoadFailure, load};
+pub use load::{LoadFailure, check, load};

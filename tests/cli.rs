@@ -1,6 +1,6 @@
 //! The program as its users meet it: what it prints where, and how it ends. Connects to nothing but this machine, and
 //! changes nothing.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::io::Read as _;
 use std::path::Path;

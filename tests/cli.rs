@@ -1,11 +1,15 @@
 //! The program as its users meet it: what it prints where, and how it ends. Connects to nothing but this machine, and
 //! changes nothing.
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/init.rs"]
+mod init;
+#[path = "cli/note.rs"]
+mod note;
 #[path = "situations/mod.rs"]
 mod situations;
 

@@ -140,6 +140,13 @@ fn the_example_plan_is_what_the_program_prints() {
 }
 
 #[test]
+fn the_pipeline_is_what_init_writes() {
+    let out = Command::new(env!("CARGO_BIN_EXE_rprov")).args(["init", "ci", "--out", "-"]).output().unwrap();
+    assert!(out.status.success());
+    Page::read(&root().join("docs/gitlab-ci.md")).keep_block("yaml", &String::from_utf8(out.stdout).unwrap());
+}
+
+#[test]
 fn the_reference_of_the_inventory_is_the_language() {
     let page = Page::read(&root().join("docs/inventory.md"));
     page.keep_between(

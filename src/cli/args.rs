@@ -63,6 +63,14 @@ pub enum Command {
     /// Check the inventory; connects to nothing
     #[command(after_help = "Examples:\n  rprov validate\n  rprov validate -i inventories/prod.yml --format json")]
     Validate(ValidateArgs),
+    /// Write an inventory for a first host, or with `ci` a pipeline; overwrites nothing
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  rprov init                          # asks\n  \
+                      rprov init --host ci-1.example.com --user deploy --gitlab https://gitlab.example.com --manager container\n  \
+                      rprov init ci                       # writes .gitlab-ci.yml"
+    )]
+    Init(InitArgs),
     /// Show what would change on hosts and in GitLab; changes nothing
     #[command(
         after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
@@ -72,7 +80,7 @@ pub enum Command {
                             rprov plan --report terraform=tfplan.json   # for GitLab's merge request widget"
     )]
     Plan(PlanArgs),
-    /// Show a plan that was saved; connects to nothing
+    /// Show a plan that was saved; connects to no host
     #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals\n  \
                             rprov show plan.json --report markdown=note.md")]
     Show(ShowArgs),
@@ -140,6 +148,68 @@ pub struct ValidateArgs {
     pub format: Format,
 }
 
+/// `rprov init`: what is not given is asked, where somebody is there to be asked.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Something else than an inventory.
+    #[command(subcommand)]
+    pub other: Option<InitOther>,
+    /// The host's name or address, also as USER@HOST
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Who logs in on it, by SSH
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// GitLab's address, such as https://gitlab.example.com
+    #[arg(long, value_name = "URL")]
+    pub gitlab: Option<String>,
+    /// How gitlab-runner runs: container or package (a service)
+    #[arg(long, value_name = "KIND", value_enum, hide_possible_values = true)]
+    pub manager: Option<Manager>,
+    /// Where jobs run: docker (containers) or shell (the host's; only with `--manager package`)
+    #[arg(long, value_name = "KIND", value_enum, hide_possible_values = true)]
+    pub executor: Option<Executor>,
+    /// The group whose jobs the runner takes; without this and --project all of the instance
+    #[arg(long, value_name = "PATH", conflicts_with = "project")]
+    pub group: Option<String>,
+    /// The project whose jobs the runner takes
+    #[arg(long, value_name = "PATH")]
+    pub project: Option<String>,
+    /// The file to write; - for standard output
+    #[arg(long, value_name = "FILE", default_value = "inventory.yml")]
+    pub out: PathBuf,
+}
+
+/// What else `rprov init` writes.
+#[derive(Debug, Subcommand)]
+pub enum InitOther {
+    /// Write a pipeline that plans in merge requests and applies after the merge
+    #[command(after_help = "Examples:\n  rprov init ci\n  rprov init ci -i inventories/prod.yml --out ci/prod.yml")]
+    Ci {
+        /// The file to write; - for standard output
+        #[arg(long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
+        out: PathBuf,
+    },
+}
+
+/// How gitlab-runner runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Manager {
+    /// In a container.
+    Container,
+    /// As a service, from its package.
+    Package,
+}
+
+/// Where jobs run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Executor {
+    /// In containers.
+    Docker,
+    /// In the host's shell.
+    Shell,
+}
+
 /// Which hosts, and how many at once.
 #[derive(Debug, Clone, Args)]
 pub struct HostArgs {
@@ -190,6 +260,16 @@ pub struct PlanArgs {
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
     pub report: Vec<Report>,
+    /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = parse_note_name
+    )]
+    pub merge_request_note: Option<String>,
 }
 
 /// `rprov show`
@@ -201,6 +281,16 @@ pub struct ShowArgs {
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
     pub report: Vec<Report>,
+    /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
+    #[arg(
+        long,
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = parse_note_name
+    )]
+    pub merge_request_note: Option<String>,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -277,6 +367,14 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
     match numbers {
         Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
         _ => Err("write I/N, I from 1 to N: in a job with `parallel:` \"$CI_NODE_INDEX/$CI_NODE_TOTAL\"".to_owned()),
+    }
+}
+
+fn parse_note_name(text: &str) -> Result<String, String> {
+    if text.chars().count() > 100 {
+        Err("write a name of at most 100 characters".to_owned())
+    } else {
+        Ok(text.to_owned())
     }
 }
 

@@ -102,6 +102,14 @@ impl Console {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Asks for one line. `None`: the input is at its end.
+    pub(super) fn line(&self, question: &str) -> Option<String> {
+        self.tell(question);
+        let mut line = String::new();
+        let length = io::stdin().read_line(&mut line).ok()?;
+        (length > 0).then_some(line)
+    }
+
     /// Asks, and waits for `yes`. Anything else is no, and so is the end of the input.
     pub(super) async fn ask(&self, question: &str) -> bool {
         self.tell(question);

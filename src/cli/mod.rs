@@ -10,10 +10,12 @@ mod complete;
 mod console;
 mod doctor;
 pub mod exit;
+mod init;
 mod input;
 pub mod limit;
 mod man;
 mod needed;
+mod note;
 mod plan;
 mod prompt;
 mod render;
@@ -72,9 +74,10 @@ async fn run(cli: Cli) -> Exit {
     let console = Console::new(&cli.global);
     let done = match &cli.command {
         Command::Validate(args) => validate::run(&cli.global, args, &console),
+        Command::Init(args) => init::run(&cli.global, args, &console),
         Command::Plan(args) => plan::run(&cli.global, args, &console).await,
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
-        Command::Show(args) => show::run(args, &console),
+        Command::Show(args) => show::run(args, &console).await,
         Command::Doctor(args) => doctor::run(&cli.global, args, &console).await,
         Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),

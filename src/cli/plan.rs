@@ -8,9 +8,16 @@ use crate::ui::plan_human;
 use super::args::{Format, Global, PlanArgs};
 use super::console::Console;
 use super::exit::{self, Exit};
-use super::{report, saved, session};
+use super::{note, report, saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
+    // Each of several parallel jobs has a note of its own.
+    let part = args.hosts.shard.map(|shard| format!("part {shard}"));
+    let name = args
+        .merge_request_note
+        .as_deref()
+        .map(|name| if name.is_empty() { part.as_deref().unwrap_or(name) } else { name });
+    let board = note::board(name, console)?;
     let orphans = session::orphans(args.delete_orphans, args.orphans);
     let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, console).await?;
     opened.session.close().await;
@@ -24,6 +31,9 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
         saved::write(&saved, path, console)?;
         let shown = crate::ui::style::sanitize(&path.display().to_string()).into_owned();
         console.tell(&format!("\nSaved in {shown}; `rprov apply {shown}` carries it out.\n"));
+    }
+    if let Some(board) = board {
+        board.write(&opened.plan, &global.inventory.display().to_string(), opened.whole, console).await?;
     }
     Ok(exit::of_plan(&opened.plan, args.detailed_exitcode))
 }

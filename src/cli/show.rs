@@ -1,4 +1,5 @@
-//! `rprov show FILE`: a saved plan as people or programs read it. Connects to nothing.
+//! `rprov show FILE`: a saved plan as people or programs read it. Connects to nothing but, for a note
+//! on a merge request, GitLab.
 
 use crate::plan::json::PlanV1;
 use crate::ui::plan_human;
@@ -6,14 +7,18 @@ use crate::ui::plan_human;
 use super::args::{Format, ShowArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::{report, saved};
+use super::{note, report, saved};
 
-pub(super) fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Exit> {
+pub(super) async fn run(args: &ShowArgs, console: &Console) -> Result<Exit, Exit> {
+    let board = note::board(args.merge_request_note.as_deref(), console)?;
     let saved = saved::read(&args.plan, console)?;
     match args.format {
         Format::Human => console.result(&(saved::title(&saved) + &plan_human::render(&saved.plan, console.out)))?,
         Format::Json => console.json(&PlanV1::from(&saved.plan))?,
     }
     report::write(&args.report, &saved.plan, console)?;
+    if let Some(board) = board {
+        board.write(&saved.plan, &saved.inventory, saved.whole, console).await?;
+    }
     Ok(Exit::Ok)
 }

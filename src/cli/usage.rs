@@ -54,7 +54,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     ),
     (&["template", "files", "cat"], "`rprov render HOST` shows the files of a host"),
     (&["help"], "write `rprov --help`, or `rprov COMMAND --help`"),
-    (&["init", "new"], "an inventory begins with `hosts:`; see `rprov validate --help`"),
+    (&["new", "create", "generate"], "`rprov init` writes a first inventory"),
     (&["completion"], "write `rprov completions SHELL`"),
 ];
 
@@ -73,7 +73,7 @@ pub(super) fn problem(error: &clap::Error, command: Option<&str>) -> Diagnostic 
     let program = command.map_or_else(|| "rprov".to_owned(), |command| format!("rprov {command}"));
     let argument = text(ContextKind::InvalidArg).unwrap_or_default();
     // `--parallel <N>` as it was typed.
-    let option = argument.split([' ', '=']).next().unwrap_or_default();
+    let option = argument.split([' ', '=', '[']).next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     let see = format!("`{program} --help` lists what there is");
     match error.kind() {

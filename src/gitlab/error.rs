@@ -169,6 +169,8 @@ pub enum Access {
     Version,
     /// Ask what the token is and whose.
     Token,
+    /// Read and write notes of a merge request.
+    Note,
 }
 
 impl Access {
@@ -199,6 +201,7 @@ impl Access {
             Self::ReadVariable => ("`read_api` or `api`", editor),
             Self::ChangeVariable => ("`api`", editor),
             Self::Token => ("`read_user`, `read_api` or `api`", "any user"),
+            Self::Note => ("`api`", "a member of the merge request's project who may see it: a Reporter"),
             Self::Version => ("`read_user`, `read_api` or `api`", "any user"),
         }
     }

@@ -24,6 +24,8 @@ mod failure;
 pub mod fuzzing;
 mod http;
 mod managers;
+mod notes;
+mod pages;
 mod preconditions;
 mod projects;
 mod record;
@@ -36,6 +38,7 @@ mod token;
 mod variables;
 
 pub use error::{Access, GitlabError};
+pub use notes::{MergeRequest, NoteOutcome};
 pub use scan::Marked;
 pub use steps::StepOutcome;
 pub use tls::TlsTrouble;

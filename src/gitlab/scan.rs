@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -17,10 +16,6 @@ use crate::marker::{self, Marker};
 
 /// GitLab's limit.
 const PER_PAGE: u64 = 100;
-/// No list is this long; a server that never ends one must not hang us.
-const MAX_PAGES: u64 = 10_000;
-/// Nor does one take so long to read.
-const MAX_TIME: Duration = Duration::from_secs(600);
 /// Times a list is read until nothing vanishes from it meanwhile.
 const READS: usize = 4;
 
@@ -119,46 +114,16 @@ impl Client {
             Scope::Group(path) => Call::get(&["groups", path, "runners"], Access::ListGroup),
             Scope::Project(path) => Call::get(&["projects", path, "runners"], Access::ListProject),
         };
-        let call = call.query("type", runner_type(scope)).query("per_page", PER_PAGE);
+        let call = call.query("type", runner_type(scope));
         for _ in 0..READS {
-            let (ids, total) = self.pages(&call).await?;
+            let (listed, total) = self.pages::<Listed>(&call, PER_PAGE).await?;
+            let ids: BTreeSet<u64> = listed.into_iter().map(|runner| runner.id).collect();
             // Pages are cut by number: when a runner of an earlier page is deleted meanwhile, one at a cut is skipped.
             if total.is_none_or(|total| ids.len() as u64 >= total) {
                 return Ok(ids);
             }
         }
         Err(GitlabError::Moving { call: call.name() })
-    }
-
-    /// One reading of a list, and how many entries GitLab said that it had when the reading began.
-    async fn pages(&self, call: &Call) -> Result<(BTreeSet<u64>, Option<u64>), GitlabError> {
-        let mut ids = BTreeSet::new();
-        let mut total = None;
-        let mut page = 1;
-        let started = Instant::now();
-        while page <= MAX_PAGES {
-            if started.elapsed() > MAX_TIME {
-                let why = format!("the list has no end after {} s", MAX_TIME.as_secs());
-                return Err(GitlabError::Answer { call: call.name(), why });
-            }
-            let answer = self.0.http.send(&call.clone().query("page", page)).await?;
-            let listed: Vec<Listed> = answer.json()?;
-            if page == 1 {
-                total = answer.number("x-total");
-            }
-            if listed.len() as u64 > PER_PAGE {
-                return Err(answer.odd(format!("a page of {PER_PAGE} holds {}", listed.len())));
-            }
-            let full = listed.len() as u64 == PER_PAGE;
-            ids.extend(listed.into_iter().map(|runner| runner.id));
-            let next = if answer.has("x-next-page") { answer.number("x-next-page") } else { full.then_some(page + 1) };
-            match next {
-                None => return Ok((ids, total)),
-                Some(next) if next > page => page = next,
-                Some(_) => return Err(answer.odd("its next page is not a later one".to_owned())),
-            }
-        }
-        Err(GitlabError::Answer { call: call.name(), why: format!("the list has no end after {MAX_PAGES} pages") })
     }
 
     /// The runners of these ids, with their `projects` if they can have any; one that was deleted meanwhile is left out.

@@ -43,6 +43,21 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
     let mut reader = Reader::default();
     let name: Arc<str> = path.to_string_lossy().into();
     reader.inventory(path, &name, None);
+    resolve(reader, path)
+}
+
+/// Checks a text as [`load`] checks the file of this path, which need not be there.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(path: &Path, text: &str) -> Result<Inventory, LoadFailure> {
+    let mut reader = Reader::default();
+    reader.document(path, &path.to_string_lossy().into(), text);
+    resolve(reader, path)
+}
+
+/// From what was read to hosts.
+fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     let Reader { documents, mut problems, sources, incomplete, foreign, .. } = reader;
     // What cannot be read as it stands has been told; what it seems to mean is not told as well.
     let told: HashSet<Span> = problems.iter().filter_map(|problem| problem.span.clone()).collect();

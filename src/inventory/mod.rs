@@ -6,7 +6,7 @@
 mod build;
 mod conceal;
 mod foreign;
-mod format;
+pub mod format;
 pub mod jump;
 pub mod load;
 pub mod merge;
@@ -19,4 +19,4 @@ mod yaml;
 
 pub(crate) use format::cron::next as next_cron;
 
-pub use load::{LoadFailure, load};
+pub use load::{LoadFailure, check, load};

@@ -4,9 +4,12 @@ use crate::plan::Plan;
 
 mod junit;
 mod markdown;
+mod note;
 mod terraform;
 #[cfg(test)]
 mod tests;
+
+pub use note::{Note, Source};
 
 /// What reads the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,7 +71,7 @@ fn about(host: &HostPlan) -> String {
 }
 
 /// Text that is text, and no markup of GitLab's: no HTML, no emphasis, no link, no mention of a person.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

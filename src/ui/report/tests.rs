@@ -28,7 +28,7 @@ fn host(name: &str, changes: Vec<Change>) -> HostPlan {
     }
 }
 
-fn sample() -> Plan {
+pub(super) fn sample() -> Plan {
     let drains = change(Action::Replace, Effect::RunnerDrain, "runner:v17.9.0", "runner:v17.10.0");
     let kills = change(Action::Change, Effect::KillsJobs, "a", "b");
     let added = change(Action::Add, Effect::None, "", "c");

@@ -3,7 +3,7 @@
 use crate::auth::Caller;
 use crate::clock;
 use crate::release::Release;
-use crate::state::{Group, Manager, Project, Runner, State, User, Variable};
+use crate::state::{Group, Manager, MergeRequest, Note, Project, Runner, State, User, Variable};
 use serde_json::{Value, json};
 
 /// Seconds since a moment in the past.
@@ -205,6 +205,18 @@ pub(crate) fn project(origin: &str, project: &Project, group: Option<&Group>) ->
             "parent_id": g.parent_id})
     }));
     value
+}
+
+/// A note on a merge request.
+pub(crate) fn note(state: &State, origin: &str, merge_request: &MergeRequest, note: &Note) -> Value {
+    let writer = state.users.iter().find(|user| user.id == note.author_id);
+    json!({
+        "id": note.id, "type": null, "body": note.body, "attachment": null,
+        "author": writer.map(|user| author(origin, user)), "created_at": note.created_at,
+        "updated_at": note.created_at, "system": note.system, "noteable_id": merge_request.iid + 1000,
+        "noteable_type": "MergeRequest", "project_id": merge_request.project_id, "resolvable": false,
+        "confidential": false, "internal": false, "noteable_iid": merge_request.iid,
+    })
 }
 
 /// A variable. Instance variables have neither `hidden` nor an environment scope.

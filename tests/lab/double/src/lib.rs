@@ -23,7 +23,7 @@ pub use crate::core::{Config, Entry};
 pub use crate::fault::{Action, Fault, Match};
 pub use crate::seed::tokens;
 pub use crate::state::{
-    Counters, Group, Job, Manager, PersonalToken, Project, Runner, Settings, State, User, Variable,
+    Counters, Group, Job, Manager, MergeRequest, Note, PersonalToken, Project, Runner, Settings, State, User, Variable,
 };
 
 use crate::core::Core;

@@ -1,6 +1,6 @@
 //! What a new double starts with: accounts, tokens, groups and projects, and nothing else.
 
-use crate::state::{Group, PersonalToken, Project, State, User};
+use crate::state::{Group, MergeRequest, PersonalToken, Project, State, User};
 
 /// The personal access tokens of a new double.
 pub mod tokens {
@@ -36,6 +36,7 @@ impl State {
             users: vec![user(1, "root", true, 50), user(2, "dev", false, 30), user(3, "owner", false, 50)],
             groups: vec![group(10, "acme", None), group(11, "acme/platform", Some(10))],
             projects: vec![project(20, "acme/app"), project(21, "acme/other")],
+            merge_requests: vec![MergeRequest { project_id: 20, iid: 7, notes: Vec::new() }],
             ..Self::default()
         };
         state.next.job = 100;

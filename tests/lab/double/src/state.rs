@@ -33,6 +33,9 @@ pub struct State {
     pub project_variables: BTreeMap<u64, Vec<Variable>>,
     /// Jobs by id.
     pub jobs: BTreeMap<u64, Job>,
+    /// Merge requests.
+    #[serde(default)]
+    pub merge_requests: Vec<MergeRequest>,
     /// The release that is played.
     #[serde(skip)]
     pub(crate) release: Release,
@@ -52,6 +55,8 @@ pub struct Counters {
     pub secret: u64,
     /// Changes to the job queue; a runner that has seen the present one is told nothing is new.
     pub queue: u64,
+    /// Notes on merge requests.
+    pub note: u64,
 }
 
 /// The instance settings that matter to runners: seconds a new token lives; never expires if unset.
@@ -232,6 +237,34 @@ impl Default for Variable {
             description: None,
         }
     }
+}
+
+/// A merge request, as far as notes need one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergeRequest {
+    /// Its project.
+    pub project_id: u64,
+    /// Its number within the project.
+    pub iid: u64,
+    /// Its notes, oldest first.
+    pub notes: Vec<Note>,
+}
+
+/// A note on a merge request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// Id, among all notes of the instance.
+    pub id: u64,
+    /// Who wrote it.
+    pub author_id: u64,
+    /// Its text.
+    pub body: String,
+    /// Written by GitLab itself: "added 1 commit".
+    pub system: bool,
+    /// When it was written.
+    pub created_at: String,
 }
 
 /// A job, from the queue to its end.

@@ -4,6 +4,7 @@ mod jobs;
 mod lists;
 mod managing;
 mod meta;
+mod notes;
 mod runner_tokens;
 mod runners;
 mod variables;
@@ -61,6 +62,10 @@ fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
         (_, ["admin", "ci", "variables", rest @ ..]) => variables::instance(state, request, rest),
         (_, ["groups", id, "variables", rest @ ..]) => variables::group(state, request, id, rest, version),
         (_, ["projects", id, "variables", rest @ ..]) => variables::project(state, request, id, rest),
+
+        ("GET", ["projects", id, "merge_requests", iid, "notes"]) => notes::list(state, request, id, iid),
+        ("POST", ["projects", id, "merge_requests", iid, "notes"]) => notes::create(state, request, id, iid),
+        ("PUT", ["projects", id, "merge_requests", iid, "notes", note]) => notes::update(state, request, id, iid, note),
 
         ("POST", ["jobs", "request"]) => jobs::request(state, request),
         ("PUT", ["jobs", id]) => jobs::update(state, request, id),

@@ -5,6 +5,7 @@ mod faults;
 mod http;
 mod jobs;
 mod lists;
+mod notes;
 mod process;
 mod releases;
 mod runners;

@@ -21,7 +21,7 @@ use crate::ui::style::ColorChoice;
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  rprov validate                      check the inventory, connect to nothing\n  rprov plan                          show what would change\n  \
+    after_help = "Examples:\n  rprov init                          write an inventory for a first host\n  rprov doctor                        what would stop a run, and how to mend it\n  rprov plan                          show what would change\n  \
                   rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
                   rprov apply --yes                   make it so, in CI\n\nExit codes:\n  0  done\n  1  error: command line, inventory, secrets, no approval\n  \
                   2  plan --detailed-exitcode: there are changes\n  3  some hosts failed\n  4  the host changed after its plan was made\n  5  locked by another run"

@@ -29,7 +29,10 @@ pub fn render(plan: &Plan, look: Look) -> String {
         blocks.push(problems);
     }
     let table = Table::new(&plan.hosts, look);
-    blocks.extend(plan.hosts.iter().filter(|host| has_block(host, look)).map(|host| block(host, &table, look)));
+    for (number, host) in plan.hosts.iter().enumerate().filter(|(_, host)| has_block(host, look)) {
+        // Two names may be one in what GitLab takes, so each has its number.
+        blocks.push(look.section(&format!("host_{number}_{}", host.name), block(host, &table, look)));
+    }
     if plan.has_changes() {
         let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
         if quiet > 0 {

@@ -280,3 +280,27 @@ fn colour_only_where_it_is_wanted() {
     assert!(!plan(&[]).contains('\x1b'));
     assert!(plan(&["--color", "always"]).contains("\x1b[32m"));
 }
+
+#[test]
+fn a_job_of_gitlab_has_colours_and_sections() {
+    let directory = with(HOSTS);
+    let job = |more: &[&str], plain: bool, into: Stdio| {
+        let mut command = rprov(directory.path(), &[&["plan", "--limit", "here"], more].concat());
+        command.env("GITLAB_CI", "true").envs(plain.then_some(("NO_COLOR", "1"))).stdout(into);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let log = job(&[], false, Stdio::piped());
+    assert!(log.contains("\x1b[0Ksection_start:") && log.contains(":host_0_here\r\x1b[0K"), "{log:?}");
+    assert_eq!(log.matches("section_").count(), 2, "{log:?}");
+    assert!(log.contains("\x1b[32m"), "{log:?}");
+    for plain in [job(&[], true, Stdio::piped()), job(&["--color", "never"], false, Stdio::piped())] {
+        assert!(!plain.contains('\x1b'), "{plain:?}");
+    }
+    let json = job(&["--format", "json"], false, Stdio::piped());
+    assert!(json.starts_with('{') && !json.contains('\x1b'), "{json:?}");
+    // A file is no log.
+    let path = directory.path().join("plan.txt");
+    job(&[], false, std::fs::File::create(&path).unwrap().into());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("Plan: 1 to add") && !text.contains('\x1b'), "{text:?}");
+}

@@ -2,6 +2,7 @@
 //! command line that writes.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::UNIX_EPOCH;
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::ui::diagnostics;
@@ -19,20 +20,35 @@ pub(super) struct Console {
     pub(super) err: Look,
 }
 
+/// Which streams end in GitLab's job log: those of a job that do not go into a file.
+struct Log {
+    out: bool,
+    err: bool,
+}
+
+impl Log {
+    fn detect() -> Self {
+        let job = std::env::var("GITLAB_CI").is_ok_and(|value| value == "true");
+        let log = |stream: &str| job && !std::fs::metadata(stream).is_ok_and(|stream| stream.is_file());
+        Self { out: log("/dev/stdout"), err: log("/dev/stderr") }
+    }
+}
+
 impl Console {
     pub(super) fn new(global: &Global) -> Self {
-        let look = |look: Look| look.verbose(global.verbose);
-        Self {
-            out: look(Look::detect(global.color, &io::stdout())),
-            err: look(Look::detect(global.color, &io::stderr())),
-        }
+        let log = Log::detect();
+        let out = Look::detect(global.color, &io::stdout(), log.out).verbose(global.verbose);
+        let err = Look::detect(global.color, &io::stderr(), log.err).verbose(global.verbose);
+        // Whoever wants no colours wants plain text.
+        let time = (log.out && out.colour).then(|| UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
+        Self { out: out.sections(time), err }
     }
 
     /// For what is told before there are options.
     pub(super) fn without_options() -> Self {
         Self {
-            out: Look::detect(ColorChoice::Auto, &io::stdout()),
-            err: Look::detect(ColorChoice::Auto, &io::stderr()),
+            out: Look::detect(ColorChoice::Auto, &io::stdout(), false),
+            err: Look::detect(ColorChoice::Auto, &io::stderr(), Log::detect().err),
         }
     }
 

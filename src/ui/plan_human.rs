@@ -30,7 +30,11 @@ pub fn render(plan: &Plan, look: Look) -> String {
     }
     let table = Table::new(&plan.hosts, look);
     let shown: Vec<&HostPlan> = plan.hosts.iter().filter(|host| has_block(host, look)).collect();
-    blocks.extend(alike(&shown, &table, look).into_iter().map(|(hosts, body)| heading(&hosts, look) + &body));
+    for (number, (hosts, body)) in alike(&shown, &table, look).into_iter().enumerate() {
+        // Two names may be one in what GitLab takes, so each has its number.
+        let name = hosts.first().map_or("", |host| host.name.as_str());
+        blocks.push(look.section(&format!("host_{number}_{name}"), heading(&hosts, look) + &body));
+    }
     if plan.has_changes() {
         let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
         if quiet > 0 {

@@ -69,6 +69,8 @@ pub struct Look {
     pub verbose: bool,
     /// Whether people read it as it comes: then lines that a program may look for are broken too.
     pub terminal: bool,
+    /// Marks sections that GitLab's job log can fold, with this time (in seconds, Unix).
+    pub sections: Option<u64>,
 }
 
 /// Columns where the output is no terminal.
@@ -80,7 +82,7 @@ impl Look {
     /// No colours, so many columns.
     #[must_use]
     pub fn plain(width: usize) -> Self {
-        Self { colour: false, width: width.max(MIN_WIDTH), verbose: false, terminal: false }
+        Self { colour: false, width: width.max(MIN_WIDTH), verbose: false, terminal: false, sections: None }
     }
 
     /// With `-v`.
@@ -89,9 +91,16 @@ impl Look {
         Self { verbose, ..self }
     }
 
-    /// What suits a stream of this process: its width if it is a terminal, colours as [`wants_colour`] has it.
+    /// With sections for GitLab's job log.
     #[must_use]
-    pub fn detect(choice: ColorChoice, stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Self {
+    pub fn sections(self, time: Option<u64>) -> Self {
+        Self { sections: time, ..self }
+    }
+
+    /// What suits a stream of this process: its width if it is a terminal, colours as [`wants_colour`] has it. `log`: it is
+    /// GitLab's job log, which shows colours.
+    #[must_use]
+    pub fn detect(choice: ColorChoice, stream: &(impl IsTerminal + std::os::fd::AsFd), log: bool) -> Self {
         let env = |name: &str| std::env::var(name).ok();
         let terminal = stream.is_terminal();
         let width = terminal
@@ -101,7 +110,18 @@ impl Look {
             // Some CI systems tell their log's width this way.
             .or_else(|| env("COLUMNS")?.parse().ok())
             .unwrap_or(PIPED_WIDTH);
-        Self { colour: wants_colour(choice, terminal, env), width: width.max(MIN_WIDTH), verbose: false, terminal }
+        let colour = wants_colour(choice, terminal, log, env);
+        Self { colour, width: width.max(MIN_WIDTH), verbose: false, terminal, sections: None }
+    }
+
+    /// A block of text as a section of the log, if it has sections: its first line is what stays when it is folded. The line
+    /// that ends it has no line break.
+    #[must_use]
+    pub fn section(&self, name: &str, block: String) -> String {
+        let Some(time) = self.sections else { return block };
+        let name: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
+        format!("\x1b[0Ksection_start:{time}:{name}\r\x1b[0K{block}\x1b[0Ksection_end:{time}:{name}\r\x1b[0K")
     }
 
     /// The text in the role's colour. The text must be harmless already.
@@ -115,8 +135,9 @@ impl Look {
     }
 }
 
-/// Whether to colour: `--color`, then `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, then whether it is a terminal that can.
-pub fn wants_colour(choice: ColorChoice, terminal: bool, env: impl Fn(&str) -> Option<String>) -> bool {
+/// Whether to colour: `--color`, then `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, then whether it is a log that shows
+/// them or a terminal that can.
+pub fn wants_colour(choice: ColorChoice, terminal: bool, log: bool, env: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     let zero = |name: &str| env(name).is_some_and(|value| value == "0");
     match choice {
@@ -125,6 +146,7 @@ pub fn wants_colour(choice: ColorChoice, terminal: bool, env: impl Fn(&str) -> O
         ColorChoice::Auto if set("NO_COLOR") => false,
         ColorChoice::Auto if set("CLICOLOR_FORCE") && !zero("CLICOLOR_FORCE") => true,
         ColorChoice::Auto if zero("CLICOLOR") => false,
+        ColorChoice::Auto if log => true,
         ColorChoice::Auto => terminal && env("TERM").is_some_and(|term| !term.is_empty() && term != "dumb"),
     }
 }
@@ -254,9 +276,28 @@ mod tests {
     use super::*;
 
     fn colour(choice: ColorChoice, terminal: bool, env: &[(&str, &str)]) -> bool {
-        wants_colour(choice, terminal, |name| {
+        wants_colour(choice, terminal, false, |name| {
             env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
+    }
+
+    #[test]
+    fn a_log_that_shows_colours_has_them() {
+        let colour =
+            |choice, name: &str| wants_colour(choice, false, true, |asked| (asked == name).then(|| "1".to_owned()));
+        assert!(colour(ColorChoice::Auto, ""));
+        assert!(!colour(ColorChoice::Auto, "NO_COLOR"));
+        assert!(!colour(ColorChoice::Never, ""));
+    }
+
+    #[test]
+    fn a_section_has_a_name_that_gitlab_takes() {
+        let look = Look::plain(80);
+        assert_eq!(look.section("a", "x\n".to_owned()), "x\n");
+        assert_eq!(
+            look.sections(Some(7)).section("1_a\x1b b:ä.c-d", "x\n".to_owned()),
+            "\x1b[0Ksection_start:7:1_a__b__.c-d\r\x1b[0Kx\n\x1b[0Ksection_end:7:1_a__b__.c-d\r\x1b[0K"
+        );
     }
 
     #[test]

@@ -137,6 +137,17 @@ fn in_colour() {
 }
 
 #[test]
+fn in_a_job_log() {
+    let text = render(&sample(), Look::plain(80).sections(Some(1_790_000_000)));
+    insta::assert_snapshot!(text.replace('\x1b', "ESC").replace('\r', "CR"));
+    // Without its marks it is the same text, but for one line break at the end of each section.
+    let plain = render(&sample(), Look::plain(80));
+    let words = |text: &str| text.split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let marks = regex::Regex::new("\x1b\\[0Ksection_(start|end):[^\r]*\r\x1b\\[0K").unwrap();
+    assert_eq!(words(&marks.replace_all(&text, "")), words(&plain));
+}
+
+#[test]
 fn colour_carries_nothing_alone() {
     let plain = render(&sample(), Look::plain(120));
     let colour = render(&sample(), Look { colour: true, ..Look::plain(120) });

@@ -97,3 +97,21 @@ fn a_fleet_of_ten() {
         |host: usize| world.hosts[host].container("gitlab-runner")["Config"]["Image"].as_str().unwrap().to_owned();
     assert!(image(7).ends_with(":v17.10.0") && image(6).ends_with(":v17.9.0"), "{} {}", image(7), image(6));
 }
+
+#[test]
+fn what_init_writes() {
+    let Some(world) = World::bare() else { return };
+    name_hosts(&world, &["ci-1.example.com"]);
+    let answers = ["--host", "root@ci-1.example.com", "--gitlab", world.gitlab.url(), "--manager", "container"];
+    world.run("init", &[&answers[..], &["--out", "first.yml"]].concat()).expect(0);
+    let written = std::fs::read_to_string(world.directory().join("first.yml")).expect("it was written");
+    let registry = world.lab.setting("LAB_REGISTRY");
+    let image = written.replace("image: gitlab/", &format!("image: {registry}/gitlab/"));
+    let adapted = image
+        .replace("log-driver: local", &format!("insecure-registries: [\"{registry}\"]\n        log-driver: local"));
+    assert!(image != written && adapted != image, "{written}");
+    world.write_inventory(&adapted);
+    world.apply();
+    world.assert_converged("the inventory of init");
+    assert_eq!(world.gitlab.runner().description.as_deref(), Some("ci-1.example.com"));
+}

@@ -16,6 +16,7 @@ mod prompt;
 mod render;
 mod report;
 mod saved;
+mod schema;
 mod session;
 mod show;
 mod usage;
@@ -69,6 +70,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
         Command::Show(args) => show::run(args, &console),
         Command::Render(args) => render::run(&cli.global, args, &console),
+        Command::Schema => schema::run(&console),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "rprov", &mut script);

@@ -157,6 +157,31 @@ fn the_reference_of_the_inventory_is_the_language() {
 }
 
 #[test]
+fn the_published_schema_is_the_language() {
+    let path = root().join("inventories/rprov.schema.json");
+    let schema = rprov::inventory::schema::json::text();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    assert!(fs::read_to_string(&path).unwrap_or_default() == schema, "UPDATE_DOCS=1 cargo test --test docs writes it");
+}
+
+/// Whoever starts from one of them has an editor that knows the language.
+#[test]
+fn shipped_inventories_name_the_schema() {
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("inventories")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yml") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("# yaml-language-server: $schema=rprov.schema.json\n"), "{}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+}
+
+#[test]
 fn the_page_of_messages_is_what_the_program_says() {
     let page = Page::read(&root().join("docs/errors.md"));
     page.keep_between("<!-- messages: written by tests/docs.rs -->", "<!-- end of the messages -->", &errors::text());

@@ -111,6 +111,10 @@ pub enum Command {
                             rprov render ci.example.com --probe    # what is run on the host to read it"
     )]
     Render(RenderArgs),
+    /// Print a JSON Schema of the inventory, for editors
+    #[command(after_help = "Examples:\n  rprov schema > rprov.schema.json\n\n\
+                            Then begin the inventory with this line:\n  # yaml-language-server: $schema=rprov.schema.json")]
+    Schema,
     /// Print a completion script for a shell; it completes hosts and groups of the inventory too
     #[command(after_help = "Examples:\n  rprov completions bash > /etc/bash_completion.d/rprov\n  \
                             rprov completions zsh > \"${fpath[1]}/_rprov\"\n  rprov completions fish > ~/.config/fish/completions/rprov.fish")]

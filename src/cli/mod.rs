@@ -21,6 +21,7 @@ mod prompt;
 mod render;
 mod report;
 mod saved;
+mod schema;
 mod session;
 mod show;
 mod status;
@@ -81,6 +82,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => doctor::run(&cli.global, args, &console).await,
         Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
+        Command::Schema => schema::run(&console),
         Command::Completions { shell } => console.bytes(&complete::script(*shell)).map(|()| Exit::Ok),
         Command::Man { directory } => man::run(directory.as_deref(), &console),
         Command::Version => console.result(concat!("rprov ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),

@@ -13,7 +13,7 @@ use crate::name::RemotePath;
 
 pub(crate) mod cron;
 mod docker;
-pub(super) mod limits;
+pub(in crate::inventory) mod limits;
 mod repository;
 
 /// The form of a text.

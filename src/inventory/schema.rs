@@ -3,6 +3,8 @@
 
 use super::format::Format;
 
+mod defaults;
+pub mod json;
 mod tables;
 
 pub use tables::{FILE, HOST, ROOT, RUNNER};

@@ -2,6 +2,7 @@
 //! that mends it. Two files that mean the same to GitLab Runner are equal here, whatever they look like. Pure: text in,
 //! values and text out; no I/O.
 
+pub mod about;
 pub mod compare;
 pub mod duration;
 pub mod flags;
@@ -14,6 +15,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) use tests::{saved_by_runner, span, table};

@@ -68,30 +68,32 @@ pub(super) fn cpuset(text: &str) -> Result<(), Bad> {
     if text.split(',').all(range) { Ok(()) } else { bad("is no list of processors", "such as 0-3 or 0,2,4-7") }
 }
 
-/// A name of the kernel's, as Docker spells it.
+/// Names of the kernel's, as Docker spells them.
+pub(in crate::inventory) const ULIMITS: &[&str] = &[
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// One of [`ULIMITS`].
 pub(super) fn ulimit_name(text: &str) -> Result<(), Bad> {
-    const NAMES: &[&str] = &[
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nice",
-        "nofile",
-        "nproc",
-        "rss",
-        "rtprio",
-        "rttime",
-        "sigpending",
-        "stack",
-    ];
-    if NAMES.contains(&text) {
+    if ULIMITS.contains(&text) {
         return Ok(());
     }
     all(text, "", "is not a limit", "")?;
-    bad("is no limit that Docker knows", &NAMES.join(", "))
+    bad("is no limit that Docker knows", &ULIMITS.join(", "))
 }
 
 /// Soft and hard limit; -1 is none.

@@ -6,61 +6,8 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
 use crate::runner_config::keys::{self, Key, Kind};
-use crate::runner_config::{duration, flags, forms};
+use crate::runner_config::{duration, flags, forms, words};
 use crate::text::MARK_OPEN;
-
-/// Keys of `[[runners]]` that GitLab and the runner write.
-const OWNED: [&str; 4] = ["id", "token", "token_obtained_at", "token_expires_at"];
-
-const PULL_POLICIES: &[&str] = &["always", "if-not-present", "never"];
-
-/// Keys that take only certain words.
-const WORDS: &[(&str, &str, &[&str])] = &[
-    (
-        keys::RUNNER,
-        "executor",
-        &[
-            "docker",
-            "shell",
-            "docker-autoscaler",
-            "instance",
-            "kubernetes",
-            "custom",
-            "ssh",
-            "docker+machine",
-            "docker-windows",
-            "virtualbox",
-            "parallels",
-        ],
-    ),
-    (keys::RUNNER, "shell", &["bash", "sh", "pwsh", "powershell"]),
-    (keys::GLOBAL, "log_level", &["debug", "info", "warn", "warning", "error", "fatal", "panic"]),
-    (keys::GLOBAL, "log_format", &["runner", "text", "json"]),
-    ("runners[].docker", "pull_policy", PULL_POLICIES),
-    ("runners[].docker", "allowed_pull_policies", PULL_POLICIES),
-    ("runners[].kubernetes", "pull_policy", PULL_POLICIES),
-    ("runners[].kubernetes", "allowed_pull_policies", PULL_POLICIES),
-    ("runners[].cache", "Type", &["s3", "gcs", "azure"]),
-    ("runners[].cache.s3", "AuthenticationType", &["access-key", "iam"]),
-    ("runners[].docker", "isolation", &["default", "hyperv", "process"]),
-    ("runners[].kubernetes", "dns_policy", &["none", "default", "cluster-first", "cluster-first-with-host-net"]),
-    ("runners[].kubernetes.pod_spec[]", "patch_type", &["merge", "json", "strategic"]),
-    ("runners[].virtualbox", "start_type", &["gui", "headless", "sdl", "separate"]),
-];
-
-/// Keys that count something.
-const COUNTS: &[&str] =
-    &["limit", "output_limit", "request_concurrency", "check_interval", "shutdown_timeout", "services_limit"];
-
-/// Keys that name an image.
-const IMAGES: &[(&str, &str)] = &[
-    ("runners[].docker", "image"),
-    ("runners[].docker", "helper_image"),
-    ("runners[].docker.services[]", "name"),
-    ("runners[].kubernetes", "image"),
-    ("runners[].kubernetes", "helper_image"),
-    ("runners[].kubernetes.services[]", "name"),
-];
 
 const ESCAPE_OF_TEMPLATE: &str =
     "a key that this release of rprov does not know goes into `unchecked_config` of the inventory instead";
@@ -144,7 +91,7 @@ impl Walk<'_> {
             _ => {}
         }
         self.form(node, key);
-        if COUNTS.contains(&key.name)
+        if words::is_count(key)
             && let Value::Int(number) = node.value
             && number < 0
         {
@@ -152,7 +99,7 @@ impl Walk<'_> {
         }
         match key.kind {
             _ if node.is_null() => {}
-            _ if IMAGES.contains(&(key.section, key.name)) => self.config_image(node),
+            _ if words::is_image(key) => self.config_image(node),
             _ if key.secret => self.secret(node),
             Kind::Table("") | Kind::AnyMap => self.config_map(node, &mut |walk, value| walk.free(value)),
             Kind::Table(section) => self.config(node, section),
@@ -161,9 +108,9 @@ impl Walk<'_> {
             Kind::IntegerMap => self.config_map(node, &mut Walk::config_integer),
             Kind::BooleanMap => self.config_map(node, &mut |walk, value| walk.boolean(value)),
             Kind::StringArrayMap => self.config_map(node, &mut |walk, value| walk.config_texts(value, None)),
-            Kind::StringArray => self.config_texts(node, words(key)),
-            Kind::StringOrArray if matches!(node.value, Value::List(_)) => self.config_texts(node, words(key)),
-            Kind::String | Kind::StringOrArray | Kind::Time => self.config_text(node, words(key)),
+            Kind::StringArray => self.config_texts(node, words::of(key)),
+            Kind::StringOrArray if matches!(node.value, Value::List(_)) => self.config_texts(node, words::of(key)),
+            Kind::String | Kind::StringOrArray | Kind::Time => self.config_text(node, words::of(key)),
             Kind::Boolean => self.boolean(node),
             Kind::Integer => self.config_integer(node),
             Kind::Float => self.config_float(node),
@@ -365,7 +312,7 @@ impl Walk<'_> {
 }
 
 fn is_owned(section: &str, entry: &Entry) -> bool {
-    section == keys::RUNNER && OWNED.contains(&&*entry.key)
+    words::is_owned(section, &entry.key)
 }
 
 /// Whether the name of a variable speaks of a secret.
@@ -375,10 +322,6 @@ fn looks_secret(name: &str) -> bool {
         ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY", "APIKEY", "CREDENTIAL"];
     words.iter().any(|word| name.contains(word))
         && !["_FILE", "_PATH", "_URL", "_ID"].iter().any(|end| name.ends_with(end))
-}
-
-fn words(key: &Key) -> Option<&'static [&'static str]> {
-    WORDS.iter().find(|(section, name, _)| *section == key.section && *name == key.name).map(|(.., words)| *words)
 }
 
 /// How a section is called in messages.

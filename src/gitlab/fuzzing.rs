@@ -1,7 +1,7 @@
 //! The readers of GitLab's answers for the fuzz targets, which have bytes and no server. Not part of the library.
 
 use super::http::Answer;
-use super::{error, record, scan, variables};
+use super::{error, notes, record, scan, variables};
 use crate::facts::RunnerRecord;
 
 /// A body as the answer about runner #42.
@@ -15,6 +15,7 @@ pub fn others(body: &[u8]) {
     let answer = Answer::of(body);
     let _ = answer.json::<Vec<scan::Listed>>();
     let _ = answer.json::<variables::Variable>();
+    let _ = answer.json::<Vec<notes::Note>>();
 }
 
 /// What a body says of a failure, in the words that a user sees.

@@ -34,7 +34,7 @@ pub enum NoteOutcome {
 }
 
 #[derive(Deserialize)]
-struct Note {
+pub(super) struct Note {
     id: u64,
     body: String,
     author: Author,

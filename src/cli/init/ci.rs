@@ -41,7 +41,8 @@ fn next(out: &Path) -> String {
     };
     format!(
         "\n{written}What is left to do:\n\
-         \n  1. Build an image with rprov in it, and name it in RPROV_IMAGE in the file.\
+         \n  1. Build an image with rprov in it and push it to the project's registry, as\
+         \n     `rprov`; or name another one in RPROV_IMAGE in the file.\
          \n  2. Make the CI/CD variables that the file names at its top:\n     \
          SSH_PRIVATE_KEY, SSH_KNOWN_HOSTS, GITLAB_TOKEN.\
          \n  3. Choose the runner of these jobs by `tags`: none of the inventory's own.\

@@ -6,7 +6,7 @@ use super::lab::script;
 use super::world::World;
 
 /// The address of the lab's package repository, and the fingerprint of its key.
-fn repository() -> (String, String) {
+pub(super) fn repository() -> (String, String) {
     let said = script("lib/apt-repo", &[]);
     let (url, print) = said.trim().split_once(' ').expect("address and fingerprint");
     (url.to_owned(), print.to_owned())

@@ -98,13 +98,18 @@ fn a_fleet_of_ten() {
     assert!(image(7).ends_with(":v17.10.0") && image(6).ends_with(":v17.9.0"), "{} {}", image(7), image(6));
 }
 
+/// What `rprov init` writes for the one host.
+fn first_inventory(world: &World, more: &[&str]) -> String {
+    name_hosts(world, &["ci-1.example.com"]);
+    let answers = ["--host", "root@ci-1.example.com", "--gitlab", world.gitlab.url(), "--out", "first.yml"];
+    world.run("init", &[&answers[..], more].concat()).expect(0);
+    std::fs::read_to_string(world.directory().join("first.yml")).expect("it was written")
+}
+
 #[test]
 fn what_init_writes() {
     let Some(world) = World::bare() else { return };
-    name_hosts(&world, &["ci-1.example.com"]);
-    let answers = ["--host", "root@ci-1.example.com", "--gitlab", world.gitlab.url(), "--manager", "container"];
-    world.run("init", &[&answers[..], &["--out", "first.yml"]].concat()).expect(0);
-    let written = std::fs::read_to_string(world.directory().join("first.yml")).expect("it was written");
+    let written = first_inventory(&world, &["--manager", "container"]);
     let registry = world.lab.setting("LAB_REGISTRY");
     let image = written.replace("image: gitlab/", &format!("image: {registry}/gitlab/"));
     let adapted = image
@@ -114,4 +119,24 @@ fn what_init_writes() {
     world.apply();
     world.assert_converged("the inventory of init");
     assert_eq!(world.gitlab.runner().description.as_deref(), Some("ci-1.example.com"));
+}
+
+#[test]
+fn what_init_writes_for_a_service() {
+    for more in
+        [&["--executor", "docker", "--group", "acme/platform"], &["--executor", "shell", "--project", "acme/app"]]
+    {
+        let Some(world) = World::bare() else { return };
+        let written = first_inventory(&world, &[&["--manager", "package"], &more[..]].concat());
+        let (url, print) = super::package::repository();
+        let repository = format!(
+            "        repository: {{ uris: {url}/gitlab-runner, key_url: {url}/key.asc, fingerprint: {print}, pin: {{ priority: 600 }} }}\n"
+        );
+        let stop = "        stop_timeout: 2h";
+        assert!(written.contains(stop), "{written}");
+        world.write_inventory(&written.replace(stop, &(repository + stop)));
+        world.apply();
+        world.assert_converged("the inventory of init");
+        assert_eq!(world.host().sh("systemctl is-active gitlab-runner"), "active\n");
+    }
 }

@@ -107,8 +107,18 @@ fn scripts_that_read_hosts() {
     for inventory in inventories() {
         for host in &inventory.hosts {
             let script = desired::probe_script(host, inventory.gitlab.as_ref());
-            let Some(complaints) = complaints(script.expose()) else { return };
-            assert!(complaints.is_empty(), "{}:\n{complaints}", host.name);
+            let Some(found) = complaints(script.expose()) else { return };
+            assert!(found.is_empty(), "{}:\n{found}", host.name);
+            // `rprov doctor`
+            let questions = desired::exam::questions(host, inventory.gitlab.as_ref());
+            let Some(found) = complaints(rprov::script::exam::script(&questions, "nonce").expose()) else { return };
+            assert!(found.is_empty(), "{}:\n{found}", host.name);
+            // `rprov status`
+            let rooms = desired::status::rooms(host);
+            let probe = rprov::facts::ProbeSpec { rooms, ..rprov::facts::ProbeSpec::default() };
+            let script = rprov::script::probe::script(&probe, &SecretBook::default(), "", "", "nonce");
+            let Some(found) = complaints(script.expose()) else { return };
+            assert!(found.is_empty(), "{}:\n{found}", host.name);
         }
     }
 }

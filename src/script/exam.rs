@@ -87,6 +87,7 @@ reach() {
     [ "$code" -ne 0 ] || { echo 'reach answered'; return; }
     printf 'reach failed %s %s\n' "$code" "$(printf '%s\n' "$said" | one_line)"
   elif command -v bash >/dev/null && command -v timeout >/dev/null; then
+    # shellcheck disable=SC2016 # that shell expands it
     said=$(timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$2" "$3" 2>&1)
     code=$?
     [ "$code" -ne 0 ] || { echo 'reach connected'; return; }

@@ -40,7 +40,7 @@ fn rooms(spec: &ProbeSpec) -> String {
     format!(
         r#"for path in {}; do
   while [ ! -e "$path" ] && [ "$path" != / ]; do path=${{path%/*}}; [ -n "$path" ] || path=/; done
-  printf 'room %s\n' "$(df -P -k -- "$path" 2>/dev/null | {{ size= free=; read -r _ && read -r _ size _ free _; printf '%s %s' "$free" "$size"; }})"
+  printf 'room %s\n' "$(df -P -k -- "$path" 2>/dev/null | {{ size='' free=''; read -r _ && read -r _ size _ free _; printf '%s %s' "$free" "$size"; }})"
 done
 printf 'zone %s\n' "$(date +%z)"
 "#,

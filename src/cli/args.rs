@@ -164,7 +164,7 @@ pub struct InitArgs {
     /// Who logs in on it, by SSH
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// GitLab's address, such as https://gitlab.example.com
+    /// GitLab's address, such as `https://gitlab.example.com`
     #[arg(long, value_name = "URL")]
     pub gitlab: Option<String>,
     /// How gitlab-runner runs: container or package (a service)

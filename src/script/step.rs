@@ -21,7 +21,7 @@ pub const MOVED: i32 = 75;
 const FUNCTIONS: &str = r#"# A mirror that goes silent halfway has kept apt for 17 minutes, whatever its own timeouts say. What has come is kept, and
 # the second try goes on from there.
 update_lists() {
-  for once in 1 2; do
+  for _ in 1 2; do
     timeout 300 apt-get -q -o DPkg::Lock::Timeout=300 "$@" update
     updated=$?
     [ "$updated" -eq 124 ] || return "$updated"

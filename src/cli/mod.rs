@@ -8,6 +8,7 @@ mod apply;
 pub mod args;
 mod console;
 pub mod exit;
+mod explain;
 mod input;
 pub mod limit;
 mod needed;
@@ -70,6 +71,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Apply(args) => apply::run(&cli.global, args, &console).await,
         Command::Show(args) => show::run(args, &console),
         Command::Render(args) => render::run(&cli.global, args, &console),
+        Command::Explain(args) => explain::run(&cli.global, args, &console),
         Command::Schema => schema::run(&console),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,6 +2,7 @@
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
 pub mod diagnostics;
+pub mod explain;
 #[cfg(test)]
 mod hostile;
 pub mod outcome;

@@ -22,7 +22,8 @@ fn is_value(kind: Kind, word: &str) -> bool {
         Kind::OneOrList(inner) => is_value(*inner, word),
         // `any` and the like are words of the description, and a path in a home is one of several.
         Kind::Text(format) => {
-            let told = word.contains([' ', '\'', '~']) || matches!(word, "any" | "all" | "nothing" | "everyone" | "none");
+            let told =
+                word.contains([' ', '\'', '~']) || matches!(word, "any" | "all" | "nothing" | "everyone" | "none");
             !told && format.check(word).is_ok()
         }
         _ => false,

@@ -362,11 +362,9 @@ fn text_of(format: Format, templates: bool) -> Words {
     let mut out = match look.number {
         Number::No => words([("type", "string".into())]),
         Number::Any => words([("type", types(&["string", "number"]))]),
-        Number::Whole(least, most) => words([
-            ("type", types(&["string", "integer"])),
-            ("minimum", least.into()),
-            ("maximum", most.into()),
-        ]),
+        Number::Whole(least, most) => {
+            words([("type", types(&["string", "integer"])), ("minimum", least.into()), ("maximum", most.into())])
+        }
     };
     if !look.pattern.is_empty() {
         let pattern = if templates { format!("{}|{TEMPLATE}", look.pattern) } else { look.pattern };

@@ -36,19 +36,20 @@ pub(super) enum Number {
 const HOST: &str = "(?![^:]+:[0-9]+$)[^-@/ \\t\\r\\n\"'`$;&|<>(){}\\\\,*?!#][^@/ \\t\\r\\n\"'`$;&|<>(){}\\\\,*?!#]*";
 const USER: &str = r"[A-Za-z0-9._$@\\+][A-Za-z0-9._$@\\+-]{0,63}";
 const NET: &str = r"(?=.*[.:])[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?";
-const PORTS: &str = "[0-9]{1,5}(?:-[0-9]{1,5})?";
+const PORTS: &str = "0*[0-9]{1,5}(?:-0*[0-9]{1,5})?";
 const URL_REST: &str = "[^/@ \\t\\r\\n\"'`<>\\\\^|#]+(?:/[^ \\t\\r\\n\"'`<>\\\\^|#]*)?";
 const BYTES: &str = "[0-9]+(?:[kKmMgGtT]?(?:[iI]?[bB])?)";
 const NUMBERS: &str = "[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*";
 /// A registry's name, where it is one, stands before the first slash.
 const IMAGE: &str = concat!(
-    "(?:(?:[A-Za-z0-9.-]*\\.[A-Za-z0-9.-]*|[A-Za-z0-9.-]+(?=:)|localhost)(?::[0-9]{1,5}(?:-[0-9]{1,5})?)?/)?",
+    "(?:(?:[A-Za-z0-9.-]*\\.[A-Za-z0-9.-]*|[A-Za-z0-9.-]+(?=:)|localhost)(?::0*[0-9]{1,5}(?:-0*[0-9]{1,5})?)?/)?",
     "[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9A-Fa-f]{64})?",
 );
 
 /// The look of a form of the inventory's.
 pub(super) fn look(format: Format) -> Look {
-    let with = |pattern: String, number: Number| Look { pattern: format!("^(?:{pattern})$"), number, ..Look::default() };
+    let with =
+        |pattern: String, number: Number| Look { pattern: format!("^(?:{pattern})$"), number, ..Look::default() };
     let text = |pattern: &str| with(pattern.to_owned(), Number::No);
     let any = |pattern: &str| with(pattern.to_owned(), Number::Any);
     match format {
@@ -91,7 +92,9 @@ pub(super) fn look(format: Format) -> Look {
         Format::LabelKey => any("[A-Za-z0-9_./-]+"),
         Format::VolumeName => any("[A-Za-z0-9][A-Za-z0-9_.-]+"),
         Format::IpAddress => text("[0-9A-Fa-f:.]*[:.][0-9A-Fa-f:.]*"),
-        Format::Bytes(least) => with(BYTES.to_owned(), Number::Whole(i64::try_from(least).unwrap_or(i64::MAX), 1 << 50)),
+        Format::Bytes(least) => {
+            with(BYTES.to_owned(), Number::Whole(i64::try_from(least).unwrap_or(i64::MAX), 1 << 50))
+        }
         Format::SwapBytes => with(format!("-1|{BYTES}"), Number::Whole(-1, 1 << 50)),
         Format::Cpus => any(r"(?=.*[0-9])[0-9]{0,5}(?:\.[0-9]{1,9})?"),
         Format::Cpuset => with(NUMBERS.to_owned(), Number::Whole(0, 65535)),
@@ -101,7 +104,7 @@ pub(super) fn look(format: Format) -> Look {
         Format::Capability => any("[A-Za-z0-9_]+"),
         Format::Device => text("/[^\\r\\n]*"),
         Format::Gpus => with(r"all|\+?[0-9]+|device=[^ \t\r\n]+".to_owned(), Number::Whole(1, 65535)),
-        Format::RegistryHost => any("localhost|(?=.*[.:])[A-Za-z0-9.-]+(?::[0-9]{1,5})?"),
+        Format::RegistryHost => any("localhost|(?=.*[.:])[A-Za-z0-9.-]+(?::0*[0-9]{1,5})?"),
         Format::SystemId => text("[rs]_[A-Za-z0-9]{12}"),
     }
 }

@@ -137,9 +137,7 @@ fn leads(short: &str, long: &str) -> bool {
 /// and of a map that should be something else by its keys.
 fn same_place(message: &str, told: &str, refused: &str) -> bool {
     let around = message.ends_with("exclude each other") || message.ends_with("is here twice");
-    told == refused
-        || (around && leads(refused, told))
-        || (message.ends_with(", not a map") && leads(told, refused))
+    told == refused || (around && leads(refused, told)) || (message.ends_with(", not a map") && leads(told, refused))
 }
 
 /// Every mistake of the broken inventories: the schema refuses the same place, or `unseen.rs` says why it cannot.
@@ -164,7 +162,9 @@ fn broken_inventories_are_refused_at_the_same_place() {
             .diagnostics
             .iter()
             .filter(|problem| is_error(problem))
-            .map(|problem| (problem, problem.span.as_ref().and_then(|span| found.get(span)).map_or(&[][..], Vec::as_slice)))
+            .map(|problem| {
+                (problem, problem.span.as_ref().and_then(|span| found.get(span)).map_or(&[][..], Vec::as_slice))
+            })
             .collect();
         let file = path.file_stem().unwrap().to_string_lossy();
         for (problem, pointers) in &errors {
@@ -175,7 +175,9 @@ fn broken_inventories_are_refused_at_the_same_place() {
             }
         }
         for (at, said) in &refused {
-            let told = errors.iter().any(|(_, pointers)| pointers.iter().any(|pointer| leads(pointer, at) || leads(at, pointer)));
+            let told = errors
+                .iter()
+                .any(|(_, pointers)| pointers.iter().any(|pointer| leads(pointer, at) || leads(at, pointer)));
             if !told {
                 writeln!(wrong, "{name}: only the schema refuses {at}: {said}").unwrap();
             }
@@ -199,18 +201,112 @@ fn broken_inventories_are_refused_at_the_same_place() {
 
 /// Values of all kinds, as YAML, to be tried at every key.
 const SAMPLES: &[&str] = &[
-    "null", "true", "false", "0", "1", "-1", "22", "17", "65536", "2.5", "1e9", "1000000000", "'1'", "''", "x", "'a b'", "none",
-    "present", "absent", "ssh", "tcp", "sudo", "keep", "instance", "always", "docker", "info", "s3", "1h", "90s", "30m0s", "'0644'",
-    "/a", "/a/../b", "/a:/b", "/a:/b:ro", "a.example.com", "'a@b'", "10.0.0.0/8", "10.0.0.1", "internal", "'::/0'", "debian:12",
-    "'UPPER:1'", "https://gitlab.example.com", "'0 4 * * *'", "17.9.0", "17.9.0-1", "512m", "'1.5'", "0-3", "'8000-8010'",
-    "'{{ host.name }}'", "'{% if x %}y{% endif %}'", "$IMAGE", "r_0123456789ab", "all", "[]", "[1]", "[x]", "[null]", "[true]",
-    "[[x]]", "['{{ vars.x }}']", "[always]", "[10.0.0.0/8]", "[/a]", "[{ env: X }]", "[{}]", "[{ a: b }]", "[x: { paused: true }]",
-    "[x: null]", "[x: 1]", "[{ path: /a }]", "[{ name: x }]", "[{ port: 1 }]", "[{ to: 10.0.0.1 }]", "[{ host: docker.io }]", "{}",
-    "{ env: X }", "{ env: $X }", "{ file: x }", "{ command: [a, b] }", "{ command: a }", "{ env: X, file: y }", "{ envv: X }",
-    "{ group: a/b }", "{ project: a/b }", "{ project: a }", "{ group: 5 }", "{ a: b }", "{ a: 1 }", "{ a: null }", "{ a: true }",
-    "{ a: [b] }", "{ A_B: c }", "{ nofile: 1024 }", "{ nofile: '1:2' }", "{ id: 1 }", "{ version: 17.9.0 }", "{ use: none }",
-    "{ FF_USE_FASTZIP: true }", "{ env: a, labels: b }", "{ default-address-pools: [{ base: 10.0.0.0/8, size: 16 }] }",
-    "{ log-opts: { max-size: 1 } }", "{ x: { env: 1 } }",
+    "null",
+    "true",
+    "false",
+    "0",
+    "1",
+    "-1",
+    "22",
+    "17",
+    "65536",
+    "2.5",
+    "1e9",
+    "1000000000",
+    "'1'",
+    "''",
+    "x",
+    "'a b'",
+    "none",
+    "present",
+    "absent",
+    "ssh",
+    "tcp",
+    "sudo",
+    "keep",
+    "instance",
+    "always",
+    "docker",
+    "info",
+    "s3",
+    "1h",
+    "90s",
+    "30m0s",
+    "'0644'",
+    "/a",
+    "/a/../b",
+    "/a:/b",
+    "/a:/b:ro",
+    "a.example.com",
+    "'a@b'",
+    "10.0.0.0/8",
+    "10.0.0.1",
+    "internal",
+    "'::/0'",
+    "debian:12",
+    "'UPPER:1'",
+    "https://gitlab.example.com",
+    "'0 4 * * *'",
+    "17.9.0",
+    "17.9.0-1",
+    "512m",
+    "'1.5'",
+    "0-3",
+    "'8000-8010'",
+    "'{{ host.name }}'",
+    "'{% if x %}y{% endif %}'",
+    "$IMAGE",
+    "r_0123456789ab",
+    "all",
+    "[]",
+    "[1]",
+    "[x]",
+    "[null]",
+    "[true]",
+    "[[x]]",
+    "['{{ vars.x }}']",
+    "[always]",
+    "[10.0.0.0/8]",
+    "[/a]",
+    "[{ env: X }]",
+    "[{}]",
+    "[{ a: b }]",
+    "[x: { paused: true }]",
+    "[x: null]",
+    "[x: 1]",
+    "[{ path: /a }]",
+    "[{ name: x }]",
+    "[{ port: 1 }]",
+    "[{ to: 10.0.0.1 }]",
+    "[{ host: docker.io }]",
+    "{}",
+    "{ env: X }",
+    "{ env: $X }",
+    "{ file: x }",
+    "{ command: [a, b] }",
+    "{ command: a }",
+    "{ env: X, file: y }",
+    "{ envv: X }",
+    "{ group: a/b }",
+    "{ project: a/b }",
+    "{ project: a }",
+    "{ group: 5 }",
+    "{ a: b }",
+    "{ a: 1 }",
+    "{ a: null }",
+    "{ a: true }",
+    "{ a: [b] }",
+    "{ A_B: c }",
+    "{ nofile: 1024 }",
+    "{ nofile: '1:2' }",
+    "{ id: 1 }",
+    "{ version: 17.9.0 }",
+    "{ use: none }",
+    "{ FF_USE_FASTZIP: true }",
+    "{ env: a, labels: b }",
+    "{ default-address-pools: [{ base: 10.0.0.0/8, size: 16 }] }",
+    "{ log-opts: { max-size: 1 } }",
+    "{ x: { env: 1 } }",
 ];
 
 /// Every key of the language, with the beginning of a document that leads to it.
@@ -301,7 +397,8 @@ fn every_key_takes_what_the_loader_takes() {
     let mut all = Vec::new();
     keys_of(&ROOT, "", 9, &mut all);
     // Hosts, groups and defaults hold the same; and runners' own values are runner specs.
-    let further = |key: &String| key.matches(": ").count() > 3 && (key.starts_with("hosts") || key.contains("runners: [ x"));
+    let further =
+        |key: &String| key.matches(": ").count() > 3 && (key.starts_with("hosts") || key.contains("runners: [ x"));
     all.retain(|key| !key.starts_with("groups: { x: ") && !further(key));
     assert!(all.len() > 900, "{}", all.len());
     let all = unlike(all);
@@ -331,7 +428,12 @@ fn every_key_takes_what_the_loader_takes() {
         }
     }
     assert!(wrong.is_empty(), "the loader takes, the schema refuses:\n{wrong}");
-    assert!(missed.len() * 100 < refusals, "{} of {refusals} refusals are not seen:\n{}", missed.len(), missed.join("\n"));
+    assert!(
+        missed.len() * 100 < refusals,
+        "{} of {refusals} refusals are not seen:\n{}",
+        missed.len(),
+        missed.join("\n")
+    );
 }
 
 fn root_is_null(sample: &str) -> bool {

@@ -245,16 +245,9 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
             "value-network-bits: `203.0.113.7/24` has address bits beyond its prefix",
         ],
     ),
-    (
-        "secrets by their look, which may stand in any text",
-        &[
-            "tokens: this looks like a token of GitLab's",
-        ],
-    ),
+    ("secrets by their look, which may stand in any text", &["tokens: this looks like a token of GitLab's"]),
     (
         "GitLab Runner ignores what it does not know, so only a slip in a known name is an error",
-        &[
-            "config-forms: no feature flag `FF_NETWORK_PER_BULID`",
-        ],
+        &["config-forms: no feature flag `FF_NETWORK_PER_BULID`"],
     ),
 ];

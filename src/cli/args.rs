@@ -111,6 +111,10 @@ pub enum Command {
                             rprov render ci.example.com --probe    # what is run on the host to read it"
     )]
     Render(RenderArgs),
+    /// Explain a key of the inventory: what it is for, where it is set, what holds for a host; connects to nothing
+    #[command(after_help = "Examples:\n  rprov explain\n  rprov explain runners.docker.pull_policy\n  \
+                            rprov explain config.concurrent --host ci.example.com   # which layer said so")]
+    Explain(ExplainArgs),
     /// Print a JSON Schema of the inventory, for editors
     #[command(after_help = "Examples:\n  rprov schema > rprov.schema.json\n\n\
                             Then begin the inventory with this line:\n  # yaml-language-server: $schema=rprov.schema.json")]
@@ -354,6 +358,20 @@ pub struct RenderArgs {
     /// The script that reads the host instead
     #[arg(long)]
     pub probe: bool,
+}
+
+/// `rprov explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The key, such as firewall.ssh_from; names in between may be left out
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    /// What holds for this host, and the layers it comes from
+    #[arg(long, value_name = "HOST", requires = "key")]
+    pub host: Option<String>,
+    /// How the result is written to standard output: human or json
+    #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
+    pub format: Format,
 }
 
 fn parse_report(text: &str) -> Result<Report, String> {

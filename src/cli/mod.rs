@@ -10,6 +10,7 @@ mod complete;
 mod console;
 mod doctor;
 pub mod exit;
+mod explain;
 mod init;
 mod input;
 pub mod limit;
@@ -82,6 +83,7 @@ async fn run(cli: Cli) -> Exit {
         Command::Doctor(args) => doctor::run(&cli.global, args, &console).await,
         Command::Status(args) => status::run(&cli.global, args, &console).await,
         Command::Render(args) => render::run(&cli.global, args, &console),
+        Command::Explain(args) => explain::run(&cli.global, args, &console),
         Command::Schema => schema::run(&console),
         Command::Completions { shell } => console.bytes(&complete::script(*shell)).map(|()| Exit::Ok),
         Command::Man { directory } => man::run(directory.as_deref(), &console),

@@ -13,6 +13,7 @@ use super::build::{self, Built, Files};
 use super::merge;
 use super::model::Inventory;
 use super::node::{Node, Value};
+use super::origin::Written;
 use super::{conceal, foreign, secrets, validate, yaml};
 use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::template::Engine;
@@ -93,6 +94,25 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
         problems.push(Diagnostic::note("further checks follow once this can be read"));
     }
     Err(LoadFailure { diagnostics: problems, sources })
+}
+
+/// Reads an inventory with everything that it imports, as it is written: its mistakes stay, unless they keep it from being
+/// read.
+///
+/// # Errors
+/// When a file cannot be read or is no inventory.
+pub fn written(path: &Path) -> Result<Written, LoadFailure> {
+    let mut reader = Reader::default();
+    let name: Arc<str> = path.to_string_lossy().into();
+    reader.inventory(path, &name, None);
+    let Reader { documents, problems, sources, incomplete, .. } = reader;
+    let mut hidden = Vec::new();
+    documents.iter().for_each(|document| hidden.extend(validate::file(document, None).hidden));
+    if incomplete {
+        return Err(LoadFailure { diagnostics: problems, sources: conceal::tokens(sources, &hidden) });
+    }
+    let (root, _) = merge::documents(&documents);
+    Ok(Written { documents, root, hidden: hidden.into_iter().collect() })
 }
 
 /// Nobody reads thousands of problems. Warnings go first.

@@ -5,6 +5,7 @@
 
 mod build;
 mod conceal;
+pub mod explain;
 mod foreign;
 pub mod format;
 pub mod jump;
@@ -12,6 +13,7 @@ pub mod load;
 pub mod merge;
 pub mod model;
 pub mod node;
+pub mod origin;
 pub mod schema;
 pub mod secrets;
 mod validate;

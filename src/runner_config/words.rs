@@ -42,9 +42,8 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("runners[].virtualbox", "start_type", &["gui", "headless", "sdl", "separate"]),
 ];
 
-/// Keys that count something.
-const COUNTS: &[&str] =
-    &["limit", "output_limit", "request_concurrency", "check_interval", "shutdown_timeout", "services_limit"];
+/// Keys that count something. Not `services_limit`: of it, -1 is no limit.
+const COUNTS: &[&str] = &["limit", "output_limit", "request_concurrency", "check_interval", "shutdown_timeout"];
 
 /// Keys that name an image.
 const IMAGES: &[(&str, &str)] = &[

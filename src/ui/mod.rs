@@ -4,6 +4,7 @@
 pub mod diagnostics;
 pub mod exam_human;
 pub mod exam_json;
+pub mod explain;
 #[cfg(test)]
 mod hostile;
 pub mod outcome;

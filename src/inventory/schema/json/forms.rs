@@ -36,13 +36,13 @@ pub(super) enum Number {
 const HOST: &str = "(?![^:]+:[0-9]+$)[^-@/ \\t\\r\\n\"'`$;&|<>(){}\\\\,*?!#][^@/ \\t\\r\\n\"'`$;&|<>(){}\\\\,*?!#]*";
 const USER: &str = r"[A-Za-z0-9._$@\\+][A-Za-z0-9._$@\\+-]{0,63}";
 const NET: &str = r"(?=.*[.:])[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?";
-const PORTS: &str = "[0-9]{1,5}(?:-[0-9]{1,5})?";
+const PORTS: &str = "0*[0-9]{1,5}(?:-0*[0-9]{1,5})?";
 const URL_REST: &str = "[^/@ \\t\\r\\n\"'`<>\\\\^|#]+(?:/[^ \\t\\r\\n\"'`<>\\\\^|#]*)?";
 const BYTES: &str = "[0-9]+(?:[kKmMgGtT]?(?:[iI]?[bB])?)";
 const NUMBERS: &str = "[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*";
 /// A registry's name, where it is one, stands before the first slash.
 const IMAGE: &str = concat!(
-    "(?:(?:[A-Za-z0-9.-]*\\.[A-Za-z0-9.-]*|[A-Za-z0-9.-]+(?=:)|localhost)(?::[0-9]{1,5}(?:-[0-9]{1,5})?)?/)?",
+    "(?:(?:[A-Za-z0-9.-]*\\.[A-Za-z0-9.-]*|[A-Za-z0-9.-]+(?=:)|localhost)(?::0*[0-9]{1,5}(?:-0*[0-9]{1,5})?)?/)?",
     "[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9A-Fa-f]{64})?",
 );
 
@@ -104,7 +104,7 @@ pub(super) fn look(format: Format) -> Look {
         Format::Capability => any("[A-Za-z0-9_]+"),
         Format::Device => text("/[^\\r\\n]*"),
         Format::Gpus => with(r"all|\+?[0-9]+|device=[^ \t\r\n]+".to_owned(), Number::Whole(1, 65535)),
-        Format::RegistryHost => any("localhost|(?=.*[.:])[A-Za-z0-9.-]+(?::[0-9]{1,5})?"),
+        Format::RegistryHost => any("localhost|(?=.*[.:])[A-Za-z0-9.-]+(?::0*[0-9]{1,5})?"),
         Format::SystemId => text("[rs]_[A-Za-z0-9]{12}"),
     }
 }

@@ -1,0 +1,409 @@
+//! Where an inventory sets a key, and for one host what holds and which layers said so. Values are shown as they are
+//! written: secrets by name, templates unrendered, and nothing that looks like a secret in the wrong place. Pure.
+
+use std::collections::HashSet;
+
+use super::explain::{Step, Topic};
+use super::merge;
+use super::node::{Entry, Node, Value};
+use super::schema::{HOST, RUNNER};
+use crate::diagnostic::Span;
+use crate::secret::looks::without_tokens;
+
+/// An inventory as it is written.
+#[derive(Debug)]
+pub struct Written {
+    /// Its files, imported ones first.
+    pub documents: Vec<Node>,
+    /// All of it.
+    pub root: Node,
+    /// Places of values that must not be shown.
+    pub hidden: HashSet<Span>,
+}
+
+/// One place that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Setting {
+    /// Whose value it is: `defaults`, `group gpu`, `host ci.example.com`, `runner spec docker`.
+    pub layer: String,
+    /// The key with its names, from where the layer begins.
+    pub key: String,
+    /// Where.
+    pub at: Span,
+    /// The value, on one line.
+    pub value: String,
+    /// This is the value that holds, or gives a part of it.
+    pub holds: bool,
+}
+
+/// What holds for a host, or for one of its runners.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Effective {
+    /// The runner spec, if the key is one of a runner.
+    pub runner: Option<String>,
+    /// The value after merging; `None`: nothing sets it, or `null` took it away.
+    pub value: Option<String>,
+    /// Every layer that sets it, in their order.
+    pub layers: Vec<Setting>,
+    /// Of a map to which several layers gave something: each value in it, with its layer.
+    pub parts: Vec<Setting>,
+}
+
+impl Written {
+    /// The names of the hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.root.get("hosts").map(Node::entries).unwrap_or_default().iter().map(|entry| &*entry.key)
+    }
+
+    /// Every place that sets a key, in the order of the files.
+    #[must_use]
+    pub fn everywhere(&self, topic: &Topic) -> Vec<Setting> {
+        let mut found = Vec::new();
+        for (layer, node) in self.roots(&topic.steps) {
+            let steps = match topic.steps.first() {
+                Some(Step::Key("hosts" | "runners" | "groups")) => topic.steps.get(2..),
+                Some(Step::Key("defaults")) => topic.steps.get(1..),
+                _ => Some(&topic.steps[..]),
+            };
+            self.matching(node, steps.unwrap_or_default(), &layer, String::new(), None, &mut found);
+        }
+        found.sort_by(|one, other| one.at.cmp(&other.at));
+        found
+    }
+
+    /// The layers that a key can stand in.
+    fn roots<'a>(&'a self, steps: &[Step]) -> Vec<(String, &'a Node)> {
+        let mut out = Vec::new();
+        let wanted = |name: &str| match steps.get(1) {
+            Some(Step::Name(Some(given))) => given == name,
+            _ => true,
+        };
+        let any = !matches!(steps.get(1), Some(Step::Name(Some(_))));
+        for document in &self.documents {
+            let entries = |key: &str| document.get(key).map(Node::entries).unwrap_or_default().iter();
+            let host_layers = || {
+                let defaults = document.get("defaults").map(|node| ("defaults".to_owned(), node));
+                let groups = entries("groups").map(|entry| (format!("group {}", entry.key), &entry.value));
+                defaults.into_iter().chain(groups)
+            };
+            match steps {
+                [Step::Key("hosts"), Step::Name(_), ..] => {
+                    out.extend(host_layers().filter(|_| any && steps.len() > 2));
+                    let hosts = entries("hosts").filter(|entry| wanted(&entry.key));
+                    out.extend(hosts.map(|entry| (format!("host {}", entry.key), &entry.value)));
+                }
+                [Step::Key("groups"), Step::Name(_), ..] => {
+                    let groups = entries("groups").filter(|entry| wanted(&entry.key));
+                    out.extend(groups.map(|entry| (format!("group {}", entry.key), &entry.value)));
+                }
+                [Step::Key("runners"), Step::Name(_), ..] => {
+                    let specs = entries("runners").filter(|entry| wanted(&entry.key));
+                    out.extend(specs.map(|entry| (format!("runner spec {}", entry.key), &entry.value)));
+                    let hosts = entries("hosts").map(|entry| (format!("host {}", entry.key), &entry.value));
+                    for (layer, node) in host_layers().chain(hosts) {
+                        let items = node.get("runners").map(Node::items).unwrap_or_default().iter();
+                        let own = items.filter_map(Node::only).filter(|entry| wanted(&entry.key));
+                        out.extend(own.map(|entry| (format!("{layer}, runner {}", entry.key), &entry.value)));
+                    }
+                }
+                [Step::Key("defaults"), _, ..] => {
+                    out.extend(host_layers().take(1).filter(|(layer, _)| layer == "defaults"))
+                }
+                _ => out.push((document.span.file.to_string(), document)),
+            }
+        }
+        out
+    }
+
+    fn matching(
+        &self,
+        node: &Node,
+        steps: &[Step],
+        layer: &str,
+        key: String,
+        at: Option<&Span>,
+        found: &mut Vec<Setting>,
+    ) {
+        let Some((step, rest)) = steps.split_first() else {
+            let at = at.unwrap_or(&node.span);
+            return found.push(self.setting(layer, key, at, node));
+        };
+        let join = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+        match step {
+            Step::Key(name) => {
+                if let Some(entry) = node.entry(name) {
+                    self.matching(&entry.value, rest, layer, join(name), Some(&entry.span), found);
+                }
+            }
+            Step::Name(wanted) => {
+                for entry in
+                    node.entries().iter().filter(|entry| wanted.as_deref().is_none_or(|name| name == &*entry.key))
+                {
+                    self.matching(&entry.value, rest, layer, join(&entry.key), Some(&entry.span), found);
+                }
+            }
+            Step::Items => {
+                for (index, item) in node.items().iter().enumerate() {
+                    self.matching(item, rest, layer, format!("{key}[{index}]"), Some(&item.span), found);
+                }
+            }
+        }
+    }
+
+    fn setting(&self, layer: &str, key: String, at: &Span, node: &Node) -> Setting {
+        let value = self.shown(node, key.rsplit('.').next().unwrap_or_default());
+        Setting { layer: layer.to_owned(), key, at: at.clone(), value, holds: false }
+    }
+
+    /// What holds for a host: one for the host itself, or one for each of its runners that is meant. `None`: the key is
+    /// one that hosts have no part in.
+    #[must_use]
+    pub fn of_host(&self, host: &str, topic: &Topic) -> Option<Vec<Effective>> {
+        let entry = self.root.get("hosts").and_then(|hosts| hosts.entry(host))?;
+        let layers = self.layers(entry);
+        let nodes: Vec<&Node> = layers.iter().map(|(_, node)| *node).collect();
+        match &topic.steps[..] {
+            [Step::Key("hosts" | "groups"), Step::Name(_), rest @ ..] | [Step::Key("defaults"), rest @ ..] => {
+                let merged = merged(&nodes, &HOST);
+                Some(vec![self.effective(None, &merged, &layers, rest)])
+            }
+            [Step::Key("runners"), Step::Name(wanted), rest @ ..] => {
+                let merged = merged(&nodes, &HOST);
+                let items = merged.get("runners").map(Node::items).unwrap_or_default();
+                let runners = items.iter().filter_map(|item| match item.only() {
+                    Some(own) => Some((own.key.to_string(), Some(own))),
+                    None => Some((item.text()?.into_owned(), None)),
+                });
+                let meant = runners.filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name));
+                Some(meant.map(|(name, own)| self.runner(&name, own, &layers, rest)).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn runner(&self, name: &str, own: Option<&Entry>, layers: &[(String, &Node)], rest: &[Step]) -> Effective {
+        let spec = self.root.get("runners").and_then(|runners| runners.get(name));
+        let mut of_runner: Vec<(String, &Node)> =
+            spec.map(|node| (format!("runner spec {name}"), node)).into_iter().collect();
+        if let Some(own) = own.filter(|own| !own.value.is_null()) {
+            let has = |node: &Node| {
+                let items = node.get("runners").map(Node::items).unwrap_or_default();
+                items.iter().filter_map(Node::only).any(|entry| entry.span == own.span)
+            };
+            let layer = layers.iter().rev().find(|(_, node)| has(node)).map_or("host", |(layer, _)| layer.as_str());
+            of_runner.push((format!("{layer}, runner {name}"), &own.value));
+        }
+        let nodes: Vec<&Node> = of_runner.iter().map(|(_, node)| *node).collect();
+        self.effective(Some(name.to_owned()), &merged(&nodes, &RUNNER), &of_runner, rest)
+    }
+
+    /// `defaults`, the host's groups in their order, the host.
+    fn layers<'a>(&'a self, host: &'a Entry) -> Vec<(String, &'a Node)> {
+        let groups = host.value.get("groups").map(Node::items).unwrap_or_default();
+        let group = |name: &Node| {
+            let name = name.text()?;
+            Some((format!("group {name}"), self.root.get("groups")?.get(&name)?))
+        };
+        let defaults = self.root.get("defaults").map(|node| ("defaults".to_owned(), node));
+        let own = (format!("host {}", host.key), &host.value);
+        defaults
+            .into_iter()
+            .chain(groups.iter().filter_map(group))
+            .chain([own])
+            .filter(|(_, node)| !node.is_null())
+            .collect()
+    }
+
+    fn effective(
+        &self,
+        runner: Option<String>,
+        merged: &Node,
+        layers: &[(String, &Node)],
+        steps: &[Step],
+    ) -> Effective {
+        // Lists are one value: what stands in them comes from one layer.
+        let keys: Vec<&str> =
+            steps.iter().map_while(|step| if let Step::Key(name) = step { Some(*name) } else { None }).collect();
+        let key = keys.join(".");
+        let holds = merged.at(&keys).filter(|node| !node.is_null());
+        let mut told: Vec<Setting> = Vec::new();
+        for (layer, node) in layers {
+            if let Some(found) = node.at(&keys) {
+                let at = keys
+                    .split_last()
+                    .and_then(|(last, before)| node.at(before)?.entry(last))
+                    .map_or(&node.span, |entry| &entry.span);
+                told.push(self.setting(layer, key.clone(), at, found));
+            }
+        }
+        let mut parts = Vec::new();
+        if let Some(node) = holds {
+            self.leaves(node, &mut keys.clone(), layers, &mut parts);
+        }
+        for setting in &mut told {
+            setting.holds = parts.iter().any(|part| part.layer == setting.layer);
+        }
+        let several = parts.iter().any(|part| parts.first().is_some_and(|first| first.layer != part.layer));
+        if !several {
+            parts.clear();
+        }
+        let value = holds.map(|node| self.shown(node, keys.last().copied().unwrap_or_default()));
+        Effective { runner, value, layers: told, parts }
+    }
+
+    fn leaves<'a>(
+        &self,
+        node: &'a Node,
+        keys: &mut Vec<&'a str>,
+        layers: &[(String, &Node)],
+        found: &mut Vec<Setting>,
+    ) {
+        if !node.entries().is_empty() && super::validate::secret_entry(node).is_none() {
+            for entry in node.entries() {
+                keys.push(&entry.key);
+                self.leaves(&entry.value, keys, layers, found);
+                keys.pop();
+            }
+            return;
+        }
+        let from = layers.iter().rev().find(|(_, layer)| layer.at(keys).is_some_and(|own| own.span == node.span));
+        if let Some((layer, _)) = from {
+            let setting = self.setting(layer, keys.join("."), &node.span, node);
+            found.push(Setting { holds: true, ..setting });
+        }
+    }
+
+    /// A value on one line, as YAML would have it.
+    fn shown(&self, node: &Node, key: &str) -> String {
+        if self.hidden.contains(&node.span) && !matches!(node.value, Value::Map(_) | Value::List(_)) {
+            return "(hidden)".to_owned();
+        }
+        match &node.value {
+            Value::Null => "null".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(_) | Value::Float(_) => node.written.as_deref().unwrap_or_default().to_owned(),
+            Value::String(_) if is_secret_name(key) => "(hidden)".to_owned(),
+            Value::String(text) => quoted(&without_tokens(text)),
+            Value::List(items) => {
+                format!("[{}]", items.iter().map(|item| self.shown(item, key)).collect::<Vec<_>>().join(", "))
+            }
+            Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
+            Value::Map(entries) => {
+                let is_secret = super::validate::secret_entry(node).is_some();
+                let one = |entry: &Entry| {
+                    let name = if is_secret { "" } else { &*entry.key };
+                    format!("{}: {}", entry.key, self.shown(&entry.value, name))
+                };
+                format!("{{ {} }}", entries.iter().map(one).collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// A name that speaks of a secret: what is written there in plain text is not shown.
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "passwd", "secret", "token", "private_key", "api_key"].iter().any(|word| name.contains(word))
+}
+
+/// A text, in quotes where YAML would read it as something else.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty()
+        && text.chars().all(|c| c.is_alphanumeric() || "._-/:@+$*%=".contains(c))
+        && text.starts_with(|c: char| c.is_alphanumeric() || "./$".contains(c))
+        && !text.ends_with(':')
+        && text.parse::<f64>().is_err()
+        && !matches!(text, "true" | "false" | "null");
+    if plain { text.to_owned() } else { format!("{text:?}") }
+}
+
+fn merged(layers: &[&Node], table: &'static super::schema::Table) -> Node {
+    let empty = Node::new(Value::Map(Vec::new()), Span { file: "".into(), line: 1, column: 1 });
+    merge::without_nulls(layers.iter().fold(empty, |lower, upper| merge::tables(&lower, upper, table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::explain::find;
+
+    const TEXT: &str = "\
+gitlab: { url: https://gitlab.example.com, api_token: { env: GITLAB_TOKEN } }
+runners:
+  docker: { scope: instance, config: { executor: docker, limit: 10, docker: { image: \"debian:12\" } } }
+defaults:
+  ssh: { user: deploy, port: 22 }
+  packages: [curl]
+  vars: { db_password: hunter2hunter2 }
+  runners: [docker: { config: { limit: 2 } }]
+groups:
+  gpu: { ssh: { port: 2222 }, packages: [git] }
+hosts:
+  a.example.com: { groups: [gpu], ssh: { user: root } }
+  b.example.com: { ssh: { user: null } }
+";
+
+    fn written() -> Written {
+        let (root, _) = crate::inventory::yaml::parse(&"x.yml".into(), TEXT);
+        let root = root.unwrap();
+        Written { documents: vec![root.clone()], root: merge::documents(&[root]).0, hidden: HashSet::new() }
+    }
+
+    fn holds(host: &str, key: &str) -> Vec<Effective> {
+        written().of_host(host, &find(key).unwrap()).unwrap()
+    }
+
+    fn lines(settings: &[Setting]) -> Vec<String> {
+        let mark = |setting: &Setting| if setting.holds { "*" } else { "" };
+        settings
+            .iter()
+            .map(|one| format!("{}{}:{} {}={}", mark(one), one.layer, one.at.line, one.key, one.value))
+            .collect()
+    }
+
+    #[test]
+    fn the_last_layer_wins() {
+        let port = &holds("a.example.com", "ssh.port")[0];
+        assert_eq!(port.value.as_deref(), Some("2222"));
+        assert_eq!(lines(&port.layers), ["defaults:5 ssh.port=22", "*group gpu:10 ssh.port=2222"]);
+        let packages = &holds("a.example.com", "packages")[0];
+        assert_eq!(packages.value.as_deref(), Some("[git]"));
+        assert_eq!(lines(&packages.layers), ["defaults:6 packages=[curl]", "*group gpu:10 packages=[git]"]);
+    }
+
+    #[test]
+    fn merged_maps_tell_who_gave_what() {
+        let ssh = &holds("a.example.com", "ssh")[0];
+        assert_eq!(ssh.value.as_deref(), Some("{ user: root, port: 2222 }"));
+        assert_eq!(lines(&ssh.parts), ["*host a.example.com:12 ssh.user=root", "*group gpu:10 ssh.port=2222"]);
+        assert_eq!(lines(&ssh.layers)[0], "defaults:5 ssh={ user: deploy, port: 22 }", "nothing of it is left");
+    }
+
+    #[test]
+    fn null_takes_away() {
+        let user = &holds("b.example.com", "ssh.user")[0];
+        assert_eq!(user.value, None);
+        assert_eq!(lines(&user.layers), ["defaults:5 ssh.user=deploy", "host b.example.com:13 ssh.user=null"]);
+    }
+
+    #[test]
+    fn a_runner_is_its_spec_and_the_hosts_own_values() {
+        let limit = &holds("a.example.com", "runners.docker.limit")[0];
+        assert_eq!((limit.runner.as_deref(), limit.value.as_deref()), (Some("docker"), Some("2")));
+        assert_eq!(
+            lines(&limit.layers),
+            ["runner spec docker:3 config.limit=10", "*defaults, runner docker:8 config.limit=2"]
+        );
+        assert_eq!(holds("a.example.com", "runners.other.limit"), []);
+        assert!(written().of_host("a.example.com", &find("gitlab.url").unwrap()).is_none());
+    }
+
+    #[test]
+    fn every_place_is_found_and_no_secret_is_shown() {
+        let set = |key: &str| lines(&written().everywhere(&find(key).unwrap()));
+        assert_eq!(set("ssh.port"), ["defaults:5 ssh.port=22", "group gpu:10 ssh.port=2222"]);
+        assert_eq!(set("gitlab.api_token"), ["x.yml:1 gitlab.api_token={ env: GITLAB_TOKEN }"]);
+        assert_eq!(set("hosts.b.example.com.ssh.user"), ["host b.example.com:13 ssh.user=null"]);
+        assert_eq!(set("vars"), ["defaults:7 vars={ db_password: (hidden) }"]);
+    }
+}

@@ -199,14 +199,16 @@ fn meant(parts: &[&str]) -> Vec<String> {
     let all = all();
     let Some(last) = parts.last() else { return Vec::new() };
     let last_of = |path: &str| path.rsplit('.').next().unwrap_or_default().trim_end_matches("[]").to_owned();
-    let names: Vec<String> = all.iter().map(|path| last_of(path)).collect();
-    let name = if names.iter().any(|name| name == last) {
-        (*last).to_owned()
-    } else {
-        match nearest(last, names.iter().map(String::as_str)) {
-            Some(near) => near.to_owned(),
-            None => return Vec::new(),
-        }
+    let before = &parts[..parts.len() - 1];
+    let below = |path: &String| before.iter().all(|part| path.split('.').any(|step| step == *part));
+    let near = |names: Vec<String>| {
+        let exact = names.iter().find(|name| name == last).map(String::as_str);
+        exact.or_else(|| nearest(last, names.iter().map(String::as_str))).map(str::to_owned)
+    };
+    // A name near the last one is more likely where the others lead than anywhere else.
+    let there = near(all.iter().filter(|path| below(path)).map(|path| last_of(path)).collect());
+    let Some(name) = there.or_else(|| near(all.iter().map(|path| last_of(path)).collect())) else {
+        return Vec::new();
     };
     let mut found: Vec<&String> = all.iter().filter(|path| last_of(path) == name).collect();
     // Those that share most of what was typed, then the shortest.

@@ -442,7 +442,7 @@ fn text_sample(format: Format) -> &'static str {
         "\"3411 C0FE 448A B775 AF7D 1B99 3FCC 7197 020A 2A13\"",
         "10.0.0.53",
     ];
-    let better = match format {
+    match format {
         Format::Image => "debian:12",
         Format::HostName | Format::Address | Format::Jump => "ci.example.com",
         Format::User => "deploy",
@@ -459,8 +459,7 @@ fn text_sample(format: Format) -> &'static str {
         Format::Publish => "127.0.0.1:9252:9252",
         Format::Any | Format::Line(_) | Format::Block(_) => "text",
         _ => SAMPLES.iter().find(|sample| format.check(sample.trim_matches('"')).is_ok()).unwrap_or(&"text"),
-    };
-    better
+    }
 }
 
 fn config_sample(key: &Key) -> String {

@@ -199,18 +199,21 @@ fn meant(parts: &[&str]) -> Vec<String> {
     let all = all();
     let Some(last) = parts.last() else { return Vec::new() };
     let last_of = |path: &str| path.rsplit('.').next().unwrap_or_default().trim_end_matches("[]").to_owned();
-    let before = &parts[..parts.len() - 1];
-    let below = |path: &String| before.iter().all(|part| path.split('.').any(|step| step == *part));
+    // Beside what was typed right, first of all.
+    let before = parts.len().checked_sub(2).and_then(|at| parts.get(at));
+    let beside = |path: &str| {
+        let mut steps = path.rsplit('.').skip(1);
+        before.is_none_or(|before| steps.next().is_some_and(|step| step.trim_end_matches("[]") == *before))
+    };
     let near = |names: Vec<String>| {
-        let exact = names.iter().find(|name| name == last).map(String::as_str);
-        exact.or_else(|| nearest(last, names.iter().map(String::as_str))).map(str::to_owned)
+        let same = names.iter().any(|name| name == last).then_some(*last);
+        same.or_else(|| nearest(last, names.iter().map(String::as_str))).map(str::to_owned)
     };
-    // A name near the last one is more likely where the others lead than anywhere else.
-    let there = near(all.iter().filter(|path| below(path)).map(|path| last_of(path)).collect());
-    let Some(name) = there.or_else(|| near(all.iter().map(|path| last_of(path)).collect())) else {
-        return Vec::new();
-    };
-    let mut found: Vec<&String> = all.iter().filter(|path| last_of(path) == name).collect();
+    let inside = near(all.iter().filter(|path| beside(path)).map(|path| last_of(path)).collect());
+    let is_inside = before.is_some() && inside.is_some();
+    let Some(name) = inside.or_else(|| near(all.iter().map(|path| last_of(path)).collect())) else { return Vec::new() };
+    let mut found: Vec<&String> =
+        all.iter().filter(|path| last_of(path) == name && (!is_inside || beside(path))).collect();
     // Those that share most of what was typed, then the shortest.
     let shared = |path: &str| parts.iter().filter(|part| path.split('.').any(|step| step == **part)).count();
     found.sort_by_key(|path| (std::cmp::Reverse(shared(path)), path.len()));
@@ -546,10 +549,13 @@ mod tests {
 
     #[test]
     fn slips_are_answered_with_what_was_meant() {
-        assert_eq!(
-            found("runners.docker.pul_policy"),
-            "? runners.NAME.config.docker.pull_policy runners.NAME.config.kubernetes.pull_policy"
+        assert_eq!(found("runners.docker.pul_policy"), "? runners.NAME.config.docker.pull_policy");
+        assert!(
+            found("pul_policy").starts_with("? runners.NAME.config.docker.pull_policy runners."),
+            "{}",
+            found("pul_policy")
         );
+        assert_eq!(found("ssh.prot"), "? hosts.NAME.ssh.port runners.NAME.config.ssh.port");
         assert!(found("firewal").starts_with("? hosts.NAME.firewall"), "{}", found("firewal"));
         assert_eq!(found("zzzzzz"), "? ");
         assert_eq!(found(""), "? ");

@@ -135,7 +135,8 @@ fn settings(set: &[Setting], marked: bool, look: Look) -> String {
 }
 
 fn settings_of_parts(set: &[Setting], look: Look) -> String {
-    rows(set, look, |setting| format!("{}   {}", setting.key, setting.layer))
+    let width = set.iter().map(|setting| columns(&sanitize_line(&setting.key))).max().unwrap_or(0);
+    rows(set, look, |setting| format!("{}   {}", pad(&sanitize_line(&setting.key), width), setting.layer))
 }
 
 fn rows(set: &[Setting], look: Look, name: impl Fn(&Setting) -> String) -> String {
@@ -176,4 +177,43 @@ pub fn json(told: &Explanation) -> Json {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Span;
+    use crate::inventory::explain::{about, find};
+
+    fn setting(layer: &str, key: &str, line: usize, value: &str, holds: bool) -> Setting {
+        let at = Span { file: "prod.yml".into(), line, column: 3 };
+        Setting { layer: layer.to_owned(), key: key.to_owned(), at, value: value.to_owned(), holds }
+    }
+
+    #[test]
+    fn as_people_read_it() {
+        let about = |key: &str| about(&find(key).unwrap());
+        let key = Explanation {
+            about: about("docker.pull_policy"),
+            set: Some(vec![setting("runner spec docker", "config.docker.pull_policy", 9, "always\u{1b}[0m", false)]),
+            host: None,
+        };
+        let ssh = Effective {
+            runner: None,
+            value: Some("{ user: root, port: 2222 }".to_owned()),
+            layers: vec![
+                setting("defaults", "ssh", 4, "{ user: deploy, port: 22 }", false),
+                setting("group gpu", "ssh", 12, "{ port: 2222 }", true),
+                setting("host a.example.com", "ssh", 20, "{ user: root }", true),
+            ],
+            parts: vec![
+                setting("host a.example.com", "ssh.user", 20, "root", true),
+                setting("group gpu", "ssh.port", 12, "2222", true),
+            ],
+        };
+        let host = Explanation { about: about("ssh"), set: None, host: Some(("a.example.com".to_owned(), vec![ssh])) };
+        let look = Look::plain(80);
+        insta::assert_snapshot!(format!("{}\n{}", render(&key, look), render(&host, look)));
+        insta::assert_snapshot!("as_programs_read_it", serde_json::to_string_pretty(&json(&key)).unwrap());
+    }
 }

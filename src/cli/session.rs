@@ -95,12 +95,14 @@ async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Co
     }
     let has = |index: &usize| args.shard.is_none_or(|shard| shard.has(&inventory.hosts[*index].name));
     let selected: Vec<usize> = selected.into_iter().filter(has).collect();
-    let whole = whole && args.shard.is_none_or(|shard| shard.index == 1);
-    let mut book = input::secrets(&inventory, &selected, whole, args, console)?;
+    // What belongs to GitLab and to no host is seen to by one of several parts.
+    let fleet = whole && args.shard.is_none_or(|shard| shard.index == 1);
+    let whole = whole && args.shard.is_none_or(|shard| shard.of == 1);
+    let mut book = input::secrets(&inventory, &selected, fleet, args, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
-    let reading = Session::read(Arc::clone(&inventory), selected, whole, book, settings, connector, events_to);
+    let reading = Session::read(Arc::clone(&inventory), selected, fleet, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));

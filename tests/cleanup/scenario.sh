@@ -200,11 +200,6 @@ dir gitlab-job-9021
 
 echo '... everything must become a minute old'
 sleep 64
-dir gitlab-job-9020
-echo now >"$builds/gitlab-job-9021/src/.git/index"
-network gitlab-job-9022 gitlab-job-9022_default
-service gitlab-job-9022 "$builds/gitlab-job-9022" rprovtest-9022 --network gitlab-job-9022_default "$image" sleep 1000
-young_anonymous=$(volume)
 
 # The healthcheck: a listener, the secret only in files, and a watch on every command line and environment meanwhile.
 secret=s3cr3t-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
@@ -273,6 +268,13 @@ check 'dry run: nothing was touched' cmp -s "$work/before" "$work/after"
 [ -z "$pinged" ] || : >"$work/pings/log"
 
 # ------------------------------------------------------------------------------------------------------- the real run
+
+# Only now: on a busy machine what was made before all of the above is no longer young.
+dir gitlab-job-9020
+echo now >"$builds/gitlab-job-9021/src/.git/index"
+network gitlab-job-9022 gitlab-job-9022_default
+service gitlab-job-9022 "$builds/gitlab-job-9022" rprovtest-9022 --network gitlab-job-9022_default "$image" sleep 1000
+young_anonymous=$(volume)
 
 "$script" --older-than 1 >"$work/out.1" 2>&1 &
 first=$!

@@ -395,8 +395,8 @@ check 'after the jobs: young directory stays' has_dir gitlab-job-9020
 check 'after the jobs: named volume stays' has_volume rprovtest-config
 check 'after the jobs: stack from elsewhere stays' runs rprovtest-app
 
-# On a busy machine the young one has grown old meanwhile.
-rm -rf "$builds/gitlab-job-9020"
+# On a busy machine the young ones have grown old meanwhile.
+rm -rf "$builds/gitlab-job-9020" "$builds/gitlab-job-9021"
 "$script" --older-than 1 >"$work/out" 2>&1
 check 'once more: exit status 0' [ $? = 0 ]
 check 'once more: nothing left to remove' grep -q '^job directories removed: 0 ' "$work/out"

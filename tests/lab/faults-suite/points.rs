@@ -121,6 +121,7 @@ fn kind(step: &Value) -> &str {
 
 /// Whether a command can be the first one of a step.
 pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
+    let (name, words) = meant(name, words);
     let text = |key: &str| step[key].as_str().unwrap_or_default();
     let path = text("path");
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -158,6 +159,12 @@ pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
     }
 }
 
+/// The command itself, where another one only bounds its time: `timeout 300 apt-get …`.
+fn meant<'a>(name: &'a str, words: &'a str) -> (&'a str, &'a str) {
+    let bounded = words.split_once(' ').map(|(_, rest)| rest.split_once(' ').unwrap_or((rest, "")));
+    bounded.filter(|_| name == "timeout").unwrap_or((name, words))
+}
+
 /// How the first call of docker of a step begins.
 fn docker_verbs(kind: &str, step: &Value) -> &'static [&'static str] {
     match kind {
@@ -173,6 +180,7 @@ fn docker_verbs(kind: &str, step: &Value) -> &'static [&'static str] {
 
 /// Whether a command works long enough, or on enough, that being stopped in the middle of it is a case of its own.
 fn is_long(name: &str, words: &str) -> bool {
+    let (name, words) = meant(name, words);
     match name {
         "apt-get" => !words.starts_with("-s"),
         "dpkg" => words.contains("--configure"),

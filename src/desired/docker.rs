@@ -55,7 +55,7 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
 }
 
 /// The images that are to be on a host: gitlab-runner's own first.
-fn images(host: &HostSpec) -> impl Iterator<Item = (&String, &Span)> {
+pub(super) fn images(host: &HostSpec) -> impl Iterator<Item = (&String, &Span)> {
     let manager = host.manager.as_ref().and_then(|manager| manager.container());
     let manager = manager.map(|container| (&container.image, &container.image_origin));
     let docker = host.docker.iter().flat_map(|docker| &docker.images);

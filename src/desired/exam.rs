@@ -109,9 +109,7 @@ pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
 
 /// The registries that images of a host come from.
 fn registries(host: &HostSpec) -> BTreeSet<String> {
-    let docker = host.docker.iter().flat_map(|docker| docker.images.iter().map(|(image, _)| image));
-    let manager = host.manager.as_ref().and_then(|manager| manager.container()).map(|container| &container.image);
-    docker.chain(manager).map(|image| registry_of(image).to_owned()).collect()
+    super::docker::images(host).map(|(image, _)| registry_of(image).to_owned()).collect()
 }
 
 /// Registries that Docker asks without TLS.

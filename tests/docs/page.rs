@@ -17,6 +17,25 @@ pub(crate) struct Block {
     start: usize,
 }
 
+/// Any fenced block.
+pub(crate) struct Fence {
+    /// First word after the backticks; may be empty.
+    pub(crate) language: String,
+    /// What stands in it.
+    pub(crate) text: String,
+    /// Line of the page on which it begins.
+    pub(crate) line: usize,
+}
+
+impl Fence {
+    /// The name of the file that it is: its first line is a comment with nothing else in it.
+    pub(crate) fn file(&self) -> Option<&str> {
+        let name = self.text.lines().next()?.strip_prefix("# ")?.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        (name.contains('.') && name.chars().all(plain)).then_some(name)
+    }
+}
+
 impl Page {
     pub(crate) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -46,6 +65,25 @@ impl Page {
             Block { text: self.text[start..end].to_owned(), start }
         })
         .collect()
+    }
+
+    /// All fenced blocks, in their order.
+    pub(crate) fn fences(&self) -> Vec<Fence> {
+        let mut found: Vec<Fence> = Vec::new();
+        let mut open = false;
+        for (line, _, inside, text) in self.lines() {
+            if let (true, Some(language)) = (inside, text.strip_prefix("```")) {
+                open = !open;
+                if open {
+                    let language = language.split_whitespace().next().unwrap_or_default().to_owned();
+                    found.push(Fence { language, text: String::new(), line });
+                }
+            } else if let (true, Some(fence)) = (inside, found.last_mut()) {
+                fence.text += text;
+                fence.text.push('\n');
+            }
+        }
+        found
     }
 
     /// The first block of a language.

@@ -13,6 +13,7 @@ mod watch;
 mod world;
 
 mod bare_host;
+mod book;
 mod canaries;
 mod cleaner;
 mod config_template;

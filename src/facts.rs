@@ -165,6 +165,8 @@ pub struct Room {
     pub free: u64,
     /// All of it.
     pub size: u64,
+    /// Whether the path itself is there, or only a directory above it.
+    pub there: bool,
 }
 
 /// A route.

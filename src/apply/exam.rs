@@ -47,7 +47,11 @@ pub(super) async fn gitlab(shared: &Shared, client: &Result<Client, Problem>) ->
         Err(problem) => return vec![Finding::stops("token", problem)],
     };
     if let Err(error) = client.try_token().await {
-        return vec![Finding::stops("token", &records::problem(&error))];
+        let mut problem = records::problem(&error);
+        if let Some(gitlab) = &shared.inventory.gitlab {
+            problem.message += &format!(", with the token of {}", gitlab.api_token.as_str());
+        }
+        return vec![Finding::stops("token", &problem)];
     }
     let places = rights::places(&rights::of_inventory(&shared.inventory));
     let (rights, version, notes) = tokio::join!(client.rights(&places), client.known_version(), records::notes(shared));

@@ -4,7 +4,7 @@ use crate::desired;
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::Client;
-use crate::plan::{HostPlan, Note};
+use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
 use crate::script::step::shown;
@@ -53,7 +53,7 @@ impl Fleet {
             plan: HostPlan::default(),
             saved: false,
         };
-        (fleet.plan, _) = fleet.look(shared).await;
+        (fleet.plan, ..) = fleet.look(shared).await;
         Some(fleet)
     }
 
@@ -73,7 +73,7 @@ impl Fleet {
         })
     }
 
-    async fn look(&self, shared: &Shared) -> (HostPlan, Facts) {
+    async fn look(&self, shared: &Shared) -> (HostPlan, Facts, Vec<Problem>) {
         let mut facts = Facts::default();
         // Rights in GitLab are not root's on a host: what is unread here is a failure.
         facts.system.root = true;
@@ -101,9 +101,9 @@ impl Fleet {
             plan.runners.extend(found.runners);
             plan.preconditions = desired::preconditions::of(&plan.changes, &facts);
         }
-        records::check_rights(shared, &facts, &mut plan).await;
+        let lacking = records::check_rights(shared, &facts, &mut plan).await;
         plan.notes.extend(self.notes.clone());
-        (plan, facts)
+        (plan, facts, lacking)
     }
 
     /// Carries the plan out.
@@ -122,10 +122,13 @@ impl Fleet {
         let mut plan = self.plan.clone();
         let of = plan.changes.len();
         if self.saved && of > 0 {
-            let (now, facts) = self.look(shared).await;
+            let (now, facts, lacking) = self.look(shared).await;
             if now.changes.is_empty() && now.problems.is_empty() {
                 // Somebody has done the same in the meantime.
                 return Ok(0);
+            }
+            if !now.problems.is_empty() && now.problems == lacking {
+                return Err(refused(&now));
             }
             if !moved::is_the_same(&plan, &now, &facts, true) {
                 return Err(moved::failure(&plan, &now, &facts, true, &self.book));
@@ -159,7 +162,7 @@ impl Fleet {
         if of == 0 {
             return Ok(0);
         }
-        let (left, _) = self.look(shared).await;
+        let (left, ..) = self.look(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(of);
         }

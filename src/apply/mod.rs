@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
-use crate::desired::exam::Examined;
 use crate::desired::status::HostStatus;
+use crate::desired::{self, exam::Examined};
 use crate::event::{Event, EventKind, Failure};
 use crate::gitlab::Client;
 use crate::host::Connector;
@@ -55,9 +55,11 @@ pub struct Settings {
 /// What a reading is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Look {
-    /// A plan.
+    /// A plan that is only shown or saved.
     #[default]
     Plan,
+    /// A plan that is carried out.
+    Apply,
     /// [`Session::status`].
     Status,
     /// [`Session::examined`].
@@ -207,6 +209,7 @@ impl Session {
             findings: target.findings.clone(),
         };
         all.extend(self.targets.iter().map(host));
+        desired::exam::tell_once(&mut all);
         all
     }
 

@@ -13,7 +13,7 @@ use crate::runner_config::keys::Version;
 use crate::runner_config::pinned::pinned;
 use crate::secret::SecretBook;
 
-use super::{Orphans, Shared};
+use super::{Look, Orphans, Shared};
 
 /// A GitLab error as a problem.
 pub(super) fn problem(error: &GitlabError) -> Problem {
@@ -96,15 +96,25 @@ async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts
     }
 }
 
-/// Adds what the API token cannot do of a plan: it is refused before its first call, not in the middle.
-pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut HostPlan) {
-    let Some(Ok(client)) = &shared.gitlab else { return };
+/// Adds what the API token cannot do of a plan. One that is to be carried out is refused before its first call, not in the
+/// middle; one that is only looked at may well have been made with a token that can only look. The problems that were added.
+pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut HostPlan) -> Vec<Problem> {
+    let Some(Ok(client)) = &shared.gitlab else { return Vec::new() };
     let needs = rights::needs(plan, facts);
     if needs.is_empty() {
-        return;
+        return Vec::new();
     }
-    let rights = client.rights(&rights::places(&needs)).await;
-    plan.problems.extend(rights::lacking(&needs, &rights));
+    let lacking = rights::lacking(&needs, &client.rights(&rights::places(&needs)).await);
+    match shared.settings.look {
+        Look::Apply => {
+            plan.problems.extend(lacking.iter().cloned());
+            return lacking;
+        }
+        Look::Plan => plan.notes.extend(lacking.into_iter().map(rights::for_another_token)),
+        // How hosts are has nothing to do with it; an examination tells it for all that the inventory may ever ask for.
+        Look::Status | Look::Exam => {}
+    }
+    Vec::new()
 }
 
 /// What is to be known of GitLab itself, whatever the hosts are: that the token ends soon, that releases of gitlab-runner do

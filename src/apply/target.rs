@@ -41,6 +41,8 @@ pub(super) struct Target {
     pub(super) status: HostStatus,
     /// What would stop a run.
     pub(super) findings: Vec<Finding>,
+    /// What the API token of this run cannot do of the plan.
+    pub(super) lacking: Vec<Problem>,
     /// What was read under the lock; before that, nothing.
     pub(super) facts: Facts,
 }
@@ -57,7 +59,7 @@ impl Target {
         let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
         let mut probe = desired::probe(&resources);
         match shared.settings.look {
-            Look::Plan => {}
+            Look::Plan | Look::Apply => {}
             Look::Status => probe.rooms = status::rooms(spec),
             Look::Exam => probe.rooms = desired::exam::rooms_of(spec),
         }
@@ -73,6 +75,7 @@ impl Target {
             tokens: Vec::new(),
             status,
             findings: Vec::new(),
+            lacking: Vec::new(),
             facts,
         }
     }
@@ -154,7 +157,7 @@ impl Target {
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
-        records::check_rights(shared, &facts, &mut plan).await;
+        self.lacking = records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))
     }
 
@@ -196,6 +199,9 @@ impl Target {
         } else if now.changes.is_empty() && now.problems.is_empty() {
             // Somebody has done the same in the meantime.
             Ok(0)
+        } else if !now.problems.is_empty() && now.problems == self.lacking {
+            // The plan was made with a token that could only look; the host is as it was.
+            Err(refused(&now))
         } else if !moved::is_the_same(&approved, &now, &facts, self.saved) {
             Err(moved::failure(&approved, &now, &facts, self.saved, &self.book))
         } else {

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::apply::{CancelFlag, Outcome, Session};
+use crate::apply::{CancelFlag, Look, Outcome, Session};
 use crate::diagnostic::Diagnostic;
 use crate::event::Failure;
 use crate::plan::Plan;
@@ -31,7 +31,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
     let (opened, told) = match &args.plan {
         None => {
             let orphans = session::orphans(args.delete_orphans, false);
-            let opened = session::open(global, &args.hosts, args.lock_timeout, orphans, console).await?;
+            let opened = session::open(global, &args.hosts, args.lock_timeout, orphans, Look::Apply, console).await?;
             show("", &opened.plan)?;
             let told = opened.plan.clone();
             (opened, told)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::apply::Look;
 use crate::plan::json::PlanV1;
 use crate::ui::plan_human;
 
@@ -19,7 +20,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
         .map(|name| if name.is_empty() { part.as_deref().unwrap_or(name) } else { name });
     let board = note::board(name, console)?;
     let orphans = session::orphans(args.delete_orphans, args.orphans);
-    let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, console).await?;
+    let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, Look::Plan, console).await?;
     opened.session.close().await;
     match args.hosts.format {
         Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,

@@ -70,15 +70,15 @@ pub(super) async fn open(
     args: &HostArgs,
     lock_timeout: Duration,
     orphans: Orphans,
+    look: Look,
     console: &Console,
 ) -> Result<Opened, Exit> {
-    read(global, args, settings(args, lock_timeout, orphans), console).await
+    read(global, args, settings(args, lock_timeout, orphans, look), console).await
 }
 
 /// From the command line to how hosts are now.
 pub(super) async fn look(global: &Global, args: &HostArgs, look: Look, console: &Console) -> Result<Opened, Exit> {
-    let settings = Settings { look, ..settings(args, Duration::ZERO, Orphans::Ignore) };
-    read(global, args, settings, console).await
+    read(global, args, settings(args, Duration::ZERO, Orphans::Ignore, look), console).await
 }
 
 async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Console) -> Result<Opened, Exit> {
@@ -144,7 +144,7 @@ pub(super) async fn open_saved(
     let selected: Vec<usize> = hosts.iter().map(|(index, _)| *index).collect();
     let mut book = input::secrets(&inventory, &selected, gitlab.is_some(), args, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
-    let settings = settings(args, lock_timeout, Orphans::Ignore);
+    let settings = settings(args, lock_timeout, Orphans::Ignore, Look::Apply);
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
     let opening = Session::with_plan(Arc::clone(&inventory), hosts, gitlab, book, settings, connector, events_to);
@@ -160,8 +160,8 @@ fn variables_left_out(inventory: &Inventory, whole: bool, args: &HostArgs) -> Op
     (some && !whole && mine).then_some("GitLab's CI/CD variables belong to all hosts, so `--limit` leaves them out")
 }
 
-fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look: Look::Plan }
+fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans, look: Look) -> Settings {
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

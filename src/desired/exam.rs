@@ -8,7 +8,9 @@ use crate::inventory::model::{DockerSource, GitlabSpec, HostSpec, Inventory, reg
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
 use crate::script::exam::{Answers, Exam, Place, Reach, Rules};
+use crate::script::step::plain_registry;
 
+use super::status::{self, RunnerState, RunnerStatus};
 use super::{path, rights};
 
 /// Seconds that two clocks may be apart before certificates and times of tokens suffer.
@@ -69,6 +71,16 @@ pub struct Examined {
     pub name: String,
     /// In the order in which a run meets them.
     pub findings: Vec<Finding>,
+}
+
+/// What is wrong with the API token is told of GitLab, and not of each host again that could not be compared for it.
+pub fn tell_once(all: &mut [Examined]) {
+    let Some((gitlab, hosts)) = all.split_first_mut() else { return };
+    let wrong = gitlab.findings.iter().find(|finding| finding.level == Level::Stops && finding.about == "token");
+    let Some(help) = wrong.and_then(|finding| finding.help.as_ref()) else { return };
+    for host in hosts {
+        host.findings.retain(|finding| finding.about != "reading" || finding.help.as_ref() != Some(help));
+    }
 }
 
 /// What a host is asked.
@@ -142,6 +154,7 @@ pub fn host(
     all.extend(rooms(facts));
     all.extend(docker(spec, facts));
     all.extend(answers.ruleset.as_ref().map(rules));
+    all.extend(status::of(spec, plan, facts).runners.iter().filter_map(|runner| contact(spec, runner)));
     // What none of these has said already.
     let told = |problem: &&Problem| facts.system.root && !problem.unknown_only;
     all.extend(plan.problems.iter().filter(told).map(|problem| Finding::stops("reading", problem)));
@@ -183,6 +196,11 @@ fn reached(place: &Place, reach: &Reach) -> Finding {
         Reach::Answered => Finding::new(Level::Well, about, format!("{host} answers")),
         Reach::Connected => Finding::new(Level::Well, about, format!("{host}:{port} takes a connection; no curl there to ask further")),
         Reach::NoProgram => Finding::new(Level::Open, about, format!("whether it reaches {host}: no curl and no bash there")),
+        Reach::Plain => stops(format!("{host}:{port} speaks no TLS")).help(if what == "GitLab" {
+            "write `http://` in `gitlab.url` if that is meant: the token then goes unencrypted".to_owned()
+        } else {
+            plain_registry(&format!("{host}:{port}"))
+        }),
         Reach::NoName => stops(format!("{host} has no address on the host"))
             .help("look at its DNS there: getent ahosts, /etc/resolv.conf"),
         Reach::Failed { status: UNTRUSTED, said } => stops(format!("the certificate of {host} is not trusted: {said}"))
@@ -209,7 +227,8 @@ fn rooms(facts: &Facts) -> Vec<Finding> {
             all.push(Finding::new(Level::Open, "disk", format!("how much room there is at {path}")));
             continue;
         };
-        let said = format!("{} GiB of {} GiB free at {path}", room.free >> 30, room.size >> 30);
+        let there = if room.there { "" } else { ", which is not there yet" };
+        let said = format!("{} GiB of {} GiB free at {path}{there}", room.free >> 30, room.size >> 30);
         all.push(if room.free < LITTLE || room.free < room.size / TENTH {
             Finding::new(Level::Risk, "disk", said)
                 .help("see what takes it: docker system df; `cleanup:` removes what jobs leave")
@@ -238,6 +257,23 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
                 .help("see there: systemctl status docker; journalctl -u docker -n 50"),
         ),
     }
+}
+
+/// Whether GitLab hears of a runner; `None` where that is another finding's matter.
+fn contact(spec: &HostSpec, runner: &RunnerStatus) -> Option<Finding> {
+    let name = format!("#{} {}", runner.id?, runner.name);
+    let silent = match runner.state {
+        RunnerState::Online => return Some(Finding::new(Level::Well, "runner", format!("{name} is online"))),
+        RunnerState::Paused => return Some(Finding::new(Level::Well, "runner", format!("{name} is paused"))),
+        RunnerState::NeverSeen => "has never asked GitLab for a job",
+        RunnerState::Offline => "has not asked GitLab for jobs for a while",
+        RunnerState::NotRegistered | RunnerState::Unknown => return None,
+    };
+    let log = match spec.manager.as_ref()?.container() {
+        Some(container) => format!("docker logs --tail 50 {}", container.name),
+        None => "journalctl -u gitlab-runner -n 50".to_owned(),
+    };
+    Some(Finding::new(Level::Risk, "runner", format!("{name} {silent}")).help(format!("its log there says why: {log}")))
 }
 
 fn rules(rules: &Rules) -> Finding {

@@ -260,6 +260,12 @@ impl HostPlan {
     pub fn failed(&self) -> bool {
         self.problems.iter().any(|problem| !problem.unknown_only)
     }
+
+    /// Whether it was planned, and something stands in the way of carrying the plan out.
+    #[must_use]
+    pub fn held_back(&self) -> bool {
+        self.failed() && !self.changes.is_empty()
+    }
 }
 
 /// An origin as `file:line:column`.

@@ -11,7 +11,7 @@ pub enum Verdict {
     /// The inventory asks for it, and nobody has made it yet.
     OnlyInInventory,
     /// The host or GitLab has it otherwise than the inventory, or has it no longer.
-    Drifted,
+    Differs,
     /// The inventory asks for it, the host has it, and GitLab has deleted it.
     DeletedInGitlab,
     /// An orphan: GitLab has a record with a mark of rprov's, and neither inventory nor host knows of it.
@@ -31,7 +31,7 @@ impl Verdict {
         match self {
             Self::InSync => "in sync",
             Self::OnlyInInventory => "only in the inventory",
-            Self::Drifted => "drifted",
+            Self::Differs => "differs",
             Self::DeletedInGitlab => "deleted in GitLab",
             Self::OnlyInGitlab => "only in GitLab",
             Self::OnlyOnHost => "only on the host",

@@ -47,6 +47,8 @@ pub enum Reach {
     Answered,
     /// A connection came about; no program of the host's could ask further.
     Connected,
+    /// It speaks HTTP where TLS is expected.
+    Plain,
     /// Its name has no address there.
     NoName,
     /// It does not answer, or not as it should: curl's status and words, or another program's.
@@ -85,12 +87,27 @@ reach() {
     fi
     code=$?
     [ "$code" -ne 0 ] || { echo 'reach answered'; return; }
+    # A server that speaks no TLS answers with something that is none, which OpenSSL takes for another version of it.
+    case $said in
+      *'wrong version number'*|*'packet length too long'*|*'unexpected message'*) echo 'reach plain'; return;;
+    esac
     printf 'reach failed %s %s\n' "$code" "$(printf '%s\n' "$said" | one_line)"
   elif command -v bash >/dev/null && command -v timeout >/dev/null; then
+    # A server that speaks TLS says nothing to this, or that it is no TLS (400).
     # shellcheck disable=SC2016 # that shell expands it
-    said=$(timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$2" "$3" 2>&1)
+    said=$(timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit
+      trap : PIPE
+      printf "GET /v2/ HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n" "$1" | cat >&3 2>/dev/null
+      read -r -t 5 line <&3 && printf "%s\\n" "$line" | tr -d "\\000"
+      :' bash "$2" "$3" 2>&1)
     code=$?
-    [ "$code" -ne 0 ] || { echo 'reach connected'; return; }
+    if [ "$code" -eq 0 ]; then
+      case $1,$said in
+        https:*,'HTTP/1.'[01]' '[23]*|https:*,'HTTP/1.'[01]' '40[14]*) echo 'reach plain';;
+        *) echo 'reach connected';;
+      esac
+      return
+    fi
     printf 'reach failed %s %s\n' "$((code + 1000))" "$(printf '%s\n' "$said" | head -n 1 | one_line)"
   else
     echo 'reach none'
@@ -145,6 +162,7 @@ pub fn parse(exam: &Exam, stdout: &[u8], nonce: &str) -> Result<Answers, BadRepl
         answers.places.push(match word {
             "answered" => Reach::Answered,
             "connected" => Reach::Connected,
+            "plain" => Reach::Plain,
             "name" => Reach::NoName,
             "none" => Reach::NoProgram,
             "failed" => {
@@ -199,9 +217,17 @@ mod tests {
                 let _ = stream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             }
         });
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent_port = silent.local_addr().unwrap().port();
+        let tls = |port| Place { url: format!("https://127.0.0.1:{port}/v2/"), ..place("127.0.0.1", port) };
         let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let exam = Exam {
-            places: vec![place("127.0.0.1", port), place("127.0.0.1", dead), place("no-such-name.invalid", 80)],
+            places: vec![
+                place("127.0.0.1", port),
+                place("127.0.0.1", dead),
+                place("no-such-name.invalid", 80),
+                tls(port),
+            ],
             ruleset: None,
         };
         for shell in shells() {
@@ -211,8 +237,11 @@ mod tests {
                 assert_eq!(answers.places[0], reached, "{shell:?} {before}");
                 assert!(matches!(answers.places[1], Reach::Failed { .. }), "{shell:?} {before}: {answers:?}");
                 assert_eq!(answers.places[2], Reach::NoName, "{shell:?} {before}");
+                assert_eq!(answers.places[3], Reach::Plain, "{shell:?} {before}");
                 assert!(answers.clock > 1_700_000_000);
             }
+            let quiet = Exam { places: vec![tls(silent_port)], ruleset: None };
+            assert_eq!(ask(&shell, &quiet, bash).places, [Reach::Connected], "{shell:?}: it may wait for TLS");
             let none = ask(&shell, &exam, "command() { return 1; }");
             assert_eq!(none.places[0], Reach::NoProgram, "{shell:?}");
         }

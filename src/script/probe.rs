@@ -39,8 +39,10 @@ fn rooms(spec: &ProbeSpec) -> String {
     let paths: Vec<String> = spec.rooms.iter().map(|path| quote(path.as_str())).collect();
     format!(
         r#"for path in {}; do
+  there=yes
+  [ -e "$path" ] || there=no
   while [ ! -e "$path" ] && [ "$path" != / ]; do path=${{path%/*}}; [ -n "$path" ] || path=/; done
-  printf 'room %s\n' "$(df -P -k -- "$path" 2>/dev/null | {{ size='' free=''; read -r _ && read -r _ size _ free _; printf '%s %s' "$free" "$size"; }})"
+  printf 'room %s\n' "$(df -P -k -- "$path" 2>/dev/null | {{ size='' free=''; read -r _ && read -r _ size _ free _; printf '%s %s' "$free" "$size"; }}) $there"
 done
 printf 'zone %s\n' "$(date +%z)"
 "#,

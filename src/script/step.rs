@@ -12,7 +12,7 @@ mod container;
 mod expect;
 mod trouble;
 
-pub use trouble::explain;
+pub use trouble::{explain, plain_registry};
 
 /// Status of a script whose step found another content than the plan was made for.
 pub const MOVED: i32 = 75;

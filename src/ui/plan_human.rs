@@ -101,11 +101,15 @@ pub fn verdict(plan: &Plan) -> String {
     let totals = plan.totals();
     let unknown = plan.hosts.iter().filter(|host| !host.failed() && !host.problems.is_empty()).count();
     let mut ending = String::new();
-    if totals.hosts_failed > 0 {
-        ending = format!("; {} could not be planned", count(totals.hosts_failed, "host"));
+    let held_back = plan.hosts.iter().filter(|host| !host.is_gitlab() && host.held_back()).count();
+    if totals.hosts_failed > held_back {
+        ending = format!("; {} could not be planned", count(totals.hosts_failed - held_back, "host"));
     }
-    if plan.hosts.iter().any(|host| host.is_gitlab() && host.failed()) {
-        ending += "; GitLab could not be planned";
+    if held_back > 0 {
+        ending += &format!("; {} held back by a problem", count(held_back, "host"));
+    }
+    if let Some(gitlab) = plan.hosts.iter().find(|host| host.is_gitlab() && host.failed()) {
+        ending += if gitlab.held_back() { "; GitLab held back by a problem" } else { "; GitLab could not be planned" };
     }
     if unknown > 0 {
         ending = format!("{ending}; {} known only in part", count(unknown, "host"));

@@ -225,7 +225,10 @@ mod tests {
             changes: Some(0),
             runners: vec![runner("docker", 42, RunnerState::Online), runner("deploy", 43, RunnerState::Online)],
             jobs: Some(3),
-            rooms: vec![(RemotePath::new("/var/lib/docker").unwrap(), Room { free: 61 * GIB, size: 200 * GIB })],
+            rooms: vec![(
+                RemotePath::new("/var/lib/docker").unwrap(),
+                Room { free: 61 * GIB, size: 200 * GIB, there: true },
+            )],
             next_cleanup: Some((1_764_131_820, "2025-11-26T04:37:00+00:00".to_owned())),
             now: 1_764_055_000,
         }

@@ -42,7 +42,7 @@ pub(crate) fn plan(inventory: &str) -> String {
             RunnerView::new(
                 "docker",
                 Some(42),
-                Verdict::Drifted,
+                Verdict::Differs,
                 "in GitLab: tags; in config.toml: docker.pull_policy",
             ),
             RunnerView::new("old builder", Some(7), Verdict::OnlyOnHost, "hand-made"),

@@ -23,7 +23,7 @@ fn content() -> Text {
 const VERDICTS: [Verdict; 8] = [
     Verdict::InSync,
     Verdict::OnlyInInventory,
-    Verdict::Drifted,
+    Verdict::Differs,
     Verdict::DeletedInGitlab,
     Verdict::OnlyInGitlab,
     Verdict::OnlyOnHost,

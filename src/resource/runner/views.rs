@@ -38,13 +38,13 @@ impl Seen {
         (self.view.verdict, self.view.detail) = (Verdict::SameToken, detail);
     }
 
-    fn drifted(&mut self, detail: &str) {
+    fn differs(&mut self, detail: &str) {
         match self.view.verdict {
             Verdict::InSync => detail.clone_into(&mut self.view.detail),
-            Verdict::Drifted => self.view.detail += &format!("; {detail}"),
+            Verdict::Differs => self.view.detail += &format!("; {detail}"),
             _ => return,
         }
-        self.view.verdict = Verdict::Drifted;
+        self.view.verdict = Verdict::Differs;
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn seen(matching: &Matching<'_>) -> Vec<Seen> {
         let (id, verdict, detail) = match found {
             Found::Table { record, .. } => (Some(record.id), Verdict::InSync, String::new()),
             Found::Record { record, .. } => {
-                (Some(record.id), Verdict::Drifted, "config.toml does not name it".to_owned())
+                (Some(record.id), Verdict::Differs, "config.toml does not name it".to_owned())
             }
             Found::Nothing { stale: Some(table) } => {
                 (table.id, Verdict::DeletedInGitlab, "config.toml still has it".to_owned())
@@ -75,7 +75,7 @@ pub(super) fn seen(matching: &Matching<'_>) -> Vec<Seen> {
     for removal in &matching.removals {
         let (verdict, id) = match (removal.table, removal.id) {
             (None, id) => (Verdict::OnlyInGitlab, id),
-            (Some(table), id) => (Verdict::Drifted, id.or(table.id)),
+            (Some(table), id) => (Verdict::Differs, id.or(table.id)),
         };
         let view = RunnerView::new(&removal.spec, id, verdict, removal.why);
         all.push(Seen::new(view, Role::Leaving, removal.table.map(|table| table.number)));
@@ -103,7 +103,7 @@ pub(super) fn record_differs(seen: &mut [Seen], spec: &str, change: &Change) {
         None => format!("in GitLab: {}", listed(names)),
     };
     for one in seen.iter_mut().filter(|one| one.role == Role::Managed && one.view.name == spec) {
-        one.drifted(&what);
+        one.differs(&what);
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn file_differs(seen: &mut [Seen], change: &Change) {
             change.attrs.iter().filter_map(|attr| attr.path.strip_prefix(&path)?.strip_prefix('.')).collect();
         // A record that the file does not name at all differs in everything.
         if !keys.is_empty() && !one.tables.is_empty() {
-            one.drifted(&format!("in config.toml: {}", listed(keys.into_iter())));
+            one.differs(&format!("in config.toml: {}", listed(keys.into_iter())));
         }
     }
 }

@@ -388,7 +388,13 @@ fn rooms(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
     for path in &spec.rooms {
         let told = lines.expect("room")?;
         let kib = |text: &str| text.parse::<u64>().ok()?.checked_mul(1024);
-        let room = told.split_once(' ').and_then(|(free, size)| Some(Room { free: kib(free)?, size: kib(size)? }));
+        let room = match told.split(' ').collect::<Vec<_>>()[..] {
+            [free, size, there @ ("yes" | "no")] => match (kib(free), kib(size)) {
+                (Some(free), Some(size)) => Some(Room { free, size, there: there == "yes" }),
+                _ => None,
+            },
+            _ => None,
+        };
         let known = room.map_or_else(|| Known::Unread("df does not tell".to_owned()), Known::Present);
         facts.rooms.insert(path.clone(), known);
     }

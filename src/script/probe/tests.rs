@@ -83,6 +83,7 @@ fn everything_at_once_is_answered() {
         };
         assert!(room(0).free > 0 && room(0).free <= room(0).size, "{shell:?}: {:?}", room(0));
         assert_eq!((room(2).size, room(1).free), (room(0).size, 0), "{shell:?}");
+        assert_eq!([room(0).there, room(1).there, room(2).there], [true, true, false], "{shell:?}");
         assert!(facts.utc_offset.is_some(), "{shell:?}");
         assert_eq!((facts.packages.len(), facts.units.len(), facts.nft_tables.len()), (2, 2, 1));
         if std::path::Path::new("/usr/bin/dpkg-query").exists() {
@@ -255,24 +256,26 @@ fn room_that_is_not_told_is_unread() {
     let mut spec = answered();
     spec.rooms.insert(path.clone());
     let answer = |lines: &str| parse(&spec, ANSWER.replace("@n0 end", &format!("{lines}\n@n0 end")).as_bytes(), "n0");
-    let facts = answer("room 3 8\nzone +0530").unwrap();
-    assert_eq!(facts.rooms[&path], Known::Present(Room { free: 3 << 10, size: 8 << 10 }));
+    let facts = answer("room 3 8 yes\nzone +0530").unwrap();
+    assert_eq!(facts.rooms[&path], Known::Present(Room { free: 3 << 10, size: 8 << 10, there: true }));
     assert_eq!(facts.utc_offset, Some(19_800));
     for odd in [
         "room  ",
         "room",
-        "room x 8",
-        "room 3 -8",
-        "room 3",
-        "room 99999999999999999999 8",
-        "room 18446744073709551615 8",
+        "room x 8 yes",
+        "room 3 -8 yes",
+        "room 3 8",
+        "room 3 8 maybe",
+        "room 3 8 yes no",
+        "room 99999999999999999999 8 yes",
+        "room 18446744073709551615 8 yes",
     ] {
         assert!(matches!(answer(&format!("{odd}\nzone -0100")).unwrap().rooms[&path], Known::Unread(_)), "{odd}");
     }
     for odd in ["", "0530", "+5", "+99:0", "+0160", "-é00", "UTC"] {
-        assert_eq!(answer(&format!("room 3 8\nzone {odd}")).unwrap().utc_offset, None, "{odd}");
+        assert_eq!(answer(&format!("room 3 8 no\nzone {odd}")).unwrap().utc_offset, None, "{odd}");
     }
-    assert!(answer("room 3 8").is_err() && answer("zone +0000").is_err());
+    assert!(answer("room 3 8 yes").is_err() && answer("zone +0000").is_err());
 }
 
 /// A file of this length is none that rprov manages.

@@ -3,6 +3,14 @@
 use crate::inventory::model::{Login, registry_of};
 use crate::step::Step;
 
+/// What to do about a registry that speaks plain HTTP.
+#[must_use]
+pub fn plain_registry(registry: &str) -> String {
+    format!(
+        "give it a certificate; plain HTTP is allowed by `docker: {{ daemon: {{ insecure-registries: [\"{registry}\"] }} }}`"
+    )
+}
+
 /// What is wrong, and what to do; `None`: nothing is known about it.
 #[must_use]
 pub fn explain(step: &Step, output: &[String]) -> Option<(String, String)> {
@@ -31,12 +39,7 @@ pub fn explain(step: &Step, output: &[String]) -> Option<(String, String)> {
             "if it is of a private authority, give that in `docker.registries` as `ca_file`".to_owned(),
         )
     } else if any(&["server gave http response to https client"]) {
-        (
-            format!("{registry} speaks no TLS"),
-            format!(
-                "give it a certificate; plain HTTP is allowed by `docker: {{ daemon: {{ insecure-registries: [\"{registry}\"] }} }}`"
-            ),
-        )
+        (format!("{registry} speaks no TLS"), plain_registry(registry))
     } else if any(&["toomanyrequests", "rate limit", "429 too many"]) {
         (
             format!("{registry} has had too many requests from this address"),

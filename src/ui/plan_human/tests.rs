@@ -76,7 +76,7 @@ fn sample() -> Plan {
             RunnerView::new(
                 "docker",
                 Some(42),
-                Verdict::Drifted,
+                Verdict::Differs,
                 "in GitLab: tags; in config.toml: docker.pull_policy",
             ),
             RunnerView::new("old builder", Some(7), Verdict::OnlyOnHost, "hand-made"),
@@ -168,6 +168,13 @@ fn verdicts() {
     let mut failed_gitlab = gitlab.clone();
     failed_gitlab.changes.clear();
     failed_gitlab.problems.clone_from(&failed.problems);
+    let (mut held_back, mut held_gitlab) = (ci.clone(), gitlab.clone());
+    held_back.problems.clone_from(&failed.problems);
+    held_gitlab.problems.clone_from(&failed.problems);
+    let ending = |hosts: Vec<HostPlan>| of(hosts).split_once("; ").map(|(_, ending)| ending.to_owned());
+    let both = "2 restarts, 3 running jobs affected; 1 host could not be planned; 1 host held back by a problem.";
+    assert_eq!(ending(vec![held_back, failed.clone()]).as_deref(), Some(both));
+    assert_eq!(ending(vec![held_gitlab]).as_deref(), Some("no restarts; GitLab held back by a problem."));
     let mut quiet_gitlab = gitlab.clone();
     quiet_gitlab.changes.clear();
     assert_eq!(of(vec![quiet("a"), quiet("b")]), "No changes. 2 hosts match the inventory.");

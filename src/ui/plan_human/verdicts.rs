@@ -55,7 +55,7 @@ fn role(verdict: Verdict) -> Role {
     match verdict {
         Verdict::InSync => Role::Dim,
         Verdict::OnlyInInventory => Role::Add,
-        Verdict::Drifted | Verdict::DeletedInGitlab | Verdict::OnlyOnHost | Verdict::OnlyInGitlab => Role::Warn,
+        Verdict::Differs | Verdict::DeletedInGitlab | Verdict::OnlyOnHost | Verdict::OnlyInGitlab => Role::Warn,
         Verdict::SameToken | Verdict::Unknown => Role::Error,
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn render(plan: &Plan) -> Result<String, String> {
 
 fn status(host: &HostPlan) -> TestCaseStatus {
     let (kind, message) = if host.failed() {
-        (NonSuccessKind::Error, "could not be planned".to_owned())
+        let how = if host.held_back() { "held back by a problem" } else { "could not be planned" };
+        (NonSuccessKind::Error, how.to_owned())
     } else if !host.changes.is_empty() {
         (NonSuccessKind::Failure, format!("{} to make", count(host.changes.len(), "change")))
     } else {

@@ -53,7 +53,8 @@ fn block(hosts: &[&HostPlan]) -> String {
 fn about(host: &HostPlan) -> String {
     let mut parts = Vec::new();
     if host.failed() {
-        parts.push("<b>could not be planned</b>".to_owned());
+        let how = if host.held_back() { "held back by a problem" } else { "could not be planned" };
+        parts.push(format!("<b>{how}</b>"));
     }
     if !host.changes.is_empty() {
         parts.push(count(host.changes.len(), "change"));

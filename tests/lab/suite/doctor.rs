@@ -40,9 +40,27 @@ fn what_stops_a_run_is_told_and_mended() {
     assert!(said.contains("an apply installs it"), "{said}");
     assert_eq!(before.differences(&host.snapshot(), &[]), Vec::<String>::new(), "an examination changed the host");
     assert_eq!(world.gitlab.mutations(), Vec::<String>::new());
+    // A registry that speaks no TLS is noticed before an apply meets it, without curl on the host and with it.
+    let allowed = format!("insecure-registries: [\"{}\"]", world.lab.setting("LAB_REGISTRY"));
+    let no_tls = |when: &str| {
+        world.edit_inventory(&allowed, "insecure-registries: []");
+        let (found, said) = findings(&world, 3, &name);
+        let told = found.contains(&"stops registry".to_owned()) && said.contains("speaks no TLS");
+        assert!(told && said.contains("plain HTTP is allowed by"), "{when}: {said}");
+        world.edit_inventory("insecure-registries: []", &allowed);
+    };
+    no_tls("without curl");
     world.apply();
+    no_tls("with curl");
+    // The stand-in for gitlab-runner never speaks to GitLab.
     let (found, said) = findings(&world, 0, &name);
-    assert!(found.iter().all(|finding| finding.starts_with("well") || finding == "risk disk"), "{said}");
+    let fine = |finding: &String| finding.starts_with("well") || finding == "risk disk" || finding == "risk runner";
+    assert!(found.iter().all(fine) && found.contains(&"risk runner".to_owned()), "{said}");
+    assert!(said.contains("has never asked GitLab for a job") && said.contains("docker logs"), "{said}");
+    let now = jiff::Timestamp::now().to_string();
+    world.gitlab.edit_runner(|runner| runner.contacted_at = Some(now));
+    let (found, said) = findings(&world, 0, &name);
+    assert!(found.contains(&"well runner".to_owned()) && said.contains("is online"), "{said}");
     let (found, said) = findings(&world, 0, &gitlab);
     assert_eq!(found[0], "well token", "{said}");
 
@@ -80,6 +98,9 @@ fn what_stops_a_run_is_told_and_mended() {
     tokens(&|token| token.expired = true);
     let (found, said) = findings(&world, 3, &gitlab);
     assert_eq!(found, ["stops token"], "{said}");
+    assert!(said.contains("with the token of env:GITLAB_TOKEN"), "{said}");
+    let (found, said) = findings(&world, 3, &name);
+    assert!(!found.iter().any(|finding| finding.starts_with("stops")), "told of the host again: {said}");
     let text = world.run("doctor", &[]).expect(3).out;
     assert!(text.contains("STOP  token") && text.contains("help: "), "{text}");
     tokens(&|token| token.expired = false);

@@ -193,9 +193,17 @@ fn a_token_that_is_not_enough_is_refused_before_anything_is_done() {
     };
     let attempt = |words: &[&str]| {
         world.gitlab.forget_requests();
-        for (command, args) in [("plan", &[][..]), ("apply", &["--yes"][..])] {
-            let outcome = world.run(command, args);
-            assert_ne!(outcome.code, Some(0), "{outcome}");
+        let outcome = world.run("apply", &["--yes"]);
+        assert_ne!(outcome.code, Some(0), "{outcome}");
+        refused(&outcome, words);
+        // Whoever only looks is told, and sees the plan all the same, unless nothing can be seen.
+        let outcome = world.run("plan", &["--out", "looked.json"]);
+        refused(&outcome, words);
+        let said = outcome.both();
+        let looks = said.contains("enough to look, not to apply") && !said.contains("403 Forbidden");
+        assert_eq!(outcome.code == Some(0), looks, "{outcome}");
+        if looks {
+            let outcome = world.run("apply", &["looked.json"]).expect(3);
             refused(&outcome, words);
         }
         assert_eq!(world.gitlab.mutations(), Vec::<String>::new(), "{words:?}");

@@ -117,7 +117,7 @@ fn every_verdict_and_the_orphans() {
         plan(&world, &["--orphans"], 3).verdicts(),
         [
             of_gitlab,
-            lines(&first, ["in_sync", "drifted", "deleted_in_gitlab"]),
+            lines(&first, ["in_sync", "differs", "deleted_in_gitlab"]),
             stray.clone(),
             // What is twice comes last: nobody can say which of the two it is.
             ["slow unknown", "gone unknown", "docker same_token"].map(|line| format!("{second} {line}")).to_vec(),
@@ -126,7 +126,7 @@ fn every_verdict_and_the_orphans() {
     );
     let text = world.run("plan", &["--orphans"]).expect(3).out;
     for words in [
-        "drifted             in GitLab: paused",
+        "differs             in GitLab: paused",
         "deleted in GitLab   config.toml still has it",
         "only on the host    hand-made",
         "same token twice   tables 1 and 4 of config.toml have it",

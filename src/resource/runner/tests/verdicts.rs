@@ -27,17 +27,17 @@ fn in_sync_or_not_yet_made() {
 fn drifted_in_gitlab_in_the_file_or_in_both() {
     let mut world = World::applied(vec![runner("docker"), runner("shell")]);
     world.record(42).paused = true;
-    assert_eq!(verdicts(&world), ["docker #42 drifted: in GitLab: paused", "shell #43 in sync: "]);
+    assert_eq!(verdicts(&world), ["docker #42 differs: in GitLab: paused", "shell #43 in sync: "]);
     world.edit("concurrent = 4", "concurrent = 9");
     assert_eq!(verdicts(&world)[1], "shell #43 in sync: ", "what belongs to no runner is none's drift");
     let old = world.file.clone().unwrap();
     world.file = Some(old.replacen("limit = 10", "limit = 11", 1));
-    assert_eq!(verdicts(&world)[0], "docker #42 drifted: in GitLab: paused; in config.toml: limit");
+    assert_eq!(verdicts(&world)[0], "docker #42 differs: in GitLab: paused; in config.toml: limit");
     world.file = Some(old.replace("limit = 10", "limit = 11"));
-    assert_eq!(verdicts(&world)[1], "shell #43 drifted: in config.toml: limit");
+    assert_eq!(verdicts(&world)[1], "shell #43 differs: in config.toml: limit");
     // The record is there and the file is lost.
     world.file = None;
-    assert_eq!(verdicts(&world)[0], "docker #42 drifted: config.toml does not name it");
+    assert_eq!(verdicts(&world)[0], "docker #42 differs: config.toml does not name it");
 }
 
 #[test]
@@ -51,9 +51,9 @@ fn deleted_in_gitlab() {
 fn no_longer_wanted_and_lost_on_the_way() {
     let mut world = World::applied(vec![runner("docker"), runner("shell")]);
     world.spec.runners.pop();
-    assert_eq!(verdicts(&world)[1], "shell #43 drifted: the inventory no longer gives it to this host");
+    assert_eq!(verdicts(&world)[1], "shell #43 differs: the inventory no longer gives it to this host");
     world.spec.runners.push(RunnerSpec { absent: true, ..runner("shell") });
-    assert_eq!(verdicts(&world)[1], "shell #43 drifted: it is to be absent");
+    assert_eq!(verdicts(&world)[1], "shell #43 differs: it is to be absent");
     world.file = None;
     assert_eq!(verdicts(&world)[1], "shell #43 only in GitLab: it is to be absent");
 }
@@ -247,7 +247,7 @@ fn the_inventory_gets_a_name_and_the_mark_learns_it_in_place() {
     assert_eq!(world.records[&42].token, token);
     // And another one, as long as the token proves that it is this host's.
     world.inventory = Some("production".to_owned());
-    assert_eq!(verdicts(&world), ["docker #42 drifted: in GitLab: inventory"]);
+    assert_eq!(verdicts(&world), ["docker #42 differs: in GitLab: inventory"]);
     world.converge();
     // The file is lost, and with it the proof: what is of another inventory then is not touched.
     world.inventory = Some("test".to_owned());

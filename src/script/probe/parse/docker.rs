@@ -236,7 +236,9 @@ fn strings(list: Option<&serde_json::Value>) -> Vec<String> {
 
 fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
     let Some(answers) = registry else {
-        return Known::Unread("the registry can be asked only where curl is installed on the host".to_owned());
+        return Known::Unread(
+            "the registry is asked by curl, which the host does not have (`packages: [curl]`)".to_owned(),
+        );
     };
     let Some(answer) = answers.get(at) else {
         return Known::Unread("the registry did not answer".to_owned());

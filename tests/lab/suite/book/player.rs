@@ -66,7 +66,8 @@ impl<'a> Player<'a> {
             let dropin = "/etc/systemd/system/docker.service.d";
             host.sh(&format!("mkdir -p {dropin}"));
             let mirror = format!("--registry-mirror=http://{}", world.lab.setting("LAB_REGISTRY"));
-            let start = format!("ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock {mirror}");
+            let start =
+                format!("ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock {mirror}");
             host.write(&format!("{dropin}/mirror.conf"), &format!("[Service]\nExecStart=\n{start}\n"));
         }
         std::fs::remove_file(world.directory().join("inventory.yml")).expect("the world has one of its own");

@@ -418,6 +418,8 @@ pub struct ImageFact {
 /// Why containers and images are unread while Docker is installed and not running. Asking would start it (socket
 /// activation), so it is not asked.
 pub const DOCKER_STOPPED: &str = "Docker is not running";
+/// Why it is not known whether a tag has moved, where nothing on the host can ask.
+pub const NO_CURL: &str = "the registry is asked by curl, which the host does not have (`packages: [curl]`)";
 
 impl Facts {
     /// The interface that leads to an address, as far as routes are known.

@@ -82,7 +82,7 @@ fn wrong_command(line: &str) -> Option<String> {
     let own = match (first, rest.as_slice()) {
         ("rprov", rest) => rest,
         ("cargo", ["run", "--release", "--", rest @ ..]) => rest,
-        ("cargo" | "git" | "ssh" | "ssh-keygen" | "ssh-keyscan" | "sh", _) => return None,
+        ("cargo" | "export" | "git" | "ssh" | "ssh-keygen" | "ssh-keyscan" | "sh", _) => return None,
         (script, _) => {
             use std::os::unix::fs::PermissionsExt as _;
             let runs = fs::metadata(root().join(script)).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
@@ -144,6 +144,14 @@ fn the_pipeline_is_what_init_writes() {
     let out = Command::new(env!("CARGO_BIN_EXE_rprov")).args(["init", "ci", "--out", "-"]).output().unwrap();
     assert!(out.status.success());
     Page::read(&root().join("docs/gitlab-ci.md")).keep_block("yaml", &String::from_utf8(out.stdout).unwrap());
+}
+
+#[test]
+fn the_server_for_a_whole_gitlab_is_the_shipped_one() {
+    let shipped = fs::read_to_string(root().join("inventories/dedicated-ci-server.yml")).unwrap();
+    let text = shipped.replacen("# yaml-language-server: $schema=rprov.schema.json", "# inventory.yml", 1);
+    assert_ne!(text, shipped);
+    Page::read(&root().join("docs/how-to/ci-server.md")).keep_block("yaml", &text);
 }
 
 #[test]

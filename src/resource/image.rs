@@ -1,7 +1,7 @@
 //! An image on a host: there, and the one that the registry has under its reference now. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::facts::{CannotTell, Known, NO_CURL, ProbeSpec};
 use crate::inventory::model::{Login, registry_of};
 use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::step::Step;
@@ -36,6 +36,24 @@ impl Image {
             None => format!("; `docker.registries` can give credentials for {registry}"),
             Some(login) => format!("; {registry} refuses the user {}: look at `docker.registries`", login.username),
         }
+    }
+}
+
+/// Whether its tag is a whole version, such as `v17.9.0-alpine`.
+fn names_a_release(reference: &str) -> bool {
+    let tag = reference.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("", |(_, tag)| tag);
+    let version = tag.strip_prefix('v').unwrap_or(tag).split(['-', '_', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = version.split('.').collect();
+    numbers.len() >= 3 && numbers.iter().all(|number| number.parse::<u32>().is_ok())
+}
+
+#[test]
+fn whole_versions() {
+    for release in ["gitlab/gitlab-runner:v17.9.0", "r.example.com:5000/a/b:1.2.3-alpine", "x:20.10.24"] {
+        assert!(names_a_release(release), "{release}");
+    }
+    for moving in ["debian:12", "debian", "a:latest", "a:v17.9", "10.0.0.1:5000/a", "a:1.x.3", "a:v17.9.0rc"] {
+        assert!(!names_a_release(moving), "{moving}");
     }
 }
 
@@ -86,6 +104,8 @@ impl Resource for Image {
                         Some("the registry has another image under this tag now".to_owned()),
                     )
                 }
+                // Whoever names a whole version hardly expects another image under it.
+                Some(Known::Unread(why)) if why == NO_CURL && names_a_release(&self.reference) => return Ok(diff),
                 Some(Known::Unread(why)) => {
                     let hint = self.hint(why);
                     let message =

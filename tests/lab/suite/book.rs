@@ -1,6 +1,7 @@
 //! The book's pages, played as a reader would on a bare host: its files are written, its commands run in the page's order, and
 //! what a page shows as output must be what the program says.
 
+use super::gitlab::API_TOKEN;
 use super::world::World;
 use player::Player;
 
@@ -17,6 +18,49 @@ fn play_on(page: &str, hosts: &[&str], prepare: impl FnOnce(&World)) {
     let player = Player::new(&world, hosts);
     prepare(&world);
     player.play(page);
+}
+
+/// What somebody has set up on the host by `docker run` and `gitlab-runner register`, or by another tool; its GitLab has the record.
+fn set_up_by_hand(world: &World, name: &str) {
+    let host = world.host();
+    let engine = format!(
+        "hosts:\n  {name}:\n    ssh: {{ user: deploy, become: sudo }}\n    packages: [curl]\n    docker: {{ source: distro }}\n"
+    );
+    world.write_inventory(&engine);
+    world.apply();
+    std::fs::remove_file(world.directory().join("inventory.yml")).expect("it was just written");
+    let made: serde_json::Value = serde_json::from_str(&host.sh(&format!(
+        "curl -sf -H 'PRIVATE-TOKEN: {API_TOKEN}' -d runner_type=instance_type -d description={name} -d tag_list=docker \
+         -d run_untagged=false {}/api/v4/user/runners",
+        world.gitlab.url()
+    )))
+    .expect("GitLab answers with JSON");
+    host.sh("docker run -d --name gitlab-runner --restart always -v gitlab-runner-config:/etc/gitlab-runner \
+         -v /var/run/docker.sock:/var/run/docker.sock gitlab/gitlab-runner:v17.9.0");
+    let (url, id, token) = (world.gitlab.url(), &made["id"], made["token"].as_str().expect("a token"));
+    let config = format!(
+        "concurrent = 4\ncheck_interval = 0\n\n[[runners]]\n  name = \"{name}\"\n  url = \"{url}\"\n  id = {id}\n  token = \"{token}\"\n  \
+         executor = \"docker\"\n  [runners.docker]\n    image = \"debian:12\"\n    volumes = [\"/cache\"]\n    pull_policy = \"always\"\n"
+    );
+    host.write("/var/lib/docker/volumes/gitlab-runner-config/_data/config.toml", &config);
+    host.sh("chmod 600 /var/lib/docker/volumes/gitlab-runner-config/_data/config.toml; docker restart gitlab-runner");
+}
+
+#[test]
+fn from_by_hand() {
+    let name = "runner-4.example.com";
+    play_on("coming-from/by-hand.md", &[name], |world| set_up_by_hand(world, name));
+}
+
+#[test]
+fn from_ansible() {
+    play("coming-from/ansible.md", "runner-5.example.com");
+}
+
+#[test]
+fn from_terraform() {
+    let name = "runner-6.example.com";
+    play_on("coming-from/terraform.md", &[name], |world| set_up_by_hand(world, name));
 }
 
 #[test]

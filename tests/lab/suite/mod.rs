@@ -6,6 +6,7 @@ mod host;
 mod inventory;
 mod lab;
 mod ping;
+mod pipeline;
 mod plan;
 mod rprov;
 mod tls;

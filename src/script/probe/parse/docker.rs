@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{DockerFact, Facts, ImageFact, Known, ProbeSpec, RunnerContainer, VolumeFact};
+use crate::facts::{DockerFact, Facts, ImageFact, Known, NO_CURL, ProbeSpec, RunnerContainer, VolumeFact};
 use crate::script::reply::BadReply;
 
 use super::Lines;
@@ -236,9 +236,7 @@ fn strings(list: Option<&serde_json::Value>) -> Vec<String> {
 
 fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
     let Some(answers) = registry else {
-        return Known::Unread(
-            "the registry is asked by curl, which the host does not have (`packages: [curl]`)".to_owned(),
-        );
+        return Known::Unread(NO_CURL.to_owned());
     };
     let Some(answer) = answers.get(at) else {
         return Known::Unread("the registry did not answer".to_owned());

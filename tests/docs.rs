@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 #[path = "docs/errors.rs"]
@@ -70,10 +70,97 @@ fn links_lead_somewhere() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// Pages of the book, with the path that its summary names them by.
+fn chapters() -> Vec<(String, Page)> {
+    let summary = Page::read(&root().join("docs/SUMMARY.md"));
+    let named = summary.links().into_iter().map(|(_, target)| target);
+    named.map(|target| (target.clone(), Page::read(&root().join("docs").join(target)))).collect()
+}
+
+#[test]
+fn the_book_has_every_page_and_leads_nowhere_else() {
+    let chapters = chapters();
+    let named: BTreeSet<PathBuf> = chapters.iter().map(|(_, page)| page.path.canonicalize().unwrap()).collect();
+    let there = pages().into_iter().map(|page| page.path.canonicalize().unwrap());
+    let there: BTreeSet<PathBuf> =
+        there.filter(|path| path.starts_with(root().join("docs")) && !path.ends_with("SUMMARY.md")).collect();
+    assert_eq!(named, there);
+    let mut wrong = Vec::new();
+    for (name, page) in &chapters {
+        for (line, target) in page.links() {
+            let file = target.split('#').next().unwrap_or_default();
+            let path = page.path.parent().unwrap().join(file);
+            if !file.is_empty() && path.canonicalize().is_ok_and(|path| !named.contains(&path)) {
+                wrong.push(format!("docs/{name}:{line}: {target} is not in the book"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// The attributes of this name in a page of HTML.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let opening = format!(" {name}=\"");
+    html.match_indices(&opening).filter_map(|(at, _)| html[at + opening.len()..].split('"').next()).collect()
+}
+
+/// The links of a built page that lead nowhere in the book.
+fn dead_ends(book: &Path, page: &Path) -> Vec<String> {
+    let html = fs::read_to_string(page).unwrap();
+    let mut dead = Vec::new();
+    for link in attributes(&html, "href").into_iter().chain(attributes(&html, "src")) {
+        if link.contains("://") || link.starts_with("data:") || link.starts_with("mailto:") {
+            continue;
+        }
+        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let target = if file.is_empty() { page.to_owned() } else { page.parent().unwrap().join(file) };
+        let Ok(target) = target.canonicalize() else {
+            dead.push(format!("{}: {link}", page.strip_prefix(book).unwrap().display()));
+            continue;
+        };
+        let anchored = || attributes(&fs::read_to_string(&target).unwrap(), "id").contains(&anchor);
+        if !anchor.is_empty() && !anchored() {
+            dead.push(format!("{}: {link}: no such heading", page.strip_prefix(book).unwrap().display()));
+        }
+    }
+    dead
+}
+
+#[test]
+fn the_built_book_is_whole() {
+    let tools = root().join("target/tools/bin/mdbook");
+    let mdbook = if tools.exists() { tools } else { PathBuf::from("mdbook") };
+    let built = tempfile::tempdir().unwrap();
+    let out = match Command::new(mdbook).arg("build").arg(root().join("docs")).arg("-d").arg(built.path()).output() {
+        Ok(out) => out,
+        Err(_) if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("no mdbook: tests/book installs it"),
+        Err(_) => {
+            println!("SKIPPED: no mdbook (tests/book installs it)");
+            return;
+        }
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success() && !said.contains("WARN") && !said.contains("ERROR"), "{said}");
+    let book = built.path().canonicalize().unwrap();
+    let mut dead = Vec::new();
+    for (name, _) in chapters() {
+        let html = name.replace("README.md", "index.html").replace(".md", ".html");
+        dead.extend(dead_ends(&book, &book.join(html)));
+    }
+    assert!(dead.is_empty(), "\n{}\n", dead.join("\n"));
+    // It finds what is not there.
+    let page = book.join("odd.html");
+    fs::write(&page, "<a href=\"no.html\"></a><a href=\"index.html#no-such\"></a><a href=\"https://a.b\"></a>")
+        .unwrap();
+    assert_eq!(dead_ends(&book, &page).len(), 2);
+}
+
 /// What is wrong with a command line of the documentation.
 fn wrong_command(line: &str) -> Option<String> {
     let line = line.split(" #").next().unwrap_or_default();
     let line = line.split(" | ").next().unwrap_or_default().trim();
+    // `NAME="$(…)"` in front of a command.
+    let line = line.find("rprov ").filter(|at| line[..*at].contains("=\"$(")).map_or(line, |at| &line[at..]);
     let mut words = line.split_whitespace().peekable();
     // `NAME=value` in front of a command.
     while words.next_if(|word| word.split_once('=').is_some_and(|(name, _)| !name.starts_with('-'))).is_some() {}
@@ -117,6 +204,48 @@ fn commands_exist() {
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     assert!(readme().blocks("sh").len() >= 2);
+}
+
+/// A part of an inventory, as a whole one: put where its keys belong. `None`: it is none.
+fn whole(part: &serde_json::Value) -> Option<serde_json::Value> {
+    let keys: Vec<&str> = part.as_object()?.keys().map(String::as_str).collect();
+    let has = |known: &[&str]| keys.iter().all(|key| known.contains(key));
+    if keys.contains(&"stages") {
+        return None;
+    }
+    if has(&["import", "gitlab", "runners", "defaults", "groups", "hosts"]) && !part["runners"].is_array() {
+        return Some(part.clone());
+    }
+    Some(if has(&["scope", "tags", "config", "accept_risks"]) {
+        serde_json::json!({ "runners": { "spec": part } })
+    } else {
+        serde_json::json!({ "defaults": part })
+    })
+}
+
+/// By the schema, since most are a part of something: what they name is elsewhere.
+#[test]
+fn what_is_shown_of_inventories_is_in_the_language() {
+    let schema = rprov::inventory::schema::json::schema();
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let wrong = |text: &str| -> Vec<String> {
+        let part: serde_json::Value = serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+        let whole = whole(&part);
+        whole.iter().flat_map(|whole| validator.iter_errors(whole)).map(|error| error.to_string()).collect()
+    };
+    let (mut seen, mut problems) = (0, Vec::new());
+    for page in pages().iter().filter(|page| !page.path.starts_with(root().join("tests"))) {
+        for fence in page.fences().iter().filter(|fence| fence.language == "yaml") {
+            seen += 1;
+            let found = wrong(&fence.text);
+            problems.extend(found.iter().map(|problem| format!("{}:{}: {problem}", page.path.display(), fence.line)));
+            if let Some(file) = fence.file() {
+                assert_eq!(file, "inventory.yml", "{}:{}", page.path.display(), fence.line);
+            }
+        }
+    }
+    assert!(seen >= 25 && problems.is_empty(), "{seen}\n{}\n", problems.join("\n"));
+    assert!(!wrong("docker: { sauce: distro }").is_empty() && !wrong("tags: [a]\nconfig: { limit: many }").is_empty());
 }
 
 #[test]

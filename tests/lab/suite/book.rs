@@ -18,6 +18,11 @@ fn play_on(page: &str, hosts: &[&str], prepare: impl FnOnce(&World)) {
     let player = Player::new(&world, hosts);
     prepare(&world);
     player.play(page);
+    if page.ends_with("README.md") {
+        for more in ["saved-plans.md", "verdicts.md", "plan-json.md", "inventory.md"] {
+            player.play(more);
+        }
+    }
 }
 
 /// What somebody has set up on the host by `docker run` and `gitlab-runner register`, or by another tool; its GitLab has the record.
@@ -101,4 +106,19 @@ fn locked_down() {
 #[test]
 fn cache_and_metrics() {
     play("how-to/cache-and-metrics.md", "builder-2.example.com");
+}
+
+/// Pages that look things up: the README's inventory is set up, and their commands run there.
+#[test]
+fn everything_else() {
+    let names = ["ci.example.com", "gpu-1.example.com"];
+    play_on("../README.md", &names, |world| {
+        let readme = include_str!("../../../README.md");
+        let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an inventory");
+        let port = "ssh: { port: 2222 }, ";
+        assert!(example.contains(port));
+        world.write_inventory(&Player::new(world, &names).inventory_to_lab(&example.replace(port, "")));
+        // As docs/verdicts.md says.
+        world.edit_inventory("gitlab:\n", "gitlab:\n  inventory: acme\n");
+    });
 }

@@ -72,7 +72,8 @@ impl<'a> Player<'a> {
                 format!("ExecStart=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock {mirror}");
             host.write(&format!("{dropin}/mirror.conf"), &format!("[Service]\nExecStart=\n{start}\n"));
         }
-        std::fs::remove_file(world.directory().join("inventory.yml")).expect("the world has one of its own");
+        // The world's own; the page has another.
+        let _ = std::fs::remove_file(world.directory().join("inventory.yml"));
         player
     }
 
@@ -112,7 +113,7 @@ impl<'a> Player<'a> {
     }
 
     /// An inventory for the lab. Repositories of packages come last, so that lines keep their numbers.
-    fn inventory_to_lab(&self, text: &str) -> String {
+    pub(super) fn inventory_to_lab(&self, text: &str) -> String {
         let mut text = self.to_lab(text);
         let (runner, docker) = (text.contains("      package:"), text.contains("source: docker-ce"));
         if runner || docker {
@@ -136,7 +137,7 @@ impl<'a> Player<'a> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
         let page = Page::read(&path);
         let mut said = None;
-        let mut commands = 0;
+        let (mut commands, mut end) = (0, 0);
         for fence in page.fences() {
             match fence.language.as_str() {
                 "yaml" | "jinja" => self.write(&fence),
@@ -148,9 +149,11 @@ impl<'a> Player<'a> {
                             commands += 1;
                         }
                     }
+                    end = fence.line + fence.text.lines().count() + 1;
                     continue;
                 }
-                "text" => {
+                // With other words between, it is something else that is shown.
+                "text" if fence.line == end + 2 => {
                     if let Some(said) = said.take() {
                         self.compare(&fence, name, &said);
                     }
@@ -241,7 +244,9 @@ impl<'a> Player<'a> {
 /// What somebody types for a line of a page; `None`: nothing. An `apply` without a plan is approved, as nobody is there to be asked.
 fn typed(line: &str) -> Option<String> {
     let line = line.trim();
-    if line.is_empty() || line.starts_with('#') || line.starts_with("export ") || line.starts_with("cargo ") {
+    // A build, and what the repository's own tests are.
+    let elsewhere = ["#", "export ", "cargo ", "tests/", "./tests/"];
+    if line.is_empty() || elsewhere.iter().any(|start| line.starts_with(start)) {
         return None;
     }
     let (command, comment) = line.split_once(" #").map_or((line, ""), |(command, comment)| (command.trim(), comment));

@@ -103,7 +103,7 @@ reach() {
     code=$?
     if [ "$code" -eq 0 ]; then
       case $1,$said in
-        https:*,'HTTP/1.'[01]' '[23]*|https:*,'HTTP/1.'[01]' '40[14]*) echo 'reach plain';;
+        https:*,HTTP/1.[01]\ [23]*|https:*,HTTP/1.[01]\ 40[14]*) echo 'reach plain';;
         *) echo 'reach connected';;
       esac
       return

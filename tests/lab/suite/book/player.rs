@@ -108,7 +108,7 @@ impl<'a> Player<'a> {
     }
 
     /// What was said in the lab, as it would be said where the page is.
-    fn from_lab(&self, text: &str) -> String {
+    fn as_said(&self, text: &str) -> String {
         names(self.world).iter().fold(text.to_owned(), |text, (page, lab)| text.replace(lab.as_str(), page))
     }
 
@@ -203,7 +203,7 @@ impl<'a> Player<'a> {
             .stdin(Stdio::null())
             .output()
             .expect("timeout starts");
-        let text = |bytes: &[u8]| self.from_lab(&String::from_utf8_lossy(bytes));
+        let text = |bytes: &[u8]| self.as_said(&String::from_utf8_lossy(bytes));
         let (out_text, err) = (text(&out.stdout), text(&out.stderr));
         println!("$ {script}\n{out_text}{err}");
         let code = out.status.code();

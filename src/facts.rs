@@ -169,6 +169,14 @@ pub struct Room {
     pub there: bool,
 }
 
+impl Room {
+    /// Whether less than a tenth is left: what lives there should be looked at before it is full.
+    #[must_use]
+    pub fn is_scarce(&self) -> bool {
+        self.free < self.size / 10
+    }
+}
+
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {

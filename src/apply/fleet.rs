@@ -11,7 +11,7 @@ use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
-use super::{CancelFlag, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
+use super::{CancelFlag, Look, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ impl Fleet {
         orphans: Option<orphans::Hosts>,
     ) -> Option<Self> {
         let gitlab = shared.inventory.gitlab.as_ref()?;
-        let variables: Vec<Variable> = gitlab.variables.iter().filter(|_| whole).cloned().map(Variable).collect();
+        // How hosts are has nothing to do with variables.
+        let planned = whole && matches!(shared.settings.look, Look::Plan | Look::Apply);
+        let variables: Vec<Variable> = gitlab.variables.iter().filter(|_| planned).cloned().map(Variable).collect();
         let runners = shared.inventory.hosts.iter().any(|host| !host.runners.is_empty());
         let notes = if runners || !variables.is_empty() { records::notes(shared).await } else { Vec::new() };
         if variables.is_empty() && notes.is_empty() && orphans.is_none() {

@@ -15,8 +15,6 @@ use super::{path, rights};
 
 /// Seconds that two clocks may be apart before certificates and times of tokens suffer.
 const APART: i64 = 60;
-/// Less room than a tenth of a disk.
-const TENTH: u64 = 10;
 /// Less room than one image of a compiler and a build needs.
 const LITTLE: u64 = 2 << 30;
 /// curl's status for a certificate that is not trusted.
@@ -229,7 +227,7 @@ fn rooms(facts: &Facts) -> Vec<Finding> {
         };
         let there = if room.there { "" } else { ", which is not there yet" };
         let said = format!("{} GiB of {} GiB free at {path}{there}", room.free >> 30, room.size >> 30);
-        all.push(if room.free < LITTLE || room.free < room.size / TENTH {
+        all.push(if room.free < LITTLE || room.is_scarce() {
             Finding::new(Level::Risk, "disk", said)
                 .help("see what takes it: docker system df; `cleanup:` removes what jobs leave")
         } else {

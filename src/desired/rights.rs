@@ -50,6 +50,10 @@ pub fn of_inventory(inventory: &Inventory) -> BTreeSet<Need> {
     let mut needs = BTreeSet::new();
     for runner in inventory.hosts.iter().flat_map(|host| &host.runners) {
         let mut add = |work, call, place: &Scope| needs.insert(Need { work, call, place: Some(place.clone()) });
+        if runner.absent {
+            add(Work::Manage, "DELETE /runners/:id", &runner.scope);
+            continue;
+        }
         add(Work::Create, "POST /user/runners", &runner.scope);
         add(Work::Manage, "PUT /runners/:id", &runner.scope);
         for project in runner.projects.iter().flatten() {

@@ -21,8 +21,6 @@ const MIN_NAME: usize = 12;
 
 /// A text and what it is; [`Role::Add`]: all is well, and no colour.
 type Cells = [(String, Role); COLUMNS];
-/// Less room than a tenth of a disk deserves a look.
-const TENTH: u64 = 10;
 
 /// The whole text, with a line break at its end.
 #[must_use]
@@ -129,12 +127,8 @@ fn gitlab(runners: &[RunnerStatus]) -> (String, Role) {
 fn room(host: &HostStatus) -> (String, Role) {
     let least = host.rooms.iter().map(|(_, room)| room).min_by_key(|room| room.free);
     least.map_or(("-".to_owned(), Role::Add), |room| {
-        (bytes(room.free), if is_little(*room) { Role::Error } else { Role::Add })
+        (bytes(room.free), if room.is_scarce() { Role::Error } else { Role::Add })
     })
-}
-
-fn is_little(room: Room) -> bool {
-    room.free < room.size / TENTH
 }
 
 /// `61 GiB`

@@ -139,3 +139,17 @@ fn versions_far_apart() {
     assert_eq!(about(&["a", "b"]), "gitlab-runner 18.0 on a and b");
     assert_eq!(about(&["a", "b", "c", "d", "e"]), "gitlab-runner 18.0 on a, b, c and 2 more");
 }
+
+/// A token for an inventory that only takes a runner away needs no right to make one.
+#[test]
+fn what_is_to_be_absent_is_not_made() {
+    let text = "gitlab: { url: https://gitlab.example.com, api_token: { env: T } }\n\
+                runners: { old: { scope: instance, state: absent, config: { executor: shell } } }\n\
+                hosts: { a: { runners: [old], manager: { package: { version: 17.9.0 } } } }\n";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("inventory.yml");
+    std::fs::write(&file, text).unwrap();
+    let inventory = crate::inventory::load(&file).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+    let calls: Vec<&str> = of_inventory(&inventory).iter().map(|need| need.call).collect();
+    assert_eq!(calls, ["DELETE /runners/:id"]);
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{DOCKER_STOPPED, Facts, Known, Rights};
+use crate::facts::{DOCKER_STOPPED, Facts, Known, Rights, Room};
 use crate::inventory::model::{DockerSource, GitlabSpec, HostSpec, Inventory, registry_of};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
@@ -191,7 +191,10 @@ fn reached(place: &Place, reach: &Reach) -> Finding {
     let about = if what == "GitLab" { "gitlab" } else { "registry" };
     let stops = |said: String| Finding::new(Level::Stops, about, said);
     match reach {
-        Reach::Answered => Finding::new(Level::Well, about, format!("{host} answers")),
+        Reach::Answered => {
+            let name = if [80, 443].contains(&port) { host.clone() } else { format!("{host}:{port}") };
+            Finding::new(Level::Well, about, format!("{name} answers"))
+        }
         Reach::Connected => Finding::new(Level::Well, about, format!("{host}:{port} takes a connection; no curl there to ask further")),
         Reach::NoProgram => Finding::new(Level::Open, about, format!("whether it reaches {host}: no curl and no bash there")),
         Reach::Plain => stops(format!("{host}:{port} speaks no TLS")).help(if what == "GitLab" {
@@ -220,13 +223,21 @@ fn words(said: &str) -> &str {
 
 fn rooms(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
+    let mut disks: Vec<(Room, Vec<String>)> = Vec::new();
     for (path, known) in &facts.rooms {
         let Known::Present(room) = known else {
             all.push(Finding::new(Level::Open, "disk", format!("how much room there is at {path}")));
             continue;
         };
-        let there = if room.there { "" } else { ", which is not there yet" };
-        let said = format!("{} GiB of {} GiB free at {path}{there}", room.free >> 30, room.size >> 30);
+        let name = if room.there { path.to_string() } else { format!("{path} (not there yet)") };
+        // Paths on one disk have the same room.
+        match disks.iter_mut().find(|(disk, _)| (disk.free, disk.size) == (room.free, room.size)) {
+            Some((_, names)) => names.push(name),
+            None => disks.push((*room, vec![name])),
+        }
+    }
+    for (room, names) in disks {
+        let said = format!("{} GiB of {} GiB free at {}", room.free >> 30, room.size >> 30, names.join(", "));
         all.push(if room.free < LITTLE || room.is_scarce() {
             Finding::new(Level::Risk, "disk", said)
                 .help("see what takes it: docker system df; `cleanup:` removes what jobs leave")
@@ -339,4 +350,21 @@ pub fn rooms_of(host: &HostSpec) -> BTreeSet<RemotePath> {
         rooms.insert(path("/"));
     }
     rooms
+}
+
+#[test]
+fn paths_on_one_disk_are_told_together() {
+    let room = |free: u64, there| Known::Present(Room { free: free << 30, size: 100 << 30, there });
+    let mut facts = Facts::default();
+    for (at, room) in [("/a", room(50, true)), ("/b", room(50, false)), ("/c", room(5, true))] {
+        facts.rooms.insert(path(at), room);
+    }
+    facts.rooms.insert(path("/d"), Known::Unread("df does not tell".to_owned()));
+    let said: Vec<_> = rooms(&facts).into_iter().map(|finding| (finding.level, finding.said)).collect();
+    let expected = [
+        (Level::Open, "how much room there is at /d"),
+        (Level::Well, "50 GiB of 100 GiB free at /a, /b (not there yet)"),
+        (Level::Risk, "5 GiB of 100 GiB free at /c"),
+    ];
+    assert_eq!(said, expected.map(|(level, said)| (level, said.to_owned())));
 }

@@ -7,12 +7,6 @@ use super::{Words, Writer, also, named, or_null, refer, section, types, words};
 use crate::runner_config::keys::{self, Key, Kind};
 use crate::runner_config::{about, flags, forms as toml_forms, words as toml_words};
 
-/// Keys that no inventory holds: those that the runner owns, and `runners`, which are runner specs here.
-fn is_ours(key: &Key) -> bool {
-    let is_runners = key.section == keys::GLOBAL && key.name == "runners";
-    !is_runners && !toml_words::is_owned(key.section, key.name)
-}
-
 /// A text of config.toml, which a template or a secret may stand for.
 fn text(pattern: Option<String>) -> Words {
     let mut out = words([("type", "string".into())]);
@@ -28,7 +22,7 @@ impl Writer {
         let definition = section(name);
         self.define(&definition, |writer| {
             let mut properties = Map::new();
-            for key in keys::in_section(name).filter(|key| is_ours(key)) {
+            for key in keys::in_section(name).filter(|key| toml_words::is_of_inventories(key)) {
                 properties.insert(key.name.to_owned(), Json::Object(writer.config_key(key)));
             }
             words([("properties", properties.into()), ("additionalProperties", false.into())])
@@ -60,9 +54,10 @@ impl Writer {
         if toml_words::is_count(key) && key.kind == Kind::Integer {
             value.insert("minimum".to_owned(), 0.into());
         }
-        if let Some(about) = about::of(key).filter(|about| !about.default.is_empty()) {
-            let plain = serde_json::from_str(about.default).ok().filter(|_| !matches!(key.kind, Kind::String));
-            value.insert("default".to_owned(), plain.unwrap_or_else(|| about.default.into()));
+        let default = about::of(key).default;
+        if !default.is_empty() {
+            let plain = serde_json::from_str(default).ok().filter(|_| !matches!(key.kind, Kind::String));
+            value.insert("default".to_owned(), plain.unwrap_or_else(|| default.into()));
         }
         out.extend(or_null(value));
         out
@@ -162,10 +157,7 @@ impl Writer {
 
 /// What a key is for, and which releases know it.
 fn description(key: &Key) -> String {
-    let mut out = match about::of(key) {
-        Some(about) => about.meaning.to_owned(),
-        None => format!("key of GitLab Runner's config.toml, {}", place(key.section)),
-    };
+    let mut out = about::of(key).meaning.to_owned();
     if let Some(since) = key.since {
         out += &format!("; since GitLab Runner {since}");
     }
@@ -173,12 +165,4 @@ fn description(key: &Key) -> String {
         out += &format!("; gone in {removed}");
     }
     out
-}
-
-fn place(section: &str) -> String {
-    match section {
-        keys::GLOBAL => "global section".to_owned(),
-        keys::RUNNER => "[[runners]]".to_owned(),
-        other => format!("[{}]", other.replace("[]", "")),
-    }
 }

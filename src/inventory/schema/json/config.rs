@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::forms::{self, GO_DURATION, TEMPLATE};
 use super::{Words, Writer, also, named, or_null, refer, section, types, words};
-use crate::runner_config::keys::{self, Key, Kind};
+use crate::runner_config::keys::{self, Key, Kind, Version};
 use crate::runner_config::{about, flags, forms as toml_forms, words as toml_words};
 
 /// A text of config.toml, which a template or a secret may stand for.
@@ -25,7 +25,8 @@ impl Writer {
             for key in keys::in_section(name).filter(|key| toml_words::is_of_inventories(key)) {
                 properties.insert(key.name.to_owned(), Json::Object(writer.config_key(key)));
             }
-            words([("properties", properties.into()), ("additionalProperties", false.into())])
+            let title = title(name).into();
+            words([("title", title), ("properties", properties.into()), ("additionalProperties", false.into())])
         });
         let mut out = words([("type", "object".into())]);
         out.extend(refer(&definition));
@@ -50,6 +51,7 @@ impl Writer {
             let instead = key.replacement.map(|other| format!(": use `{other}`")).unwrap_or_default();
             out.insert("deprecationMessage".to_owned(), format!("deprecated by GitLab{instead}").into());
         }
+        out.extend(releases(key.since, key.removed_in));
         let mut value = self.config_value(key);
         if toml_words::is_count(key) && key.kind == Kind::Integer {
             value.insert("minimum".to_owned(), 0.into());
@@ -97,7 +99,9 @@ impl Writer {
             Kind::BooleanMap if key.name == "feature_flags" => {
                 let mut out = named(None, words([("type", types(&["boolean", "null"]))]));
                 let known = flags::all().iter().map(|flag| {
-                    (flag.name.to_owned(), json!({ "type": ["boolean", "null"], "default": flag.default }))
+                    let mut value = words([("type", types(&["boolean", "null"])), ("default", flag.default.into())]);
+                    value.extend(releases(flag.since, flag.removed_in));
+                    (flag.name.to_owned(), Json::Object(value))
                 });
                 out.insert("properties".to_owned(), known.collect::<Map<_, _>>().into());
                 out
@@ -126,6 +130,7 @@ impl Writer {
             Kind::FloatArray => words([("type", "array".into()), ("items", json!({ "type": "number" }))]),
             Kind::Duration => words([
                 ("type", types(&["string", "integer"])),
+                ("x-form", "length of time".into()),
                 ("pattern", format!("^(?:{GO_DURATION})$|{TEMPLATE}").into()),
                 ("patternErrorMessage", "such as 30s, 10m or 1h30m; it has no days".into()),
                 // Go counts in nanoseconds: what is less than a second was meant to have a unit.
@@ -165,4 +170,20 @@ fn description(key: &Key) -> String {
         out += &format!("; gone in {removed}");
     }
     out
+}
+
+/// The releases of GitLab Runner that brought it and that no longer have it, where they are known.
+fn releases(since: Option<Version>, removed: Option<Version>) -> Words {
+    let known = [("x-since", since), ("x-removed", removed)].into_iter();
+    words(known.filter_map(|(name, version)| Some((name, version?.to_string().into()))))
+}
+
+/// A section's heading in the file.
+fn title(section: &str) -> String {
+    let path = section.replace("[]", "");
+    match section {
+        keys::GLOBAL => "global section".to_owned(),
+        list if list.ends_with("[]") => format!("[[{path}]]"),
+        _ => format!("[{path}]"),
+    }
 }

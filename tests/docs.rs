@@ -1,5 +1,5 @@
 //! The documentation as tests: links lead somewhere, commands exist, the example inventory is valid, and what comes from the
-//! program is what it says: the example plan, the page of messages, the pages of keys.
+//! program is what it says: the example plan, the page of messages, the pages of keys and commands.
 //! `UPDATE_DOCS=1 cargo test --test docs` writes the latter.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "docs/commands.rs"]
+mod commands;
 #[path = "docs/config_toml.rs"]
 mod config_toml;
 #[path = "docs/errors.rs"]
@@ -165,6 +167,11 @@ fn the_keys_of_the_inventory_are_those_of_the_schema() {
 #[test]
 fn the_keys_of_config_toml_are_those_of_the_schema() {
     keep("reference/config-toml.md", "reference", &config_toml::text());
+}
+
+#[test]
+fn the_page_of_commands_is_the_help() {
+    keep("reference/commands.md", "commands", &commands::text());
 }
 
 #[test]

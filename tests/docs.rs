@@ -1,5 +1,6 @@
-//! The documentation as tests: links lead somewhere, commands exist, the example inventory is valid, the example plan and
-//! the reference of the inventory and the page of messages are what the program says. `UPDATE_DOCS=1 cargo test --test docs` writes the latter three.
+//! The documentation as tests: links lead somewhere, commands exist, the example inventory is valid, and what comes from the
+//! program is what it says: the example plan, the page of messages, the pages of keys and commands.
+//! `UPDATE_DOCS=1 cargo test --test docs` writes the latter.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
@@ -7,6 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[path = "docs/commands.rs"]
+mod commands;
+#[path = "docs/config_toml.rs"]
+mod config_toml;
 #[path = "docs/errors.rs"]
 mod errors;
 #[path = "docs/page.rs"]
@@ -15,6 +20,8 @@ mod page;
 mod reference;
 #[path = "docs/sample.rs"]
 mod sample;
+#[path = "docs/schema.rs"]
+mod schema;
 #[path = "situations/mod.rs"]
 mod situations;
 
@@ -275,6 +282,12 @@ fn the_pipeline_is_what_init_writes() {
     Page::read(&root().join("docs/gitlab-ci.md")).keep_block("yaml", &String::from_utf8(out.stdout).unwrap());
 }
 
+/// What stands on a page between two marks that name it is this text.
+fn keep(page: &str, what: &str, text: &str) {
+    let begin = format!("<!-- {what}: written by tests/docs.rs -->");
+    Page::read(&root().join("docs").join(page)).keep_between(&begin, &format!("<!-- end of the {what} -->"), text);
+}
+
 #[test]
 fn the_server_for_a_whole_gitlab_is_the_shipped_one() {
     let shipped = fs::read_to_string(root().join("inventories/dedicated-ci-server.yml")).unwrap();
@@ -284,13 +297,18 @@ fn the_server_for_a_whole_gitlab_is_the_shipped_one() {
 }
 
 #[test]
-fn the_reference_of_the_inventory_is_the_language() {
-    let page = Page::read(&root().join("docs/inventory.md"));
-    page.keep_between(
-        "<!-- reference: written by tests/docs.rs -->",
-        "<!-- end of the reference -->",
-        &reference::text(),
-    );
+fn the_keys_of_the_inventory_are_those_of_the_schema() {
+    keep("reference/inventory.md", "reference", &reference::text());
+}
+
+#[test]
+fn the_keys_of_config_toml_are_those_of_the_schema() {
+    keep("reference/config-toml.md", "reference", &config_toml::text());
+}
+
+#[test]
+fn the_page_of_commands_is_the_help() {
+    keep("reference/commands.md", "commands", &commands::text());
 }
 
 #[test]
@@ -320,8 +338,7 @@ fn shipped_inventories_name_the_schema() {
 
 #[test]
 fn the_page_of_messages_is_what_the_program_says() {
-    let page = Page::read(&root().join("docs/errors.md"));
-    page.keep_between("<!-- messages: written by tests/docs.rs -->", "<!-- end of the messages -->", &errors::text());
+    keep("errors.md", "messages", &errors::text());
 }
 
 #[test]

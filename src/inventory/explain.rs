@@ -118,7 +118,7 @@ fn in_names(table: &'static Table, steps: &[Step], parts: &[&str]) -> Option<Top
 fn in_section(section: &str, steps: &[Step], parts: &[&str]) -> Option<Topic> {
     let (first, rest) = parts.split_first()?;
     let key = keys::find_any_case(section, first)?;
-    if words::is_owned(section, key.name) || (section == keys::GLOBAL && key.name == "runners") {
+    if !words::is_of_inventories(key) {
         return None;
     }
     let steps = with(steps, Step::Key(key.name));
@@ -177,9 +177,7 @@ fn all() -> Vec<String> {
         }
     }
     fn keys_of(section: &str, steps: &[Step], out: &mut Vec<String>) {
-        let ours =
-            |key: &&Key| !words::is_owned(section, key.name) && (section != keys::GLOBAL || key.name != "runners");
-        for key in keys::in_section(section).filter(ours) {
+        for key in keys::in_section(section).filter(|key| words::is_of_inventories(key)) {
             let steps = with(steps, Step::Key(key.name));
             out.push(path(&steps));
             match key.kind {
@@ -281,17 +279,15 @@ pub fn about(topic: &Topic) -> About {
         }
         Found::Config(key) => {
             let told = about::of(key);
-            out.meaning =
-                told.map_or_else(|| "see GitLab Runner's own reference".to_owned(), |told| told.meaning.to_owned());
+            out.meaning = told.meaning.to_owned();
             out.value = config_form(key);
             out.words = words::of(key).unwrap_or_default().iter().map(|word| (*word).to_owned()).collect();
-            out.default = told.map(|told| told.default.to_owned()).filter(|default| !default.is_empty());
+            out.default = Some(told.default.to_owned()).filter(|default| !default.is_empty());
             out.since = key.since.map(|version| version.to_string());
             out.removed_in = key.removed_in.map(|version| version.to_string());
             out.instead = key.replacement.map(str::to_owned);
             if let keys::Kind::Table(section) | keys::Kind::TableArray(section) = key.kind {
-                let meaning = |key: &Key| about::of(key).map_or_else(String::new, |told| told.meaning.to_owned());
-                out.keys = keys::in_section(section).map(|key| (key.name.to_owned(), meaning(key))).collect();
+                out.keys = config_rows(section);
             }
             config_sample(key)
         }
@@ -320,12 +316,15 @@ fn keys_below(kind: Kind) -> Vec<(String, String)> {
         Kind::Table(table) | Kind::ShortOr(table) | Kind::Named(_, table) => rows(table),
         Kind::List(of) | Kind::OneOrList(of) => keys_below(*of),
         Kind::RunnerList => rows(&RUNNER),
-        Kind::Config(section) => keys::in_section(section)
-            .filter(|key| !words::is_owned(section, key.name))
-            .filter_map(|key| Some((key.name.to_owned(), about::of(key)?.meaning.to_owned())))
-            .collect(),
+        Kind::Config(section) => config_rows(section),
         _ => Vec::new(),
     }
+}
+
+/// The keys of a section that an inventory may hold.
+fn config_rows(section: &str) -> Vec<(String, String)> {
+    let keys = keys::in_section(section).filter(|key| words::is_of_inventories(key));
+    keys.map(|key| (key.name.to_owned(), about::of(key).meaning.to_owned())).collect()
 }
 
 fn words_of(kind: Kind) -> Vec<String> {
@@ -467,7 +466,7 @@ fn text_sample(format: Format) -> &'static str {
 
 fn config_sample(key: &Key) -> String {
     use keys::Kind as Toml;
-    let told = about::of(key).map(|told| told.default).filter(|default| !default.is_empty());
+    let told = Some(about::of(key).default).filter(|default| !default.is_empty());
     let word = words::of(key).and_then(|words| words.first().copied());
     const FORMS: &[&str] = &["512m", "\"2\"", "0-3", "\":9252\"", "/cache", "\"ruby:*\"", "all", "\"22\""];
     let form =

@@ -79,6 +79,13 @@ pub fn is_owned(section: &str, name: &str) -> bool {
     section == RUNNER && OWNED.contains(&name)
 }
 
+/// Whether an inventory may hold a key: not what the runner owns, nor `runners`, which are runner specs there.
+#[must_use]
+pub fn is_of_inventories(key: &Key) -> bool {
+    let is_runners = key.section == GLOBAL && key.name == "runners";
+    !is_runners && !is_owned(key.section, key.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::desired::status::{HostStatus, RunnerState, RunnerStatus};
-use crate::facts::Room;
 use crate::plan::Plan;
 use crate::ui::plan_human;
 use crate::ui::style::{Look, Role, columns, count, cut_end, cut_middle, pad, sanitize};

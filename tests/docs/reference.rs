@@ -1,79 +1,72 @@
-//! The reference of the inventory's keys, from the table that the program itself checks inventories with.
+//! The page of the inventory's own keys, from the JSON Schema.
 
 use std::fmt::Write as _;
 
-use rprov::inventory::schema::{Kind, ROOT, Table};
+use serde_json::Value as Json;
+
+use super::schema::{Schema, anchor, cell, is_later, keys, names};
 
 /// One section per table, in the order in which they are first named.
 pub(crate) fn text() -> String {
+    let schema = Schema::read();
     let mut out = String::new();
-    let mut tables: Vec<&'static Table> = vec![&ROOT];
+    let mut tables: Vec<(String, &Json)> = vec![("The inventory".to_owned(), schema.root())];
     let mut next = 0;
-    while let Some(table) = tables.get(next).copied() {
+    while let Some((heading, table)) = tables.get(next).cloned() {
         next += 1;
-        write!(out, "\n### {}\n\n", heading(table)).unwrap();
-        out += "| key | value | meaning |\n|---|---|---|\n";
-        for field in table.fields {
-            let value = if field.later { "not in this release".to_owned() } else { kind(&field.kind, &mut tables) };
-            let required = if field.required { " **Required.**" } else { "" };
-            let doc = field.doc.replace('|', "\\|");
-            writeln!(out, "| `{}` | {value} | {doc}{required} |", field.name).unwrap();
+        write!(out, "\n## {heading}\n\n| key | value | default | meaning |\n|---|---|---|---|\n").unwrap();
+        let required = [names(&table["required"]), names(&table["x-required"])].concat();
+        for (name, key) in keys(table) {
+            let value = schema.value(key, &mut |definition| link(&schema, definition, &mut tables));
+            let value = if is_later(key) { "–".to_owned() } else { value };
+            let (meaning, default) = meaning_and_default(key);
+            let required = if required.contains(&name.as_str()) { ". **Required**" } else { "" };
+            writeln!(out, "| `{name}` | {value} | {} | {}{required} |", cell(&default), cell(meaning)).unwrap();
         }
-        for choice in table.choices {
-            let names: Vec<String> = choice.of.iter().map(|name| format!("`{name}`")).collect();
-            let how = if choice.required { "Exactly one of" } else { "At most one of" };
-            write!(out, "\n{how} {}.\n", names.join(", ")).unwrap();
+        for (how, key) in [("Exactly one of", "x-exactly-one-of"), ("At most one of", "x-at-most-one-of")] {
+            for choice in table[key].as_array().into_iter().flatten() {
+                let names: Vec<String> = names(choice).iter().map(|name| format!("`{name}`")).collect();
+                write!(out, "\n{how} {}.\n", names.join(", ")).unwrap();
+            }
         }
     }
     out.push('\n');
     out
 }
 
-/// A table's title as a heading: without "a", first letter large.
-fn heading(table: &Table) -> String {
-    let title = table.title.trim_start_matches("an ").trim_start_matches("a ");
-    let mut letters = title.chars();
-    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+/// What a key is for, and what holds where it is not given: its description tells the one after the other.
+fn meaning_and_default(key: &Json) -> (&str, String) {
+    let text = key["description"].as_str().unwrap();
+    let Some((meaning, told)) = text.split_once("; default ") else { return (text, String::new()) };
+    let end = told.find([',', ';']).unwrap_or(told.len());
+    let (value, rest) = told.split_at(end);
+    let value = value.trim_matches('`');
+    let default = match &key["default"] {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    // A value of the language, rather than words for one.
+    let is_value = value.trim_matches('"') == default;
+    (meaning, if is_value { format!("`{value}`{rest}") } else { told.to_owned() })
 }
 
-fn kind(kind: &Kind, tables: &mut Vec<&'static Table>) -> String {
-    match kind {
-        Kind::Text(_) => "text".to_owned(),
-        Kind::Boolean => "`true` or `false`".to_owned(),
-        Kind::Integer(from, to) => format!("{from} to {to}"),
-        Kind::Word(words) => {
-            let names = words.iter().map(|word| {
-                let later = if word.later { " (not in this release)" } else { "" };
-                format!("`{}`{later}", word.name)
-            });
-            names.collect::<Vec<_>>().join(", ")
-        }
-        Kind::Secret => "[secret](#secrets)".to_owned(),
-        Kind::TextOrSecret(_) => "text or [secret](#secrets)".to_owned(),
-        Kind::Scope => "`instance`, `{ group: PATH }` or `{ project: PATH }`".to_owned(),
-        Kind::List(item) => format!("list of {}", self::kind(item, tables)),
-        Kind::OneOrList(item) => format!("{}, or a list of such", self::kind(item, tables)),
-        Kind::Table(table) => link(table, tables),
-        Kind::ShortOr(table) => {
-            let first = table.fields.first().map_or("", |field| field.name);
-            format!("`{first}` alone, or {}", link(table, tables))
-        }
-        Kind::Named(_, table) => format!("names, each with {}", link(table, tables)),
-        Kind::Texts(..) => "map of texts".to_owned(),
-        Kind::TextsOrSecrets(_) => "map of texts or [secrets](#secrets)".to_owned(),
-        Kind::RunnerList => "list of names, or of `NAME: { … }`".to_owned(),
-        Kind::Config(section) => format!("keys of config.toml's `{section}`"),
-        Kind::Unchecked(section) => format!("further keys of config.toml's `{section}`"),
-        Kind::Free => "anything".to_owned(),
-        Kind::Json => "map".to_owned(),
+/// A link to the section of a definition, which the page gets if it has none yet.
+fn link<'a>(schema: &'a Schema, name: &str, tables: &mut Vec<(String, &'a Json)>) -> String {
+    if name == "secret" {
+        return "[secret](../inventory.md#secrets)".to_owned();
     }
-}
-
-fn link(table: &'static Table, tables: &mut Vec<&'static Table>) -> String {
-    if !tables.iter().any(|known| std::ptr::eq(*known, table)) {
-        tables.push(table);
+    let table = schema.definition(name);
+    let title = table["title"].as_str().unwrap();
+    if name.starts_with("config.toml") {
+        let shown = if title.starts_with('[') { format!("`{title}`") } else { title.to_owned() };
+        return format!("keys of config.toml's [{shown}](config-toml.md#{})", anchor(title));
     }
-    let anchor: String =
-        heading(table).to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect();
-    format!("[{}](#{})", table.title, anchor.replace(' ', "-"))
+    let plain = title.trim_start_matches("an ").trim_start_matches("a ");
+    let heading: String = plain[..1].to_uppercase() + &plain[1..];
+    let link = format!("[{title}](#{})", anchor(&heading));
+    // A layer has the keys of the whole.
+    if !tables.iter().any(|(known, _)| *known == heading) {
+        tables.push((heading, table));
+    }
+    link
 }

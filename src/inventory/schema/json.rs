@@ -4,6 +4,10 @@
 //! It is of draft 7, which the YAML language server of most editors reads; later drafts only recent versions of it do,
 //! and nothing here needs them. Each value has one `type` and the keywords that go with it rather than `anyOf`: so an
 //! editor can tell what is wrong, and where.
+//!
+//! What a validator has no use for, but whoever writes about the language: `title` of a definition is the name of the
+//! table or section; `x-required`, `x-exactly-one-of` and `x-at-most-one-of` tell which keys must be there once all layers are
+//! merged; `x-since` and `x-removed` are releases of GitLab Runner; `x-form` says what kind of text a text is.
 
 use std::collections::BTreeMap;
 
@@ -128,8 +132,15 @@ impl Writer {
         }
         let mut out = words([("properties", properties.into()), ("additionalProperties", false.into())]);
         let required: Vec<&str> = table.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
-        if place.whole && !required.is_empty() {
-            out.insert("required".to_owned(), required.into());
+        if !required.is_empty() {
+            out.insert(if place.whole { "required" } else { "x-required" }.to_owned(), required.into());
+        }
+        for (name, needed) in [("x-exactly-one-of", true), ("x-at-most-one-of", false)] {
+            let choices = table.choices.iter().filter(|choice| choice.required == needed);
+            let choices: Vec<Json> = choices.map(|choice| choice.of.to_vec().into()).collect();
+            if !choices.is_empty() {
+                out.insert(name.to_owned(), choices.into());
+            }
         }
         let exclusive: Vec<Json> = table.choices.iter().flat_map(|choice| pairs(choice.of)).map(exclusive).collect();
         if !exclusive.is_empty() {
@@ -236,7 +247,11 @@ impl Writer {
             name += "-layer";
         }
         let of = Place { templates: place.templates, whole: place.whole };
-        self.define(&name, |writer| writer.keywords(table, of));
+        self.define(&name, |writer| {
+            let mut out = words([("title", table.title.into())]);
+            out.extend(writer.keywords(table, of));
+            out
+        });
         let mut out = words([("type", "object".into())]);
         out.extend(refer(&name));
         out
@@ -372,6 +387,9 @@ fn text_of(format: Format, templates: bool) -> Words {
         if let Some(hint) = forms::hint(format) {
             out.insert("patternErrorMessage".to_owned(), hint.into());
         }
+    }
+    if matches!(format, Format::Duration(..)) {
+        out.insert("x-form".to_owned(), "length of time".into());
     }
     let (least, most) = look.length;
     if let Some(least) = least {

@@ -98,7 +98,11 @@ static VARIABLE: Table = Table {
         Field::new("protected", Kind::Boolean, "only for protected branches and tags; default false"),
         Field::new("masked", Kind::Boolean, "hidden in job logs; default false"),
         Field::new("raw", Kind::Boolean, "`$` in the value is not expanded; default false"),
-        Field::new("type", Kind::Word(&[word("env_var"), word("file")]), "env_var or file; default env_var"),
+        Field::new(
+            "type",
+            Kind::Word(&[word("env_var"), word("file")]),
+            "file: jobs get the path of a file that holds the value; default env_var",
+        ),
         Field::new("environment_scope", Kind::Text(Format::Line(255)), "environments it is for; default `*`"),
         Field::new("state", STATE, "absent removes it; default present"),
     ],
@@ -513,7 +517,7 @@ static REACH: Table = Table {
     fields: &[
         Field::required("to", Kind::OneOrList(&Kind::Text(Format::Cidr)), "addresses or networks"),
         Field::new("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010; default all"),
-        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "tcp or udp; default tcp"),
+        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "of that port; default tcp"),
     ],
     choices: &[],
 };
@@ -522,7 +526,7 @@ static ALLOW: Table = Table {
     title: "an entry of `firewall.allow`",
     fields: &[
         Field::required("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010"),
-        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "tcp or udp; default tcp"),
+        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "of that port; default tcp"),
         Field::new("from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach it; default everyone"),
     ],
     choices: &[],

@@ -4,14 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::forms::{self, GO_DURATION, TEMPLATE};
 use super::{Words, Writer, also, named, or_null, refer, section, types, words};
-use crate::runner_config::keys::{self, Key, Kind};
+use crate::runner_config::keys::{self, Key, Kind, Version};
 use crate::runner_config::{about, flags, forms as toml_forms, words as toml_words};
-
-/// Keys that no inventory holds: those that the runner owns, and `runners`, which are runner specs here.
-fn is_ours(key: &Key) -> bool {
-    let is_runners = key.section == keys::GLOBAL && key.name == "runners";
-    !is_runners && !toml_words::is_owned(key.section, key.name)
-}
 
 /// A text of config.toml, which a template or a secret may stand for.
 fn text(pattern: Option<String>) -> Words {
@@ -28,10 +22,11 @@ impl Writer {
         let definition = section(name);
         self.define(&definition, |writer| {
             let mut properties = Map::new();
-            for key in keys::in_section(name).filter(|key| is_ours(key)) {
+            for key in keys::in_section(name).filter(|key| toml_words::is_of_inventories(key)) {
                 properties.insert(key.name.to_owned(), Json::Object(writer.config_key(key)));
             }
-            words([("properties", properties.into()), ("additionalProperties", false.into())])
+            let title = title(name).into();
+            words([("title", title), ("properties", properties.into()), ("additionalProperties", false.into())])
         });
         let mut out = words([("type", "object".into())]);
         out.extend(refer(&definition));
@@ -56,13 +51,15 @@ impl Writer {
             let instead = key.replacement.map(|other| format!(": use `{other}`")).unwrap_or_default();
             out.insert("deprecationMessage".to_owned(), format!("deprecated by GitLab{instead}").into());
         }
+        out.extend(releases(key.since, key.removed_in));
         let mut value = self.config_value(key);
         if toml_words::is_count(key) && key.kind == Kind::Integer {
             value.insert("minimum".to_owned(), 0.into());
         }
-        if let Some(about) = about::of(key).filter(|about| !about.default.is_empty()) {
-            let plain = serde_json::from_str(about.default).ok().filter(|_| !matches!(key.kind, Kind::String));
-            value.insert("default".to_owned(), plain.unwrap_or_else(|| about.default.into()));
+        let default = about::of(key).default;
+        if !default.is_empty() {
+            let plain = serde_json::from_str(default).ok().filter(|_| !matches!(key.kind, Kind::String));
+            value.insert("default".to_owned(), plain.unwrap_or_else(|| default.into()));
         }
         out.extend(or_null(value));
         out
@@ -102,7 +99,9 @@ impl Writer {
             Kind::BooleanMap if key.name == "feature_flags" => {
                 let mut out = named(None, words([("type", types(&["boolean", "null"]))]));
                 let known = flags::all().iter().map(|flag| {
-                    (flag.name.to_owned(), json!({ "type": ["boolean", "null"], "default": flag.default }))
+                    let mut value = words([("type", types(&["boolean", "null"])), ("default", flag.default.into())]);
+                    value.extend(releases(flag.since, flag.removed_in));
+                    (flag.name.to_owned(), Json::Object(value))
                 });
                 out.insert("properties".to_owned(), known.collect::<Map<_, _>>().into());
                 out
@@ -131,6 +130,7 @@ impl Writer {
             Kind::FloatArray => words([("type", "array".into()), ("items", json!({ "type": "number" }))]),
             Kind::Duration => words([
                 ("type", types(&["string", "integer"])),
+                ("x-form", "length of time".into()),
                 ("pattern", format!("^(?:{GO_DURATION})$|{TEMPLATE}").into()),
                 ("patternErrorMessage", "such as 30s, 10m or 1h30m; it has no days".into()),
                 // Go counts in nanoseconds: what is less than a second was meant to have a unit.
@@ -162,10 +162,7 @@ impl Writer {
 
 /// What a key is for, and which releases know it.
 fn description(key: &Key) -> String {
-    let mut out = match about::of(key) {
-        Some(about) => about.meaning.to_owned(),
-        None => format!("key of GitLab Runner's config.toml, {}", place(key.section)),
-    };
+    let mut out = about::of(key).meaning.to_owned();
     if let Some(since) = key.since {
         out += &format!("; since GitLab Runner {since}");
     }
@@ -175,10 +172,18 @@ fn description(key: &Key) -> String {
     out
 }
 
-fn place(section: &str) -> String {
+/// The releases of GitLab Runner that brought it and that no longer have it, where they are known.
+fn releases(since: Option<Version>, removed: Option<Version>) -> Words {
+    let known = [("x-since", since), ("x-removed", removed)].into_iter();
+    words(known.filter_map(|(name, version)| Some((name, version?.to_string().into()))))
+}
+
+/// A section's heading in the file.
+fn title(section: &str) -> String {
+    let path = section.replace("[]", "");
     match section {
         keys::GLOBAL => "global section".to_owned(),
-        keys::RUNNER => "[[runners]]".to_owned(),
-        other => format!("[{}]", other.replace("[]", "")),
+        list if list.ends_with("[]") => format!("[[{path}]]"),
+        _ => format!("[{path}]"),
     }
 }

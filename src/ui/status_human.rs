@@ -202,6 +202,7 @@ fn totals(hosts: &[HostStatus]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::Room;
     use crate::name::RemotePath;
     use crate::plan::{HostPlan, Problem};
 

@@ -67,6 +67,35 @@ fn usage_errors_end_with_1_and_help_with_0() {
 }
 
 #[test]
+fn habits_from_other_tools_are_answered() {
+    let directory = with("hosts:\n  here: { connection: local }\n");
+    let of = |arguments: &[&str]| run(directory.path(), arguments);
+    for (asked, same) in [
+        (&["help"][..], &["--help"][..]),
+        (&["-help"], &["--help"]),
+        (&["help", "plan"], &["plan", "--help"]),
+        (&["plan", "-help"], &["plan", "--help"]),
+        (&["validate", "-vvv"], &["validate", "-v"]),
+    ] {
+        let (code, out, err) = of(asked);
+        assert_eq!((code, err.as_str()), (0, ""), "{asked:?}");
+        assert_eq!(out, of(same).1, "{asked:?}");
+    }
+    // Letter by letter it would name another inventory, `nput=false`.
+    for (line, help) in [
+        (&["plan", "-input=false"][..], "`rprov apply --yes` does not ask"),
+        (&["plan", "-out=x"], "write `--out x`"),
+        (&["list"], "`rprov status` lists hosts and how they are"),
+    ] {
+        let (code, out, err) = of(line);
+        assert_eq!((code, out.as_str()), (1, ""), "{line:?}");
+        assert!(err.ends_with(&format!("  help: {help}\n")), "{err}");
+    }
+    let (code, _, err) = of(&["help", "plna"]);
+    assert!(code == 1 && err.contains("did you mean `rprov plan`?"), "{err}");
+}
+
+#[test]
 fn a_plan_is_reported_to_gitlab() {
     let directory = with(HOSTS);
     let reports = ["--report", "terraform=tf.json", "--report", "junit=junit.xml", "--report", "markdown=note.md"];

@@ -50,7 +50,7 @@ pub struct Global {
     )]
     pub inventory: PathBuf,
     /// Show everything: whole values, whole diffs, steps, output of commands
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "verbose")]
     pub verbose: bool,
     /// Colours: auto, always or never; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are honoured
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t, hide_possible_values = true)]

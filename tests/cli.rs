@@ -6,6 +6,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/note.rs"]
@@ -332,33 +334,6 @@ fn a_job_of_gitlab_has_colours_and_sections() {
     job(&[], false, std::fs::File::create(&path).unwrap().into());
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains("Plan: 1 to add") && !text.contains('\x1b'), "{text:?}");
-}
-
-#[test]
-fn keys_are_explained() {
-    let directory = with(HOSTS);
-    let (code, out, err) = run(directory.path(), &["explain", "hosts.gone.ssh.port"]);
-    assert_eq!((code, err.as_str()), (0, ""));
-    assert!(
-        out.starts_with("hosts.gone.ssh.port\n") && out.contains("Set at\n") && out.contains("inventory.yml:"),
-        "{out}"
-    );
-    let (code, out, _) = run(directory.path(), &["explain", "ssh.port", "--host", "gone", "--format", "json"]);
-    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (code, &document["format"], &document["effective"][0]["value"]),
-        (0, &"rprov-explain/1".into(), &"1".into())
-    );
-    let (code, out, err) = run(directory.path(), &["explain", "ssh.prot"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("did you mean `hosts.NAME.ssh.port`"), "{err}");
-    let (code, _, err) = run(directory.path(), &["explain", "ssh.port", "--host", "gine"]);
-    assert!(code == 1 && err.contains("did you mean `gone`?"), "{err}");
-    // Without an inventory the language is explained all the same.
-    let empty = tempfile::tempdir().unwrap();
-    let (code, out, _) = run(empty.path(), &["explain", "config.concurrent"]);
-    assert!(code == 0 && !out.contains("Set at") && out.contains("default"), "{out}");
-    assert!(run(empty.path(), &["explain"]).1.contains("runners"));
 }
 
 #[test]

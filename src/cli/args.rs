@@ -363,7 +363,7 @@ pub struct RenderArgs {
 /// `rprov explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The key, such as firewall.ssh_from; names in between may be left out
+    /// The key, such as firewall.ssh_from; as much of the way to it as makes it clear, or the name of a feature flag
     #[arg(value_name = "KEY")]
     pub key: Option<String>,
     /// What holds for this host, and the layers it comes from

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Command;
 
-use crate::script::quote;
+use super::usage::word;
 
 /// Options of other tools, and what does that here. Those of more than one letter also with one dash.
 const OPTIONS: &[(&[&str], &str)] = &[
@@ -132,10 +132,8 @@ fn written(option: &clap::Arg, name: &str, value: Option<&str>) -> String {
         return format!("--{name}");
     }
     let between = if option.is_require_equals_set() { "=" } else { " " };
-    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._/:@=,+-*".contains(c));
     match value {
-        Some(value) if plain(value) => format!("--{name}{between}{value}"),
-        Some(value) => format!("--{name}{between}{}", quote(value)),
+        Some(value) => format!("--{name}{between}{}", word(value)),
         None => {
             let names = option.get_value_names().unwrap_or_default();
             format!("--{name}{between}{}", names.first().map_or("VALUE", |name| name.as_str()))

@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::habits;
 use crate::diagnostic::{Diagnostic, nearest};
+use crate::script::quote;
 
 /// A command line as it was typed.
 pub(super) struct Line {
@@ -146,6 +147,12 @@ fn unexpected(program: &str, word: &str) -> Diagnostic {
         }
         _ => format!("`{program} --help` lists what there is"),
     })
+}
+
+/// A word as one types it: in quotes where a shell would take it for something else.
+pub(super) fn word(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "@._:/-,=+".contains(c));
+    if plain { text.to_owned() } else { quote(text) }
 }
 
 fn is_file(word: &str) -> bool {

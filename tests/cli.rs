@@ -6,6 +6,8 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/init.rs"]
 mod init;
 #[path = "cli/note.rs"]
@@ -64,6 +66,35 @@ fn usage_errors_end_with_1_and_help_with_0() {
         assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
         assert!(out.contains("rprov"), "{out}");
     }
+}
+
+#[test]
+fn habits_from_other_tools_are_answered() {
+    let directory = with("hosts:\n  here: { connection: local }\n");
+    let of = |arguments: &[&str]| run(directory.path(), arguments);
+    for (asked, same) in [
+        (&["help"][..], &["--help"][..]),
+        (&["-help"], &["--help"]),
+        (&["help", "plan"], &["plan", "--help"]),
+        (&["plan", "-help"], &["plan", "--help"]),
+        (&["validate", "-vvv"], &["validate", "-v"]),
+    ] {
+        let (code, out, err) = of(asked);
+        assert_eq!((code, err.as_str()), (0, ""), "{asked:?}");
+        assert_eq!(out, of(same).1, "{asked:?}");
+    }
+    // Letter by letter it would name another inventory, `nput=false`.
+    for (line, help) in [
+        (&["plan", "-input=false"][..], "`rprov apply --yes` does not ask"),
+        (&["plan", "-out=x"], "write `--out x`"),
+        (&["list"], "`rprov status` lists hosts and how they are"),
+    ] {
+        let (code, out, err) = of(line);
+        assert_eq!((code, out.as_str()), (1, ""), "{line:?}");
+        assert!(err.ends_with(&format!("  help: {help}\n")), "{err}");
+    }
+    let (code, _, err) = of(&["help", "plna"]);
+    assert!(code == 1 && err.contains("did you mean `rprov plan`?"), "{err}");
 }
 
 #[test]
@@ -303,33 +334,6 @@ fn a_job_of_gitlab_has_colours_and_sections() {
     job(&[], false, std::fs::File::create(&path).unwrap().into());
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains("Plan: 1 to add") && !text.contains('\x1b'), "{text:?}");
-}
-
-#[test]
-fn keys_are_explained() {
-    let directory = with(HOSTS);
-    let (code, out, err) = run(directory.path(), &["explain", "hosts.gone.ssh.port"]);
-    assert_eq!((code, err.as_str()), (0, ""));
-    assert!(
-        out.starts_with("hosts.gone.ssh.port\n") && out.contains("Set at\n") && out.contains("inventory.yml:"),
-        "{out}"
-    );
-    let (code, out, _) = run(directory.path(), &["explain", "ssh.port", "--host", "gone", "--format", "json"]);
-    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (code, &document["format"], &document["effective"][0]["value"]),
-        (0, &"rprov-explain/1".into(), &"1".into())
-    );
-    let (code, out, err) = run(directory.path(), &["explain", "ssh.prot"]);
-    assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.contains("did you mean `hosts.NAME.ssh.port`"), "{err}");
-    let (code, _, err) = run(directory.path(), &["explain", "ssh.port", "--host", "gine"]);
-    assert!(code == 1 && err.contains("did you mean `gone`?"), "{err}");
-    // Without an inventory the language is explained all the same.
-    let empty = tempfile::tempdir().unwrap();
-    let (code, out, _) = run(empty.path(), &["explain", "config.concurrent"]);
-    assert!(code == 0 && !out.contains("Set at") && out.contains("default"), "{out}");
-    assert!(run(empty.path(), &["explain"]).1.contains("runners"));
 }
 
 #[test]

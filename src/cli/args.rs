@@ -50,7 +50,7 @@ pub struct Global {
     )]
     pub inventory: PathBuf,
     /// Show everything: whole values, whole diffs, steps, output of commands
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "verbose")]
     pub verbose: bool,
     /// Colours: auto, always or never; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are honoured
     #[arg(long, value_name = "WHEN", global = true, value_enum, default_value_t, hide_possible_values = true)]
@@ -363,7 +363,7 @@ pub struct RenderArgs {
 /// `rprov explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The key, such as firewall.ssh_from; names in between may be left out
+    /// The key, such as firewall.ssh_from; as much of the way to it as makes it clear, or the name of a feature flag
     #[arg(value_name = "KEY")]
     pub key: Option<String>,
     /// What holds for this host, and the layers it comes from

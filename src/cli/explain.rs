@@ -1,7 +1,9 @@
 //! `rprov explain`: what a key is for, where the inventory sets it, and what holds for a host. Connects to nothing.
 
+use std::path::Path;
+
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::inventory::explain;
+use crate::inventory::explain::{self, Topic, Unknown};
 use crate::inventory::load;
 use crate::inventory::origin::Written;
 use crate::ui::explain::{self as show, Explanation};
@@ -10,6 +12,7 @@ use crate::ui::style::sanitize;
 use super::args::{ExplainArgs, Format, Global};
 use super::console::Console;
 use super::exit::Exit;
+use super::usage::word;
 
 pub(super) fn run(global: &Global, args: &ExplainArgs, console: &Console) -> Result<Exit, Exit> {
     let Some(key) = &args.key else {
@@ -23,23 +26,29 @@ pub(super) fn run(global: &Global, args: &ExplainArgs, console: &Console) -> Res
         }
         return Ok(Exit::Ok);
     };
-    let topic = explain::find(key).map_err(|near| console.stop(unknown(key, &near)))?;
-    let about = explain::about(&topic);
-    let (set, host) = match &args.host {
-        None => (inventory(global, console)?.map(|written| written.everywhere(&topic)), None),
+    let (topic, set, host) = match &args.host {
+        None => {
+            let topic = explain::find(key).map_err(|unknown| stop(key, unknown, None, global, console))?;
+            let set = inventory(global, console)?.map(|written| written.everywhere(&topic));
+            (topic, set, None)
+        }
         Some(host) => {
             let written = load::written(&global.inventory).map_err(|failure| {
                 console.problems(&failure.diagnostics, &failure.sources);
                 Exit::Error
             })?;
             let host = known(&written, host).map_err(|problem| console.stop(problem))?;
+            let topic = explain::find(key).or_else(|unknown| of_host(unknown, &written, &host));
+            let topic = topic.map_err(|unknown| stop(key, unknown, Some(&host), global, console))?;
             let Some(effective) = written.of_host(&host, &topic) else {
-                let problem = Diagnostic::error(format!("`{}` is nothing that a host has", about.key));
+                let name = explain::path(&topic.steps);
+                let problem = Diagnostic::error(format!("`{name}` is nothing that a host has"));
                 return Err(console.stop(problem.help(format!("without `--host`: rprov explain {}", sanitize(key)))));
             };
-            (None, Some((host, effective)))
+            (topic, None, Some((host, effective)))
         }
     };
+    let about = explain::about(&topic);
     let told = Explanation { about, set, host };
     match args.format {
         Format::Json => console.json(&show::json(&told))?,
@@ -76,13 +85,48 @@ fn known(written: &Written, host: &str) -> Result<String, Diagnostic> {
     })
 }
 
-fn unknown(key: &str, near: &[String]) -> Diagnostic {
-    let problem = Diagnostic::error(format!("there is no key `{}`", sanitize(key)));
-    match near {
-        [] => problem.help("`rprov explain` lists the top-level keys"),
-        near => {
+/// Of several keys, those that can matter to the host; all of them if that is none.
+fn of_host(unknown: Unknown, written: &Written, host: &str) -> Result<Topic, Unknown> {
+    let Unknown::Several(all) = &unknown else { return Err(unknown) };
+    let topics = all.iter().filter_map(|key| explain::find(key).ok());
+    let mut topics: Vec<Topic> = topics.filter(|topic| written.matters_to(host, topic)).collect();
+    match topics.len() {
+        0 => Err(unknown),
+        1 => topics.pop().ok_or(unknown),
+        _ => Err(Unknown::Several(topics.iter().map(|topic| explain::path(&topic.steps)).collect())),
+    }
+}
+
+/// Says why there is nothing to explain.
+fn stop(key: &str, unknown: Unknown, host: Option<&str>, global: &Global, console: &Console) -> Exit {
+    let key = sanitize(key);
+    match unknown {
+        Unknown::Several(all) => {
+            let problem = Diagnostic::error(format!("`{key}` can be one of {} keys", all.len()));
+            let exit = console.stop(problem.help("write which one"));
+            console.tell(&format!("\n{}", commands(&all, host, &global.inventory)));
+            exit
+        }
+        Unknown::Near(near) => {
+            let problem = Diagnostic::error(format!("there is no key `{key}`"));
             let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
-            problem.help(format!("did you mean {}?", names.join(" or ")))
+            console.stop(match names.is_empty() {
+                true => problem.help("`rprov explain` lists the top-level keys"),
+                false => problem.help(format!("did you mean {}?", names.join(" or "))),
+            })
         }
     }
+}
+
+/// A line for each key, to be pasted.
+fn commands(keys: &[String], host: Option<&str>, inventory: &Path) -> String {
+    let mut options = host.map(|host| format!(" --host {}", word(host))).unwrap_or_default();
+    // The environment may name it too.
+    let named = std::env::var_os("RPROV_INVENTORY").unwrap_or_else(|| "inventory.yml".into());
+    if inventory != Path::new(&named) {
+        options += &format!(" -i {}", word(&inventory.to_string_lossy()));
+    }
+    // Shells take brackets for a pattern.
+    let line = |key: &String| format!("rprov explain {}{options}", key.replace("[]", ""));
+    keys.iter().map(|key| format!("  {}\n", sanitize(&line(key)))).collect()
 }

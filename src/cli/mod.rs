@@ -11,6 +11,7 @@ mod console;
 mod doctor;
 pub mod exit;
 mod explain;
+mod habits;
 mod init;
 mod input;
 pub mod limit;
@@ -39,9 +40,14 @@ pub fn main() -> ExitCode {
     if complete::answer() {
         return ExitCode::SUCCESS;
     }
-    let cli = match Cli::try_parse() {
+    let words = habits::with_help(std::env::args_os());
+    let line = usage::Line::new(&words, Cli::command());
+    if let Some(problem) = line.problem() {
+        return Console::without_options().stop(problem).into();
+    }
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(error) => return refused(&error).into(),
+        Err(error) => return refused(&error, &line).into(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -57,7 +63,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Help and version are answers, not errors; so is the help for no arguments at all, but nothing was done.
-fn refused(error: &clap::Error) -> Exit {
+fn refused(error: &clap::Error, line: &usage::Line) -> Exit {
     use clap::error::ErrorKind;
 
     let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
@@ -66,10 +72,7 @@ fn refused(error: &clap::Error) -> Exit {
         let _ = error.print();
         return if error.use_stderr() { Exit::Error } else { Exit::Ok };
     }
-    let known: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
-    let command = arguments.into_iter().find(|argument| known.contains(argument));
-    Console::without_options().stop(usage::problem(error, command.as_deref()))
+    Console::without_options().stop(usage::problem(error, line))
 }
 
 async fn run(cli: Cli) -> Exit {

@@ -1,65 +1,64 @@
-//! What is wrong with a command line, in one line and a hint: what other tools call an option, and where it is here. Pure.
+//! What is wrong with a command line, in one line and a hint. Pure.
 
+use std::ffi::OsString;
+
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::diagnostic::Diagnostic;
+use super::habits;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::script::quote;
 
-/// Options of other tools, and what does that here.
-const OPTIONS: &[(&[&str], &str)] = &[
-    (
-        &["--dry-run", "--dryrun", "--check", "-C", "-n", "--diff", "-D", "--preview", "--noop"],
-        "`rprov plan` shows what would change, and changes nothing",
-    ),
-    (
-        &["-l", "--host", "--hosts", "-t", "--target", "--targets", "--only", "--group", "-H"],
-        "hosts are chosen with `--limit NAME,GROUP,'!NAME'`",
-    ),
-    (&["-f", "--file", "-c", "--config", "--inventory-file", "--hosts-file"], "the inventory is named with `-i FILE`"),
-    (
-        &["--auto-approve", "-auto-approve", "--force", "--assume-yes", "--non-interactive", "--no-confirm"],
-        "`rprov apply --yes` does not ask",
-    ),
-    (&["--json", "-o", "--output", "-json"], "`--format json` writes JSON to standard output"),
-    (&["-j", "--forks", "-p", "--jobs", "--concurrency", "--workers"], "`--parallel N` says how many hosts at once"),
-    (&["--no-color", "--no-colour", "--colour", "-no-color"], "write `--color never`, or set NO_COLOR=1"),
-    (&["--debug", "-d", "--trace", "-vv", "-vvv", "-x"], "`-v` shows everything"),
-    (&["-u", "--user", "--remote-user"], "who logs in is said in the inventory: `ssh: { user: … }`"),
-    (
-        &["-b", "--become", "--sudo", "--ask-become-pass", "-K"],
-        "root privileges are said in the inventory: `ssh: { become: sudo }`",
-    ),
-    (&["--private-key", "--key-file", "--identity"], "the key is named in the inventory: `ssh: { identity_file: … }`"),
-    (&["-e", "--extra-vars", "--var", "-var", "--set"], "values for templates are `vars` of the inventory"),
-    (
-        &["--token", "--gitlab-token"],
-        "the token is named in the inventory: `gitlab: { api_token: { env: GITLAB_TOKEN } }`",
-    ),
-    (&["--skip-tags", "--tags"], "rprov applies a host as a whole; `--limit` chooses hosts"),
-];
+/// A command line as it was typed.
+pub(super) struct Line {
+    /// What stands behind the program's name.
+    words: Vec<String>,
+    /// The subcommand, as far as there is one.
+    command: Option<String>,
+    /// Its options.
+    own: Command,
+}
 
-/// Commands of other tools.
-const COMMANDS: &[(&[&str], &str)] = &[
-    (
-        &["check", "lint", "test", "verify"],
-        "`rprov validate` checks the inventory, `rprov plan` compares it with the hosts",
-    ),
-    (&["diff", "preview", "status", "drift", "show"], "`rprov plan` shows what differs"),
-    (
-        &["deploy", "run", "up", "converge", "provision", "install", "sync", "playbook"],
-        "`rprov apply` makes hosts what the inventory says",
-    ),
-    (
-        &["destroy", "down", "remove", "delete"],
-        "what is to go gets `state: absent` in the inventory; then `rprov apply`",
-    ),
-    (&["template", "files", "cat"], "`rprov render HOST` shows the files of a host"),
-    (&["help"], "write `rprov --help`, or `rprov COMMAND --help`"),
-    (&["new", "create", "generate"], "`rprov init` writes a first inventory"),
-    (&["completion"], "write `rprov completions SHELL`"),
-];
+impl Line {
+    /// The words, the program's name among them.
+    pub(super) fn new<'a>(words: impl IntoIterator<Item = &'a OsString>, mut root: Command) -> Self {
+        root.build();
+        let words: Vec<String> = words.into_iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+        let command = words.iter().find(|word| root.get_subcommands().any(|known| known.get_name() == **word)).cloned();
+        let own = command.as_deref().and_then(|command| root.find_subcommand(command).cloned());
+        Self { words, command, own: own.unwrap_or(root) }
+    }
 
-/// The problem with a command line. `command` is the subcommand, as far as there was one.
-pub(super) fn problem(error: &clap::Error, command: Option<&str>) -> Diagnostic {
+    fn program(&self) -> String {
+        self.command.as_ref().map_or_else(|| "rprov".to_owned(), |command| format!("rprov {command}"))
+    }
+
+    /// The word that holds an option of one letter, which the parser found alone.
+    fn typed<'a>(&'a self, option: &'a str) -> &'a str {
+        let Some(letter) = option.strip_prefix('-').and_then(|rest| rest.chars().next()).filter(|c| *c != '-') else {
+            return option;
+        };
+        let takes_value = |letter: char| {
+            let mut options = self.own.get_arguments();
+            options.any(|one| one.get_short() == Some(letter) && one.get_action().takes_values())
+        };
+        let holds = |word: &&String| {
+            let letters = word.strip_prefix('-').filter(|rest| !rest.starts_with('-')).unwrap_or_default();
+            letters.chars().take_while(|letter| !takes_value(*letter)).any(|one| one == letter)
+        };
+        let word = self.words.iter().take_while(|word| *word != "--").find(holds).map_or(option, String::as_str);
+        habits::whole_word(word).map_or(option, |(name, _)| &word[..=name.len()])
+    }
+
+    /// What the parser must not be asked, as it would read a whole word letter by letter.
+    pub(super) fn problem(&self) -> Option<Diagnostic> {
+        let (option, help) = habits::one_dash(&self.words, &self.own)?;
+        Some(Diagnostic::error(format!("`{}` has no `{option}`", self.program())).help(help))
+    }
+}
+
+/// The problem that the parser has with a command line.
+pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => texts.first().cloned(),
@@ -70,7 +69,7 @@ pub(super) fn problem(error: &clap::Error, command: Option<&str>) -> Diagnostic 
         Some(ContextValue::String(text)) => vec![text.clone()],
         _ => Vec::new(),
     };
-    let program = command.map_or_else(|| "rprov".to_owned(), |command| format!("rprov {command}"));
+    let program = line.program();
     let argument = text(ContextKind::InvalidArg).unwrap_or_default();
     // `--parallel <N>` as it was typed.
     let option = argument.split([' ', '=', '[']).next().unwrap_or_default();
@@ -78,15 +77,25 @@ pub(super) fn problem(error: &clap::Error, command: Option<&str>) -> Diagnostic 
     let see = format!("`{program} --help` lists what there is");
     match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            let near = text(ContextKind::SuggestedArg).map(|near| format!("did you mean `{near}`?"));
-            let help = known(OPTIONS, option).map(str::to_owned).or(near).unwrap_or(see);
+            let option = line.typed(option);
+            let near = match habits::whole_word(option) {
+                Some((name, _)) => {
+                    let longs = line.own.get_arguments().filter_map(clap::Arg::get_long);
+                    nearest(name, longs).map(|near| format!("--{near}"))
+                }
+                None => text(ContextKind::SuggestedArg),
+            };
+            let near = near.map(|near| format!("did you mean `{near}`?"));
+            let help = habits::option(option).map(str::to_owned).or(near).unwrap_or(see);
             Diagnostic::error(format!("`{program}` has no `{option}`")).help(help)
         }
         ErrorKind::UnknownArgument => unexpected(&program, &argument),
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let near = text(ContextKind::SuggestedSubcommand).map(|near| format!("did you mean `rprov {near}`?"));
-            let help = known(COMMANDS, &name)
+            let own = line.own.get_subcommands().map(Command::get_name);
+            let near = nearest(&name, own).map(str::to_owned).or_else(|| text(ContextKind::SuggestedSubcommand));
+            let near = near.map(|near| format!("did you mean `rprov {near}`?"));
+            let help = habits::command(&name)
                 .map(str::to_owned)
                 .or_else(|| is_file(&name).then(|| format!("write `rprov plan -i {name}`")));
             Diagnostic::error(format!("there is no `rprov {name}`")).help(help.or(near).unwrap_or(see))
@@ -131,6 +140,7 @@ pub(super) fn problem(error: &clap::Error, command: Option<&str>) -> Diagnostic 
 fn unexpected(program: &str, word: &str) -> Diagnostic {
     let problem = Diagnostic::error(format!("`{program}` takes no `{word}`"));
     problem.help(match word {
+        "help" => format!("write `{program} --help`"),
         _ if is_file(word) => format!("an inventory is named with `-i`: `{program} -i {word}`"),
         _ if matches!(program, "rprov plan" | "rprov apply") => {
             format!("hosts are chosen with `--limit`: `{program} --limit {word}`; an inventory with `-i`")
@@ -139,12 +149,14 @@ fn unexpected(program: &str, word: &str) -> Diagnostic {
     })
 }
 
-fn is_file(word: &str) -> bool {
-    word.contains('/') || [".yml", ".yaml", ".json", ".toml", ".ini"].iter().any(|end| word.ends_with(end))
+/// A word as one types it: in quotes where a shell would take it for something else.
+pub(super) fn word(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "@._:/-,=+".contains(c));
+    if plain { text.to_owned() } else { quote(text) }
 }
 
-fn known(list: &'static [(&[&str], &str)], word: &str) -> Option<&'static str> {
-    list.iter().find(|(words, _)| words.contains(&word)).map(|(_, help)| *help)
+fn is_file(word: &str) -> bool {
+    word.contains('/') || [".yml", ".yaml", ".json", ".toml", ".ini"].iter().any(|end| word.ends_with(end))
 }
 
 fn needed(argument: &str, values: &[String]) -> String {
@@ -153,17 +165,15 @@ fn needed(argument: &str, values: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::super::args::Cli;
     use super::*;
 
     fn said(line: &[&str]) -> (String, String) {
-        let arguments = std::iter::once("rprov").chain(line.iter().copied());
-        let error = Cli::try_parse_from(arguments).unwrap_err();
-        let known = ["validate", "plan", "apply", "render"];
-        let command = line.first().copied().filter(|word| known.contains(word));
-        let problem = problem(&error, command);
+        let words: Vec<OsString> = ["rprov"].iter().chain(line).map(OsString::from).collect();
+        let line = Line::new(&words, Cli::command());
+        let problem = line.problem().unwrap_or_else(|| problem(&Cli::try_parse_from(&words).unwrap_err(), &line));
         assert!(!problem.message.contains('\n'), "{}", problem.message);
         (problem.message, problem.help.unwrap_or_default())
     }
@@ -183,6 +193,7 @@ mod tests {
             (&["prod.yml"], "there is no `rprov prod.yml`", "`rprov plan -i prod.yml`"),
             (&["check"], "there is no `rprov check`", "`rprov validate` checks"),
             (&["aply"], "there is no `rprov aply`", "did you mean `rprov apply`?"),
+            (&["plna"], "there is no `rprov plna`", "did you mean `rprov plan`?"),
             (&["conjure"], "there is no `rprov conjure`", "`rprov --help`"),
             (&["plan", "--format", "xml"], "`--format` cannot be `xml`", "one of human, json"),
             (&["plan", "--format"], "`--format` needs a value", "one of human, json"),
@@ -190,11 +201,86 @@ mod tests {
             (&["apply", "--lock-timeout", "soon"], "`--lock-timeout` cannot be `soon`", "30s, 5m or 1h"),
             (&["render"], "`rprov render` needs <HOST>", "`rprov render <HOST>`"),
             (&["render", "a", "/b", "--probe"], "exclude each other", "leave one"),
-            (&["plan", "-v", "-v"], "`--verbose` is here twice", "once"),
+            (&["plan", "--orphans", "--orphans"], "`--orphans` is here twice", "once"),
+            (&["plan", "help"], "takes no `help`", "`rprov plan --help`"),
         ] {
             let (got, hint) = said(line);
             assert!(got.contains(message), "{line:?}: {got}");
             assert!(hint.contains(help), "{line:?}: {hint}");
         }
+    }
+
+    #[test]
+    fn a_word_behind_one_dash_is_one_option() {
+        let see = "`rprov init --help` lists what there is";
+        for (line, option, help) in [
+            (&["plan", "-out=x"][..], "-out", "write `--out x`"),
+            (&["plan", "-out", "x.json"], "-out", "write `--out x.json`"),
+            (&["plan", "-out", "my plan"], "-out", "write `--out 'my plan'`"),
+            (&["plan", "-detailed-exitcode", "-out"], "-detailed-exitcode", "write `--detailed-exitcode`"),
+            (&["plan", "-v", "-out"], "-out", "write `--out FILE`"),
+            (&["plan", "-target=x"], "-target", "hosts are chosen with `--limit NAME,GROUP,'!NAME'`"),
+            (&["plan", "-limit", "x"], "-limit", "write `--limit x`"),
+            (&["plan", "-limt", "x"], "-limt", "did you mean `--limit`?"),
+            (&["plan", "-var", "a=b"], "-var", "values for templates are `vars` of the inventory"),
+            (&["plan", "-input=false"], "-input", "`rprov apply --yes` does not ask"),
+            (&["plan", "-version"], "-version", "write `rprov --version`"),
+            (&["apply", "-auto-approve"], "-auto-approve", "`rprov apply --yes` does not ask"),
+            (&["apply", "-yes"], "-yes", "write `--yes`"),
+            (&["status", "-watch=5s"], "-watch", "write `--watch=5s`"),
+            (&["explain", "limit", "-host", "a"], "-host", "write `--host a`"),
+            (&["init", "-upgrade"], "-upgrade", see),
+            (&["init", "-iprod.yml", "-vz"], "-vz", see),
+            (&["-version"], "-version", "write `--version`"),
+            (&["plan", "-j4"], "-j", "`--parallel N` says how many hosts at once"),
+        ] {
+            let program = line
+                .first()
+                .filter(|word| !word.starts_with('-'))
+                .map_or("rprov".into(), |word| format!("rprov {word}"));
+            assert_eq!(said(line), (format!("`{program}` has no `{option}`"), help.to_owned()), "{line:?}");
+        }
+        for line in [&["apply", "-vyK"][..], &["plan", "-iprod"], &["plan", "-vvv"], &["render", "-v", "--", "-out"]] {
+            let words: Vec<OsString> = ["rprov"].iter().chain(line).map(OsString::from).collect();
+            assert_eq!(Line::new(&words, Cli::command()).problem(), None, "{line:?}");
+            assert!(Cli::try_parse_from(&words).is_ok(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn commands_of_other_tools_are_known() {
+        for (name, help) in [
+            ("register", "`rprov apply` registers runners"),
+            ("list", "`rprov status`"),
+            ("ls", "`rprov status`"),
+            ("import", "not registered anew"),
+            ("destroy", "`state: absent`"),
+            ("refresh", "`rprov plan`"),
+            ("check", "`rprov plan`"),
+            ("diff", "`rprov plan`"),
+            ("run", "`rprov apply`"),
+            ("up", "`rprov apply`"),
+            ("fmt", "`rprov --help` lists what there is"),
+        ] {
+            let (got, hint) = said(&[name]);
+            assert_eq!(got, format!("there is no `rprov {name}`"));
+            assert!(hint.contains(help), "{name}: {hint}");
+        }
+        let commands = Cli::command();
+        let own = commands.get_subcommands().find(|own| habits::command(own.get_name()).is_some());
+        assert_eq!(own.map(Command::get_name), None, "it is a command of ours");
+    }
+
+    #[test]
+    fn help_is_asked_for_in_several_ways() {
+        let of = |line: &str| {
+            let words = habits::with_help(line.split(' ').map(OsString::from));
+            words.join(&OsString::from(" ")).into_string().unwrap()
+        };
+        assert_eq!(of("rprov help"), "rprov --help");
+        assert_eq!(of("rprov help plan"), "rprov plan --help");
+        assert_eq!(of("rprov help init ci"), "rprov init ci --help");
+        assert_eq!(of("rprov plan -help"), "rprov plan --help");
+        assert_eq!(of("rprov render -- help -help"), "rprov render -- help -help");
     }
 }

@@ -3,8 +3,14 @@
 use super::format::Format;
 use super::schema::{Field, HOST, Kind, ROOT, RUNNER, Table};
 use crate::diagnostic::nearest;
+use crate::runner_config::flags::{self, Flag};
 use crate::runner_config::keys::{self, Key};
-use crate::runner_config::{about, forms, words};
+use crate::runner_config::{about, words};
+
+mod meant;
+mod sample;
+
+pub use meant::{Unknown, all};
 
 /// A step on the way to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub enum Found {
     Entry(&'static Table),
     /// A key of GitLab Runner's config.toml.
     Config(&'static Key),
+    /// A feature flag of GitLab Runner.
+    Flag(&'static Flag),
 }
 
 /// A key, and the way to it.
@@ -37,25 +45,36 @@ pub struct Topic {
     pub found: Found,
 }
 
-/// Finds a key. The user may leave out names, `config` and where a host's values stand, and may write `*` for a name.
+/// Finds a key. The user may leave out what stands before it and in between, as long as one key fits, and may write `*` for
+/// a name.
 ///
 /// # Errors
-/// With the keys that were most likely meant, when there is none of this name.
-pub fn find(typed: &str) -> Result<Topic, Vec<String>> {
+/// When several keys fit, or none.
+pub fn find(typed: &str) -> Result<Topic, Unknown> {
     let cleaned = typed.replace("[]", "").replace("[[", "").replace("]]", "");
     let parts: Vec<&str> = cleaned.split('.').map(str::trim).filter(|part| !part.is_empty()).collect();
+    match exactly(&parts) {
+        // A name of the user's is none that a key further below has.
+        Some(Topic { found: Found::Entry(_), .. }) if meant::is_key(&parts) => meant::find(&parts),
+        Some(topic) => Ok(topic),
+        None => meant::find(&parts),
+    }
+}
+
+/// The key of a path in which only names, `config` and where a host's values stand are left out.
+fn exactly(parts: &[&str]) -> Option<Topic> {
     let host = [Step::Key("hosts"), Step::Name(None)];
     let manager = [&host[..], &[Step::Key("manager")]].concat();
     let runner = [Step::Key("runners"), Step::Name(None)];
     let starts: [(&[Step], &'static Table); 3] = [(&[], &ROOT), (&host, &HOST), (&runner, &RUNNER)];
-    let found = starts.into_iter().find_map(|(steps, table)| in_table(table, steps, &parts));
+    let found = starts.into_iter().find_map(|(steps, table)| in_table(table, steps, parts));
     // config.toml's own names: the global section is a host's.
     let global = || {
-        let rest = parts.strip_prefix(&["manager"]).unwrap_or(&parts);
+        let rest = parts.strip_prefix(&["manager"]).unwrap_or(parts);
         let rest = rest.strip_prefix(&["config"]).unwrap_or(rest);
         in_section(keys::GLOBAL, &[&manager[..], &[Step::Key("config")]].concat(), rest)
     };
-    found.or_else(global).ok_or_else(|| meant(&parts))
+    found.or_else(global)
 }
 
 fn with(steps: &[Step], step: Step) -> Vec<Step> {
@@ -126,12 +145,21 @@ fn in_section(section: &str, steps: &[Step], parts: &[&str]) -> Option<Topic> {
         _ if rest.is_empty() => Some(Topic { steps, found: Found::Config(key) }),
         keys::Kind::Table(inner) if !inner.is_empty() => in_section(inner, &steps, rest),
         keys::Kind::TableArray(inner) => in_section(inner, &with(&steps, Step::Items), rest),
+        keys::Kind::BooleanMap if is_flags(key) => {
+            let flag = flags::all().iter().find(|flag| rest == [flag.name])?;
+            Some(Topic { steps: with(&steps, Step::Key(flag.name)), found: Found::Flag(flag) })
+        }
         // Below it stand names of the user's.
         _ if rest.len() == 1 && matches!(key.kind, keys::Kind::BooleanMap | keys::Kind::StringMap) => {
             Some(Topic { steps, found: Found::Config(key) })
         }
         _ => None,
     }
+}
+
+/// The map whose names are GitLab Runner's.
+fn is_flags(key: &Key) -> bool {
+    (key.section, key.name) == (keys::RUNNER, "feature_flags")
 }
 
 /// A path as it is shown.
@@ -156,68 +184,6 @@ pub fn path(steps: &[Step]) -> String {
     out
 }
 
-/// Every key of the language, once: hosts stand for all layers.
-fn all() -> Vec<String> {
-    fn table(table: &'static Table, steps: &[Step], out: &mut Vec<String>) {
-        for field in table.fields.iter().filter(|field| !field.later) {
-            let steps = with(steps, Step::Key(field.name));
-            out.push(path(&steps));
-            if !matches!(field.name, "defaults" | "groups") {
-                kind(field.kind, &steps, out);
-            }
-        }
-    }
-    fn kind(of: Kind, steps: &[Step], out: &mut Vec<String>) {
-        match of {
-            Kind::Table(inner) | Kind::ShortOr(inner) => table(inner, steps, out),
-            Kind::Named(_, inner) => table(inner, &with(steps, Step::Name(None)), out),
-            Kind::List(inner) | Kind::OneOrList(inner) => kind(*inner, &with(steps, Step::Items), out),
-            Kind::Config(section) => keys_of(section, steps, out),
-            _ => {}
-        }
-    }
-    fn keys_of(section: &str, steps: &[Step], out: &mut Vec<String>) {
-        for key in keys::in_section(section).filter(|key| words::is_of_inventories(key)) {
-            let steps = with(steps, Step::Key(key.name));
-            out.push(path(&steps));
-            match key.kind {
-                keys::Kind::Table(inner) => keys_of(inner, &steps, out),
-                keys::Kind::TableArray(inner) => keys_of(inner, &with(&steps, Step::Items), out),
-                _ => {}
-            }
-        }
-    }
-    let mut out = Vec::new();
-    table(&ROOT, &[], &mut out);
-    out
-}
-
-/// At most three keys that were most likely meant: of the same name elsewhere, or of a similar one.
-fn meant(parts: &[&str]) -> Vec<String> {
-    let all = all();
-    let Some(last) = parts.last() else { return Vec::new() };
-    let last_of = |path: &str| path.rsplit('.').next().unwrap_or_default().trim_end_matches("[]").to_owned();
-    // Beside what was typed right, first of all.
-    let before = parts.len().checked_sub(2).and_then(|at| parts.get(at));
-    let beside = |path: &str| {
-        let mut steps = path.rsplit('.').skip(1);
-        before.is_none_or(|before| steps.next().is_some_and(|step| step.trim_end_matches("[]") == *before))
-    };
-    let near = |names: Vec<String>| {
-        let same = names.iter().any(|name| name == last).then_some(*last);
-        same.or_else(|| nearest(last, names.iter().map(String::as_str))).map(str::to_owned)
-    };
-    let inside = near(all.iter().filter(|path| beside(path)).map(|path| last_of(path)).collect());
-    let is_inside = before.is_some() && inside.is_some();
-    let Some(name) = inside.or_else(|| near(all.iter().map(|path| last_of(path)).collect())) else { return Vec::new() };
-    let mut found: Vec<&String> =
-        all.iter().filter(|path| last_of(path) == name && (!is_inside || beside(path))).collect();
-    // Those that share most of what was typed, then the shortest.
-    let shared = |path: &str| parts.iter().filter(|part| path.split('.').any(|step| step == **part)).count();
-    found.sort_by_key(|path| (std::cmp::Reverse(shared(path)), path.len()));
-    found.into_iter().take(3).cloned().collect()
-}
-
 /// What is said of a key.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct About {
@@ -239,11 +205,15 @@ pub struct About {
     pub removed_in: Option<String>,
     /// What to use instead of a deprecated key.
     pub instead: Option<String>,
-    /// The smallest example, as YAML.
-    pub example: String,
+    /// The smallest example, as YAML; `None` where it would say no more than `value`.
+    pub example: Option<String>,
     /// The keys below it, with what they are for.
     pub keys: Vec<(String, String)>,
 }
+
+/// What a single flag does changes with releases, and is GitLab's to say.
+const FLAGS_ELSEWHERE: &str =
+    "a feature flag: https://docs.gitlab.com/runner/configuration/feature-flags/ says what it does";
 
 /// Everything about a key.
 #[must_use]
@@ -258,7 +228,7 @@ pub fn about(topic: &Topic) -> About {
         since: None,
         removed_in: None,
         instead: None,
-        example: String::new(),
+        example: None,
         keys: Vec::new(),
     };
     let sample = match topic.found {
@@ -269,13 +239,13 @@ pub fn about(topic: &Topic) -> About {
             out.default = field.default().map(str::to_owned);
             out.words = words_of(field.kind);
             out.keys = keys_below(field.kind);
-            sample(field.kind)
+            sample::of_field(field)
         }
         Found::Entry(table) => {
             out.meaning = table.title.to_owned();
             out.value = "map".to_owned();
             out.keys = rows(table);
-            "{}".to_owned()
+            None
         }
         Found::Config(key) => {
             let told = about::of(key);
@@ -289,10 +259,18 @@ pub fn about(topic: &Topic) -> About {
             if let keys::Kind::Table(section) | keys::Kind::TableArray(section) = key.kind {
                 out.keys = config_rows(section);
             }
-            config_sample(key)
+            sample::of_config(key)
+        }
+        Found::Flag(flag) => {
+            out.meaning = FLAGS_ELSEWHERE.to_owned();
+            out.value = form(Kind::Boolean);
+            out.default = Some(flag.default.to_string());
+            out.since = flag.since.map(|version| version.to_string());
+            out.removed_in = flag.removed_in.map(|version| version.to_string());
+            Some((!flag.default).to_string())
         }
     };
-    out.example = example(&topic.steps, &sample);
+    out.example = sample.map(|sample| sample::yaml(&topic.steps, &sample));
     out
 }
 
@@ -383,145 +361,16 @@ fn config_form(key: &Key) -> String {
     form.to_owned()
 }
 
-/// A value that the key takes, short.
-fn sample(kind: Kind) -> String {
-    match kind {
-        Kind::Text(format) | Kind::TextOrSecret(format) => text_sample(format).to_owned(),
-        Kind::Boolean => "true".to_owned(),
-        Kind::Integer(least, most) => if (least..=most).contains(&22) { 22 } else { least }.to_string(),
-        Kind::Word(known) => {
-            known.iter().find(|word| !word.later).map_or_else(String::new, |word| word.name.to_owned())
-        }
-        Kind::Secret => "{ env: NAME }".to_owned(),
-        Kind::Scope => "instance".to_owned(),
-        Kind::List(of) => format!("[{}]", sample(*of)),
-        Kind::OneOrList(of) => sample(*of),
-        Kind::Table(table) => table_sample(table),
-        Kind::ShortOr(table) => table.fields.first().map_or_else(String::new, |field| sample(field.kind)),
-        Kind::Named(_, table) => format!("{{ NAME: {} }}", table_sample(table)),
-        Kind::Texts(key, value) => format!("{{ {}: {} }}", text_sample(key), text_sample(value)),
-        Kind::TextsOrSecrets(_) => "{ NAME: value }".to_owned(),
-        Kind::RunnerList => "[NAME]".to_owned(),
-        Kind::Config(keys::GLOBAL) => "{ concurrent: 10 }".to_owned(),
-        Kind::Config(_) => "{ executor: docker }".to_owned(),
-        Kind::Unchecked(_) | Kind::Free => "{ new_key: value }".to_owned(),
-        Kind::Json => "{ log-driver: local }".to_owned(),
-    }
-}
-
-fn table_sample(table: &Table) -> String {
-    let is_chosen = |name: &str| {
-        let mut choices = table.choices.iter().filter(|choice| choice.required);
-        choices.any(|choice| choice.of.first().is_some_and(|first| *first == name))
-    };
-    let fields = table.fields.iter().filter(|field| field.required || is_chosen(field.name));
-    let needed: Vec<String> = fields.map(|field| format!("{}: {}", field.name, sample(field.kind))).collect();
-    if needed.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", needed.join(", ")) }
-}
-
-fn text_sample(format: Format) -> &'static str {
-    const SAMPLES: &[&str] = &[
-        "docker",
-        "30m",
-        "2h",
-        "30s",
-        "\"0644\"",
-        "/srv/data",
-        "10.0.0.0/8",
-        "9252",
-        "\"0 4 * * *\"",
-        "https://gitlab.example.com",
-        "17.9.0",
-        "acme/app",
-        "/cache:/cache",
-        "gitlab.example.com:10.0.0.5",
-        "registry.example.com",
-        "512m",
-        "always",
-        "nofile",
-        "0-3",
-        "r_0123456789ab",
-        "\"3411 C0FE 448A B775 AF7D 1B99 3FCC 7197 020A 2A13\"",
-        "10.0.0.53",
-    ];
-    match format {
-        Format::Image => "debian:12",
-        Format::HostName | Format::Address | Format::Jump => "ci.example.com",
-        Format::User => "deploy",
-        Format::Owner => "root:docker",
-        Format::LocalPath => "files/name",
-        Format::EnvName | Format::VariableKey => "NAME",
-        Format::DirPattern => "gitlab-job-*",
-        Format::Package => "curl",
-        Format::Cpus => "\"1.5\"",
-        Format::Gpus => "all",
-        Format::Capability => "NET_ADMIN",
-        Format::Device => "/dev/kvm",
-        Format::Ulimit => "65536",
-        Format::Publish => "127.0.0.1:9252:9252",
-        Format::Any | Format::Line(_) | Format::Block(_) => "text",
-        _ => SAMPLES.iter().find(|sample| format.check(sample.trim_matches('"')).is_ok()).unwrap_or(&"text"),
-    }
-}
-
-fn config_sample(key: &Key) -> String {
-    use keys::Kind as Toml;
-    let told = Some(about::of(key).default).filter(|default| !default.is_empty());
-    let word = words::of(key).and_then(|words| words.first().copied());
-    const FORMS: &[&str] = &["512m", "\"2\"", "0-3", "\":9252\"", "/cache", "\"ruby:*\"", "all", "\"22\""];
-    let form =
-        forms::of(key).and_then(|form| FORMS.iter().find(|text| forms::check(form, text.trim_matches('"')).is_ok()));
-    let text = told.or(word).or(form.copied()).unwrap_or("text");
-    match key.kind {
-        _ if key.secret => "{ env: NAME }".to_owned(),
-        _ if words::is_image(key) => "debian:12".to_owned(),
-        Toml::String if text.parse::<f64>().is_ok() => format!("\"{text}\""),
-        Toml::String | Toml::Time | Toml::StringOrArray => text.to_owned(),
-        Toml::Integer => told.unwrap_or("1").to_owned(),
-        Toml::Float => "1.5".to_owned(),
-        Toml::Boolean => "true".to_owned(),
-        Toml::Duration => told.unwrap_or("30s").to_owned(),
-        Toml::StringArray => format!("[{text}]"),
-        Toml::IntegerArray | Toml::FloatArray => "[1]".to_owned(),
-        Toml::BooleanMap => "{ FF_USE_FASTZIP: true }".to_owned(),
-        Toml::StringMap if key.name == "log_options" => "{ env: NAME }".to_owned(),
-        Toml::StringMap | Toml::AnyMap => "{ NAME: text }".to_owned(),
-        Toml::IntegerMap => "{ NAME: 1 }".to_owned(),
-        Toml::StringArrayMap => "{ NAME: [text] }".to_owned(),
-        Toml::Table(_) => "{}".to_owned(),
-        Toml::TableArray(_) => "[{}]".to_owned(),
-    }
-}
-
-/// The way to a value as YAML, a key a line.
-fn example(steps: &[Step], value: &str) -> String {
-    let (mut out, mut depth) = (String::new(), 0);
-    let mut item = false;
-    for (at, step) in steps.iter().enumerate() {
-        let name = match step {
-            Step::Key(name) => (*name).to_owned(),
-            Step::Name(Some(name)) => name.clone(),
-            Step::Name(None) => "NAME".to_owned(),
-            Step::Items => {
-                item = true;
-                continue;
-            }
-        };
-        let indent = "  ".repeat(depth);
-        let dash = if std::mem::take(&mut item) { "- " } else { "" };
-        let end = if at + 1 == steps.len() { format!(" {value}") } else { String::new() };
-        out += &format!("{indent}{dash}{name}:{end}\n");
-        depth += 1 + dash.len() / 2;
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn found(typed: &str) -> String {
-        find(typed).map_or_else(|near| format!("? {}", near.join(" ")), |topic| path(&topic.steps))
+        match find(typed) {
+            Ok(topic) => path(&topic.steps),
+            Err(Unknown::Several(all)) => format!("several: {}", all.join(" ")),
+            Err(Unknown::Near(near)) => format!("? {}", near.join(" ")),
+        }
     }
 
     #[test]
@@ -543,7 +392,33 @@ mod tests {
         assert_eq!(found("defaults.firewall.allow.port"), "defaults.firewall.allow[].port");
         assert_eq!(found("cache.s3.bucketname"), "runners.NAME.config.cache.s3.BucketName");
         assert_eq!(found("gitlab.url"), "gitlab.url");
-        assert_eq!(found("feature_flags.FF_USE_FASTZIP"), "runners.NAME.config.feature_flags");
+        let flag = "runners.NAME.config.feature_flags.FF_USE_FASTZIP";
+        assert_eq!(found("feature_flags.FF_USE_FASTZIP"), flag);
+        assert_eq!(found("FF_USE_FASTZIP"), flag);
+        assert_eq!(found("ff_use_fastzip"), flag);
+    }
+
+    #[test]
+    fn what_fits_one_key_alone_is_found() {
+        let alone = "runners.NAME.config.docker.oom_kill_disable";
+        assert_eq!(found("oom_kill_disable"), alone);
+        assert_eq!(found("runners.oom_kill_disable"), alone);
+        assert_eq!(found("runners.big.oom_kill_disable"), alone.replace("NAME", "big"));
+        assert_eq!(found("s3.BucketName"), "runners.NAME.config.cache.s3.BucketName");
+        assert_eq!(found("jobs.allow.*.port"), "hosts.NAME.firewall.jobs.allow[].port");
+    }
+
+    #[test]
+    fn what_fits_several_keys_finds_all_of_them() {
+        let all = found("image");
+        for one in ["hosts.NAME.manager.container.image", "runners.NAME.config.docker.image"] {
+            assert!(all.starts_with("several: ") && all.split(' ').any(|key| key == one), "{all}");
+        }
+        assert_eq!(found("runners.image"), all.replace(" hosts.NAME.manager.container.image", ""));
+        let policies = "several: runners.NAME.config.docker.allowed_pull_policies runners.NAME.config.kubernetes.allowed_pull_policies";
+        assert_eq!(found("allowed_pull_policies"), policies);
+        assert!(found("FF_USE_FASTZI").starts_with("? runners.NAME.config.feature_flags.FF_USE_FASTZIP"));
+        assert!(found("feature_flags.FF_USE_FASTZI").starts_with("? "), "{}", found("feature_flags.FF_USE_FASTZI"));
     }
 
     #[test]
@@ -564,20 +439,25 @@ mod tests {
     /// Every example is an inventory as far as its own key goes.
     #[test]
     fn every_example_is_understood() {
-        let mut wrong = Vec::new();
+        let (mut wrong, mut examples) = (Vec::new(), 0);
         for key in all() {
             let topic = find(&key).unwrap_or_else(|near| panic!("{key} is not found: {near:?}"));
             assert_eq!(path(&topic.steps).replace("[]", ""), key.replace("[]", ""));
             let about = about(&topic);
-            let (root, problems) = crate::inventory::yaml::parse(&"x.yml".into(), &about.example);
-            let root = root.unwrap_or_else(|| panic!("{}{problems:?}", about.example));
+            let Some(example) = about.example else { continue };
+            examples += 1;
+            let empty = [": {}\n", ": [{}]\n", ": []\n", ": text\n", ": [text]\n", ": 1\n", ": [1]\n"];
+            assert!(about.default.is_some() || !empty.iter().any(|end| example.ends_with(end)), "{example}");
+            let (root, problems) = crate::inventory::yaml::parse(&"x.yml".into(), &example);
+            let root = root.unwrap_or_else(|| panic!("{example}{problems:?}"));
             let found = crate::inventory::validate::file(&root, None).problems;
             let mut errors = found.into_iter().filter(|problem| !problem.message.contains(" needs `"));
             if let Some(problem) = errors.find(|problem| problem.severity == crate::diagnostic::Severity::Error) {
-                wrong.push(format!("{}{}", about.example, problem.message));
+                wrong.push(format!("{example}{}", problem.message));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(examples > 400, "{examples}");
     }
 
     #[test]
@@ -585,6 +465,7 @@ mod tests {
         let said: Vec<String> =
             ["docker.pull_policy", "manager.container.image", "firewall.ssh_from", "pre_clone_script", "ssh.become"]
                 .iter()
+                .chain(&["runners.docker.shm_size", "FF_USE_FASTZIP"])
                 .map(|key| format!("{:#?}", about(&find(key).unwrap())))
                 .collect();
         insta::assert_snapshot!(said.join("\n"));

@@ -274,15 +274,17 @@ fn unreadable_help(path: &Path, is_first: bool) -> Option<String> {
     if !is_first {
         return Some("its path is relative to the inventory file that names it".to_owned());
     }
-    let other = match path.extension()?.to_str()? {
-        "yml" => "yaml",
+    let other = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("yml") => "yaml",
         _ => "yml",
     };
     let near = path.with_extension(other);
     if near.is_file() {
         return Some(format!("did you mean {}?", near.display()));
     }
-    Some("name the inventory with `-i FILE` or in RPROV_INVENTORY; without them it is inventory.yml here".to_owned())
+    let help = "name the inventory with `-i FILE` or in RPROV_INVENTORY; without them it is inventory.yml here, which `rprov \
+                init` writes";
+    Some(help.to_owned())
 }
 
 /// A name as it is, if it is not empty.

@@ -181,6 +181,20 @@ impl Written {
         }
     }
 
+    /// Whether a key can matter to a host: hosts have it, and if it stands in a table of executors, one of the host's runners
+    /// has such an executor, or that is not known.
+    #[must_use]
+    pub fn matters_to(&self, host: &str, topic: &Topic) -> bool {
+        let (section, name) = match &topic.steps[..] {
+            [Step::Key("runners"), name, Step::Key("config"), Step::Key(section), ..] => (*section, name.clone()),
+            _ => return self.of_host(host, topic).is_some(),
+        };
+        let steps = vec![Step::Key("runners"), name, Step::Key("config"), Step::Key("executor")];
+        let Some(runners) = self.of_host(host, &Topic { steps, found: topic.found }) else { return false };
+        let mut unread = runners.iter().map(|runner| super::build::reads(runner.value.as_deref()?, section));
+        runners.is_empty() || !unread.all(|reads| reads == Some(false))
+    }
+
     fn runner(&self, name: &str, own: Option<&Entry>, layers: &[(String, &Node)], rest: &[Step]) -> Effective {
         let spec = self.root.get("runners").and_then(|runners| runners.get(name));
         let mut of_runner: Vec<(String, &Node)> =
@@ -396,6 +410,18 @@ hosts:
         );
         assert_eq!(holds("a.example.com", "runners.other.limit"), []);
         assert!(written().of_host("a.example.com", &find("gitlab.url").unwrap()).is_none());
+    }
+
+    #[test]
+    fn what_no_executor_of_the_host_reads_does_not_matter_to_it() {
+        let matters = |host: &str, key: &str| written().matters_to(host, &find(key).unwrap());
+        assert!(matters("a.example.com", "docker.image"));
+        assert!(!matters("a.example.com", "kubernetes.image"));
+        assert!(!matters("a.example.com", "virtualbox.base_name"));
+        for key in ["cache.Type", "limit", "executor", "manager.container.image", "ssh.port"] {
+            assert!(matters("a.example.com", key), "{key}");
+        }
+        assert!(!matters("a.example.com", "gitlab.url"));
     }
 
     #[test]

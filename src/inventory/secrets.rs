@@ -69,7 +69,9 @@ fn value(
         SecretKind::Env(name) => {
             let Some(value) = environment(name) else {
                 let problem = Diagnostic::error(format!("the environment variable {name} is not set"));
-                return Err(problem.help(format!("set it before the run: in CI as a masked variable named {name}")));
+                return Err(
+                    problem.help(format!("`export {name}=…` before the run; in CI a masked variable named {name}"))
+                );
             };
             return finish(value.into_encoded_bytes(), &format!("the environment variable {name}"), false);
         }

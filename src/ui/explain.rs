@@ -69,9 +69,11 @@ pub fn render(told: &Explanation, look: Look) -> String {
     facts.extend(about.instead.as_ref().map(|other| ("instead", format!("`{other}`"))));
     let facts: Vec<(String, String)> = facts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
     out += &table(&facts, look);
-    out += &format!("\n{}\n", heading("Example", look));
-    for line in about.example.lines() {
-        out += &format!("  {}\n", sanitize_line(line));
+    if let Some(example) = &about.example {
+        out += &format!("\n{}\n", heading("Example", look));
+        for line in example.lines() {
+            out += &format!("  {}\n", sanitize_line(line));
+        }
     }
     if !about.keys.is_empty() {
         out += &format!("\n{}\n{}", heading("Keys", look), table(&about.keys, look));

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::inventory;
-use crate::script::quote;
 use crate::ui::style::sanitize;
 
 use super::args::{Global, InitArgs, InitOther};
 use super::console::Console;
 use super::exit::Exit;
+use super::usage::word;
 
 mod answers;
 mod ci;
@@ -59,10 +59,6 @@ fn next(answers: &Answers, out: &Path) -> String {
         Scope::Instance => "an administrator".to_owned(),
         Scope::Group(path) => format!("an Owner of {path}"),
         Scope::Project(path) => format!("a Maintainer of {path}"),
-    };
-    let word = |text: &str| {
-        let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "@._:/-".contains(c));
-        if plain { text.to_owned() } else { quote(text) }
     };
     let login = word(&format!("{user}@{host}"));
     let sudo = if user == "root" { "true" } else { "sudo -n true" };

@@ -13,6 +13,8 @@ mod host_risks;
 mod risks;
 mod versions;
 
+pub(in crate::inventory) use executors::reads;
+
 /// Directories of the system, in which no job directories can lie.
 const SYSTEM_DIRS: &[&str] = &[
     "/",

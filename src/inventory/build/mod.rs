@@ -25,6 +25,8 @@ mod packages;
 mod read;
 mod runner;
 
+pub(super) use checks::reads;
+
 /// What helps when such a file is not there.
 const RELATIVE: &str = "its path is relative to the inventory file that names it";
 

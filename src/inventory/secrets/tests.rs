@@ -82,6 +82,7 @@ fn all_problems_come_together_and_no_value_with_them() {
     let text = format!("{problems:?}");
     for said in [
         "the environment variable MISSING is not set",
+        "`export MISSING=…` before the run",
         "cannot read /nonexistent/token: there is no such file",
         "cannot read /: it is not a regular file",
         "ended with status 3",

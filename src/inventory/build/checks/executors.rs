@@ -42,6 +42,12 @@ const EXECUTORS: &[Executor] = &[
 const SECTIONS: &[&str] =
     &["docker", "machine", "autoscaler", "instance", "kubernetes", "ssh", "parallels", "virtualbox", "custom"];
 
+/// Whether an executor reads a table of a runner's; `None` where it is no executor's own, or the executor is unknown.
+pub(in crate::inventory) fn reads(executor: &str, section: &str) -> Option<bool> {
+    let known = EXECUTORS.iter().find(|known| known.name == executor)?;
+    SECTIONS.contains(&section).then(|| known.sections.contains(&section))
+}
+
 impl Build<'_> {
     pub(super) fn executors(&mut self, host: &HostSpec) {
         for runner in host.runners.iter().filter(|runner| !runner.absent) {

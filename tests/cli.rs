@@ -285,6 +285,8 @@ fn every_command_has_a_manual_page() {
         let page = std::fs::read_to_string(directory.path().join(format!("pages/man1/{command}.1"))).unwrap();
         assert!(page.contains(&format!(".TH {command} 1")) && page.contains("inventory"), "{command}: {page}");
     }
+    let page = std::fs::read_to_string(directory.path().join("pages/man1/rprov-init-ci.1")).unwrap();
+    assert!(page.contains(".TH rprov-init-ci 1") && page.contains("\nrprov init ci\n"), "{page}");
     std::fs::write(directory.path().join("taken"), "").unwrap();
     let (code, _, err) = run(directory.path(), &["man", "taken"]);
     assert!(code == 1 && err.contains("cannot write into taken"), "{err}");

@@ -21,10 +21,21 @@ use crate::ui::style::ColorChoice;
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  rprov init                          write an inventory for a first host\n  rprov doctor                        what would stop a run, and how to mend it\n  rprov plan                          show what would change\n  \
-                  rprov plan --limit gpu,'!gpu-3'     … on the group gpu but for one host\n  rprov apply                         make it so, after asking\n  \
-                  rprov apply --yes                   make it so, in CI\n\nExit codes:\n  0  done\n  1  error: command line, inventory, secrets, no approval\n  \
-                  2  plan --detailed-exitcode: there are changes\n  3  some hosts failed\n  4  the host changed after its plan was made\n  5  locked by another run"
+    after_help = "Examples:
+  rprov init                      write an inventory for a first host
+  rprov doctor                    what would stop a run, and how to mend it
+  rprov plan                      show what would change
+  rprov plan --limit gpu,'!gpu-3' … on the group gpu but for one host
+  rprov apply                     make it so, after asking
+  rprov apply --yes               make it so, in CI
+
+Exit codes:
+  0  done
+  1  error: command line, inventory, secrets, no approval
+  2  plan --detailed-exitcode: there are changes
+  3  some hosts failed
+  4  the host changed after its plan was made
+  5  locked by another run"
 )]
 pub struct Cli {
     /// Options of every command.
@@ -66,54 +77,69 @@ pub enum Command {
     /// Write an inventory for a first host, or with `ci` a pipeline; overwrites nothing
     #[command(
         args_conflicts_with_subcommands = true,
-        after_help = "Examples:\n  rprov init                          # asks\n  \
-                      rprov init --host ci-1.example.com --user deploy --gitlab https://gitlab.example.com --manager container\n  \
-                      rprov init ci                       # writes .gitlab-ci.yml"
+        after_help = "Examples:
+  rprov init                          # asks
+  rprov init --host ci-1.example.com --user deploy \\
+      --gitlab https://gitlab.example.com --manager container
+  rprov init ci                       # writes .gitlab-ci.yml"
     )]
     Init(InitArgs),
     /// Show what would change on hosts and in GitLab; changes nothing
-    #[command(
-        after_help = "Examples:\n  rprov plan\n  rprov plan --limit ci.example.com -v\n  rprov plan --limit 'gpu-*','!gpu-3'\n  \
-                            rprov plan --orphans                # also runners that no host has\n  \
-                            rprov plan --format json | jq .totals\n  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not\n  \
-                            rprov plan --out plan.json          # to be applied later: rprov apply plan.json\n  \
-                            rprov plan --report terraform=tfplan.json   # for GitLab's merge request widget"
-    )]
+    #[command(after_help = "Examples:
+  rprov plan
+  rprov plan --limit ci.example.com -v
+  rprov plan --limit 'gpu-*','!gpu-3'
+  rprov plan --orphans                # also runners that no host has
+  rprov plan --format json | jq .totals
+  rprov plan --detailed-exitcode      # 2 if there are changes, 0 if not
+  rprov plan --out plan.json          # for later: rprov apply plan.json
+  rprov plan --report terraform=tfplan.json   # for the merge request")]
     Plan(PlanArgs),
     /// Show a plan that was saved; connects to no host
     #[command(after_help = "Examples:\n  rprov show plan.json\n  rprov show plan.json --format json | jq .totals\n  \
                             rprov show plan.json --report markdown=note.md")]
     Show(ShowArgs),
     /// Make hosts and GitLab what the inventory says, after showing the plan and asking; or carry out a saved plan
-    #[command(
-        after_help = "Examples:\n  rprov apply\n  rprov apply --yes --lock-timeout 5m   # in CI\n  rprov apply --limit gpu-1\n  \
-                            rprov apply plan.json                 # what was approved, and nothing else\n\n\
-                            Ctrl-C stops after the changes that are under way; twice stops at once. The next run goes on from there."
-    )]
+    #[command(after_help = "Examples:
+  rprov apply
+  rprov apply --yes --lock-timeout 5m   # in CI
+  rprov apply --limit gpu-1
+  rprov apply plan.json                 # what was approved, nothing else
+
+Ctrl-C stops after the changes that are under way; twice stops at once.
+The next run goes on from there.")]
     Apply(ApplyArgs),
     /// Show how hosts and runners are now: one line per host; changes nothing
-    #[command(
-        after_help = "Examples:\n  rprov status\n  rprov status --limit gpu -v            # every runner, every disk\n  rprov status --watch                   # again every 10 s\n  \
-                            rprov status --format json | jq '.hosts[] | select(.reachable | not).name'\n\n\
-                            DRIFT is how much an apply would change, JOBS are running now, FREE is the least room where jobs live."
-    )]
+    #[command(after_help = "Examples:
+  rprov status
+  rprov status --limit gpu -v            # every runner, every disk
+  rprov status --watch                   # again every 10 s
+  rprov status --format json |
+      jq '.hosts[] | select(.reachable | not).name'
+
+DRIFT is how much an apply would change, JOBS are running now, FREE is the
+least room where jobs live.")]
     Status(StatusArgs),
     /// Say what would stop a run, host by host, and how to mend it; changes nothing
-    #[command(
-        after_help = "Examples:\n  rprov doctor\n  rprov doctor ci.example.com -v\n  rprov doctor --format json | jq '.parts[].findings[] | select(.level == \"stops\")'\n\n\
-                            Looks at SSH, root's rights, the clock, the way to GitLab and to registries, disks, Docker, the kernel's firewall,\n\
-                            and at the API token: its scopes, which calls of this inventory GitLab would refuse, which scopes are enough."
-    )]
+    #[command(after_help = "Examples:
+  rprov doctor
+  rprov doctor ci.example.com -v
+  rprov doctor --format json |
+      jq '.parts[].findings[] | select(.level == \"stops\")'
+
+Looks at SSH, root's rights, the clock, the way to GitLab and to registries,
+disks, Docker, the kernel's firewall, and at the API token: its scopes, which
+calls of this inventory GitLab would refuse, which scopes are enough.")]
     Doctor(DoctorArgs),
     /// Show the files that rprov writes on a host, secrets by name; connects to nothing
     #[command(
         after_help = "Examples:\n  rprov render ci.example.com\n  rprov render ci.example.com /etc/docker/daemon.json\n  \
-                            rprov render ci.example.com --probe    # what is run on the host to read it"
+                            rprov render ci.example.com --probe    # what reads the host"
     )]
     Render(RenderArgs),
     /// Explain a key of the inventory: what it is for, where it is set, what holds for a host; connects to nothing
     #[command(after_help = "Examples:\n  rprov explain\n  rprov explain runners.docker.pull_policy\n  \
-                            rprov explain config.concurrent --host ci.example.com   # which layer said so")]
+                            rprov explain concurrent --host ci.example.com   # which layer said so")]
     Explain(ExplainArgs),
     /// Print a JSON Schema of the inventory, for editors
     #[command(after_help = "Examples:\n  rprov schema > rprov.schema.json\n\n\
@@ -441,6 +467,20 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("rprov {}", command.get_name())), "{}: {help}", command.get_name());
         }
+    }
+
+    /// A terminal of 80 columns, or a manual page with its margin, must not break a command.
+    #[test]
+    fn what_is_below_the_options_fits_into_80_columns() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                let most = if line.starts_with(' ') { 75 } else { 79 };
+                assert!(line.chars().count() <= most, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
     }
 
     #[test]

@@ -215,6 +215,21 @@ fn a_plan_tells_of_every_host() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_read_says_how_to_make_one() {
+    let directory = with(HOSTS);
+    for command in ["show", "apply"] {
+        let (code, out, err) = run(directory.path(), &[command, "no plan.json"]);
+        assert_eq!((code, out.as_str()), (1, ""));
+        let message = "error: cannot read the plan no plan.json: there is no such file\n";
+        assert_eq!(err, format!("{message}  help: `rprov plan --out 'no plan.json'` writes one\n"));
+        let (code, _, err) = run(directory.path(), &[command, "."]);
+        assert_eq!((code, err.as_str()), (1, "error: cannot read the plan .: it is a directory\n"));
+    }
+    let (code, _, err) = run(directory.path(), &["plan", "--limit", "here", "--out", "no/plan.json"]);
+    assert_eq!((code, err.as_str()), (1, "error: cannot save the plan in no/plan.json: there is no such directory\n"));
+}
+
+#[test]
 fn nothing_is_applied_without_approval() {
     let directory = with(HOSTS);
     let (code, out, err) = run(directory.path(), &["apply", "--limit", "here"]);

@@ -1,10 +1,11 @@
 //! Saved plans as files: written by `plan --out`, read by `apply FILE` and `show FILE`.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
+use crate::inventory::load::said;
 use crate::inventory::model::Inventory;
 use crate::plan::saved::{FORMAT, SavedPlan};
 use crate::plan::{HostPlan, Plan};
@@ -14,6 +15,7 @@ use crate::ui::style::sanitize;
 use super::args::Global;
 use super::console::Console;
 use super::exit::Exit;
+use super::usage::word;
 
 /// More than a plan of a thousand hosts from scratch needs; a file that never ends must not fill the memory.
 const LARGEST: u64 = 256 << 20;
@@ -59,17 +61,28 @@ pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result
     written.map_err(|error| {
         // It may not even have been made.
         let _ = std::fs::remove_file(&temporary);
-        failed(error.to_string())
+        match error.kind() {
+            ErrorKind::NotFound => failed("there is no such directory".to_owned()),
+            _ => failed(said(&error)),
+        }
     })
 }
 
 /// Reads a file.
 pub(super) fn read(path: &Path, console: &Console) -> Result<SavedPlan, Exit> {
-    let failed = |why: String| Diagnostic::error(format!("cannot read the plan {}: {why}", path.display()));
+    let shown = sanitize(&path.to_string_lossy()).into_owned();
+    let failed = |why: String| Diagnostic::error(format!("cannot read the plan {shown}: {why}"));
     let mut text = String::new();
-    let length = std::fs::File::open(path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text))
-        .map_err(|error| console.stop(failed(error.to_string())))?;
+    let length = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text)).map_err(
+        |error| {
+            let problem = failed(said(&error));
+            console.stop(match error.kind() {
+                ErrorKind::NotFound => problem.help(format!("`rprov plan --out {}` writes one", word(&shown))),
+                ErrorKind::InvalidData => problem.help("a plan is a file that `rprov plan --out FILE` wrote"),
+                _ => problem,
+            })
+        },
+    )?;
     if length as u64 > LARGEST {
         return Err(console.stop(failed("it is far larger than a plan can be".to_owned())));
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Arg, ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::complete;
@@ -142,26 +142,33 @@ calls of this inventory GitLab would refuse, which scopes are enough.")]
                             rprov explain concurrent --host ci.example.com   # which layer said so")]
     Explain(ExplainArgs),
     /// Print a JSON Schema of the inventory, for editors
-    #[command(after_help = "Examples:\n  rprov schema > rprov.schema.json\n\n\
+    #[command(args = unlisted(), after_help = "Examples:\n  rprov schema > rprov.schema.json\n\n\
                             Then begin the inventory with this line:\n  # yaml-language-server: $schema=rprov.schema.json")]
     Schema,
     /// Print a completion script for a shell; it completes hosts and groups of the inventory too
-    #[command(after_help = "Examples:\n  rprov completions bash > /etc/bash_completion.d/rprov\n  \
+    #[command(args = unlisted(), after_help = "Examples:\n  rprov completions bash > /etc/bash_completion.d/rprov\n  \
                             rprov completions zsh > \"${fpath[1]}/_rprov\"\n  rprov completions fish > ~/.config/fish/completions/rprov.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
     /// Print the manual page, or write those of all commands into a directory
-    #[command(after_help = "Examples:\n  rprov man | man -l -\n  rprov man /usr/local/share/man/man1")]
+    #[command(args = unlisted(), after_help = "Examples:\n  rprov man | man -l -\n  rprov man /usr/local/share/man/man1")]
     Man {
         /// Where the pages go
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         directory: Option<PathBuf>,
     },
     /// Print the version
-    #[command(after_help = "Example:\n  rprov version")]
+    #[command(args = unlisted(), after_help = "Example:\n  rprov version")]
     Version,
+}
+
+/// Options of every command that mean nothing to this one: taken, as everywhere, and not listed.
+fn unlisted() -> [Arg; 2] {
+    let inventory = Arg::new("inventory").short('i').long("inventory").value_parser(clap::value_parser!(PathBuf));
+    let verbose = Arg::new("verbose").short('v').long("verbose").action(ArgAction::SetTrue);
+    [inventory.hide(true), verbose.overrides_with("verbose").hide(true)]
 }
 
 /// How results are written.
@@ -209,9 +216,9 @@ pub struct InitArgs {
     /// The project whose jobs the runner takes
     #[arg(long, value_name = "PATH")]
     pub project: Option<String>,
-    /// The file to write; - for standard output
-    #[arg(long, value_name = "FILE", default_value = "inventory.yml")]
-    pub out: PathBuf,
+    /// The inventory to write, if not the one of `-i`; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// What else `rprov init` writes.
@@ -220,7 +227,7 @@ pub enum InitOther {
     /// Write a pipeline that plans in merge requests and applies after the merge
     #[command(after_help = "Examples:\n  rprov init ci\n  rprov init ci -i inventories/prod.yml --out ci/prod.yml")]
     Ci {
-        /// The file to write; - for standard output
+        /// The pipeline to write, for the inventory of `-i`; - for standard output
         #[arg(long, value_name = "FILE", default_value = ".gitlab-ci.yml")]
         out: PathBuf,
     },
@@ -481,6 +488,22 @@ mod tests {
             command.get_subcommands().for_each(check);
         }
         check(&Cli::command());
+    }
+
+    #[test]
+    fn options_that_mean_nothing_are_taken_and_not_listed() {
+        let mut program = Cli::command();
+        program.build();
+        for command in ["version", "man", "completions", "schema"] {
+            let help = program.find_subcommand_mut(command).unwrap().render_long_help().to_string();
+            assert!(help.contains("--color") && !help.contains("--inventory") && !help.contains("--verbose"), "{help}");
+        }
+        for line in [&["-v", "-i", "a.yml", "schema"][..], &["schema", "-vv", "-i", "a.yml"]] {
+            let cli = Cli::try_parse_from(["rprov"].iter().chain(line)).unwrap();
+            assert_eq!((cli.global.verbose, cli.global.inventory), (true, "a.yml".into()), "{line:?}");
+        }
+        let cli = Cli::try_parse_from(["rprov", "schema"]).unwrap();
+        assert_eq!((cli.global.verbose, cli.global.inventory), (false, "inventory.yml".into()));
     }
 
     #[test]

@@ -39,6 +39,9 @@ fn an_inventory_is_written_once_and_is_valid() {
     assert_eq!((code, out), (0, written));
     let (code, _, err) = run(directory.path(), &[&FLAGS[..], &["--out", "my hosts.yml"]].concat());
     assert!(code == 0 && err.contains("       rprov plan -i 'my hosts.yml'\n"), "{err}");
+    let (code, _, err) = run(directory.path(), &[&FLAGS[..], &["-i", "prod.yml"]].concat());
+    assert!(code == 0 && err.contains("       rprov plan -i prod.yml\n"), "{err}");
+    assert!(directory.path().join("prod.yml").exists());
     let (code, _, err) = run(directory.path(), &[&FLAGS[..], &["--out", "no/such/directory.yml"]].concat());
     assert!(code == 1 && err.contains("cannot write no/such/directory.yml"), "{err}");
 }
@@ -48,7 +51,8 @@ fn without_a_terminal_what_is_missing_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let (code, out, err) = run(directory.path(), &["init", "--host", "deploy@ci-1.example.com"]);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(err.starts_with("error: `rprov init` needs --gitlab, --manager, --executor\n"), "{err}");
+    assert!(err.starts_with("error: `rprov init` needs --gitlab, --manager\n"), "{err}");
+    assert!(err.contains("  help: `--manager package` needs --executor too; "), "{err}");
     let (code, _, err) = run(directory.path(), &["init", "--gitlab", "x\u{1b}[31m"]);
     assert!(code == 1 && err.contains("is not a URL") && !err.contains('\u{1b}'), "{err}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);

@@ -241,7 +241,8 @@ impl Known {
             with.user.is_none().then_some("--user"),
             with.gitlab.is_none().then_some("--gitlab"),
             with.manager.is_none().then_some("--manager"),
-            executor.is_none().then_some("--executor"),
+            // A container leaves no choice.
+            (executor.is_none() && with.manager.is_some()).then_some("--executor"),
             scope,
         ];
         match with {

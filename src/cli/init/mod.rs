@@ -21,18 +21,19 @@ pub(super) fn run(global: &Global, args: &InitArgs, console: &Console) -> Result
     if let Some(InitOther::Ci { out }) = &args.other {
         return ci::run(global, out, console);
     }
+    let out = args.out.as_deref().unwrap_or(&global.inventory);
     // Nobody answers questions for a file that cannot be written.
-    refuse_existing(&args.out, console)?;
+    refuse_existing(out, console)?;
     let mut typed = |question: &str| console.line(question);
     let answers = if console.can_ask() { answers::gather(args, Some(&mut typed)) } else { answers::gather(args, None) };
     let answers = answers.map_err(|refusal| console.stop(problem(refusal)))?;
     let text = answers.inventory().map_err(|why| console.stop(Diagnostic::error(why)))?;
-    if let Err(failure) = inventory::check(&args.out, &text) {
+    if let Err(failure) = inventory::check(out, &text) {
         console.problems(&failure.diagnostics, &failure.sources);
         return Err(console.stop(Diagnostic::error("that makes no valid inventory, so nothing was written")));
     }
-    write(&args.out, &text, console)?;
-    console.tell(&next(&answers, &args.out));
+    write(out, &text, console)?;
+    console.tell(&next(&answers, out));
     Ok(Exit::Ok)
 }
 
@@ -40,7 +41,9 @@ fn problem(refusal: Refusal) -> Diagnostic {
     match refusal {
         Refusal::Missing(options) => {
             let problem = Diagnostic::error(format!("`rprov init` needs {}", options.join(", ")));
-            problem.help("it asks for them in a terminal; `rprov init --help` has an example")
+            let help = "it asks for them in a terminal; `rprov init --help` has an example";
+            let more = if options.contains(&"--manager") { "`--manager package` needs --executor too; " } else { "" };
+            problem.help(format!("{more}{help}"))
         }
         Refusal::Wrong(what, help) => {
             let problem = Diagnostic::error(sanitize(&what).into_owned());

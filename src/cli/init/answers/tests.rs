@@ -66,7 +66,7 @@ fn what_is_missing_is_named() {
         Err(Refusal::Missing(options)) => options.join(" "),
         other => panic!("{other:?}"),
     };
-    assert_eq!(missing(&[]), "--host --user --gitlab --manager --executor");
+    assert_eq!(missing(&[]), "--host --user --gitlab --manager");
     assert_eq!(missing(&["--host", "deploy@ci-1", "--manager", "container"]), "--gitlab");
     assert_eq!(missing(&["--host", "ci-1", "--manager", "package"]), "--user --gitlab --executor");
     let shell = ["--manager", "package", "--executor", "shell"];
@@ -183,7 +183,7 @@ proptest! {
         let given = InitArgs {
             other: None, host: Some(host.clone()), user: Some(user.clone()), gitlab: Some(format!("https://{gitlab}")),
             manager: Some(manager), executor, group: (scope == 1).then(|| path.clone()),
-            project: (scope == 2).then(|| path.clone()), out: "inventory.yml".into(),
+            project: (scope == 2).then(|| path.clone()), out: None,
         };
         let Ok(answers) = gather(&given, None) else { return Ok(()) };
         let Ok(text) = answers.inventory() else { return Ok(()) };

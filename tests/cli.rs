@@ -282,10 +282,22 @@ fn hosts_and_groups_are_completed() {
     );
     assert_eq!(of(&["render", "g"]), ["gpu-1.example.com"]);
     assert_eq!(of(&["doctor", "c"]), ["ci-1.example.com"]);
+    assert_eq!(of(&["explain", "ssh.port", "--host", "g"]), ["gpu-1.example.com"]);
     assert_eq!(of(&["-i", "there.yml", "render", "c"]), [""; 0], "another inventory, which is not there");
     assert!(of(&["sta"]).contains(&"status".to_owned()));
     std::fs::write(directory.path().join("inventory.yml"), "hosts: [").unwrap();
     assert_eq!(of(&["plan", "--limit", "g"]), [""; 0], "a shell wants no errors");
+}
+
+#[test]
+fn keys_and_forms_of_reports_are_completed() {
+    let directory = tempfile::tempdir().unwrap();
+    let of = |line: &[&str]| completed(directory.path(), line);
+    let keys = of(&["explain", "con"]);
+    assert!(["concurrent", "config", "container"].iter().all(|key| keys.contains(&(*key).to_owned())), "{keys:?}");
+    assert_eq!(of(&["explain", "docker.pull"]), ["docker.pull_policy"]);
+    assert_eq!(of(&["plan", "--report", ""]), ["terraform=", "junit=", "markdown="]);
+    assert_eq!(of(&["show", "plan.json", "--report", "j"]), ["junit="]);
 }
 
 #[test]

@@ -299,7 +299,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["orphans", "delete_orphans"])]
     pub out: Option<PathBuf>,
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
-    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
+    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report, add = ArgValueCompleter::new(complete::reports))]
     pub report: Vec<Report>,
     /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
     #[arg(
@@ -320,7 +320,7 @@ pub struct ShowArgs {
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
-    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report)]
+    #[arg(long, value_name = "FORM=FILE", value_parser = parse_report, add = ArgValueCompleter::new(complete::reports))]
     pub report: Vec<Report>,
     /// Write the plan as one note on the merge request of this CI job; the token is in RPROV_NOTE_TOKEN
     #[arg(
@@ -396,11 +396,11 @@ pub struct RenderArgs {
 /// `rprov explain`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The key, such as firewall.ssh_from; as much of the way to it as makes it clear, or the name of a feature flag
-    #[arg(value_name = "KEY")]
+    /// The key, such as firewall.ssh_from: what stands before it and in between may be left out; or a feature flag
+    #[arg(value_name = "KEY", add = ArgValueCompleter::new(complete::keys))]
     pub key: Option<String>,
     /// What holds for this host, and the layers it comes from
-    #[arg(long, value_name = "HOST", requires = "key")]
+    #[arg(long, value_name = "HOST", requires = "key", add = ArgValueCompleter::new(complete::hosts))]
     pub host: Option<String>,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]

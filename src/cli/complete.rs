@@ -1,5 +1,5 @@
 //! Completion: the scripts that a shell loads, and the answers to their questions. What is completed comes from the command
-//! line's definition; hosts and groups come from the inventory that the line names.
+//! line's definition; hosts and groups come from the inventory that the line names, keys from the language.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use clap_complete::{CompleteEnv, CompletionCandidate, Shell};
 
 use super::args::Cli;
 use crate::inventory;
+use crate::ui::report::Form;
 
 /// Tells the program, when a shell asks it, that it is to complete a line and for which shell.
 const VARIABLE: &str = "RPROV_COMPLETE";
@@ -59,6 +60,19 @@ pub(super) fn hosts(current: &OsStr) -> Vec<CompletionCandidate> {
     let names = inventory.hosts.into_iter().map(|host| host.name);
     let begins = |name: &String| current.to_str().is_some_and(|current| name.starts_with(current));
     names.filter(begins).map(CompletionCandidate::new).collect()
+}
+
+/// Keys that `rprov explain` knows, as far as the next dot.
+pub(super) fn keys(current: &OsStr) -> Vec<CompletionCandidate> {
+    let names = current.to_str().map(inventory::explain::beginning_with).unwrap_or_default();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// The forms of a report, to be followed by a file.
+pub(super) fn reports(current: &OsStr) -> Vec<CompletionCandidate> {
+    let forms = Form::ALL.map(|(name, _)| format!("{name}="));
+    let begins = |form: &String| current.to_str().is_some_and(|current| form.starts_with(current));
+    forms.into_iter().filter(begins).map(CompletionCandidate::new).collect()
 }
 
 /// The inventory that a line names: the line may be incomplete, so it is not parsed as a whole.

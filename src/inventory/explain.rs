@@ -10,7 +10,9 @@ use crate::runner_config::{about, words};
 mod meant;
 mod sample;
 
-pub use meant::{Unknown, all};
+#[cfg(test)]
+use meant::all;
+pub use meant::{Unknown, beginning_with};
 
 /// A step on the way to a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -434,6 +436,26 @@ mod tests {
         assert_eq!(found("zzzzzz"), "? ");
         assert_eq!(found(""), "? ");
         assert!(found("config.token").starts_with('?'), "a runner's own");
+    }
+
+    #[test]
+    fn names_that_are_begun_go_on_to_the_next_dot() {
+        let of = |begun: &str| beginning_with(begun).into_iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(of("conc"), "concurrency concurrent");
+        assert_eq!(of("ssh.po"), "ssh.port");
+        assert_eq!(of("runners.docker.pull"), "runners.docker.pull_policy");
+        assert_eq!(of("runners.config.docker.pull"), "runners.config.docker.pull_policy");
+        assert_eq!(of("FF_NETWORK"), "FF_NETWORK_PER_BUILD");
+        assert_eq!(of("s3.bucketn"), "s3.BucketName");
+        assert_eq!(of("zzz"), "");
+        assert_eq!(of(""), "defaults gitlab groups hosts import runners");
+        for begun in ["con", "docker.", "runners.", "hosts.m", "F", "config."] {
+            let all = beginning_with(begun);
+            assert!(!all.is_empty(), "{begun}");
+            for name in all {
+                assert!(!matches!(find(&name), Err(Unknown::Near(_))), "{name}");
+            }
+        }
     }
 
     /// Every example is an inventory as far as its own key goes.

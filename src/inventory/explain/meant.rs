@@ -1,5 +1,7 @@
 //! Which keys a user meant who left out a part of the way to one, or who made a slip. Pure.
 
+use std::collections::BTreeSet;
+
 use super::{Kind, Step, Topic, exactly, flags, is_flags, keys, nearest, path, with, words};
 use crate::inventory::schema::{ROOT, Table};
 
@@ -28,6 +30,26 @@ pub(super) fn find(parts: &[&str]) -> Result<Topic, Unknown> {
         }
         _ => Err(Unknown::Several(fits)),
     }
+}
+
+/// How a key's name can go on that begins so, as far as the next dot. Without a beginning: the top-level keys.
+#[must_use]
+pub fn beginning_with(begun: &str) -> BTreeSet<String> {
+    let begins = |way: &str| way.get(..begun.len()).is_some_and(|start| start.eq_ignore_ascii_case(begun));
+    let mut found = BTreeSet::new();
+    for key in all() {
+        let steps: Vec<&str> = key.split('.').map(|step| step.trim_end_matches("[]")).collect();
+        for without in [&["NAME"][..], &["NAME", "config"]] {
+            let steps: Vec<&str> = steps.iter().copied().filter(|step| !without.contains(step)).collect();
+            let starts = if begun.is_empty() { 1 } else { steps.len() };
+            for way in (0..starts).map(|start| steps[start.min(steps.len())..].join(".")).filter(|way| begins(way)) {
+                let end = way[begun.len()..].find('.').map_or(way.len(), |dot| begun.len() + dot);
+                found.insert(way[..end].to_owned());
+            }
+        }
+    }
+    found.remove("");
+    found
 }
 
 /// Whether what was typed is a part of the way to some key.
@@ -62,8 +84,7 @@ fn filled(key: &str, parts: &[&str], names: bool) -> Option<String> {
 }
 
 /// Every key of the language, once: hosts stand for all layers.
-#[must_use]
-pub fn all() -> Vec<String> {
+pub(super) fn all() -> Vec<String> {
     fn table(table: &'static Table, steps: &[Step], out: &mut Vec<String>) {
         for field in table.fields.iter().filter(|field| !field.later) {
             let steps = with(steps, Step::Key(field.name));

@@ -120,6 +120,11 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
             if other == argument || other.is_empty() {
                 return Diagnostic::error(format!("`{option}` is here twice")).help("once is enough");
             }
+            if argument.is_empty() {
+                // Options before a command of a command, such as `rprov init -i FILE ci`.
+                return Diagnostic::error(format!("`{other}` stands before the last word of the command"))
+                    .help(format!("write it behind, as `{program} ci --help` shows"));
+            }
             Diagnostic::error(format!("`{argument}` and `{other}` exclude each other")).help("leave one of them out")
         }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
@@ -201,6 +206,7 @@ mod tests {
             (&["apply", "--lock-timeout", "soon"], "`--lock-timeout` cannot be `soon`", "30s, 5m or 1h"),
             (&["render"], "`rprov render` needs <HOST>", "`rprov render <HOST>`"),
             (&["render", "a", "/b", "--probe"], "exclude each other", "leave one"),
+            (&["init", "-i", "a", "ci"], "stands before the last word", "`rprov init ci --help`"),
             (&["plan", "--orphans", "--orphans"], "`--orphans` is here twice", "once"),
             (&["plan", "help"], "takes no `help`", "`rprov plan --help`"),
         ] {

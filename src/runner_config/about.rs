@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::duration;
 use super::keys::Key;
 
 /// What is said of a key.
@@ -43,6 +44,64 @@ pub fn of(key: &Key) -> About {
     let rows = ABOUT.get(key.name).map(Vec::as_slice).unwrap_or_default();
     let fitting = rows.iter().filter_map(|(row, about)| Some((rank(row, key.section)?, *about)));
     fitting.min_by_key(|(rank, _)| *rank).map(|(_, about)| about).unwrap_or_default()
+}
+
+/// What a whole number counts, where that is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// 1024 bytes.
+    KiB,
+    /// Seconds.
+    Seconds,
+}
+
+impl Unit {
+    /// As it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::KiB => "KiB",
+            Self::Seconds => "seconds",
+        }
+    }
+
+    /// How many of it a text with a unit of its own is, such as `16MB` or `5m`, and how that is called; `None` where it is not
+    /// so many, or not a whole number of it.
+    #[must_use]
+    pub fn count(self, text: &str) -> Option<(String, i64)> {
+        if self == Self::Seconds {
+            let nanoseconds = duration::parse(text)?;
+            return (nanoseconds % 1_000_000_000 == 0).then(|| (text.to_owned(), nanoseconds / 1_000_000_000));
+        }
+        let end = text.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = text[..end].parse().ok()?;
+        let unit = text[end..].trim().to_ascii_lowercase();
+        let unit = unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit);
+        let (power, name) = match unit {
+            "k" => (1, "KiB"),
+            "m" => (2, "MiB"),
+            "g" => (3, "GiB"),
+            _ => return None,
+        };
+        let bytes = number.checked_mul(1024_i64.pow(power))?;
+        Some((format!("{number} {name}"), if self == Self::KiB { bytes / 1024 } else { bytes }))
+    }
+}
+
+/// What a key counts, if that is told of it.
+#[must_use]
+pub fn unit(key: &Key) -> Option<Unit> {
+    let meaning = of(key).meaning;
+    let told = |words: &str| {
+        let rest = meaning.split_once(words).map(|(_, rest)| rest);
+        rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    let units = [(Unit::KiB, told("in KiB")), (Unit::Bytes, told("in bytes")), (Unit::Seconds, told("in seconds"))];
+    let named = units.into_iter().find(|(_, told)| *told).map(|(unit, _)| unit);
+    named.or_else(|| meaning.starts_with("seconds ").then_some(Unit::Seconds))
 }
 
 #[cfg(test)]
@@ -98,8 +157,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted() {
+        let of = |section, name| keys::find(section, name).and_then(unit);
+        assert_eq!(of(keys::RUNNER, "output_limit"), Some(Unit::KiB));
+        assert_eq!(of("runners[].docker", "shm_size"), Some(Unit::Bytes));
+        assert_eq!(of(keys::GLOBAL, "check_interval"), Some(Unit::Seconds));
+        assert_eq!(of(keys::RUNNER, "limit"), None);
+        assert_eq!(Unit::KiB.count("16MB"), Some(("16 MiB".to_owned(), 16384)));
+        assert_eq!(Unit::Bytes.count("2 GiB"), Some(("2 GiB".to_owned(), 2 << 30)));
+        assert_eq!(Unit::Seconds.count("5m"), Some(("5m".to_owned(), 300)));
+        for (unit, text) in
+            [(Unit::KiB, "much"), (Unit::KiB, "16"), (Unit::Bytes, "9999999999999999g"), (Unit::Seconds, "5ms")]
+        {
+            assert_eq!(unit.count(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn defaults_have_the_type_of_their_key() {
-        use crate::runner_config::{duration, words};
+        use crate::runner_config::words;
         for key in keys::all() {
             let default = of(key).default;
             let fits = match key.kind {

@@ -5,6 +5,7 @@ use super::{Findings, Walk, listed, secret_entry, shown};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
+use crate::runner_config::about::{self, Unit};
 use crate::runner_config::keys::{self, Key, Kind};
 use crate::runner_config::{duration, flags, forms, words};
 use crate::text::MARK_OPEN;
@@ -112,7 +113,10 @@ impl Walk<'_> {
             Kind::StringOrArray if matches!(node.value, Value::List(_)) => self.config_texts(node, words::of(key)),
             Kind::String | Kind::StringOrArray | Kind::Time => self.config_text(node, words::of(key)),
             Kind::Boolean => self.boolean(node),
-            Kind::Integer => self.config_integer(node),
+            Kind::Integer => match about::unit(key) {
+                Some(unit) => self.config_count(node, unit),
+                None => self.config_integer(node),
+            },
             Kind::Float => self.config_float(node),
             Kind::IntegerArray => self.config_list(node, Walk::config_integer),
             Kind::FloatArray => self.config_list(node, Walk::config_float),
@@ -272,6 +276,21 @@ impl Walk<'_> {
             Value::Int(_) => self.integer(node, i64::MIN, i64::MAX),
             Value::String(ref text) if text.parse::<i64>().is_ok() => self.integer(node, i64::MIN, i64::MAX),
             _ => self.expected("a whole number", node, ""),
+        }
+    }
+
+    /// A number of something: who writes a unit is told which one it has.
+    fn config_count(&mut self, node: &Node, unit: Unit) {
+        match &node.value {
+            Value::String(text) if text.parse::<i64>().is_err() => {
+                let name = unit.name();
+                let help = match unit.count(text) {
+                    Some((text, number)) => format!("it is a number of {name}: {text} is {number}"),
+                    None => format!("it is a number of {name}"),
+                };
+                self.expected("a whole number", node, &help);
+            }
+            _ => self.config_integer(node),
         }
     }
 

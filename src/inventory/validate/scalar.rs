@@ -86,7 +86,7 @@ impl Walk<'_> {
                 );
             }
             Value::String(ref text) if text.parse::<i64>().is_ok() => {
-                self.expected("a number", node, &format!("write {text} without quotes"));
+                self.expected("a whole number", node, &format!("write {text} without quotes"));
             }
             _ => self.expected("a whole number", node, &format!("a number from {min} to {max}")),
         }

@@ -24,6 +24,8 @@ pub(super) struct Fleet {
     orphans: Option<orphans::Hosts>,
     book: SecretBook,
     pub(super) plan: HostPlan,
+    /// What the API token of this run cannot do of the plan.
+    pub(super) lacking: Vec<Problem>,
     /// The plan comes from a file: it is compared with GitLab before anything is done.
     saved: bool,
 }
@@ -54,8 +56,9 @@ impl Fleet {
             book: book.clone(),
             plan: HostPlan::default(),
             saved: false,
+            lacking: Vec::new(),
         };
-        (fleet.plan, ..) = fleet.look(shared).await;
+        (fleet.plan, _, fleet.lacking) = fleet.look(shared).await;
         Some(fleet)
     }
 
@@ -72,6 +75,7 @@ impl Fleet {
             book: book.clone(),
             plan,
             saved: true,
+            lacking: Vec::new(),
         })
     }
 

@@ -192,6 +192,19 @@ impl Session {
         Plan { hosts: fleet.chain(self.targets.iter().map(|target| target.plan.clone())).collect() }
     }
 
+    /// What the API token of this run cannot do of the plan, each told once. With [`Look::Apply`] it is among the plan's problems.
+    #[must_use]
+    pub fn lacking(&self) -> Vec<Problem> {
+        let fleet = self.fleet.iter().flat_map(|fleet| &fleet.lacking);
+        let mut all: Vec<Problem> = Vec::new();
+        for problem in fleet.chain(self.targets.iter().flat_map(|target| &target.lacking)) {
+            if !all.contains(problem) {
+                all.push(problem.clone());
+            }
+        }
+        all
+    }
+
     /// How the hosts are now, in the order of the inventory; of one whose reading failed only that. Needs [`Look::Status`].
     #[must_use]
     pub fn status(&self) -> Vec<HostStatus> {

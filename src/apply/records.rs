@@ -97,7 +97,7 @@ async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts
 }
 
 /// Adds what the API token cannot do of a plan. One that is to be carried out is refused before its first call, not in the
-/// middle; one that is only looked at may well have been made with a token that can only look. The problems that were added.
+/// middle; one that is only looked at may well be made with a token that can only look. What it lacks.
 pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut HostPlan) -> Vec<Problem> {
     let Some(Ok(client)) = &shared.gitlab else { return Vec::new() };
     let needs = rights::needs(plan, facts);
@@ -106,15 +106,12 @@ pub(super) async fn check_rights(shared: &Shared, facts: &Facts, plan: &mut Host
     }
     let lacking = rights::lacking(&needs, &client.rights(&rights::places(&needs)).await);
     match shared.settings.look {
-        Look::Apply => {
-            plan.problems.extend(lacking.iter().cloned());
-            return lacking;
-        }
-        Look::Plan => plan.notes.extend(lacking.into_iter().map(rights::for_another_token)),
+        Look::Apply => plan.problems.extend(lacking.iter().cloned()),
+        Look::Plan => {}
         // How hosts are has nothing to do with it; an examination tells it for all that the inventory may ever ask for.
-        Look::Status | Look::Exam => {}
+        Look::Status | Look::Exam => return Vec::new(),
     }
-    Vec::new()
+    lacking
 }
 
 /// What is to be known of GitLab itself, whatever the hosts are: that the token ends soon, that releases of gitlab-runner do

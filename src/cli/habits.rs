@@ -47,7 +47,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--version"], "write `rprov --version`"),
 ];
 
-const GONE: &str = "what is to go gets `state: absent` in the inventory; then `rprov apply`";
+const GONE: &str = "a runner, file or package that is to go gets `state: absent` in the inventory; then `rprov apply`";
 
 /// Commands of other tools.
 const COMMANDS: &[(&[&str], &str)] = &[

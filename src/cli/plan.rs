@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::apply::Look;
+use crate::diagnostic::Diagnostic;
 use crate::plan::json::PlanV1;
 use crate::ui::plan_human;
 
@@ -21,10 +22,19 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
     let board = note::board(name, console)?;
     let orphans = session::orphans(args.delete_orphans, args.orphans);
     let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, Look::Plan, console).await?;
+    // Not a part of the plan: whoever carries it out may have another token.
+    let lacking = opened.session.lacking();
     opened.session.close().await;
     match args.hosts.format {
         Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,
         Format::Json => console.json(&PlanV1::from(&opened.plan))?,
+    }
+    for problem in lacking {
+        let warning = Diagnostic::warning(format!("the token is enough to look, not to apply: {}", problem.message));
+        console.note(match problem.help {
+            Some(help) => warning.help(help),
+            None => warning,
+        });
     }
     report::write(&args.report, &opened.plan, console)?;
     if let Some(path) = &args.out {

@@ -151,6 +151,7 @@ pub fn host(
     all.extend(exam.places.iter().zip(&answers.places).map(|(place, reach)| reached(place, reach)));
     all.extend(rooms(facts));
     all.extend(docker(spec, facts));
+    all.extend(manager(spec, facts));
     all.extend(answers.ruleset.as_ref().map(rules));
     all.extend(status::of(spec, plan, facts).runners.iter().filter_map(|runner| contact(spec, runner)));
     // What none of these has said already.
@@ -203,7 +204,11 @@ fn reached(place: &Place, reach: &Reach) -> Finding {
             plain_registry(&format!("{host}:{port}"))
         }),
         Reach::NoName => stops(format!("{host} has no address on the host"))
-            .help("look at its DNS there: getent ahosts, /etc/resolv.conf"),
+            .help(if what == "GitLab" {
+                "look at its DNS there: getent ahosts, /etc/resolv.conf"
+            } else {
+                "look at its DNS there: getent ahosts, /etc/resolv.conf; or name a registry of your own in the images"
+            }),
         Reach::Failed { status: UNTRUSTED, said } => stops(format!("the certificate of {host} is not trusted: {said}"))
             .help(if what == "GitLab" {
                 "give its private authority: `gitlab.ca_file`, and `ca_certificates` for the rest of the host"
@@ -265,6 +270,28 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
             Finding::new(Level::Stops, "docker", why)
                 .help("see there: systemctl status docker; journalctl -u docker -n 50"),
         ),
+    }
+}
+
+/// A gitlab-runner that is there and does not run.
+fn manager(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
+    let stopped = |what: String| {
+        Some(Finding::new(Level::Risk, "manager", what).help("`rprov apply` starts it, after showing what it would do"))
+    };
+    match spec.manager.as_ref()?.container() {
+        Some(container) => {
+            let Some(Known::Present(all)) = &facts.runner_containers else { return None };
+            let ours = all.iter().find(|one| one.name == container.name && !one.running)?;
+            stopped(format!("the container {} is stopped", ours.name))
+        }
+        None => {
+            let Some(Known::Present(unit)) = facts.units.get("gitlab-runner.service") else { return None };
+            if unit.active == "active" {
+                None
+            } else {
+                stopped(format!("the service gitlab-runner is {}", unit.active))
+            }
+        }
     }
 }
 

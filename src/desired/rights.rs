@@ -182,14 +182,6 @@ pub fn lacking(needs: &BTreeSet<Need>, rights: &Rights) -> Vec<Problem> {
     problems
 }
 
-/// What a token lacks, for a plan that this token is not asked to carry out.
-#[must_use]
-pub fn for_another_token(lacking: Problem) -> Note {
-    let help = lacking.help.map(|help| format!(": {help}")).unwrap_or_default();
-    let message = format!("enough to look, not to apply: {}{help}", lacking.message);
-    Note { about: "gitlab.api_token".to_owned(), message }
-}
-
 fn lacking_scopes(needs: &BTreeSet<Need>, scopes: &BTreeSet<String>) -> Option<Problem> {
     if scopes.contains("api") {
         return None;

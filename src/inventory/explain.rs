@@ -236,6 +236,10 @@ pub fn about(topic: &Topic) -> About {
     let sample = match topic.found {
         Found::Field(field) => {
             out.meaning = field.doc.to_owned();
+            if field.later {
+                out.value = "not in this release".to_owned();
+                return out;
+            }
             out.value = form(field.kind);
             out.required = field.required;
             out.default = field.default().map(str::to_owned);

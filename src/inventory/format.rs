@@ -443,7 +443,7 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Bad> {
 
 fn gitlab_url(text: &str) -> Result<(), Bad> {
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
-        return bad("is not a URL", "it begins with https://, such as https://gitlab.example.com");
+        return bad("is not a URL", "it begins with https:// (or http://), such as https://gitlab.example.com");
     };
     if let Some(at) = text.find("/api/v") {
         return bad("must not hold /api/v4, which is the API's", &format!("write the base URL alone: {}", &text[..at]));

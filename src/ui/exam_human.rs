@@ -54,9 +54,11 @@ fn line(finding: &Finding, look: Look) -> String {
     };
     paragraph(&format!("{head}  "), &finding.said);
     if let Some(help) = &finding.help {
-        for (number, line) in help.lines().enumerate() {
-            let line = if number == 0 { format!("help: {line}") } else { line.to_owned() };
-            paragraph(&pad("", indent), &line);
+        let mut lines = help.lines();
+        paragraph(&pad("", indent), &format!("help: {}", lines.next().unwrap_or_default()));
+        // Commands, which are never broken: they are there to be copied.
+        for command in lines {
+            out += &format!("{}{}\n", pad("", indent), sanitize(command.trim()));
         }
     }
     out

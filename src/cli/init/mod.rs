@@ -81,8 +81,8 @@ fn next(answers: &Answers, out: &Path) -> String {
          \n  2. Log in once by hand: compare the fingerprint of the host's key and accept\n     it, and see that {} works without a question.\n\
          \n       ssh {login} {sudo}\n\
          \n     (`ssh-keyscan HOST >> ~/.ssh/known_hosts` accepts a key unseen: only where\n     nobody can stand in between.)\n\
-         \n  3. See what would change. Nothing changes before `rprov apply`.\n\
-         \n       rprov plan{option}\n\n",
+         \n  3. See what would stop a run, and what would change. Nothing changes before\n     `rprov apply`.\n\
+         \n       rprov doctor{option}\n       rprov plan{option}\n\n",
         if user == "root" { "the login" } else { "sudo" },
     );
     text.lines().map(|line| sanitize(line).into_owned() + "\n").collect()

@@ -21,6 +21,9 @@ pub(super) fn render(plan: &Plan) -> String {
             out += &block;
         }
     }
+    if plan.has_changes() {
+        out += "\nNothing has been changed yet. `+` is made, `~` changed, `-` removed, `-/+` made anew; `=` is what rprov says of a runner, `·` is to know.\n";
+    }
     if left_out > 0 {
         out += &format!("\n{} left out here: the whole plan is in the job's log.\n", count(left_out, "host"));
     }

@@ -106,6 +106,7 @@ fn a_merge_request_is_looked_at_merged_and_applied() {
     assert!(file("plan.xml").contains("<testcase name=\"ci-1.example.com\""), "{}", file("plan.xml"));
     let all = notes();
     assert_eq!(all.len(), 1, "{all:#?}");
+    assert!(!all[0].contains("manage_runner"), "what this token lacks is no part of the plan: {}", all[0]);
     for words in ["2 to change", "concurrent", "4 -&gt; 8", "[shell] -&gt; [shell, fast]", "<details>"] {
         let plain = words.replace("-&gt;", "->");
         assert!(all[0].contains(words) || all[0].contains(&plain), "no {words:?}: {}", all[0]);

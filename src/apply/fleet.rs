@@ -133,7 +133,9 @@ impl Fleet {
                 // Somebody has done the same in the meantime.
                 return Ok(0);
             }
-            if !now.problems.is_empty() && now.problems == lacking {
+            let without = HostPlan { problems: Vec::new(), ..now.clone() };
+            let lacks = !now.problems.is_empty() && now.problems == lacking;
+            if lacks && moved::is_the_same(&plan, &without, &facts, true) {
                 return Err(refused(&now));
             }
             if !moved::is_the_same(&plan, &now, &facts, true) {

@@ -222,6 +222,7 @@ impl Session {
             findings: target.findings.clone(),
         };
         all.extend(self.targets.iter().map(host));
+        desired::exam::tell_lacking(&mut all, &self.lacking());
         desired::exam::tell_once(&mut all);
         all
     }

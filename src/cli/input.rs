@@ -35,11 +35,16 @@ pub(super) fn secrets(
     args: &HostArgs,
     console: &Console,
 ) -> Result<SecretBook, Exit> {
+    some_secrets(inventory, needed(inventory, selected, whole, args), args.format, console)
+}
+
+/// Which secrets a run needs.
+pub(super) fn needed(inventory: &Inventory, selected: &[usize], whole: bool, args: &HostArgs) -> BTreeSet<SecretId> {
     let mut needed = needed::secrets(inventory, selected, whole);
     if !args.ask_become_pass {
         needed.extend(needed::sudo_passwords(inventory, selected));
     }
-    some_secrets(inventory, needed, args.format, console)
+    needed
 }
 
 /// The values of these secrets.

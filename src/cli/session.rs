@@ -98,7 +98,13 @@ async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Co
     // What belongs to GitLab and to no host is seen to by one of several parts.
     let fleet = whole && args.shard.is_none_or(|shard| shard.index == 1);
     let whole = whole && args.shard.is_none_or(|shard| shard.of == 1);
-    let mut book = input::secrets(&inventory, &selected, fleet, args, console)?;
+    let mut needed = input::needed(&inventory, &selected, fleet, args);
+    if matches!(settings.look, Look::Status | Look::Exam) {
+        // How hosts are has nothing to do with the values of GitLab's variables.
+        let without = input::needed(&inventory, &selected, false, args);
+        needed.retain(|id| without.contains(id) || inventory.gitlab.as_ref().is_some_and(|own| own.api_token == *id));
+    }
+    let mut book = input::some_secrets(&inventory, needed, args.format, console)?;
     let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);

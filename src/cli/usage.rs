@@ -123,7 +123,7 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
             if argument.is_empty() {
                 // Options before a command of a command, such as `rprov init -i FILE ci`.
                 return Diagnostic::error(format!("`{other}` stands before the last word of the command"))
-                    .help(format!("write it behind, as `{program} ci --help` shows"));
+                    .help(format!("`{program} ci --help` has the options of that one, which stand behind it"));
             }
             Diagnostic::error(format!("`{argument}` and `{other}` exclude each other")).help("leave one of them out")
         }

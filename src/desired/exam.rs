@@ -71,6 +71,17 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
+/// What the plan at hand needs of the token, beyond what the inventory may ever ask for: a runner that is to go, say, in a group
+/// that the inventory no longer names. Told only where nothing else was said of the token's rights.
+pub fn tell_lacking(all: &mut [Examined], lacking: &[Problem]) {
+    let Some(gitlab) = all.first_mut() else { return };
+    let told = gitlab.findings.iter().any(|finding| finding.level == Level::Stops);
+    if !told && !lacking.is_empty() {
+        gitlab.findings.retain(|finding| finding.about != "rights");
+        gitlab.findings.extend(lacking.iter().map(|problem| Finding::stops("rights", problem)));
+    }
+}
+
 /// What is wrong with the API token is told of GitLab, and not of each host again that could not be compared for it.
 pub fn tell_once(all: &mut [Examined]) {
     let Some((gitlab, hosts)) = all.split_first_mut() else { return };
@@ -103,7 +114,7 @@ pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
     }
     for registry in registries(host) {
         let spec = host.docker.as_ref().and_then(|docker| docker.registries.iter().find(|spec| spec.host == registry));
-        let plain = insecure(host).any(|other| other == registry);
+        let plain = speaks_plain(host, &registry);
         let (scheme, name) = (
             if plain { "http" } else { "https" },
             if registry == "docker.io" { "registry-1.docker.io" } else { &registry },
@@ -122,7 +133,14 @@ fn registries(host: &HostSpec) -> BTreeSet<String> {
     super::docker::images(host).map(|(image, _)| registry_of(image).to_owned()).collect()
 }
 
-/// Registries that Docker asks without TLS.
+/// Whether Docker asks a registry without TLS: one of its own machine, or one that daemon.json allows by name. (Networks in
+/// daemon.json are not looked into.)
+fn speaks_plain(host: &HostSpec, registry: &str) -> bool {
+    let own = ["localhost", "127.0.0.1", "[::1]"];
+    let name = registry.rsplit_once(':').map_or(registry, |(name, _)| name);
+    own.contains(&name) || insecure(host).any(|other| other == registry)
+}
+
 fn insecure(host: &HostSpec) -> impl Iterator<Item = &str> {
     let daemon = host.docker.iter().filter_map(|docker| docker.daemon.as_ref());
     let lists = daemon.filter_map(|daemon| daemon.get("insecure-registries")?.as_array());
@@ -201,7 +219,7 @@ fn reached(place: &Place, reach: &Reach) -> Finding {
         Reach::Plain => stops(format!("{host}:{port} speaks no TLS")).help(if what == "GitLab" {
             "write `http://` in `gitlab.url` if that is meant: the token then goes unencrypted".to_owned()
         } else {
-            plain_registry(&format!("{host}:{port}"))
+            plain_registry(place.url.trim_start_matches("https://").trim_end_matches("/v2/"))
         }),
         Reach::NoName => stops(format!("{host} has no address on the host"))
             .help(if what == "GitLab" {
@@ -286,10 +304,17 @@ fn manager(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
         }
         None => {
             let Some(Known::Present(unit)) = facts.units.get("gitlab-runner.service") else { return None };
-            if unit.active == "active" {
-                None
-            } else {
-                stopped(format!("the service gitlab-runner is {}", unit.active))
+            match unit.active.as_str() {
+                "inactive" | "failed" => stopped(format!("the service gitlab-runner is {}", unit.active)),
+                "activating" => Some(
+                    Finding::new(
+                        Level::Risk,
+                        "manager",
+                        "the service gitlab-runner starts again and again, or just now",
+                    )
+                    .help("its log there says why: journalctl -u gitlab-runner -n 50"),
+                ),
+                _ => None,
             }
         }
     }
@@ -379,19 +404,5 @@ pub fn rooms_of(host: &HostSpec) -> BTreeSet<RemotePath> {
     rooms
 }
 
-#[test]
-fn paths_on_one_disk_are_told_together() {
-    let room = |free: u64, there| Known::Present(Room { free: free << 30, size: 100 << 30, there });
-    let mut facts = Facts::default();
-    for (at, room) in [("/a", room(50, true)), ("/b", room(50, false)), ("/c", room(5, true))] {
-        facts.rooms.insert(path(at), room);
-    }
-    facts.rooms.insert(path("/d"), Known::Unread("df does not tell".to_owned()));
-    let said: Vec<_> = rooms(&facts).into_iter().map(|finding| (finding.level, finding.said)).collect();
-    let expected = [
-        (Level::Open, "how much room there is at /d"),
-        (Level::Well, "50 GiB of 100 GiB free at /a, /b (not there yet)"),
-        (Level::Risk, "5 GiB of 100 GiB free at /c"),
-    ];
-    assert_eq!(said, expected.map(|(level, said)| (level, said.to_owned())));
-}
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,10 @@ pub fn of_inventory(inventory: &Inventory) -> BTreeSet<Need> {
         for project in runner.projects.iter().flatten() {
             add(Work::Everything, "POST /projects/:id/runners", &Scope::Project(project.clone()));
         }
+        if runner.projects.as_ref().is_some_and(Vec::is_empty) {
+            // Whatever it works for by then, it leaves.
+            needs.insert(Need { work: Work::Everything, call: "DELETE /projects/:id/runners/:id", place: None });
+        }
     }
     for variable in inventory.gitlab.iter().flat_map(|gitlab| &gitlab.variables) {
         let call = match &variable.scope {

@@ -108,7 +108,7 @@ pub enum VerdictV1 {
     /// Not made yet.
     OnlyInInventory,
     /// The host or GitLab has it otherwise, or has it no longer.
-    Differs,
+    Drifted,
     /// Wanted, on the host, and deleted in GitLab.
     DeletedInGitlab,
     /// An orphan: a record that neither inventory nor host knows of.
@@ -273,7 +273,7 @@ impl From<&RunnerView> for RunnerV1 {
         let verdict = match verdict {
             Verdict::InSync => VerdictV1::InSync,
             Verdict::OnlyInInventory => VerdictV1::OnlyInInventory,
-            Verdict::Differs => VerdictV1::Differs,
+            Verdict::Differs => VerdictV1::Drifted,
             Verdict::DeletedInGitlab => VerdictV1::DeletedInGitlab,
             Verdict::OnlyInGitlab => VerdictV1::OnlyInGitlab,
             Verdict::OnlyOnHost => VerdictV1::OnlyOnHost,

@@ -11,6 +11,9 @@ pub enum Verdict {
     /// The inventory asks for it, and nobody has made it yet.
     OnlyInInventory,
     /// The host or GitLab has it otherwise than the inventory, or has it no longer.
+    ///
+    /// Saved plans have called it so from the beginning.
+    #[serde(rename = "drifted")]
     Differs,
     /// The inventory asks for it, the host has it, and GitLab has deleted it.
     DeletedInGitlab,

@@ -89,13 +89,14 @@ reach() {
     [ "$code" -ne 0 ] || { echo 'reach answered'; return; }
     # A server that speaks no TLS answers with something that is none, which OpenSSL takes for another version of it.
     case $said in
-      *'wrong version number'*|*'packet length too long'*|*'unexpected message'*) echo 'reach plain'; return;;
+      *alert*) ;;
+      *'wrong version number'*|*'packet length too long'*) echo 'reach plain'; return;;
     esac
     printf 'reach failed %s %s\n' "$code" "$(printf '%s\n' "$said" | one_line)"
   elif command -v bash >/dev/null && command -v timeout >/dev/null; then
-    # A server that speaks TLS says nothing to this, or that it is no TLS (400).
+    # A server that speaks TLS says nothing to this, or sends elsewhere (400, 301, 404): only a good answer proves that it does not.
     # shellcheck disable=SC2016 # that shell expands it
-    said=$(timeout 15 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit
+    said=$(timeout 20 bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit
       trap : PIPE
       printf "GET /v2/ HTTP/1.0\\r\\nHost: %s\\r\\n\\r\\n" "$1" | cat >&3 2>/dev/null
       read -r -t 5 line <&3 && printf "%s\\n" "$line" | tr -d "\\000"
@@ -103,7 +104,7 @@ reach() {
     code=$?
     if [ "$code" -eq 0 ]; then
       case $1,$said in
-        https:*,HTTP/1.[01]\ [23]*|https:*,HTTP/1.[01]\ 40[14]*) echo 'reach plain';;
+        https:*,HTTP/1.[01]\ 2*|https:*,HTTP/1.[01]\ 401*) echo 'reach plain';;
         *) echo 'reach connected';;
       esac
       return
@@ -217,6 +218,17 @@ mod tests {
                 let _ = stream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             }
         });
+        // A server with TLS that is spoken to without may send whoever asks to its own address.
+        let strict = TcpListener::bind("127.0.0.1:0").unwrap();
+        let strict_port = strict.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for (number, stream) in strict.incoming().enumerate() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4000]);
+                let status = ["400 Bad Request", "301 Moved", "404 Not Found"][number % 3];
+                let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\n\r\n").as_bytes());
+            }
+        });
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let silent_port = silent.local_addr().unwrap().port();
         let tls = |port| Place { url: format!("https://127.0.0.1:{port}/v2/"), ..place("127.0.0.1", port) };
@@ -242,6 +254,8 @@ mod tests {
             }
             let quiet = Exam { places: vec![tls(silent_port)], ruleset: None };
             assert_eq!(ask(&shell, &quiet, bash).places, [Reach::Connected], "{shell:?}: it may wait for TLS");
+            let strict = Exam { places: vec![tls(strict_port); 3], ruleset: None };
+            assert_eq!(ask(&shell, &strict, bash).places, [const { Reach::Connected }; 3], "{shell:?}: it has TLS");
             let none = ask(&shell, &exam, "command() { return 1; }");
             assert_eq!(none.places[0], Reach::NoProgram, "{shell:?}");
         }

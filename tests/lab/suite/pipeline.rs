@@ -49,8 +49,8 @@ fn job(world: &World, pipeline: &serde_json::Value, name: &str, token: &str) -> 
     let script: String = lines.iter().map(|line| format!("{}\n", line.as_str().expect("a line"))).collect();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_rprov")).parent().expect("it lies somewhere");
     let url = world.gitlab.url();
-    Command::new("sh")
-        .args(["-euc", &script])
+    Command::new("timeout")
+        .args(["1200", "sh", "-euc", &script])
         .current_dir(world.directory())
         .env_clear()
         .env("HOME", world.directory())
@@ -62,7 +62,7 @@ fn job(world: &World, pipeline: &serde_json::Value, name: &str, token: &str) -> 
         .envs([("CI_API_V4_URL", format!("{url}/api/v4")), ("CI_JOB_URL", format!("{url}/acme/app/-/jobs/1"))])
         .stdin(Stdio::null())
         .output()
-        .expect("sh starts")
+        .expect("timeout starts")
 }
 
 #[track_caller]

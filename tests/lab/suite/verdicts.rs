@@ -117,7 +117,7 @@ fn every_verdict_and_the_orphans() {
         plan(&world, &["--orphans"], 3).verdicts(),
         [
             of_gitlab,
-            lines(&first, ["in_sync", "differs", "deleted_in_gitlab"]),
+            lines(&first, ["in_sync", "drifted", "deleted_in_gitlab"]),
             stray.clone(),
             // What is twice comes last: nobody can say which of the two it is.
             ["slow unknown", "gone unknown", "docker same_token"].map(|line| format!("{second} {line}")).to_vec(),

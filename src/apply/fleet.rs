@@ -133,9 +133,7 @@ impl Fleet {
                 // Somebody has done the same in the meantime.
                 return Ok(0);
             }
-            let without = HostPlan { problems: Vec::new(), ..now.clone() };
-            let lacks = !now.problems.is_empty() && now.problems == lacking;
-            if lacks && moved::is_the_same(&plan, &without, &facts, true) {
+            if moved::only_rights_lack(&plan, &now, &lacking, &facts, true) {
                 return Err(refused(&now));
             }
             if !moved::is_the_same(&plan, &now, &facts, true) {

@@ -6,7 +6,7 @@ use crate::event::{Cause, Failure};
 use crate::facts::Facts;
 use crate::gitlab::Client;
 use crate::plan::precondition::Precondition;
-use crate::plan::{Change, HostPlan};
+use crate::plan::{Change, HostPlan, Problem};
 use crate::secret::SecretBook;
 use crate::step::Step;
 
@@ -46,6 +46,18 @@ pub(super) async fn still_so(client: &Client, needs: &[&Precondition]) -> Result
 pub(super) fn is_the_same(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool) -> bool {
     let unmoved = !saved || preconditions::moved(approved, facts).is_empty();
     unmoved && now.problems.is_empty() && agreed::is_same(&comparable(approved, saved), &comparable(now, saved))
+}
+
+/// Whether all is as it was approved, but for what the API token of this run cannot do.
+pub(super) fn only_rights_lack(
+    approved: &HostPlan,
+    now: &HostPlan,
+    lacking: &[Problem],
+    facts: &Facts,
+    saved: bool,
+) -> bool {
+    let without = HostPlan { problems: Vec::new(), ..now.clone() };
+    !now.problems.is_empty() && now.problems == lacking && is_the_same(approved, &without, facts, saved)
 }
 
 /// The changes of a plan, to be compared with another's.

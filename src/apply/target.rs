@@ -199,7 +199,7 @@ impl Target {
         } else if now.changes.is_empty() && now.problems.is_empty() {
             // Somebody has done the same in the meantime.
             Ok(0)
-        } else if self.only_rights_lack(&approved, &now, &facts) {
+        } else if moved::only_rights_lack(&approved, &now, &self.lacking, &facts, self.saved) {
             // The plan was made with a token that could only look; the host is as it was.
             Err(refused(&now))
         } else if !moved::is_the_same(&approved, &now, &facts, self.saved) {
@@ -220,14 +220,6 @@ impl Target {
                 Err(failure)
             }
         }
-    }
-
-    /// Whether all is as it was approved, but for what this run's token cannot do.
-    fn only_rights_lack(&self, approved: &HostPlan, now: &HostPlan, facts: &Facts) -> bool {
-        let without = HostPlan { problems: Vec::new(), ..now.clone() };
-        !now.problems.is_empty()
-            && now.problems == self.lacking
-            && moved::is_the_same(approved, &without, facts, self.saved)
     }
 
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.

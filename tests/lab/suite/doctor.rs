@@ -61,6 +61,10 @@ fn what_stops_a_run_is_told_and_mended() {
     world.gitlab.edit_runner(|runner| runner.contacted_at = Some(now));
     let (found, said) = findings(&world, 0, &name);
     assert!(found.contains(&"well runner".to_owned()) && said.contains("is online"), "{said}");
+    host.sh("docker stop gitlab-runner >/dev/null");
+    let (found, said) = findings(&world, 0, &name);
+    assert!(found.contains(&"risk manager".to_owned()) && said.contains("gitlab-runner is stopped"), "{said}");
+    host.sh("docker start gitlab-runner >/dev/null");
     let (found, said) = findings(&world, 0, &gitlab);
     assert_eq!(found[0], "well token", "{said}");
 

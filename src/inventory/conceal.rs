@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::diagnostic::{Sources, Span};
-use crate::secret::looks::without_tokens;
+use crate::diagnostic::{HIDDEN, Sources, Span};
+use crate::secret::looks;
 
-/// The sources with every value at `hidden`, and everything that looks like a token of GitLab's, replaced.
+/// The sources with every value at `hidden`, and everything that looks like a token of GitLab's, as [`HIDDEN`].
 pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
     let mut clean = Sources::default();
     for (file, text) in sources.0 {
@@ -25,14 +25,20 @@ pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
 fn concealed(text: &str, hidden: &HashMap<usize, usize>) -> Arc<str> {
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        match hidden.get(&(index + 1)) {
-            Some(column) => {
-                out.extend(line.chars().take(column - 1));
-                out.push_str("(hidden)");
-                out.push_str(if line.ends_with('\n') { "\n" } else { "" });
-            }
-            None => out.push_str(&without_tokens(line)),
+        let hide = |text: &str| -> String { text.chars().map(|c| if c == '\n' { c } else { HIDDEN }).collect() };
+        if let Some(column) = hidden.get(&(index + 1)) {
+            let from = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
+            out.push_str(&line[..from]);
+            out.push_str(&hide(&line[from..]));
+            continue;
         }
+        let mut at = 0;
+        for token in looks::tokens(line) {
+            out.push_str(&line[at..token.start]);
+            out.push_str(&hide(&line[token.clone()]));
+            at = token.end;
+        }
+        out.push_str(&line[at..]);
     }
     out.into()
 }
@@ -48,7 +54,9 @@ mod tests {
         let text = "api_token: secret # x\nx: glpat-0123456789abcdefXY, gitlab-runner-helper-images\n";
         sources.0.insert(file.clone(), text.into());
         let clean = tokens(sources, &[Span { file, line: 1, column: 12 }]);
-        assert_eq!(clean.line("a.yml", 1), Some("api_token: (hidden)"));
-        assert_eq!(clean.line("a.yml", 2), Some("x: glpat-(hidden), gitlab-runner-helper-images"));
+        let hidden = |count: usize| HIDDEN.to_string().repeat(count);
+        assert_eq!(clean.line("a.yml", 1), Some(format!("api_token: {}", hidden(10)).as_str()));
+        let second = format!("x: glpat-{}, gitlab-runner-helper-images", hidden(18));
+        assert_eq!(clean.line("a.yml", 2), Some(second.as_str()));
     }
 }

@@ -25,6 +25,9 @@ const MAX_WEIGHT: usize = 500_000;
 /// last problem says why.
 pub(super) fn parse(file: &Arc<str>, text: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if let Some(problem) = mistakes::odd_line_break(file, text) {
+        return (None, vec![problem]);
+    }
     let mut builder = Builder::new(file.clone(), text);
     let options = granit_parser::options! {
         emit_comments: false,

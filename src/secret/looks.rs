@@ -1,6 +1,8 @@
 //! What looks like a secret, in a text of which nobody has said that it holds one: an old file of a host, a container made
 //! by hand. No I/O.
 
+use std::ops::Range;
+
 /// What GitLab's tokens begin with, before a dash.
 const PREFIXES: &[&str] = &[
     "glpat", "gldt", "glrt", "glrtr", "glcbt", "glptt", "glft", "glimt", "glagent", "glwt", "glsoat", "glffct", "gloas",
@@ -18,26 +20,34 @@ pub fn holds_private_key(text: &str) -> bool {
     text.contains("PRIVATE KEY-----")
 }
 
-/// The text with every token of GitLab's hidden: these have a prefix such as `glpat-` or `glrt-` and at least 16 more characters.
+/// The text with every token of GitLab's hidden, but for its kind: `glpat-(hidden)`.
 #[must_use]
 pub fn without_tokens(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(at) = rest.find("gl") {
-        let (before, from) = rest.split_at(at);
+    let mut at = 0;
+    for token in tokens(line) {
+        out.push_str(&line[at..token.start]);
+        out.push_str("(hidden)");
+        at = token.end;
+    }
+    out + &line[at..]
+}
+
+/// The bytes of each of GitLab's tokens behind its prefix: `glpat-` or `glrt-` and the like, and at least 16 more.
+#[must_use]
+pub fn tokens(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(next) = line[at..].find("gl") {
+        let from = &line[at + next..];
         let word = from.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(from.len());
         let prefix = from[..word].find('-').unwrap_or(0);
-        out.push_str(before);
         if PREFIXES.contains(&&from[..prefix]) && word >= prefix + 17 {
-            out.push_str(&from[..=prefix]);
-            out.push_str("(hidden)");
-        } else {
-            out.push_str(&from[..word]);
+            found.push(at + next + prefix + 1..at + next + word);
         }
-        rest = &from[word..];
+        at += next + word;
     }
-    out.push_str(rest);
-    out
+    found
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //!
 //! Values are quoted in help only where the key does not look secret.
 
+use std::sync::Arc;
+
 use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
 use super::{MAX_DEPTH, shown};
@@ -10,6 +12,19 @@ use crate::diagnostic::{Diagnostic, Span};
 
 /// Lines above a place that are searched for its cause.
 const LOOK_BACK: usize = 60;
+
+/// A CR that no LF follows: a line break to YAML and none to editors, diffs and this program, so that every place below it
+/// would be told wrong.
+pub(super) fn odd_line_break(file: &Arc<str>, text: &str) -> Option<Diagnostic> {
+    let lone = |(at, _): &(usize, &str)| !text[at + 1..].starts_with('\n');
+    let (at, _) = text.match_indices('\r').find(lone)?;
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let problem = Diagnostic::error("a carriage return stands here without a line feed");
+    let problem = problem.at(&Span { file: file.clone(), line, column });
+    Some(problem.help("save the file with Unix line breaks (LF); inside of a text in \"…\" it is written \\r"))
+}
 
 /// The library's complaint in a user's words.
 pub(super) fn explain(error: &ScanError, at: Span, text: &str) -> Diagnostic {

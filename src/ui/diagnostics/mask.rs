@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::diagnostic::HIDDEN;
+
 /// How GitLab's own tokens begin.
 const PREFIXES: [&str; 14] = [
     "glpat-",
@@ -40,6 +42,7 @@ pub(super) fn tokens(text: &str) -> String {
 /// The parts of a line that must not be shown, in order, apart from each other. `above(n)` is the line n lines above.
 pub(super) fn hidden<'a>(line: &str, above: impl Fn(usize) -> Option<&'a str>) -> Vec<Range<usize>> {
     let mut ranges = token_ranges(line);
+    ranges.extend(taken_out(line));
     if under_secret(line, above) {
         ranges.push(indent(line)..line.len());
     }
@@ -77,6 +80,18 @@ fn token_ranges(text: &str) -> Vec<Range<usize>> {
         }
     }
     merge(ranges, text)
+}
+
+/// What the loader took out already.
+fn taken_out(line: &str) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (at, c) in line.match_indices(HIDDEN) {
+        match ranges.last_mut() {
+            Some(last) if last.end == at => last.end += c.len(),
+            _ => ranges.push(at..at + c.len()),
+        }
+    }
+    ranges
 }
 
 fn indent(line: &str) -> usize {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::diagnostic::HIDDEN as HIDDEN_CHARACTER;
 
 const FILE: &str = "inventories/prod.yml";
 
@@ -66,4 +67,12 @@ fn a_place_that_is_not_there_is_still_told() {
 #[test]
 fn nothing_of_nothing() {
     assert_eq!(render(&[], &Sources::default(), Look::plain(80)), "");
+}
+
+#[test]
+fn what_the_loader_took_out_shifts_nothing() {
+    let taken = HIDDEN_CHARACTER.to_string().repeat(20);
+    let text = format!("a: glpat-{taken}, imge: b\n");
+    let drawn = render(&[Diagnostic::error("unknown key `imge`").at(&at(1, 32))], &sources(&text), Look::plain(80));
+    assert!(drawn.contains("1 | a: glpat-(hidden), imge: b\n  |                    ^^^^\n"), "{drawn}");
 }

@@ -111,6 +111,9 @@ fn stop(key: &str, unknown: Unknown, host: Option<&str>, global: &Global, consol
             let problem = Diagnostic::error(format!("there is no key `{key}`"));
             let names: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             console.stop(match names.is_empty() {
+                true if key.rsplit('.').next().is_some_and(|last| last.starts_with("FF_")) => {
+                    problem.help("`rprov explain feature_flags` lists the flags")
+                }
                 true => problem.help("`rprov explain` lists the top-level keys"),
                 false => problem.help(format!("did you mean {}?", names.join(" or "))),
             })

@@ -213,10 +213,6 @@ pub struct About {
     pub keys: Vec<(String, String)>,
 }
 
-/// What a single flag does changes with releases, and is GitLab's to say.
-const FLAGS_ELSEWHERE: &str =
-    "a feature flag: https://docs.gitlab.com/runner/configuration/feature-flags/ says what it does";
-
 /// Everything about a key.
 #[must_use]
 pub fn about(topic: &Topic) -> About {
@@ -262,13 +258,16 @@ pub fn about(topic: &Topic) -> About {
             out.since = key.since.map(|version| version.to_string());
             out.removed_in = key.removed_in.map(|version| version.to_string());
             out.instead = key.replacement.map(str::to_owned);
+            if is_flags(key) {
+                out.keys = flags::all().iter().map(|flag| (flag.name.to_owned(), flag.meaning.to_owned())).collect();
+            }
             if let keys::Kind::Table(section) | keys::Kind::TableArray(section) = key.kind {
                 out.keys = config_rows(section);
             }
             sample::of_config(key)
         }
         Found::Flag(flag) => {
-            out.meaning = FLAGS_ELSEWHERE.to_owned();
+            out.meaning = flag.meaning.to_owned();
             out.value = form(Kind::Boolean);
             out.default = Some(flag.default.to_string());
             out.since = flag.since.map(|version| version.to_string());

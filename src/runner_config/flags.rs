@@ -15,13 +15,21 @@ pub struct Flag {
     pub since: Option<Version>,
     /// The release that takes it away, where that is announced.
     pub removed_in: Option<Version>,
+    /// What it does where it is true, in a line.
+    pub meaning: &'static str,
 }
 
 static FLAGS: LazyLock<Vec<Flag>> = LazyLock::new(|| {
     let read = |line: &'static str| {
         let mut cells = line.split('\t');
         let mut cell = || cells.next().unwrap_or_default();
-        Flag { name: cell(), default: cell() == "true", since: cell().parse().ok(), removed_in: cell().parse().ok() }
+        Flag {
+            name: cell(),
+            default: cell() == "true",
+            since: cell().parse().ok(),
+            removed_in: cell().parse().ok(),
+            meaning: cell(),
+        }
     };
     include_str!("flags.tsv").lines().skip(1).map(read).collect()
 });
@@ -47,8 +55,9 @@ mod tests {
         assert_eq!(all().len(), 51);
         assert!(all().iter().all(|flag| flag.name.starts_with("FF_")));
         for row in include_str!("flags.tsv").lines() {
-            assert_eq!(row.split('\t').count(), 4, "{row}");
+            assert_eq!(row.split('\t').count(), 5, "{row}");
         }
+        assert!(all().iter().all(|flag| !flag.meaning.is_empty() && !flag.meaning.ends_with('.')));
         assert!(find("FF_USE_FASTZIP").is_some_and(|flag| flag.default && flag.removed_in == "19.7".parse().ok()));
         assert!(find("FF_DISABLE_AUTOMATIC_TOKEN_ROTATION").is_some_and(|flag| flag.since == "17.0".parse().ok()));
         assert_eq!(find("FF_NONE"), None);

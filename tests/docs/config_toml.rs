@@ -137,10 +137,11 @@ fn heading(titles: &[&str]) -> String {
 fn flags(schema: &Schema) -> String {
     let about = &schema.definition("config.toml.runners")["properties"]["feature_flags"];
     let mut out = "\n## Feature flags\n\nThe keys of `[runners.feature_flags]`.\n\n".to_owned();
-    out += "| flag | since | default | gone in |\n|---|---|---|---|\n";
+    out += "| flag | what it does | since | default | gone in |\n|---|---|---|---|---|\n";
     for (name, flag) in keys(about) {
         let text = |name: &str| flag[name].as_str().unwrap_or_default();
-        writeln!(out, "| `{name}` | {} | {} | {} |", text("x-since"), default(flag), text("x-removed")).unwrap();
+        let (since, gone) = (text("x-since"), text("x-removed"));
+        writeln!(out, "| `{name}` | {} | {since} | {} | {gone} |", text("description"), default(flag)).unwrap();
     }
     out.push('\n');
     out

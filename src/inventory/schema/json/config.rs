@@ -100,6 +100,7 @@ impl Writer {
                 let mut out = named(None, words([("type", types(&["boolean", "null"]))]));
                 let known = flags::all().iter().map(|flag| {
                     let mut value = words([("type", types(&["boolean", "null"])), ("default", flag.default.into())]);
+                    value.insert("description".to_owned(), flag.meaning.into());
                     value.extend(releases(flag.since, flag.removed_in));
                     (flag.name.to_owned(), Json::Object(value))
                 });

@@ -40,8 +40,9 @@ impl Console {
         let out = Look::detect(global.color, &io::stdout(), log.out).verbose(global.verbose);
         let err = Look::detect(global.color, &io::stderr(), log.err).verbose(global.verbose);
         // Whoever wants no colours wants plain text.
-        let time = (log.out && out.colour).then(|| UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
-        Self { out: out.sections(time), err }
+        let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        let time = |log: bool, look: Look| (log && look.colour).then_some(now);
+        Self { out: out.sections(time(log.out, out)), err: err.sections(time(log.err, err)) }
     }
 
     /// For what is told before there are options.

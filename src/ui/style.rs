@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -118,10 +119,19 @@ impl Look {
     /// that ends it has no line break.
     #[must_use]
     pub fn section(&self, name: &str, block: String) -> String {
-        let Some(time) = self.sections else { return block };
+        match (self.section_mark("start", name, Duration::ZERO), self.section_mark("end", name, Duration::ZERO)) {
+            (Some(start), Some(end)) => format!("{start}{block}{end}"),
+            _ => block,
+        }
+    }
+
+    /// What begins or ends (`kind`) a section of the log, so long after the start of the run; `None` if it has no sections.
+    #[must_use]
+    pub fn section_mark(&self, kind: &str, name: &str, after: Duration) -> Option<String> {
+        let time = self.sections? + after.as_secs();
         let name: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
-        format!("\x1b[0Ksection_start:{time}:{name}\r\x1b[0K{block}\x1b[0Ksection_end:{time}:{name}\r\x1b[0K")
+        Some(format!("\x1b[0Ksection_{kind}:{time}:{name}\r\x1b[0K"))
     }
 
     /// The text in the role's colour. The text must be harmless already.

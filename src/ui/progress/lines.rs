@@ -20,14 +20,30 @@ pub struct Lines {
     names: usize,
     board: Board,
     out: Box<dyn Write + Send>,
+    /// Whether the section of the log has begun.
+    open: bool,
 }
+
+/// All changes of a run in GitLab's job log.
+const SECTION: &str = "apply";
 
 impl Lines {
     /// For these hosts.
     #[must_use]
     pub fn new(phase: Phase, hosts: &[String], look: Look, out: Box<dyn Write + Send>) -> Self {
         let names = hosts.iter().map(|host| columns(&sanitize(host))).max().unwrap_or(0).min(40);
-        Self { phase, look, names, board: Board::default(), out }
+        Self { phase, look, names, board: Board::default(), out, open: false }
+    }
+
+    /// What changes hosts is one section of the log: its lines are of many hosts at once, and GitLab shows how long it took.
+    fn open(&mut self, now: Duration) {
+        if self.open || self.phase != Phase::Apply {
+            return;
+        }
+        if let Some(mark) = self.look.section_mark("start", SECTION, now) {
+            self.open = true;
+            line_to(&mut *self.out, &format!("{mark}{}", self.look.paint(Role::Bold, "Applying the plan")));
+        }
     }
 
     fn line(&mut self, host: &str, text: &str) {
@@ -38,6 +54,7 @@ impl Lines {
 
 impl View for Lines {
     fn event(&mut self, now: Duration, event: &Event) {
+        self.open(now);
         let host = sanitize(&event.host).into_owned();
         let text = match self.board.turn(now, event) {
             // Reading is short, and the plan that follows tells of it; three lines a host would bury the rest.
@@ -87,7 +104,12 @@ impl View for Lines {
         line_to(&mut *self.out, &sanitize(line));
     }
 
-    fn finish(&mut self, _now: Duration) {}
+    fn finish(&mut self, now: Duration) {
+        if let Some(mark) = self.look.section_mark("end", SECTION, now).filter(|_| self.open) {
+            self.open = false;
+            line_to(&mut *self.out, &mark);
+        }
+    }
 
     fn interval(&self) -> Duration {
         Duration::from_secs(1)

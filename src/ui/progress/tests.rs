@@ -78,6 +78,21 @@ fn lines_of_an_apply() {
 }
 
 #[test]
+fn an_apply_is_a_section_of_the_log() {
+    let buffer = Buffer::default();
+    let look = Look::plain(80).sections(Some(1_790_000_000));
+    play(&mut Lines::new(Phase::Apply, &hosts(), look, Box::new(buffer.clone())), story());
+    let text = buffer.text();
+    let begin = "\x1b[0Ksection_start:1790000000:apply\r\x1b[0KApplying the plan\n";
+    assert!(text.starts_with(begin) && text.matches("section_start").count() == 1, "{text}");
+    assert!(text.ends_with("\x1b[0Ksection_end:1790000080:apply\r\x1b[0K\n"), "{text}");
+
+    let buffer = Buffer::default();
+    play(&mut Lines::new(Phase::Read, &hosts(), look, Box::new(buffer.clone())), story());
+    assert!(!buffer.text().contains("section"), "{}", buffer.text());
+}
+
+#[test]
 fn lines_of_an_apply_in_full() {
     let buffer = Buffer::default();
     let look = Look::plain(80).verbose(true);

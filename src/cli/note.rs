@@ -76,6 +76,7 @@ impl Board {
             name: self.name.as_deref(),
             commit: commit.as_deref(),
             job: job.as_deref(),
+            pipeline: variable("CI_PIPELINE_ID").and_then(|id| id.parse().ok()),
         };
         let note = Note::of(plan, &source);
         let kept = self.client.keep_note(self.place, &note.mark, &note.text, note.speaks).await;
@@ -90,6 +91,10 @@ impl Board {
             }
             Ok(NoteOutcome::None) => {
                 console.tell(&format!("\nNothing to change: no note on merge request !{iid}.\n"));
+            }
+            Ok(NoteOutcome::Later(id)) => {
+                let text = format!("\nThe note on merge request !{iid} is of a later pipeline, {id}, and stays.\n");
+                console.tell(&text);
             }
             Err(error) => return Err(console.stop(problem(&error, self.ca))),
         }

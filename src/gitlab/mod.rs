@@ -38,7 +38,7 @@ mod token;
 mod variables;
 
 pub use error::{Access, GitlabError};
-pub use notes::{MergeRequest, NoteOutcome};
+pub use notes::{MergeRequest, NoteOutcome, pipeline_line};
 pub use scan::Marked;
 pub use steps::StepOutcome;
 pub use tls::TlsTrouble;

@@ -31,6 +31,23 @@ pub enum NoteOutcome {
     Same(u64),
     /// There was none, and none was to be made.
     None,
+    /// It is of a later pipeline, as when an old job runs again, and stays. With that pipeline's id.
+    Later(u64),
+}
+
+/// How the line after the mark begins and ends that says of which pipeline a note is.
+const PIPELINE: (&str, &str) = ("<!-- pipeline ", " -->\n");
+
+/// The line that says of which pipeline a note is: written after the mark, read by [`Client::keep_note`].
+#[must_use]
+pub fn pipeline_line(id: u64) -> String {
+    format!("{}{id}{}", PIPELINE.0, PIPELINE.1)
+}
+
+/// The pipeline that a note names after its mark.
+fn pipeline(body: &str, mark: &str) -> Option<u64> {
+    let rest = body.strip_prefix(mark)?.strip_prefix(PIPELINE.0)?;
+    rest.split_once(PIPELINE.1)?.0.parse().ok()
 }
 
 #[derive(Deserialize)]
@@ -55,7 +72,8 @@ struct Written {
 
 impl Client {
     /// Gives this token's own note that begins with `mark` this text, which begins with it too. Where there is none it is
-    /// made, if `make` says so. Of several, which two runs at the same time can make, the oldest is the one.
+    /// made, if `make` says so. Of several, which two runs at the same time can make, the oldest is the one. What a later
+    /// pipeline wrote stays.
     ///
     /// # Errors
     /// When GitLab refuses or does not answer. What creates a note is sent once, and a note whose answer was lost is found
@@ -81,6 +99,10 @@ impl Client {
             let call = Call::new(Method::POST, &all, Access::Note).body(body);
             return Ok(NoteOutcome::Made(self.0.http.send(&call).await?.json::<Written>()?.id));
         };
+        let later = pipeline(&note.body, mark).filter(|theirs| pipeline(text, mark).is_some_and(|own| *theirs > own));
+        if let Some(id) = later {
+            return Ok(NoteOutcome::Later(id));
+        }
         // GitLab keeps a text without the blanks at its end.
         if note.body.trim_end() == text.trim_end() {
             return Ok(NoteOutcome::Same(note.id));

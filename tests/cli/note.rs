@@ -19,6 +19,7 @@ fn job(double: &Double, directory: &Path, arguments: &[&str], other: &[(&str, Op
         .env("CI_MERGE_REQUEST_IID", "7")
         .env("CI_JOB_URL", "https://gitlab.example.com/acme/app/-/jobs/42")
         .env("CI_COMMIT_SHORT_SHA", "0a1b2c3d")
+        .env("CI_PIPELINE_ID", "1234")
         .env("CI_PROJECT_DIR", directory)
         .env("RPROV_NOTE_TOKEN", tokens::DEVELOPER);
     for (name, value) in other {
@@ -52,7 +53,7 @@ async fn a_plan_keeps_one_note() {
     let report = std::fs::read_to_string(here.join("note.md")).unwrap();
     let end = "\n<sub><code>inventory.yml</code> · commit <code>0a1b2c3d</code> · \
                <a href=\"https://gitlab.example.com/acme/app/-/jobs/42\">job</a></sub>\n";
-    assert_eq!(note, format!("<!-- rprov plan: inventory.yml -->\n{report}{end}"));
+    assert_eq!(note, format!("<!-- rprov plan: inventory.yml -->\n<!-- pipeline 1234 -->\n{report}{end}"));
 
     // The saved plan of the same inventory has the same note; named in full it is the same inventory.
     let later = [("CI_COMMIT_SHORT_SHA", Some("4e5f6071"))];
@@ -61,6 +62,13 @@ async fn a_plan_keeps_one_note() {
     let whole = here.join("inventory.yml");
     let (code, _, err) = job(&double, here, &["plan", "-i", whole.to_str().unwrap(), "--merge-request-note"], &later);
     assert!(code == 0 && err.ends_with("!7 said this already.\n"), "{err}");
+
+    // A job of an older pipeline that runs again does not put its plan over this one.
+    let (code, _, err) = job(&double, here, &["plan", "--merge-request-note"], &[("CI_PIPELINE_ID", Some("1233"))]);
+    assert!(
+        code == 0 && err.ends_with("\nThe note on merge request !7 is of a later pipeline, 1234, and stays.\n"),
+        "{err}"
+    );
 
     // A name makes another one, and so does another inventory.
     let (code, _, _) = job(&double, here, &["show", "plan.json", "--merge-request-note=eu"], &[]);

@@ -1,7 +1,7 @@
 //! The one note on a merge request: made, found again, changed; other people's are left alone.
 
 use gitlab_double::{Double, Fault, Note, tokens};
-use rprov::gitlab::{GitlabError, MergeRequest, NoteOutcome};
+use rprov::gitlab::{GitlabError, MergeRequest, NoteOutcome, pipeline_line};
 
 use crate::{client, count, shown};
 
@@ -42,6 +42,23 @@ async fn one_note_is_made_and_then_changed() {
     // Another mark is another note.
     let other = client(&double, tokens::DEVELOPER).keep_note(PLACE, "<!-- b -->\n", "<!-- b -->\nx", true).await;
     assert_eq!(other.unwrap(), NoteOutcome::Made(2));
+}
+
+#[tokio::test]
+async fn what_a_later_pipeline_wrote_stays() {
+    let double = Double::start().await.unwrap();
+    let keep = async |pipeline: Option<u64>, text: &str| {
+        let line = pipeline.map(pipeline_line).unwrap_or_default();
+        let text = format!("{MARK}{line}{text}");
+        client(&double, tokens::DEVELOPER).keep_note(PLACE, MARK, &text, true).await.unwrap()
+    };
+    assert_eq!(keep(None, "of an older release").await, NoteOutcome::Made(1));
+    assert_eq!(keep(Some(9), "first").await, NoteOutcome::Changed(1));
+    assert_eq!(keep(Some(10), "second").await, NoteOutcome::Changed(1));
+    assert_eq!(keep(Some(9), "first, once more").await, NoteOutcome::Later(10));
+    assert_eq!(bodies(&double), [format!("{MARK}{}second", pipeline_line(10))]);
+    assert_eq!(keep(Some(10), "second, once more").await, NoteOutcome::Changed(1));
+    assert_eq!(keep(None, "by hand").await, NoteOutcome::Changed(1));
 }
 
 #[tokio::test]

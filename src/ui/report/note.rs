@@ -2,6 +2,7 @@
 //! Pure.
 
 use super::markdown::{self, escape};
+use crate::gitlab::pipeline_line;
 use crate::plan::Plan;
 use crate::resource::file::sha256;
 use crate::ui::style::sanitize;
@@ -24,6 +25,8 @@ pub struct Source<'a> {
     pub commit: Option<&'a str>,
     /// The address of the job.
     pub job: Option<&'a str>,
+    /// The id of the pipeline.
+    pub pipeline: Option<u64>,
 }
 
 /// A note.
@@ -42,7 +45,8 @@ impl Note {
     #[must_use]
     pub fn of(plan: &Plan, source: &Source<'_>) -> Self {
         let mark = format!("<!-- rprov plan: {} -->\n", key(plan, source));
-        let text = format!("{mark}{}\n<sub>{}</sub>\n", markdown::render(plan), origin(plan, source));
+        let pipeline = source.pipeline.map(pipeline_line).unwrap_or_default();
+        let text = format!("{mark}{pipeline}{}\n<sub>{}</sub>\n", markdown::render(plan), origin(plan, source));
         Self { mark, text, speaks: plan.has_changes() || plan.has_problems() }
     }
 }
@@ -116,6 +120,7 @@ mod tests {
         name: None,
         commit: Some("0a1b2c3d"),
         job: Some("https://gitlab.example.com/acme/fleet/-/jobs/42"),
+        pipeline: Some(1234),
     };
 
     fn mark(plan: &Plan, source: &Source<'_>) -> String {
@@ -153,7 +158,7 @@ mod tests {
         // What was planned, and of which commit, makes no other note.
         assert_eq!(mark(&sample(), &SOURCE), marks[0]);
         assert_eq!(mark(&b, &named("eu")), marks[4]);
-        assert_eq!(mark(&a, &Source { commit: None, job: None, ..SOURCE }), marks[0]);
+        assert_eq!(mark(&a, &Source { commit: None, job: None, pipeline: None, ..SOURCE }), marks[0]);
     }
 
     #[test]

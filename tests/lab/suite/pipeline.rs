@@ -59,6 +59,7 @@ fn job(world: &World, pipeline: &serde_json::Value, name: &str, token: &str) -> 
         .env("SSH_KNOWN_HOSTS", world.lab.setting("LAB_KNOWN_HOSTS"))
         .envs([("GITLAB_TOKEN", token), ("RPROV_NOTE_TOKEN", NOTES), ("RPROV_INVENTORY", "inventory.yml")])
         .envs([("CI", "true"), ("GITLAB_CI", "true"), ("CI_PROJECT_ID", "20"), ("CI_MERGE_REQUEST_IID", "7")])
+        .env("CI_PIPELINE_ID", "77")
         .envs([("CI_API_V4_URL", format!("{url}/api/v4")), ("CI_JOB_URL", format!("{url}/acme/app/-/jobs/1"))])
         .stdin(Stdio::null())
         .output()

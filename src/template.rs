@@ -138,6 +138,17 @@ impl Engine {
         self.render_in(&self.inline, name, source, values)
     }
 
+    /// The names that a text of the inventory looks up, with what is looked up in them as far as it is written plainly:
+    /// `vars.rack`. Sorted; none of a text that is no template.
+    #[must_use]
+    pub fn names(&self, source: &str) -> Vec<String> {
+        let template = self.inline.template_from_str(source);
+        let mut names: Vec<String> =
+            template.map(|template| template.undeclared_variables(true).into_iter().collect()).unwrap_or_default();
+        names.sort();
+        names
+    }
+
     /// Renders a file's text; `name` is for messages.
     ///
     /// # Errors

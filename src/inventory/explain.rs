@@ -108,6 +108,11 @@ fn in_kind(field: &'static Field, kind: Kind, steps: &[Step], parts: &[&str]) ->
             in_kind(field, *of, &with(steps, Step::Items), rest)
         }
         Kind::Config(section) => in_section(section, steps, parts),
+        // The user's own names, however deep.
+        Kind::Free => {
+            let names = parts.iter().map(|part| Step::Name(Some((*part).to_owned())));
+            Some(Topic { steps: steps.iter().cloned().chain(names).collect(), found: Found::Field(field) })
+        }
         _ => None,
     }
 }
@@ -162,6 +167,14 @@ fn in_section(section: &str, steps: &[Step], parts: &[&str]) -> Option<Topic> {
 /// The map whose names are GitLab Runner's.
 fn is_flags(key: &Key) -> bool {
     (key.section, key.name) == (keys::RUNNER, "feature_flags")
+}
+
+/// The way inside of `vars`, if it leads there.
+fn of_vars(topic: &Topic) -> Option<String> {
+    let at = topic.steps.iter().position(|step| *step == Step::Key("vars"))?;
+    let inside = path(topic.steps.get(at + 1..)?);
+    (matches!(topic.found, Found::Field(field) if matches!(field.kind, Kind::Free)) && !inside.is_empty())
+        .then_some(inside)
 }
 
 /// A path as it is shown.
@@ -241,6 +254,11 @@ pub fn about(topic: &Topic) -> About {
             out.default = field.default().map(str::to_owned);
             out.words = words_of(field.kind);
             out.keys = keys_below(field.kind);
+            if let Some(name) = of_vars(topic) {
+                out.meaning = format!("a value for templates: {{{{ vars.{name} }}}}");
+                out.example = Some(sample::yaml(&topic.steps, "value"));
+                return out;
+            }
             sample::of_field(field)
         }
         Found::Entry(table) => {

@@ -1,12 +1,13 @@
 //! Where an inventory sets a key, and for one host what holds and which layers said so. Values are shown as they are
-//! written: secrets by name, templates unrendered, and nothing that looks like a secret in the wrong place. Pure.
+//! written, and what holds also as its templates make it: secrets by name, and nothing that looks like a secret in the
+//! wrong place. Pure.
 
 use std::collections::HashSet;
 
 use super::explain::{Step, Topic};
-use super::merge;
 use super::node::{Entry, Node, Value};
 use super::schema::{HOST, RUNNER};
+use super::{build, merge};
 use crate::diagnostic::Span;
 use crate::secret::looks::without_tokens;
 
@@ -43,6 +44,10 @@ pub struct Effective {
     pub runner: Option<String>,
     /// The value after merging; `None`: nothing sets it, or `null` took it away.
     pub value: Option<String>,
+    /// What its templates make of it; `None`: there are none, or they need more than the inventory.
+    pub becomes: Option<String>,
+    /// Where the `vars` in its templates come from.
+    pub vars: Vec<Setting>,
     /// Every layer that sets it, in their order.
     pub layers: Vec<Setting>,
     /// Of a map to which several layers gave something: each value in it, with its layer.
@@ -165,7 +170,8 @@ impl Written {
         match &topic.steps[..] {
             [Step::Key("hosts" | "groups"), Step::Name(_), rest @ ..] | [Step::Key("defaults"), rest @ ..] => {
                 let merged = merged(&nodes, &HOST);
-                Some(vec![self.effective(None, &merged, &layers, rest)])
+                let own = self.effective(None, &merged, &layers, rest);
+                Some(vec![self.with_templates(own, entry, &merged, rest)])
             }
             [Step::Key("runners"), Step::Name(wanted), rest @ ..] => {
                 let merged = merged(&nodes, &HOST);
@@ -175,7 +181,7 @@ impl Written {
                     None => Some((item.text()?.into_owned(), None)),
                 });
                 let meant = runners.filter(|(name, _)| wanted.as_ref().is_none_or(|wanted| wanted == name));
-                Some(meant.map(|(name, own)| self.runner(&name, own, &layers, rest)).collect())
+                Some(meant.map(|(name, own)| self.runner(&name, own, entry, &layers, rest)).collect())
             }
             _ => None,
         }
@@ -191,11 +197,18 @@ impl Written {
         };
         let steps = vec![Step::Key("runners"), name, Step::Key("config"), Step::Key("executor")];
         let Some(runners) = self.of_host(host, &Topic { steps, found: topic.found }) else { return false };
-        let mut unread = runners.iter().map(|runner| super::build::reads(runner.value.as_deref()?, section));
+        let mut unread = runners.iter().map(|runner| build::reads(runner.value.as_deref()?, section));
         runners.is_empty() || !unread.all(|reads| reads == Some(false))
     }
 
-    fn runner(&self, name: &str, own: Option<&Entry>, layers: &[(String, &Node)], rest: &[Step]) -> Effective {
+    fn runner(
+        &self,
+        name: &str,
+        own: Option<&Entry>,
+        host: &Entry,
+        layers: &[(String, &Node)],
+        rest: &[Step],
+    ) -> Effective {
         let spec = self.root.get("runners").and_then(|runners| runners.get(name));
         let mut of_runner: Vec<(String, &Node)> =
             spec.map(|node| (format!("runner spec {name}"), node)).into_iter().collect();
@@ -208,7 +221,43 @@ impl Written {
             of_runner.push((format!("{layer}, runner {name}"), &own.value));
         }
         let nodes: Vec<&Node> = of_runner.iter().map(|(_, node)| *node).collect();
-        self.effective(Some(name.to_owned()), &merged(&nodes, &RUNNER), &of_runner, rest)
+        let merged = merged(&nodes, &RUNNER);
+        let own = self.effective(Some(name.to_owned()), &merged, &of_runner, rest);
+        self.with_templates(own, host, &merged, rest)
+    }
+
+    /// Adds what the templates in a value become, and which `vars` they use.
+    fn with_templates(&self, own: Effective, host: &Entry, merged: &Node, steps: &[Step]) -> Effective {
+        let keys = keys(steps);
+        let Some(node) = merged.at(&keys).filter(|node| !node.is_null()) else { return own };
+        let filled = build::filled(&self.root, host, own.runner.as_deref(), node, |vars| self.veiled(vars, ""));
+        let becomes = filled.map(|node| self.shown(&node, keys.last().copied().unwrap_or_default()));
+        let layers = self.layers(host);
+        let of_vars = |name: String| {
+            let keys = ["vars", name.as_str()];
+            // Maps are merged: the uppermost layer that gives something to it is the one to look at first.
+            let (layer, node) = layers.iter().rev().find(|(_, node)| node.at(&keys).is_some())?;
+            let at = node.at(&keys[..1])?.entry(&name)?;
+            Some(Setting { holds: true, ..self.setting(layer, keys.join("."), &at.span, &at.value) })
+        };
+        Effective { becomes, vars: build::vars_in(node).into_iter().filter_map(of_vars).collect(), ..own }
+    }
+
+    /// A value with what may not be shown in it as `(hidden)`.
+    fn veiled(&self, node: &Node, key: &str) -> Node {
+        let value = match &node.value {
+            Value::Map(_) if super::validate::secret_entry(node).is_some() => return node.clone(),
+            Value::Map(entries) => {
+                let one = |entry: &Entry| Entry { value: self.veiled(&entry.value, &entry.key), ..entry.clone() };
+                Value::Map(entries.iter().map(one).collect())
+            }
+            Value::List(items) => Value::List(items.iter().map(|item| self.veiled(item, key)).collect()),
+            _ if self.hidden.contains(&node.span) => Value::String("(hidden)".into()),
+            Value::String(_) if is_secret_name(key) => Value::String("(hidden)".into()),
+            Value::String(text) => Value::String(without_tokens(text).into()),
+            other => other.clone(),
+        };
+        Node { value, ..node.clone() }
     }
 
     /// `defaults`, the host's groups in their order, the host.
@@ -235,9 +284,7 @@ impl Written {
         layers: &[(String, &Node)],
         steps: &[Step],
     ) -> Effective {
-        // Lists are one value: what stands in them comes from one layer.
-        let keys: Vec<&str> =
-            steps.iter().map_while(|step| if let Step::Key(name) = step { Some(*name) } else { None }).collect();
+        let keys = keys(steps);
         let key = keys.join(".");
         let holds = merged.at(&keys).filter(|node| !node.is_null());
         let mut told: Vec<Setting> = Vec::new();
@@ -262,7 +309,7 @@ impl Written {
             parts.clear();
         }
         let value = holds.map(|node| self.shown(node, keys.last().copied().unwrap_or_default()));
-        Effective { runner, value, layers: told, parts }
+        Effective { runner, value, becomes: None, vars: Vec::new(), layers: told, parts }
     }
 
     fn leaves<'a>(
@@ -314,6 +361,18 @@ impl Written {
     }
 }
 
+/// The keys of a way, as far as it is known. Lists are one value: what stands in them comes from one layer.
+fn keys(steps: &[Step]) -> Vec<&str> {
+    steps
+        .iter()
+        .map_while(|step| match step {
+            Step::Key(name) => Some(*name),
+            Step::Name(Some(name)) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// A name that speaks of a secret: what is written there in plain text is not shown.
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -341,10 +400,9 @@ mod tests {
     use super::*;
     use crate::inventory::explain::find;
 
-    const TEXT: &str = "\
-gitlab: { url: https://gitlab.example.com, api_token: { env: GITLAB_TOKEN } }
+    const TEXT: &str = r#"gitlab: { url: https://gitlab.example.com, api_token: { env: GITLAB_TOKEN } }
 runners:
-  docker: { scope: instance, config: { executor: docker, limit: 10, docker: { image: \"debian:12\" } } }
+  docker: { scope: instance, description: "{{ host.name }} {{ runner.name }} {{ vars.zone | upper }}", config: { executor: docker, limit: 10, docker: { image: "debian:12" } } }
 defaults:
   ssh: { user: deploy, port: 22 }
   packages: [curl]
@@ -354,8 +412,8 @@ groups:
   gpu: { ssh: { port: 2222 }, packages: [git] }
 hosts:
   a.example.com: { groups: [gpu], ssh: { user: root } }
-  b.example.com: { ssh: { user: null } }
-";
+  b.example.com: { ssh: { user: null }, vars: { zone: eu, odd: glpat-0123456789abcdefghij, s3: { env: S3 } }, files: [{ path: /etc/x, content: "{{ vars.db_password }} {{ vars.odd | upper }} {{ vars.s3 }}" }] }
+"#;
 
     fn written() -> Written {
         let (root, _) = crate::inventory::yaml::parse(&"x.yml".into(), TEXT);
@@ -413,6 +471,33 @@ hosts:
     }
 
     #[test]
+    fn templates_are_filled_in_and_say_where_their_values_come_from() {
+        let image = &holds("b.example.com", "runners.docker.description")[0];
+        assert_eq!(image.value.as_deref(), Some("\"{{ host.name }} {{ runner.name }} {{ vars.zone | upper }}\""));
+        assert_eq!(image.becomes.as_deref(), Some("\"b.example.com docker EU\""));
+        assert_eq!(lines(&image.vars), ["*host b.example.com:13 vars.zone=eu"]);
+        // There is no such value on this host: what is written is all that can be said.
+        let other = &holds("a.example.com", "runners.docker.description")[0];
+        assert_eq!((other.becomes.as_ref(), other.vars.len()), (None, 0));
+
+        let zone = &holds("b.example.com", "vars.zone")[0];
+        assert_eq!((zone.value.as_deref(), zone.becomes.as_ref()), (Some("eu"), None));
+        assert_eq!(lines(&zone.layers), ["*host b.example.com:13 vars.zone=eu"]);
+        assert_eq!(holds("a.example.com", "vars.zone")[0].value, None);
+        let set = written().everywhere(&find("vars.zone").unwrap());
+        assert_eq!(lines(&set), ["host b.example.com:13 vars.zone=eu"]);
+    }
+
+    #[test]
+    fn templates_give_no_secret_away() {
+        let files = &holds("b.example.com", "files")[0];
+        let becomes = files.becomes.as_deref().unwrap();
+        assert_eq!(becomes, "[{ path: /etc/x, content: \"(hidden) GLPAT-(HIDDEN) (secret env:S3)\" }]");
+        assert!(!format!("{files:?}").to_lowercase().contains("hunter2"), "{files:?}");
+        assert!(!format!("{files:?}").to_lowercase().contains("abcdef"), "{files:?}");
+    }
+
+    #[test]
     fn what_no_executor_of_the_host_reads_does_not_matter_to_it() {
         let matters = |host: &str, key: &str| written().matters_to(host, &find(key).unwrap());
         assert!(matters("a.example.com", "docker.image"));
@@ -430,6 +515,7 @@ hosts:
         assert_eq!(set("ssh.port"), ["defaults:5 ssh.port=22", "group gpu:10 ssh.port=2222"]);
         assert_eq!(set("gitlab.api_token"), ["x.yml:1 gitlab.api_token={ env: GITLAB_TOKEN }"]);
         assert_eq!(set("hosts.b.example.com.ssh.user"), ["host b.example.com:13 ssh.user=null"]);
-        assert_eq!(set("vars"), ["defaults:7 vars={ db_password: (hidden) }"]);
+        let own = "host b.example.com:13 vars={ zone: eu, odd: \"glpat-(hidden)\", s3: { env: S3 } }";
+        assert_eq!(set("vars"), ["defaults:7 vars={ db_password: (hidden) }", own]);
     }
 }

@@ -104,7 +104,7 @@ fn of_host(host: &str, effective: &[Effective], about: &About, look: Look) -> St
             Some(runner) => format!("{host}, runner {runner}"),
             None => host.to_owned(),
         };
-        let value = match (&one.value, &about.default) {
+        let value = match (one.becomes.as_ref().or(one.value.as_ref()), &about.default) {
             (Some(value), _) => value.clone(),
             (None, Some(default)) => format!("(unset), so the default: {default}"),
             (None, None) => "(unset)".to_owned(),
@@ -119,6 +119,10 @@ fn of_host(host: &str, effective: &[Effective], about: &About, look: Look) -> St
         if !one.parts.is_empty() {
             out += "\n  Which layer gave what:\n";
             out += &settings_of_parts(&one.parts, look);
+        }
+        if !one.vars.is_empty() {
+            out += "\n  Values in its templates:\n";
+            out += &settings_of_parts(&one.vars, look);
         }
     }
     out
@@ -202,7 +206,9 @@ mod tests {
         };
         let ssh = Effective {
             runner: None,
-            value: Some("{ user: root, port: 2222 }".to_owned()),
+            value: Some("{ user: root, port: \"{{ vars.port }}\" }".to_owned()),
+            becomes: Some("{ user: root, port: \"2222\" }".to_owned()),
+            vars: vec![setting("defaults", "vars.port", 5, "2222", true)],
             layers: vec![
                 setting("defaults", "ssh", 4, "{ user: deploy, port: 22 }", false),
                 setting("group gpu", "ssh", 12, "{ port: 2222 }", true),

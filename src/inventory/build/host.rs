@@ -18,19 +18,18 @@ use crate::secret::looks;
 use crate::template::{self, Value};
 use crate::text::Text;
 
+/// The groups of a host whose layers are merged.
+fn groups(node: &Node) -> Vec<String> {
+    let groups = node.get("groups").map(Node::items).unwrap_or_default();
+    groups.iter().filter_map(|group| group.text().map(|text| text.into_owned())).collect()
+}
+
 impl Build<'_> {
     pub(super) fn host(&mut self, entry: &Entry) -> Option<HostSpec> {
         let name = entry.key.to_string();
         let node = self.layers(&entry.value);
         self.lacking(&node, &schema::HOST, "a host", &entry.span);
-        let groups: Vec<String> = node
-            .get("groups")
-            .map(Node::items)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|group| group.text().map(|text| text.into_owned()))
-            .collect();
-        let scene = self.scene(&name, &groups, &node);
+        let scene = self.scene(&name, &node);
         self.accepted.clear();
         self.accept("", &node);
         let connection = self.connection(&name, &node, &entry.span, &scene)?;
@@ -58,7 +57,7 @@ impl Build<'_> {
             firewall: node.entry("firewall").and_then(|entry| self.firewall(entry, firewall_port, &scene)),
             connection,
             manager,
-            groups,
+            groups: groups(&node),
             name,
             origin: entry.span.clone(),
         };
@@ -67,7 +66,8 @@ impl Build<'_> {
     }
 
     /// `host` and `vars` for templates. Texts of `vars` may use `host`, not other `vars`.
-    fn scene(&mut self, name: &str, groups: &[String], node: &Node) -> Scene {
+    pub(super) fn scene(&mut self, name: &str, node: &Node) -> Scene {
+        let groups = groups(node);
         let known = [("name", Value::from(name)), ("groups", groups.iter().map(String::as_str).collect())];
         let nameless = Scene { host: name.to_owned(), values: template::map([("host", template::map(known.clone()))]) };
         let address = node.at(&["ssh", "address"]).and_then(|node| self.plain(node, Format::Address, &nameless));

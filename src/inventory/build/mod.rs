@@ -18,6 +18,7 @@ mod certificates;
 mod checks;
 mod config_template;
 mod container;
+mod filled;
 mod firewall;
 mod gitlab;
 mod host;
@@ -26,6 +27,7 @@ mod read;
 mod runner;
 
 pub(super) use checks::reads;
+pub(super) use filled::{filled, vars_in};
 
 /// What helps when such a file is not there.
 const RELATIVE: &str = "its path is relative to the inventory file that names it";

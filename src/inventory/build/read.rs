@@ -22,6 +22,16 @@ pub(super) struct Scene {
     pub values: template::Value,
 }
 
+impl Scene {
+    /// The values of a runner of this name on the host.
+    pub(super) fn of_runner(&self, name: &str) -> Self {
+        let runner = template::map([("name", template::Value::from(name))]);
+        let values = |key: &str| self.values.get_attr(key).unwrap_or_default();
+        let values = template::map([("host", values("host")), ("vars", values("vars")), ("runner", runner)]);
+        Self { host: self.host.clone(), values }
+    }
+}
+
 impl Build<'_> {
     /// A text, rendered if it is a template.
     pub(super) fn text(&mut self, node: &Node, scene: &Scene) -> Option<Text> {

@@ -12,7 +12,6 @@ use crate::inventory::model::{ConfigTable, Manager, ManagerSpec, RunnerSpec, Sco
 use crate::inventory::node::{Entry, Node, Value};
 use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
 use crate::runner_config::keys;
-use crate::template;
 
 impl Build<'_> {
     pub(super) fn manager(&mut self, entry: &Entry, host: &Node, scene: &Scene) -> Option<ManagerSpec> {
@@ -73,12 +72,7 @@ impl Build<'_> {
             self.error(problem.help("add `gitlab: { url: …, api_token: { env: … } }` at the top of the file"));
         }
 
-        let runner = template::map([("name", template::Value::from(name.as_str()))]);
-        let values = |key: &str| scene.values.get_attr(key).unwrap_or_default();
-        let inner = Scene {
-            host: scene.host.clone(),
-            values: template::map([("host", values("host")), ("vars", values("vars")), ("runner", runner)]),
-        };
+        let inner = scene.of_runner(&name);
         let tags = self.strings_at(&node, "tags", Format::Tag, &inner);
         let run_untagged = flag(&node, "run_untagged", tags.is_empty());
         let absent = is_word(&node, "state", "absent");

@@ -11,7 +11,7 @@ use crate::script::exam::{Answers, Exam, Place, Reach, Rules};
 use crate::script::step::plain_registry;
 
 use super::status::{self, RunnerState, RunnerStatus};
-use super::{path, rights};
+use super::{path, rights, summary};
 
 /// Seconds that two clocks may be apart before certificates and times of tokens suffer.
 const APART: i64 = 60;
@@ -179,7 +179,7 @@ pub fn host(
 }
 
 fn system(facts: &Facts) -> Finding {
-    let name = super::summary::system(facts).unwrap_or_else(|| "a system without a name".to_owned());
+    let name = summary::system(facts).unwrap_or_else(|| "a system without a name".to_owned());
     match (facts.system.systemd, facts.system.apt) {
         (true, true) => Finding::new(Level::Well, "system", format!("{name}, with systemd and apt")),
         (true, false) => Finding::new(Level::Risk, "system", format!("{name} has no apt-get"))
@@ -293,30 +293,17 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
 
 /// A gitlab-runner that is there and does not run.
 fn manager(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
-    let stopped = |what: String| {
-        Some(Finding::new(Level::Risk, "manager", what).help("`rprov apply` starts it, after showing what it would do"))
-    };
-    match spec.manager.as_ref()?.container() {
-        Some(container) => {
-            let Some(Known::Present(all)) = &facts.runner_containers else { return None };
-            let ours = all.iter().find(|one| one.name == container.name && !one.running)?;
-            stopped(format!("the container {} is stopped", ours.name))
-        }
-        None => {
-            let Some(Known::Present(unit)) = facts.units.get("gitlab-runner.service") else { return None };
-            match unit.active.as_str() {
-                "inactive" | "failed" => stopped(format!("the service gitlab-runner is {}", unit.active)),
-                "activating" => Some(
-                    Finding::new(
-                        Level::Risk,
-                        "manager",
-                        "the service gitlab-runner starts again and again, or just now",
-                    )
-                    .help("its log there says why: journalctl -u gitlab-runner -n 50"),
-                ),
-                _ => None,
-            }
-        }
+    if let Some(what) = summary::stopped(spec, facts) {
+        let finding = Finding::new(Level::Risk, "manager", what);
+        return Some(finding.help("`rprov apply` starts it, after showing what it would do"));
+    }
+    let package = spec.manager.as_ref()?.package().is_some();
+    match facts.units.get("gitlab-runner.service") {
+        Some(Known::Present(unit)) if package && unit.active == "activating" => Some(
+            Finding::new(Level::Risk, "manager", "the service gitlab-runner starts again and again, or just now")
+                .help("its log there says why: journalctl -u gitlab-runner -n 50"),
+        ),
+        _ => None,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct HostStatus {
     pub docker: Option<String>,
     /// The version of gitlab-runner, of its package or its image's tag; `None`: there is none, or it cannot be told.
     pub runner: Option<String>,
+    /// Why gitlab-runner takes no jobs though it is there: its container or service does not run.
+    pub runner_stopped: Option<String>,
     /// How much an apply would change; `None`: the host cannot be planned.
     pub changes: Option<usize>,
     /// The runners that the inventory asks for here.
@@ -132,6 +134,7 @@ pub fn of(host: &HostSpec, plan: &HostPlan, facts: &Facts) -> HostStatus {
         system: summary::system(facts),
         docker: summary::docker(facts),
         runner: summary::runner(facts),
+        runner_stopped: summary::stopped(host, facts),
         changes: plan.problems.is_empty().then_some(plan.changes.len()),
         runners: present.map(|view| runner(view, facts)).collect(),
         jobs: plan.jobs,

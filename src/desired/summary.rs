@@ -1,6 +1,7 @@
 //! The head of a host's plan: what kind of host it is, in a few words. Pure.
 
 use crate::facts::{Facts, Known};
+use crate::inventory::model::HostSpec;
 use crate::plan::HostPlan;
 
 /// `debian 12`; `None`: the host does not say.
@@ -30,6 +31,22 @@ pub(super) fn runner(facts: &Facts) -> Option<String> {
     });
     let tag = image.and_then(|image| image.rsplit_once(':')).map(|(_, tag)| tag.trim_start_matches('v'));
     tag.filter(|tag| !tag.contains('/')).map(str::to_owned)
+}
+
+/// A gitlab-runner that is there and does not run, in words.
+pub(super) fn stopped(spec: &HostSpec, facts: &Facts) -> Option<String> {
+    match spec.manager.as_ref()?.container() {
+        Some(container) => {
+            let Some(Known::Present(all)) = &facts.runner_containers else { return None };
+            let ours = all.iter().find(|one| one.name == container.name && !one.running)?;
+            Some(format!("the container {} is stopped", ours.name))
+        }
+        None => {
+            let Some(Known::Present(unit)) = facts.units.get("gitlab-runner.service") else { return None };
+            let dead = matches!(unit.active.as_str(), "inactive" | "failed");
+            dead.then(|| format!("the service gitlab-runner is {}", unit.active))
+        }
+    }
 }
 
 /// Fills in the summary and the number of jobs.

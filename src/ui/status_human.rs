@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::desired::status::{HostStatus, RunnerState, RunnerStatus};
 use crate::plan::Plan;
 use crate::ui::plan_human;
-use crate::ui::style::{Look, Role, columns, count, cut_end, cut_middle, pad, sanitize};
+use crate::ui::style::{Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
 
 const NAME: &str = "HOST";
 const COLUMNS: usize = 8;
@@ -74,7 +74,11 @@ pub fn render(hosts: &[HostStatus], plan: &Plan, look: Look) -> String {
     if look.verbose {
         hosts.iter().for_each(|host| out += &details(host));
     }
-    let _ = writeln!(out, "\n{}", look.paint(Role::Bold, &totals(hosts)));
+    out.push('\n');
+    let totals = totals(hosts);
+    for line in if look.terminal { wrap(&totals, look.width) } else { vec![totals] } {
+        let _ = writeln!(out, "{}", look.paint(Role::Bold, &line));
+    }
     out
 }
 
@@ -88,6 +92,10 @@ fn cells(host: &HostStatus) -> Cells {
         (text, _) if text == "stopped" => (text, Role::Error),
         other => other,
     };
+    let runner = match host.runner_stopped {
+        Some(_) => ("stopped".to_owned(), Role::Error),
+        None => plain(host.runner.clone()),
+    };
     let drift = match host.changes {
         None => ("?".to_owned(), Role::Warn),
         Some(0) => ("no".to_owned(), Role::Add),
@@ -96,7 +104,7 @@ fn cells(host: &HostStatus) -> Cells {
     [
         plain(host.system.clone()),
         docker,
-        plain(host.runner.clone()),
+        runner,
         drift,
         gitlab(&host.runners),
         plain(host.jobs.map(|jobs| jobs.to_string())),
@@ -154,6 +162,10 @@ fn ahead(seconds: i64) -> String {
 /// `-v`: every runner and every room of a host.
 fn details(host: &HostStatus) -> String {
     let mut out = format!("\n{}\n", sanitize(&host.name));
+    if let Some(why) = &host.runner_stopped {
+        let version = host.runner.as_ref().map(|version| format!(", version {version}")).unwrap_or_default();
+        let _ = writeln!(out, "  manager   {}", sanitize(&format!("{why}{version}")));
+    }
     for runner in &host.runners {
         let id = runner.id.map_or("-".to_owned(), |id| format!("#{id}"));
         let _ = writeln!(out, "  runner    {} {}   {}", id, sanitize(&runner.name), runner.state.words());
@@ -189,6 +201,10 @@ fn totals(hosts: &[HostStatus]) -> String {
     if drifted > 0 {
         parts.push(format!("{drifted} drifted"));
     }
+    let stopped = number(&|host| host.runner_stopped.is_some());
+    if stopped > 0 {
+        parts.push(format!("{stopped} stopped"));
+    }
     if away > 0 {
         parts.push(format!("{} not online", count(away, "runner")));
     }
@@ -216,6 +232,7 @@ mod tests {
             system: Some("debian 12".to_owned()),
             docker: Some("20.10.24".to_owned()),
             runner: Some("17.9.0".to_owned()),
+            runner_stopped: None,
             changes: Some(0),
             runners: vec![runner("docker", 42, RunnerState::Online), runner("deploy", 43, RunnerState::Online)],
             jobs: Some(3),
@@ -234,6 +251,7 @@ mod tests {
         worse.runners[1].state = RunnerState::Offline;
         worse.rooms[0].1.free = 9 * GIB;
         worse.docker = Some("stopped".to_owned());
+        worse.runner_stopped = Some("the container gitlab-runner is stopped".to_owned());
         worse.next_cleanup = None;
         let gone = HostStatus {
             name: "a-host-with-a-long-name-of-its-own.ci.example.com".to_owned(),
@@ -253,11 +271,12 @@ mod tests {
     fn a_fleet() {
         let (hosts, plan) = fleet();
         let show = |look| render(&hosts, &plan, look);
-        insta::assert_snapshot!("narrow", show(Look::plain(80)));
+        let terminal = Look { terminal: true, ..Look::plain(80) };
+        insta::assert_snapshot!("narrow", show(terminal));
         insta::assert_snapshot!("wide", show(Look::plain(200)));
         insta::assert_snapshot!("verbose", show(Look::plain(100).verbose(true)));
         insta::assert_snapshot!("colours", show(Look { colour: true, ..Look::plain(100) }).replace('\x1b', "␛"));
-        for line in show(Look::plain(80)).lines() {
+        for line in show(terminal).lines() {
             assert!(columns(line) <= 80, "{line}");
         }
         insta::assert_snapshot!("well", render(&hosts[..1], &Plan::default(), Look::plain(80)));

@@ -32,6 +32,8 @@ pub struct HostStatusV1 {
     pub docker: Option<String>,
     /// The version of gitlab-runner; `null`: none, or unknown.
     pub runner: Option<String>,
+    /// Why it does not run though it is there; `null`: it runs, is not there, or that cannot be told.
+    pub runner_stopped: Option<String>,
     /// How many changes an apply would make; `null`: the host cannot be planned.
     pub changes: Option<usize>,
     /// CI jobs that run now; `null`: unknown.
@@ -97,6 +99,7 @@ fn host(status: &HostStatus, plan: &Plan) -> HostStatusV1 {
         system: status.system.clone(),
         docker: status.docker.clone(),
         runner: status.runner.clone(),
+        runner_stopped: status.runner_stopped.clone(),
         changes: status.changes,
         jobs: status.jobs,
         runners: status

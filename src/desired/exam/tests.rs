@@ -1,6 +1,16 @@
 //! Findings about facts that are made by hand.
 
 use super::*;
+use crate::facts::UnitFact;
+
+/// A host of this text.
+fn host(text: &str) -> HostSpec {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("inventory.yml");
+    std::fs::write(&file, format!("hosts:\n  a:\n    {text}\n")).unwrap();
+    let inventory = crate::inventory::load(&file).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+    inventory.hosts[0].clone()
+}
 
 #[test]
 fn paths_on_one_disk_are_told_together() {
@@ -21,13 +31,7 @@ fn paths_on_one_disk_are_told_together() {
 
 #[test]
 fn registries_without_tls() {
-    let text =
-        "hosts:\n  a:\n    docker: { source: distro, daemon: { insecure-registries: [\"r.example.com:5000\"] } }\n";
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("inventory.yml");
-    std::fs::write(&file, text).unwrap();
-    let inventory = crate::inventory::load(&file).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
-    let host: &HostSpec = &inventory.hosts[0];
+    let host = &host("docker: { source: distro, daemon: { insecure-registries: [\"r.example.com:5000\"] } }");
     for plain in ["r.example.com:5000", "localhost:5000", "127.0.0.1:5000", "localhost"] {
         assert!(speaks_plain(host, plain), "{plain}");
     }
@@ -46,4 +50,22 @@ fn what_only_the_plan_at_hand_needs_is_told() {
     let other = Problem { message: "lacks `manage_runner`".to_owned(), ..problem };
     tell_lacking(&mut all, &[other]);
     assert_eq!(all[0].findings.len(), 1, "one thing at a time");
+}
+
+#[test]
+fn a_service_that_does_not_run_is_told() {
+    let spec = host("manager: { package: { version: 17.9.0 } }");
+    let said = |active: &str| {
+        let (enabled, active) = ("enabled".to_owned(), active.to_owned());
+        let unit = UnitFact { enabled, active, active_since_ns: None, changed_ns: None, needs_daemon_reload: false };
+        let mut facts = Facts::default();
+        facts.units.insert("gitlab-runner.service".to_owned(), Known::Present(unit));
+        (manager(&spec, &facts).map(|finding| finding.said), summary::stopped(&spec, &facts))
+    };
+    assert_eq!(said("active"), (None, None));
+    for state in ["inactive", "failed"] {
+        let words = format!("the service gitlab-runner is {state}");
+        assert_eq!(said(state), (Some(words.clone()), Some(words)));
+    }
+    assert!(matches!(said("activating"), (Some(words), None) if words.contains("again and again")));
 }

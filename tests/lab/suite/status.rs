@@ -25,6 +25,7 @@ fn one_look_at_a_fleet() {
         assert_eq!(host["reachable"], true, "{host}");
         assert_eq!((&host["system"], &host["runner"]), (&"debian 12".into(), &"17.9.0".into()), "{host}");
         assert!(host["docker"].as_str().is_some_and(|version| version.starts_with("20.10")), "{host}");
+        assert_eq!(host["runner_stopped"], serde_json::Value::Null, "{host}");
         assert_eq!((host["changes"].as_u64(), host["jobs"].as_u64()), (Some(0), Some(0)), "{host}");
         assert!(host["runners"].as_array().is_some_and(|runners| !runners.is_empty()), "{host}");
         assert!(
@@ -46,17 +47,18 @@ fn one_look_at_a_fleet() {
     assert!(text.contains("all as the inventory says") && text.contains("online"), "{text}");
 
     // One has drifted and runs a job, its runner is paused; the other one is gone.
-    first.sh("chmod 600 /etc/docker/daemon.json; docker run -d --name job --label com.gitlab.gitlab-runner.job.id=7 --label com.gitlab.gitlab-runner.managed=true --entrypoint sleep $(docker inspect -f '{{.Config.Image}}' gitlab-runner) 600 >/dev/null");
+    first.sh("chmod 600 /etc/docker/daemon.json; docker run -d --name job --label com.gitlab.gitlab-runner.job.id=7 --label com.gitlab.gitlab-runner.managed=true --entrypoint sleep $(docker inspect -f '{{.Config.Image}}' gitlab-runner) 600 >/dev/null; docker stop gitlab-runner >/dev/null");
     second.sh("systemctl stop ssh.socket ssh");
     world.gitlab.edit(|state| state.runners.values_mut().for_each(|runner| runner.paused = true));
     let status = json(&world, 3);
     let (one, two) = (&status["hosts"][0], &status["hosts"][1]);
+    assert_eq!(one["runner_stopped"], "the container gitlab-runner is stopped", "{one}");
     assert!(one["changes"].as_u64() > Some(1), "{one}");
     assert_eq!((one["jobs"].as_u64(), &one["runners"][0]["state"]), (Some(1), &"paused".into()), "{one}");
     assert_eq!((&two["reachable"], &two["changes"]), (&false.into(), &serde_json::Value::Null), "{two}");
     assert!(two["problems"][0]["message"].as_str().is_some_and(|text| text.contains(second.address())), "{two}");
     let text = world.run("status", &[]).expect(3).out;
-    for word in ["1 unreachable", "1 drifted", "1 job running", "paused", "unreachable\n"] {
+    for word in ["1 unreachable", "1 drifted", "1 job running", "paused", "unreachable\n", "1 stopped"] {
         assert!(text.contains(word), "no {word:?}: {text}");
     }
 

@@ -99,7 +99,8 @@ const FOLDED: usize = 3;
 #[must_use]
 pub fn verdict(plan: &Plan) -> String {
     let totals = plan.totals();
-    let unknown = plan.hosts.iter().filter(|host| !host.failed() && !host.problems.is_empty()).count();
+    let in_part = |host: &&HostPlan| !host.failed() && !host.problems.is_empty();
+    let unknown = plan.hosts.iter().filter(|host| !host.is_gitlab()).filter(in_part).count();
     let mut ending = String::new();
     let held_back = plan.hosts.iter().filter(|host| !host.is_gitlab() && host.held_back()).count();
     if totals.hosts_failed > held_back {
@@ -112,7 +113,10 @@ pub fn verdict(plan: &Plan) -> String {
         ending += if gitlab.held_back() { "; GitLab held back by a problem" } else { "; GitLab could not be planned" };
     }
     if unknown > 0 {
-        ending = format!("{ending}; {} known only in part", count(unknown, "host"));
+        ending += &format!("; {} known only in part", count(unknown, "host"));
+    }
+    if plan.hosts.iter().filter(in_part).any(HostPlan::is_gitlab) {
+        ending += "; GitLab known only in part";
     }
     if plan.has_changes() {
         return format!("Plan: {} {}; {}{ending}.", actions(&totals), places(&totals), cost(plan, &totals));
@@ -121,6 +125,7 @@ pub fn verdict(plan: &Plan) -> String {
     let quiet = totals.hosts - totals.hosts_failed - unknown;
     match (ending.strip_prefix("; "), quiet, gitlab) {
         (Some(ending), 0, _) => format!("No plan: {ending}."),
+        (Some(_), quiet, _) if quiet == totals.hosts => format!("No changes on {}{ending}.", count(quiet, "host")),
         (Some(_), quiet, _) => format!("No changes on {quiet} of {}{ending}.", count(totals.hosts, "host")),
         (None, 0, true) => "No changes. GitLab matches the inventory.".to_owned(),
         (None, 1, false) => "No changes. 1 host matches the inventory.".to_owned(),

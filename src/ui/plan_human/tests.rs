@@ -180,11 +180,15 @@ fn verdicts() {
     assert_eq!(of(vec![quiet("a"), quiet("b")]), "No changes. 2 hosts match the inventory.");
     assert_eq!(of(vec![quiet("a")]), "No changes. 1 host matches the inventory.");
     assert_eq!(of(vec![quiet_gitlab.clone(), quiet("a")]), "No changes. 1 host and GitLab match the inventory.");
-    assert_eq!(of(vec![quiet_gitlab]), "No changes. GitLab matches the inventory.");
+    assert_eq!(of(vec![quiet_gitlab.clone()]), "No changes. GitLab matches the inventory.");
     assert_eq!(of(vec![quiet("a"), failed.clone()]), "No changes on 1 of 2 hosts; 1 host could not be planned.");
     assert_eq!(of(vec![failed.clone()]), "No plan: 1 host could not be planned.");
     assert_eq!(of(vec![quiet("a"), partly.clone()]), "No changes on 1 of 2 hosts; 1 host known only in part.");
-    assert_eq!(of(vec![failed_gitlab, quiet("a")]), "No changes on 1 of 1 host; GitLab could not be planned.");
+    assert_eq!(of(vec![failed_gitlab, quiet("a")]), "No changes on 1 host; GitLab could not be planned.");
+    let mut partly_gitlab = quiet_gitlab.clone();
+    partly_gitlab.problems.clone_from(&partly.problems);
+    assert_eq!(of(vec![partly_gitlab.clone()]), "No plan: GitLab known only in part.");
+    assert_eq!(of(vec![partly_gitlab, quiet("a")]), "No changes on 1 host; GitLab known only in part.");
     assert_eq!(
         of(vec![gitlab.clone(), quiet("a")]),
         "Plan: 1 to add, 0 to change, 0 to remove in GitLab; no restarts."

@@ -122,7 +122,7 @@ impl Late {
 
 impl fmt::Display for SecretId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(secret {})", self.0)
+        if self.is_late() { write!(f, "({} from GitLab)", self.0) } else { write!(f, "(secret {})", self.0) }
     }
 }
 
@@ -190,6 +190,7 @@ mod tests {
         assert_eq!(id.as_str(), "runner-id:ci.example.com/docker");
         assert_eq!(token.late_beside(Late::RunnerId), Some(id.clone()));
         assert_eq!(id.late_beside(Late::TokenObtainedAt), None);
+        assert_eq!(id.to_string(), "(runner-id:ci.example.com/docker from GitLab)", "it is no secret");
         assert!(token.is_of_token(&token) && id.is_of_token(&token));
         assert!(!id.is_of_token(&SecretId::runner_token("ci.example.com", "shell")));
         assert!(!SecretId::new("kept:ci.example.com/docker").is_of_token(&token));

@@ -249,6 +249,8 @@ fn rendered_files_come_as_they_are() {
     let path = directory.path().join("motd");
     let path = path.to_str().unwrap();
     assert_eq!(run(directory.path(), &["render", "gone", path]), (0, "hello\n".to_owned(), String::new()));
+    assert_eq!(run(directory.path(), &["render", "gone", "motd"]).1, "hello\n", "there is one of this name");
+    assert_eq!(run(directory.path(), &["render", "gone", "otd"]).0, 1);
     let (_, out, _) = run(directory.path(), &["render", "gone"]);
     assert_eq!(out, format!("==> {path} (0644) <==\nhello\n"));
     let (code, _, err) = run(directory.path(), &["render", "gine"]);

@@ -385,7 +385,7 @@ pub struct RenderArgs {
     /// The host, as the inventory names it
     #[arg(add = ArgValueCompleter::new(complete::hosts))]
     pub host: String,
-    /// Only this file, and nothing but its text
+    /// Only this file, and nothing but its text; the end of its path will do
     #[arg(conflicts_with = "probe")]
     pub path: Option<String>,
     /// The script that reads the host instead

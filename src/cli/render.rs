@@ -23,7 +23,11 @@ pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Resu
     }
     let files = desired::rendered_files(host, inventory.gitlab.as_ref());
     if let Some(path) = &args.path {
-        let Some((_, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path) else {
+        // The end of a path will do where it can mean one file only.
+        let ends = |known: &str| known.strip_suffix(path.as_str()).is_some_and(|before| before.ends_with('/'));
+        let mut ending = files.iter().filter(|(known, _, _)| ends(known.as_str()));
+        let one_ending = ending.next().filter(|_| ending.next().is_none());
+        let Some((_, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path).or(one_ending) else {
             let known = files.iter().map(|(known, _, _)| known.as_str());
             let problem = Diagnostic::error(format!("rprov writes no file {path} on {}", host.name));
             return Err(console.stop(match nearest(path, known) {

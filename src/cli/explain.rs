@@ -12,7 +12,7 @@ use crate::ui::style::sanitize;
 use super::args::{ExplainArgs, Format, Global};
 use super::console::Console;
 use super::exit::Exit;
-use super::usage::word;
+use super::usage::{inventory_option, word};
 
 pub(super) fn run(global: &Global, args: &ExplainArgs, console: &Console) -> Result<Exit, Exit> {
     let Some(key) = &args.key else {
@@ -124,11 +124,7 @@ fn stop(key: &str, unknown: Unknown, host: Option<&str>, global: &Global, consol
 /// A line for each key, to be pasted.
 fn commands(keys: &[String], host: Option<&str>, inventory: &Path) -> String {
     let mut options = host.map(|host| format!(" --host {}", word(host))).unwrap_or_default();
-    // The environment may name it too.
-    let named = std::env::var_os("RPROV_INVENTORY").unwrap_or_else(|| "inventory.yml".into());
-    if inventory != Path::new(&named) {
-        options += &format!(" -i {}", word(&inventory.to_string_lossy()));
-    }
+    options += &inventory_option(inventory);
     // Shells take brackets for a pattern.
     let line = |key: &String| format!("rprov explain {}{options}", key.replace("[]", ""));
     keys.iter().map(|key| format!("  {}\n", sanitize(&line(key)))).collect()

@@ -1,6 +1,7 @@
 //! What is wrong with a command line, in one line and a hint. Pure.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -152,6 +153,12 @@ fn unexpected(program: &str, word: &str) -> Diagnostic {
         }
         _ => format!("`{program} --help` lists what there is"),
     })
+}
+
+/// ` -i FILE` for a command of an advice; nothing for the inventory that is taken without it.
+pub(super) fn inventory_option(inventory: &Path) -> String {
+    let taken = std::env::var_os("RPROV_INVENTORY").unwrap_or_else(|| "inventory.yml".into());
+    if inventory == Path::new(&taken) { String::new() } else { format!(" -i {}", word(&inventory.to_string_lossy())) }
 }
 
 /// A word as one types it: in quotes where a shell would take it for something else.

@@ -1,6 +1,6 @@
 //! `rprov init`: what it writes, what it leaves alone, and what it says.
 
-use super::run;
+use super::{rprov, run};
 
 const FLAGS: [&str; 9] = [
     "init",
@@ -44,6 +44,20 @@ fn an_inventory_is_written_once_and_is_valid() {
     assert!(directory.path().join("prod.yml").exists());
     let (code, _, err) = run(directory.path(), &[&FLAGS[..], &["--out", "no/such/directory.yml"]].concat());
     assert!(code == 1 && err.contains("cannot write no/such/directory.yml"), "{err}");
+}
+
+#[test]
+fn advice_names_the_inventory_that_is_not_taken_anyway() {
+    let directory = tempfile::tempdir().unwrap();
+    let of = |arguments: &[&str]| {
+        let mut command = rprov(directory.path(), &[&FLAGS[..], arguments].concat());
+        let output = command.env("RPROV_INVENTORY", "prod.yml").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(of(&[]).contains("       rprov plan\n"), "prod.yml is taken");
+    assert!(of(&["--out", "inventory.yml"]).contains("       rprov plan -i inventory.yml\n"));
+    assert!(directory.path().join("prod.yml").exists());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::ui::style::sanitize;
 use super::args::{Global, InitArgs, InitOther};
 use super::console::Console;
 use super::exit::Exit;
-use super::usage::word;
+use super::usage::{inventory_option, word};
 
 mod answers;
 mod ci;
@@ -66,9 +66,8 @@ fn next(answers: &Answers, out: &Path) -> String {
     let login = word(&format!("{user}@{host}"));
     let sudo = if user == "root" { "true" } else { "sudo -n true" };
     let option = match out.to_str() {
-        Some("inventory.yml") => String::new(),
         Some("-") => " -i FILE".to_owned(),
-        _ => format!(" -i {}", word(&out.display().to_string())),
+        _ => inventory_option(out),
     };
     let written = match out.to_str() {
         Some("-") => String::new(),

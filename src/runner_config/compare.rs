@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::keys::{GLOBAL, RUNNER};
 use super::parse::{HostConfig, HostRunner};
 use super::show;
-use super::tree::{self, Field, Leaf, Meaning};
+use super::tree::{self, Field, Leaf, Meaning, Side};
 use crate::diagnostic::Span;
 use crate::inventory::model::ConfigTable;
 use crate::secret::SecretBook;
@@ -62,9 +62,9 @@ pub fn runner_path(spec: &str) -> String {
 /// # Errors
 /// When the book does not know a secret of the inventory's.
 pub fn global(desired: &ConfigTable, host: Option<&HostConfig>, book: &SecretBook) -> Result<Vec<Difference>, Unbound> {
-    let desired = tree::leaves(&tree::from_inventory(desired), GLOBAL, book)?;
+    let desired = tree::side(&tree::from_inventory(desired), GLOBAL, book)?;
     let host = host.map_or(&[][..], |host| &host.global);
-    Ok(differences("", &desired, &tree::leaves(host, GLOBAL, book)?, book))
+    Ok(differences("", &desired, &tree::side(host, GLOBAL, book)?, book))
 }
 
 /// Compares one `[[runners]]` table, without the keys that GitLab and the runner own. Without a table, all is new.
@@ -77,9 +77,9 @@ pub fn runner(
     host: Option<&HostRunner>,
     book: &SecretBook,
 ) -> Result<Vec<Difference>, Unbound> {
-    let desired = tree::leaves(&tree::from_inventory(desired), RUNNER, book)?;
+    let desired = tree::side(&tree::from_inventory(desired), RUNNER, book)?;
     let host = host.map_or(&[][..], |host| &host.fields);
-    Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::leaves(host, RUNNER, book)?, book))
+    Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::side(host, RUNNER, book)?, book))
 }
 
 /// Every value by its path. `None`: a secret of the inventory's, which a host's file has none of.
@@ -117,27 +117,31 @@ impl HostConfig {
     }
 }
 
-fn differences(prefix: &str, desired: &[Leaf], host: &[Leaf], book: &SecretBook) -> Vec<Difference> {
-    let by_path: BTreeMap<&str, &Leaf> = host.iter().map(|leaf| (leaf.path.as_str(), leaf)).collect();
-    let wanted: BTreeSet<&str> = desired.iter().map(|leaf| leaf.path.as_str()).collect();
+fn differences(prefix: &str, desired: &Side, host: &Side, book: &SecretBook) -> Vec<Difference> {
+    let by_path: BTreeMap<&str, &Leaf> = host.leaves.iter().map(|leaf| (leaf.path.as_str(), leaf)).collect();
+    let wanted: BTreeSet<&str> = desired.leaves.iter().map(|leaf| leaf.path.as_str()).collect();
     let mut out = Vec::new();
-    for leaf in desired {
+    for leaf in &desired.leaves {
         let found = by_path.get(leaf.path.as_str());
         if found.is_none_or(|found| found.meaning != leaf.meaning) {
             out.push(Difference {
                 path: format!("{prefix}{}", leaf.path),
-                old: found.map(|found| show::found(found, Some(leaf), book)),
+                old: found
+                    .copied()
+                    .or_else(|| host.written(&leaf.path))
+                    .map(|found| show::found(found, Some(leaf), book)),
                 new: Some(show::desired(leaf)),
                 origin: leaf.origin.clone(),
             });
         }
     }
-    for leaf in host.iter().filter(|leaf| !wanted.contains(leaf.path.as_str())) {
+    for leaf in host.leaves.iter().filter(|leaf| !wanted.contains(leaf.path.as_str())) {
+        let default = desired.written(&leaf.path);
         out.push(Difference {
             path: format!("{prefix}{}", leaf.path),
-            old: Some(show::found(leaf, None, book)),
-            new: None,
-            origin: None,
+            old: Some(show::found(leaf, default, book)),
+            new: default.map(show::desired),
+            origin: default.and_then(|leaf| leaf.origin.clone()),
         });
     }
     out

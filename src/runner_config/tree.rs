@@ -122,14 +122,39 @@ fn from_toml_value(value: &Value) -> Tree {
 /// # Errors
 /// When the book does not know a secret in it.
 pub(super) fn leaves(fields: &[Field], section: &str, book: &SecretBook) -> Result<Vec<Leaf>, Unbound> {
-    let mut flat = Flat { book, leaves: Vec::new() };
+    Ok(side(fields, section, book)?.leaves)
+}
+
+/// One side of a comparison.
+pub(super) struct Side {
+    /// The values that say something, in the table's order.
+    pub(super) leaves: Vec<Leaf>,
+    /// Those that are written and might as well not be there, as they are what holds without them. For showing only.
+    pub(super) unset: Vec<Leaf>,
+}
+
+impl Side {
+    /// A value that might as well not be there, and is: a default that somebody wrote down.
+    pub(super) fn written(&self, path: &str) -> Option<&Leaf> {
+        // An empty secret is best told as none.
+        self.unset.iter().find(|leaf| leaf.path == path && leaf.guard == Guard::Open)
+    }
+}
+
+/// The table's values by path.
+///
+/// # Errors
+/// When the book does not know a secret in it.
+pub(super) fn side(fields: &[Field], section: &str, book: &SecretBook) -> Result<Side, Unbound> {
+    let mut flat = Flat { book, leaves: Vec::new(), unset: Vec::new() };
     flat.section(fields, section, "")?;
-    Ok(flat.leaves)
+    Ok(Side { leaves: flat.leaves, unset: flat.unset })
 }
 
 struct Flat<'a> {
     book: &'a SecretBook,
     leaves: Vec<Leaf>,
+    unset: Vec<Leaf>,
 }
 
 impl Flat<'_> {
@@ -172,10 +197,9 @@ impl Flat<'_> {
             }
             (Kind::AnyMap, Tree::Table(_)) => self.free(field, &field.value, path, None, guard),
             (kind, value) => {
-                let before = self.leaves.len();
                 self.push(path, guard, field, value, Some(kind))?;
                 if self.leaves.last().is_some_and(|leaf| is_unset(key, &leaf.meaning)) {
-                    self.leaves.truncate(before);
+                    self.unset.extend(self.leaves.pop());
                 }
                 Ok(())
             }

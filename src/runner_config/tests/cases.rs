@@ -35,6 +35,18 @@ fn zero_is_unset_unless_the_runner_tells_them_apart() {
 }
 
 #[test]
+fn a_default_that_is_written_is_shown_where_the_other_side_differs() {
+    assert_eq!(plain("concurrent = 4", "", "concurrent = 1"), ["concurrent: 1 -> 4"]);
+    assert_eq!(plain("concurrent = 4", "", ""), ["concurrent: (unset) -> 4"]);
+    assert_eq!(plain("concurrent = 1", "", "concurrent = 7"), ["concurrent: 7 -> 1"]);
+    let key = "cache.s3.SecretKey = 'x'";
+    assert_eq!(
+        plain("", key, "[[runners]]\n[runners.cache.s3]\nSecretKey = ''"),
+        ["runners.x.cache.s3.SecretKey: (unset) -> (secret)"]
+    );
+}
+
+#[test]
 fn what_a_save_adds_is_no_difference() {
     let host = "concurrent = 1\ncheck_interval = 0\nconnection_max_age = \"15m0s\"\nshutdown_timeout = 0\n\
                 [session_server]\nsession_timeout = 1800\n[[runners]]\nname = \"a\"\nid = 7\ntoken = \"t\"\n\

@@ -72,7 +72,7 @@ fn keys_edited_added_and_removed() {
         world.shown(),
         [
             "~ runner config /srv/gitlab-runner/config.toml RunnerReload",
-            "  concurrent: (unset) -> 4",
+            "  concurrent: 1 -> 4",
             "  runners.docker.limit: (unset) -> 10",
             "  runners.docker.docker.image: \"alpine\" -> \"debian:12\"",
             "  runners.docker.output_limit: 7 -> (unset)",

@@ -1,6 +1,9 @@
 //! What would stop a run, as text for people: one line per thing, what to do about it below, a counted line last. Pure.
 
+use std::collections::HashMap;
+
 use crate::desired::exam::{Examined, Finding, Level};
+use crate::ui::alike::{FOLDED, mask, names};
 use crate::ui::style::{Look, Role, columns, count, pad, sanitize, wrap};
 
 /// Columns of a word of how it is, and of what it is about.
@@ -13,18 +16,82 @@ const GAP: usize = 2;
 #[must_use]
 pub fn render(all: &[Examined], look: Look) -> String {
     let mut out = String::new();
-    for part in all {
-        out += &format!("{}\n", look.paint(Role::Bold, &sanitize(&part.name)));
-        // Where all is well, a line for each thing that is says nothing new.
-        let shown = |finding: &&Finding| look.verbose || all.len() <= FEW || finding.level > Level::Well;
-        let lines: Vec<_> = part.findings.iter().filter(shown).collect();
-        if lines.is_empty() {
-            out += &format!("  {}\n", look.paint(Role::Add, "all is well"));
+    for group in groups(all, look) {
+        let hosts: Vec<&str> = group.hosts.iter().map(|part| part.name.as_str()).collect();
+        match hosts.as_slice() {
+            [one] => out += &format!("{}\n", look.paint(Role::Bold, &sanitize(one))),
+            many => {
+                out += &format!("{}\n", look.paint(Role::Bold, &format!("× {} hosts", many.len())));
+                let who = names(many, false);
+                for line in wrap(&who, look.width.saturating_sub(4)) {
+                    out += &format!("    {}\n", look.paint(Role::Dim, &line));
+                }
+            }
         }
-        lines.into_iter().for_each(|finding| out += &line(finding, look));
+        out += &group.body;
         out.push('\n');
     }
     out + &look.paint(Role::Bold, &verdict(all)) + "\n"
+}
+
+/// Parts of which the same is said.
+struct Group<'a> {
+    hosts: Vec<&'a Examined>,
+    body: String,
+}
+
+/// Hosts of which the same is said, but for their names and addresses, are told once, if they are many.
+fn groups(all: &[Examined], look: Look) -> Vec<Group<'_>> {
+    let mut found: Vec<Vec<&Examined>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for part in all {
+        if look.verbose || is_gitlab(part) {
+            found.push(vec![part]);
+            continue;
+        }
+        let place = *places.entry(body(&nameless(part), all.len(), look)).or_insert_with(|| {
+            found.push(Vec::new());
+            found.len() - 1
+        });
+        found[place].push(part);
+    }
+    let mut out = Vec::new();
+    for hosts in found {
+        let bodies: Vec<String> = hosts.iter().map(|part| body(part, all.len(), look)).collect();
+        let same = bodies.iter().all(|body| Some(body) == bodies.first());
+        match hosts.as_slice() {
+            [first, ..] if hosts.len() >= FOLDED => {
+                let body = if same { bodies[0].clone() } else { body(&nameless(first), all.len(), look) };
+                out.push(Group { hosts, body });
+            }
+            _ => out.extend(hosts.into_iter().zip(bodies).map(|(part, body)| Group { hosts: vec![part], body })),
+        }
+    }
+    out
+}
+
+/// A part without what is the host's own.
+fn nameless(part: &Examined) -> Examined {
+    let finding = |finding: &Finding| Finding {
+        said: mask(&finding.said, &part.name),
+        help: finding.help.as_deref().map(|help| mask(help, &part.name)),
+        ..finding.clone()
+    };
+    Examined { name: part.name.clone(), findings: part.findings.iter().map(finding).collect() }
+}
+
+/// What is said of one of so many parts. Where all is well, a line for each thing that is says nothing new.
+fn body(part: &Examined, parts: usize, look: Look) -> String {
+    let shown = |finding: &&Finding| look.verbose || parts <= FEW || finding.level > Level::Well;
+    let lines: Vec<_> = part.findings.iter().filter(shown).collect();
+    if lines.is_empty() {
+        return format!("  {}\n", look.paint(Role::Add, "all is well"));
+    }
+    lines.into_iter().map(|finding| line(finding, look)).collect()
+}
+
+fn is_gitlab(part: &Examined) -> bool {
+    part.name.contains("://")
 }
 
 /// With so many parts every line is shown; with more, those of things that are not well.
@@ -66,11 +133,10 @@ fn line(finding: &Finding, look: Look) -> String {
 
 /// `3 hosts: 1 would be stopped, 2 things to look at`
 fn verdict(all: &[Examined]) -> String {
-    let is_gitlab = |part: &&Examined| part.name.contains("://");
     let has = |part: &Examined, level| part.findings.iter().any(|finding| finding.level == level);
     let hosts = all.iter().filter(|part| !is_gitlab(part));
     let stopped = hosts.clone().filter(|part| has(part, Level::Stops)).count();
-    let gitlab = all.iter().filter(is_gitlab).any(|part| has(part, Level::Stops));
+    let gitlab = all.iter().filter(|part| is_gitlab(part)).any(|part| has(part, Level::Stops));
     let looks = all.iter().flat_map(|part| &part.findings).filter(|finding| finding.level == Level::Risk).count();
     let mut parts = Vec::new();
     if gitlab {
@@ -135,6 +201,22 @@ mod tests {
         insta::assert_snapshot!("many", render(&all, Look::plain(80)));
         assert!(render(&all, Look::plain(80)).lines().all(|line| columns(line) <= 80));
         insta::assert_snapshot!("well", render(&all[2..3], Look::plain(80)));
+    }
+
+    #[test]
+    fn what_is_said_of_many_is_told_once() {
+        let part = |number: usize| {
+            let said = format!("cannot connect to 192.0.2.{number}:22: no answer within 10 s");
+            let help = format!("is ci-{number}.example.com on?");
+            let mut findings = vec![finding(Level::Stops, "ssh", &said, Some(&help))];
+            if number == 7 {
+                findings[0] = finding(Level::Stops, "disk", "1 GiB of 40 GiB free at /var/lib/docker", None);
+            }
+            Examined { name: format!("ci-{number}.example.com"), findings }
+        };
+        let all: Vec<Examined> = fleet().into_iter().take(1).chain((1..=200).map(part)).collect();
+        insta::assert_snapshot!("fleet", render(&all, Look::plain(80)));
+        assert!(render(&all, Look::plain(80).verbose(true)).contains("192.0.2.113:22"));
     }
 
     #[test]

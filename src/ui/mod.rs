@@ -1,6 +1,7 @@
 //! Shows diagnostics, plans and progress. Text only: what is shown was decided elsewhere, and nothing here talks to a
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
+pub mod alike;
 pub mod diagnostics;
 pub mod exam_human;
 pub mod exam_json;

@@ -4,11 +4,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::plan::{Action, Effect, HostPlan, Plan, Problem, Totals};
+use crate::ui::alike::{FOLDED, mask, names};
 use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 
 mod attrs;
 mod change;
 mod diff;
+mod groups;
 mod lists;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ mod verdicts;
 mod words;
 
 use change::Table;
+pub use groups::{Group, groups, render_group};
 
 /// Between columns.
 const GAP: usize = 3;
@@ -24,16 +27,15 @@ const GAP: usize = 3;
 #[must_use]
 pub fn render(plan: &Plan, look: Look) -> String {
     let mut blocks = Vec::new();
-    let problems = problems(&plan.hosts, look);
+    let problems = problems(&plan.hosts.iter().collect::<Vec<_>>(), look);
     if !problems.is_empty() {
         blocks.push(problems);
     }
-    let table = Table::new(&plan.hosts, look);
     let shown: Vec<&HostPlan> = plan.hosts.iter().filter(|host| has_block(host, look)).collect();
-    for (number, (hosts, body)) in alike(&shown, &table, look).into_iter().enumerate() {
+    for (number, group) in groups(&shown, look).into_iter().enumerate() {
         // Two names may be one in what GitLab takes, so each has its number.
-        let name = hosts.first().map_or("", |host| host.name.as_str());
-        blocks.push(look.section(&format!("host_{number}_{name}"), heading(&hosts, look) + &body));
+        let name = group.hosts.first().map_or("", |host| host.name.as_str());
+        blocks.push(look.section(&format!("host_{number}_{name}"), groups::heading(&group, look) + &group.body));
     }
     if plan.has_changes() {
         let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
@@ -49,51 +51,8 @@ pub fn render(plan: &Plan, look: Look) -> String {
 /// One host's part of a plan: its changes and notes, with its name as the heading.
 #[must_use]
 pub fn render_host(host: &HostPlan, look: Look) -> String {
-    render_hosts(&[host], look)
+    groups(&[host], look).iter().map(|group| render_group(group, look)).collect()
 }
-
-/// The part of hosts that [`groups`] has put together, with their names as the heading.
-#[must_use]
-pub fn render_hosts(hosts: &[&HostPlan], look: Look) -> String {
-    let [first, ..] = hosts else { return String::new() };
-    let one = std::slice::from_ref(*first);
-    let all: Vec<HostPlan> = hosts.iter().map(|host| (*host).clone()).collect();
-    problems(&all, look) + &heading(hosts, look) + &body(first, &Table::new(one, look), look)
-}
-
-/// Hosts whose parts of the plan read the same are put together, in the order of the first of each.
-#[must_use]
-pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Vec<&'a HostPlan>> {
-    let all: Vec<HostPlan> = hosts.iter().map(|host| (*host).clone()).collect();
-    alike(hosts, &Table::new(&all, look), look).into_iter().map(|(hosts, _)| hosts).collect()
-}
-
-/// Hosts by what is said of them, each with that. So few that folding them saves little stand alone, and so does GitLab.
-fn alike<'a>(hosts: &[&'a HostPlan], table: &Table, look: Look) -> Vec<(Vec<&'a HostPlan>, String)> {
-    let mut groups: Vec<(Vec<&HostPlan>, String)> = Vec::new();
-    let mut places: HashMap<(String, bool), usize> = HashMap::new();
-    for host in hosts {
-        let body = body(host, table, look);
-        if look.verbose || host.is_gitlab() {
-            groups.push((vec![host], body));
-            continue;
-        }
-        let place = *places.entry((body.clone(), host.failed())).or_insert_with(|| {
-            groups.push((Vec::new(), body));
-            groups.len() - 1
-        });
-        groups[place].0.push(host);
-    }
-    let (many, few): (Vec<_>, Vec<_>) = groups.into_iter().partition(|(hosts, _)| hosts.len() >= FOLDED);
-    let alone = few.into_iter().flat_map(|(hosts, body)| hosts.into_iter().map(move |host| (vec![host], body.clone())));
-    let mut all: Vec<_> = many.into_iter().chain(alone).collect();
-    let place = |host: &HostPlan| hosts.iter().position(|other| std::ptr::eq(*other, host));
-    all.sort_by_cached_key(|(hosts, _)| hosts.first().and_then(|host| place(host)));
-    all
-}
-
-/// So many hosts of which the same is said are told once.
-const FOLDED: usize = 3;
 
 /// The verdict alone, one line: how much would change, where, and at what cost.
 #[must_use]
@@ -181,30 +140,11 @@ fn is_quiet(host: &HostPlan) -> bool {
     host.changes.is_empty() && host.problems.is_empty()
 }
 
-/// Names in front of a problem that many hosts share.
-const NAMES: usize = 3;
-
 /// What stops hosts, one paragraph each, the same problem of many hosts once; empty if nothing does.
-pub(super) fn problems(hosts: &[HostPlan], look: Look) -> String {
-    let mut groups: Vec<(&Problem, Vec<&str>)> = Vec::new();
-    let mut places = HashMap::new();
-    for host in hosts {
-        for problem in host.problems.iter().filter(|problem| !problem.unknown_only) {
-            let place = *places.entry((&problem.message, &problem.help)).or_insert_with(|| {
-                groups.push((problem, Vec::new()));
-                groups.len() - 1
-            });
-            groups[place].1.push(&host.name);
-        }
-    }
+pub(super) fn problems(hosts: &[&HostPlan], look: Look) -> String {
     let mut out = String::new();
-    for (problem, hosts) in groups {
-        let shown = if look.verbose || hosts.len() <= NAMES + 1 { hosts.len() } else { NAMES };
-        let names: Vec<_> = hosts[..shown].iter().map(|host| sanitize(host)).collect();
-        let mut names = names.join(", ");
-        if shown < hosts.len() {
-            names += &format!(" and {} more hosts", hosts.len() - shown);
-        }
+    for (problem, hosts) in told_once(hosts, look) {
+        let names = names(&hosts, look.verbose);
         let lead = format!("{} {}", look.paint(Role::Error, "!"), look.paint(Role::Bold, &names));
         let message = sanitize(&problem.message);
         if columns(&names) <= look.width / 2 {
@@ -214,6 +154,40 @@ pub(super) fn problems(hosts: &[HostPlan], look: Look) -> String {
         }
         if let Some(help) = &problem.help {
             out += &advice("    help: ", 10, help, look);
+        }
+    }
+    out
+}
+
+/// A problem and the hosts of which just this is said.
+type Told<'a> = (&'a Problem, Vec<&'a str>);
+
+/// Each problem with the hosts that have it. What is the same but for names and addresses is one problem, if many have it.
+fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a str>)> {
+    let mut found: Vec<(Problem, Vec<Told<'a>>)> = Vec::new();
+    let mut places = HashMap::new();
+    for host in hosts {
+        for problem in host.problems.iter().filter(|problem| !problem.unknown_only) {
+            let help = problem.help.as_deref().map(|help| mask(help, &host.name));
+            let common = Problem { message: mask(&problem.message, &host.name), help, unknown_only: false };
+            let place = *places.entry((common.message.clone(), common.help.clone())).or_insert_with(|| {
+                found.push((common, Vec::new()));
+                found.len() - 1
+            });
+            let said = &mut found[place].1;
+            match said.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, names)) => names.push(&host.name),
+                None => said.push((problem, vec![&host.name])),
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for (common, said) in found {
+        let all: usize = said.iter().map(|(_, names)| names.len()).sum();
+        if said.len() > 1 && all >= FOLDED && !look.verbose {
+            out.push((common, said.into_iter().flat_map(|(_, names)| names).collect()));
+        } else {
+            out.extend(said.into_iter().map(|(problem, names)| (problem.clone(), names)));
         }
     }
     out
@@ -274,39 +248,6 @@ fn body(host: &HostPlan, table: &Table, look: Look) -> String {
     out
 }
 
-fn heading(hosts: &[&HostPlan], look: Look) -> String {
-    let [host, others @ ..] = hosts else { return String::new() };
-    let mut name = sanitize(&host.name).into_owned();
-    // What is true of all of them.
-    let common = |part: &&String| others.iter().all(|other| other.summary.contains(part));
-    let mut about: Vec<String> = host.summary.iter().filter(common).map(|part| sanitize(part).into_owned()).collect();
-    let jobs = hosts.iter().map(|host| host.jobs).sum::<Option<usize>>();
-    if !others.is_empty() {
-        let names: Vec<_> = hosts.iter().take(NAMES).map(|host| sanitize(&host.name)).collect();
-        let rest = hosts.len() - names.len();
-        name = format!("× {} hosts", hosts.len());
-        about.insert(
-            0,
-            if rest > 0 { format!("{} and {rest} more (-v shows each)", names.join(", ")) } else { names.join(", ") },
-        );
-    }
-    match jobs {
-        Some(0) => about.push("no jobs running".to_owned()),
-        Some(jobs) => about.push(format!("{} running", count(jobs, "job"))),
-        None => {}
-    }
-    let about = about.join(" · ");
-    let heading = look.paint(Role::Bold, &name);
-    if about.is_empty() {
-        format!("{heading}\n")
-    } else if columns(&name) + 4 + columns(&about) <= look.width {
-        format!("{heading}    {}\n", look.paint(Role::Dim, &about))
-    } else {
-        let lines = wrap(&about, look.width - 4);
-        lines.iter().fold(format!("{heading}\n"), |out, line| out + "    " + &look.paint(Role::Dim, line) + "\n")
-    }
-}
-
 /// What the symbols mean, those that occur only.
 fn legend(plan: &Plan, look: Look) -> Option<String> {
     let used: BTreeSet<Action> =
@@ -320,7 +261,7 @@ fn legend(plan: &Plan, look: Look) -> Option<String> {
             let meaning = match action {
                 Action::Add => "add",
                 Action::Change => "change",
-                Action::Replace => "remove and make anew",
+                Action::Replace => "replace",
                 Action::Remove => "remove",
             };
             part(action.symbol(), change::role(action), meaning)

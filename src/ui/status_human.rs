@@ -24,7 +24,7 @@ type Cells = [(String, Role); COLUMNS];
 /// The whole text, with a line break at its end.
 #[must_use]
 pub fn render(hosts: &[HostStatus], plan: &Plan, look: Look) -> String {
-    let mut out = plan_human::problems(&plan.hosts, look);
+    let mut out = plan_human::problems(&plan.hosts.iter().collect::<Vec<_>>(), look);
     if !out.is_empty() {
         out.push('\n');
     }
@@ -172,10 +172,10 @@ fn details(host: &HostStatus) -> String {
     }
     for (path, room) in &host.rooms {
         let (free, size) = (bytes(room.free), bytes(room.size));
-        let _ = writeln!(out, "  room      {}   {free} free of {size}", sanitize(path.as_str()));
+        let _ = writeln!(out, "  free      {free} of {size} at {}", sanitize(path.as_str()));
     }
-    if let Some((_, next)) = &host.next_cleanup {
-        let _ = writeln!(out, "  clean-up  {next}");
+    if let Some((at, next)) = &host.next_cleanup {
+        let _ = writeln!(out, "  clean-up  {}, {next}", ahead(at - host.now));
     }
     out
 }

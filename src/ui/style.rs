@@ -92,6 +92,12 @@ impl Look {
         Self { verbose, ..self }
     }
 
+    /// Whether values are never cut: with `-v`, and where it goes to a log or a note, in which a reviewer cannot ask for more.
+    #[must_use]
+    pub fn whole(self) -> bool {
+        self.verbose || !self.terminal
+    }
+
     /// With sections for GitLab's job log.
     #[must_use]
     pub fn sections(self, time: Option<u64>) -> Self {

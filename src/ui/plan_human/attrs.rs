@@ -25,7 +25,8 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
     let mut out = String::new();
     for attr in &attrs[..shown] {
         let path = sanitize(&attr.path);
-        if let Some(lines) = as_lists(attr, look.width.saturating_sub(indent + path_column + GAP), indent + GAP, look) {
+        let beside = look.width.saturating_sub(indent + path_column + GAP);
+        if let Some(lines) = as_lists(attr, action, beside, indent + GAP, look) {
             out += &format!("{:indent$}{path}{lines}\n", "");
             continue;
         }
@@ -35,7 +36,7 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
             out += &pad(&path, path_column + GAP);
         } else {
             // A path that would push every value to the right stands alone.
-            out += &format!("{path}\n{:1$}", "", indent + path_column.min(4) + GAP);
+            out += &format!("{path}\n{:1$}", "", indent + 2);
         }
         out += &values(attr, action, room, indent + path_column, look);
         out.push('\n');
@@ -46,13 +47,23 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
     out
 }
 
-/// A list that changes and does not fit on one line.
-fn as_lists(attr: &Attr, room: usize, indent: usize, look: Look) -> Option<String> {
-    let (old, new) = (attr.old.as_deref()?, attr.new.as_deref()?);
-    if columns(old) + ARROW.len() + columns(new) <= room {
+/// A list that does not fit on one line, entry by entry.
+fn as_lists(attr: &Attr, action: Action, room: usize, indent: usize, look: Look) -> Option<String> {
+    let wide = |text: &Option<String>| text.as_deref().map_or(UNSET.len(), columns) + ARROW.len();
+    let one_side = match action {
+        Action::Add => attr.old.is_none(),
+        Action::Remove => attr.new.is_none(),
+        Action::Change | Action::Replace => false,
+    };
+    let needed = if one_side {
+        attr.old.as_deref().or(attr.new.as_deref()).map_or(0, columns)
+    } else {
+        wide(&attr.old) + wide(&attr.new) - ARROW.len()
+    };
+    if needed <= room {
         return None;
     }
-    lists::render(old, new, indent, look)
+    lists::render(attr.old.as_deref().unwrap_or("[]"), attr.new.as_deref().unwrap_or("[]"), indent, look)
 }
 
 /// `… 12 more lines (-v shows all)`
@@ -60,11 +71,12 @@ pub(super) fn more(number: usize, noun: &str) -> String {
     format!("… {number} more {noun}{} (-v shows all)", if number == 1 { "" } else { "s" })
 }
 
-/// The values in so many columns; with `-v` the new one goes below the old one, its arrow at a column, if it must.
+/// The values in so many columns; where nothing is cut the new one goes below the old one, its arrow at a column, if it
+/// must.
 fn values(attr: &Attr, action: Action, room: usize, arrow_at: usize, look: Look) -> String {
     let old = attr.old.as_deref().map(sanitize);
     let new = attr.new.as_deref().map(sanitize);
-    let cut = |text: &str, room: usize| if look.verbose { text.to_owned() } else { cut_middle(text, room) };
+    let cut = |text: &str, room: usize| if look.whole() { text.to_owned() } else { cut_middle(text, room) };
     match (old.as_deref(), new.as_deref(), action) {
         // Of a new thing nothing is old, and nothing of one that goes will be: only one side is worth a line.
         (None, Some(new), Action::Add) => look.paint(Role::Add, &cut(new, room)),
@@ -72,12 +84,12 @@ fn values(attr: &Attr, action: Action, room: usize, arrow_at: usize, look: Look)
         (old, new, _) => {
             let (old, new) = (old.unwrap_or(UNSET), new.unwrap_or(UNSET));
             let fits = columns(old) + ARROW.len() + columns(new) <= room;
-            let (old, new) = if fits || look.verbose {
+            let (old, new) = if fits || look.whole() {
                 (old.to_owned(), new.to_owned())
             } else {
                 cut_pair(old, new, room - ARROW.len())
             };
-            let arrow = if fits || !look.verbose { ARROW } else { &format!("\n{:arrow_at$}-> ", "") };
+            let arrow = if fits || !look.whole() { ARROW } else { &format!("\n{:arrow_at$}-> ", "") };
             format!("{}{arrow}{}", look.paint(Role::Remove, &old), look.paint(Role::Add, &new))
         }
     }

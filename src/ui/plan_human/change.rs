@@ -33,7 +33,7 @@ pub(super) fn role(action: Action) -> Role {
 }
 
 impl Table {
-    pub(super) fn new(hosts: &[HostPlan], look: Look) -> Self {
+    pub(super) fn new(hosts: &[&HostPlan], look: Look) -> Self {
         let all = || hosts.iter().flat_map(|host| host.changes.iter().map(move |change| (change, host.jobs)));
         let mut table =
             Self { kind: 0, name: 0, effect: 0, origin: 0, files: short_files(all().map(|(c, _)| c), look) };

@@ -28,7 +28,7 @@ pub(super) fn render(old: &str, new: &str, indent: usize, look: Look) -> Option<
                 ChangeTag::Equal => (" ", None),
             };
             let entry = sanitize(change.value());
-            let entry = if look.verbose {
+            let entry = if look.whole() {
                 entry.into_owned()
             } else {
                 cut_middle(&entry, look.width.saturating_sub(indent + 2).max(20))

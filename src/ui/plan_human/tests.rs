@@ -106,23 +106,29 @@ fn sample() -> Plan {
     Plan { hosts: vec![gitlab, ci, removal, quiet("ci-3.example.com"), quiet("ci-4.example.com"), partly, unreachable] }
 }
 
+/// As somebody sees it who watches; nothing is cut elsewhere.
+fn terminal(width: usize) -> Look {
+    Look { terminal: true, ..Look::plain(width) }
+}
+
 #[test]
 fn at_200_columns() {
-    insta::assert_snapshot!(render(&sample(), Look::plain(200)));
+    insta::assert_snapshot!(render(&sample(), terminal(200)));
 }
 
 #[test]
 fn at_120_columns() {
-    insta::assert_snapshot!(render(&sample(), Look::plain(120)));
+    insta::assert_snapshot!(render(&sample(), terminal(120)));
 }
 
 #[test]
 fn at_80_columns() {
-    let text = render(&sample(), Look::plain(80));
-    // The verdict is one line whatever the width, so that it can be searched for.
-    let widest = text.lines().filter(|line| !line.starts_with("Plan: ")).map(columns).max().unwrap();
+    let text = render(&sample(), terminal(80));
+    let widest = text.lines().map(columns).max().unwrap();
     assert!(widest <= 80, "{widest} columns");
     insta::assert_snapshot!(text);
+    // In a log the verdict is one line whatever the width, so that it can be searched for.
+    assert!(render(&sample(), Look::plain(80)).lines().last().unwrap().starts_with("Plan: "));
 }
 
 #[test]
@@ -132,7 +138,7 @@ fn in_full() {
 
 #[test]
 fn in_colour() {
-    let text = render(&sample(), Look { colour: true, ..Look::plain(120) });
+    let text = render(&sample(), Look { colour: true, ..terminal(120) });
     insta::assert_snapshot!(text.replace('\x1b', "ESC"));
 }
 
@@ -294,6 +300,19 @@ fn fleet() -> Plan {
         }
         host
     };
+    // Each runner has a number and a name of its own.
+    let host = |number: usize| {
+        let mut host = host(number);
+        let id = 100 + u64::try_from(number).unwrap();
+        host.runners = vec![RunnerView::new("docker", Some(id), Verdict::InSync, "")];
+        if let [.., last] = host.changes.as_mut_slice() {
+            let mut record = change(Action::Change, "runner record", &format!("#{id} docker"), Effect::None, 8);
+            let name = |word: &str| Some(format!("{} {word}", host.name));
+            record.attrs = vec![Attr::new("description", name("old"), name("docker"))];
+            *last = record;
+        }
+        host
+    };
     Plan { hosts: (1..=200).map(host).collect() }
 }
 
@@ -301,12 +320,12 @@ fn fleet() -> Plan {
 fn hosts_that_change_alike_are_told_once() {
     let plan = fleet();
     for width in [80, 200] {
-        let text = render(&plan, Look::plain(width));
+        let text = render(&plan, terminal(width));
         let long: Vec<_> = text.lines().filter(|line| columns(line) > width).collect();
-        assert!(long.iter().all(|line| line.starts_with("Plan: ")), "{long:?}");
+        assert!(long.is_empty(), "{long:?}");
         insta::assert_snapshot!(format!("fleet_{width}"), text);
     }
-    let colour = render(&plan, Look { colour: true, ..Look::plain(80) });
+    let colour = render(&plan, Look { colour: true, ..terminal(80) });
     insta::assert_snapshot!("fleet_colour", colour.replace('\x1b', "␛"));
     // Nothing is folded where all is asked for, and few are not worth it.
     let all = render(&plan, Look::plain(80).verbose(true));
@@ -316,4 +335,21 @@ fn hosts_that_change_alike_are_told_once() {
     let two = Plan { hosts: fleet().hosts[..2].to_vec() };
     let text = render(&two, Look::plain(80));
     assert!(text.contains("ci-001") && text.contains("ci-002") && !text.contains('×'), "{text}");
+}
+
+#[test]
+fn problems_that_differ_in_an_address_are_one() {
+    let host = |number: usize| {
+        let message = format!("cannot connect to 192.0.2.{number}:22: no answer within 10 s");
+        let help = Some(format!("is ci-{number}.example.com on?"));
+        let problems = vec![Problem { message, help, unknown_only: false }];
+        HostPlan { name: format!("ci-{number}.example.com"), problems, ..HostPlan::default() }
+    };
+    let mut plan = Plan { hosts: (1..=60).map(host).collect() };
+    plan.hosts[30].problems[0].message = "the host's key has changed".to_owned();
+    let text = render(&plan, terminal(80));
+    insta::assert_snapshot!(text);
+    assert!(render(&plan, Look::plain(80).verbose(true)).contains("192.0.2.47:22"));
+    plan.hosts.truncate(2);
+    assert!(render(&plan, terminal(80)).contains("192.0.2.2:22"), "two are told as they are");
 }

@@ -1,7 +1,7 @@
 //! A plan as a note in GitLab's Markdown: the verdict, then every host with something to say, folded. Pure.
 
 use crate::plan::{Effect, HostPlan, Plan};
-use crate::ui::plan_human;
+use crate::ui::plan_human::{self, Group};
 use crate::ui::style::{Look, count, sanitize};
 
 /// Columns of the plans in it, as wide as GitLab shows a block of text without a scroll bar.
@@ -13,16 +13,16 @@ pub(super) fn render(plan: &Plan) -> String {
     let mut out = format!("**rprov** — {}\n", escape(&plan_human::verdict(plan)));
     let (loud, quiet): (Vec<_>, Vec<_>) = plan.hosts.iter().partition(|host| speaks(host));
     let mut left_out = 0;
-    for hosts in plan_human::groups(&loud, Look::plain(WIDTH)) {
-        let block = block(&hosts);
+    for group in plan_human::groups(&loud, Look::plain(WIDTH)) {
+        let block = block(&group);
         if out.chars().count() + block.chars().count() > LONGEST {
-            left_out += hosts.len();
+            left_out += group.hosts.len();
         } else {
             out += &block;
         }
     }
     if plan.has_changes() {
-        out += "\nNothing has been changed yet. `+` is made, `~` changed, `-` removed, `-/+` made anew; `=` is what rprov says of a runner, `·` is to know.\n";
+        out += "\nNothing has been changed yet. `+` is made, `~` changed, `-` removed, `-/+` replaced; `=` is what rprov says of a runner, `·` is to know.\n";
     }
     if left_out > 0 {
         out += &format!("\n{} left out here: the whole plan is in the job's log.\n", count(left_out, "host"));
@@ -38,22 +38,23 @@ fn speaks(host: &HostPlan) -> bool {
     !(host.changes.is_empty() && host.problems.is_empty() && host.notes.is_empty())
 }
 
-fn block(hosts: &[&HostPlan]) -> String {
-    let [host, others @ ..] = hosts else { return String::new() };
+fn block(group: &Group<'_>) -> String {
+    let [host, others @ ..] = group.hosts.as_slice() else { return String::new() };
     let more = if others.is_empty() { String::new() } else { format!(" and {} more hosts", others.len()) };
-    let text = plan_human::render_hosts(hosts, Look::plain(WIDTH));
+    let text = plan_human::render_group(group, Look::plain(WIDTH));
     // A fence is longer than any in the text, so that nothing in there can end it.
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!(
         "\n<details><summary><code>{}</code>{more}: {}</summary>\n\n{fence}text\n{text}{fence}\n\n</details>\n",
         escape(&sanitize(&host.name)),
-        about(host)
+        about(&group.hosts)
     )
 }
 
-/// What a reader has to know before unfolding.
-fn about(host: &HostPlan) -> String {
+/// What a reader has to know before unfolding. The hosts have changes of the same kinds.
+fn about(hosts: &[&HostPlan]) -> String {
+    let [host, ..] = hosts else { return String::new() };
     let mut parts = Vec::new();
     if host.failed() {
         let how = if host.held_back() { "held back by a problem" } else { "could not be planned" };
@@ -62,10 +63,14 @@ fn about(host: &HostPlan) -> String {
     if !host.changes.is_empty() {
         parts.push(count(host.changes.len(), "change"));
     }
-    match host.changes.iter().map(|change| change.effect).max() {
-        Some(Effect::KillsJobs) => parts.push("<b>ends running jobs</b>".to_owned()),
-        Some(Effect::RunnerDrain) => parts.push("waits for running jobs".to_owned()),
-        Some(Effect::FewerJobs) => parts.push("takes fewer jobs".to_owned()),
+    let jobs = hosts.iter().map(|host| host.jobs).sum::<Option<usize>>();
+    match (host.changes.iter().map(|change| change.effect).max(), jobs) {
+        (Some(Effect::KillsJobs), Some(0)) => parts.push("a restart, no jobs running".to_owned()),
+        (Some(Effect::KillsJobs), Some(jobs)) => parts.push(format!("<b>ends {}</b>", count(jobs, "running job"))),
+        (Some(Effect::KillsJobs), None) => parts.push("<b>ends running jobs</b>".to_owned()),
+        (Some(Effect::RunnerDrain), Some(0)) => parts.push("a restart, no jobs running".to_owned()),
+        (Some(Effect::RunnerDrain), _) => parts.push("waits for running jobs".to_owned()),
+        (Some(Effect::FewerJobs), _) => parts.push("takes fewer jobs".to_owned()),
         _ => {}
     }
     if parts.is_empty() {

@@ -98,6 +98,19 @@ impl Sources {
     }
 }
 
+/// What the system or a library says of an error, without what only they understand: `(os error 111)`, and which call it was
+/// that did not find a name.
+#[must_use]
+pub fn said(error: impl fmt::Display) -> String {
+    const LAYERS: [&str; 2] = ["dns error: error resolving DNS: ", "failed to lookup address information: "];
+    let mut text = LAYERS.iter().fold(error.to_string(), |text, layer| text.replace(layer, ""));
+    while let Some(at) = text.find(" (os error ") {
+        let Some(end) = text[at..].find(')') else { break };
+        text.replace_range(at..=at + end, "");
+    }
+    text
+}
+
 /// The known name nearest to a mistyped one, if one is near: for "did you mean".
 #[must_use]
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -121,6 +134,18 @@ fn distance(typed: &str, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_system_speaks_for_people() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert_eq!(said(&refused), "Connection refused");
+        assert_eq!(said(format!("{refused}; {refused}")), "Connection refused; Connection refused");
+        assert_eq!(
+            said("failed to lookup address information: Name or service not known"),
+            "Name or service not known"
+        );
+        assert_eq!(said("odd (os error "), "odd (os error ");
+    }
 
     #[test]
     fn nearest_finds_typos_only() {

@@ -49,6 +49,7 @@ pub(super) async fn gitlab(shared: &Shared, client: &Result<Client, Problem>) ->
     if let Err(error) = client.try_token().await {
         let mut problem = records::problem(&error);
         if let Some(gitlab) = &shared.inventory.gitlab {
+            problem.message.truncate(problem.message.trim_end_matches('.').len());
             problem.message += &format!(", with the token of {}", gitlab.api_token.as_str());
         }
         return vec![Finding::stops("token", &problem)];

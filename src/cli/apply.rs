@@ -38,6 +38,9 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
         }
         Some(path) => {
             let saved = saved::read(path, console)?;
+            if let Some(problem) = saved::of_another(&saved, global) {
+                return Err(console.stop(problem));
+            }
             show(&saved::title(&saved), &saved.plan)?;
             let opened = session::open_saved(global, &args.hosts, args.lock_timeout, &saved, console).await?;
             (opened, saved.plan)

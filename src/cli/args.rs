@@ -296,7 +296,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Save the plan, to be carried out by `rprov apply FILE`; it holds no secret
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["orphans", "delete_orphans"])]
+    #[arg(long, value_name = "FILE", value_parser = parse_file, conflicts_with_all = ["orphans", "delete_orphans"])]
     pub out: Option<PathBuf>,
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report, add = ArgValueCompleter::new(complete::reports))]
@@ -407,10 +407,18 @@ pub struct ExplainArgs {
     pub format: Format,
 }
 
+/// Standard output has the plan for people already.
+const NO_STREAM: &str = "name a file; standard output holds the plan itself, as JSON with `--format json`";
+
+fn parse_file(text: &str) -> Result<PathBuf, String> {
+    if text == "-" { Err(NO_STREAM.to_owned()) } else { Ok(text.into()) }
+}
+
 fn parse_report(text: &str) -> Result<Report, String> {
     let forms = Form::ALL;
     let (word, path) = text.split_once('=').unwrap_or((text, ""));
     match forms.iter().find(|(name, _)| *name == word) {
+        Some(_) if path == "-" => Err(NO_STREAM.to_owned()),
         Some((_, form)) if !path.is_empty() => Ok(Report { form: *form, path: path.into() }),
         Some(_) => Err(format!("write {word}=FILE")),
         None => Err("write terraform=FILE, junit=FILE or markdown=FILE".to_owned()),

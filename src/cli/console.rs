@@ -102,10 +102,7 @@ impl Console {
 
     /// Tells one thing that is about no file.
     pub(super) fn note(&self, problem: Diagnostic) {
-        let text = diagnostics::render(&[problem], &Sources::default(), self.err);
-        // One alone needs no count.
-        self.tell(text.trim_end().rsplit_once("\n\n").map_or(&*text, |(text, _)| text));
-        self.tell("\n");
+        self.tell(&diagnostics::one(&problem, self.err));
     }
 
     /// Tells the one thing that ends the program.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::inventory::{self, model::Inventory};
 use crate::secret::{SecretBook, SecretId};
 use crate::ui::diagnostics;
@@ -20,7 +20,11 @@ pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> R
             Ok(inventory)
         }
         Err(failure) => {
-            refuse(&failure.diagnostics, &failure.sources, format, console)?;
+            // What stops a run; risks can wait, unless all is asked for.
+            let all = global.verbose || format == Format::Json;
+            let told = |problem: &&Diagnostic| all || problem.severity != Severity::Warning;
+            let told: Vec<Diagnostic> = failure.diagnostics.iter().filter(told).cloned().collect();
+            refuse(&told, &failure.sources, format, console)?;
             Err(Exit::Error)
         }
     }

@@ -77,7 +77,7 @@ fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnost
         return Ok(exact);
     }
     if inventory.groups.iter().any(|group| group == pattern) {
-        return Err(Diagnostic::error(format!("`--limit {pattern}`: no host is in this group")));
+        return Err(Diagnostic::error(format!("no host is in the group `{pattern}`")));
     }
     if pattern.contains(['*', '?', '[', '{']) {
         let glob = Glob::new(pattern)
@@ -91,7 +91,7 @@ fn matching(inventory: &Inventory, pattern: &str) -> Result<Vec<usize>, Diagnost
             return Ok(matched);
         }
     }
-    let error = Diagnostic::error(format!("`--limit {pattern}` matches no host and no group"));
+    let error = Diagnostic::error(format!("`{pattern}` matches no host and no group"));
     Err(error.help(meant(inventory, pattern)))
 }
 
@@ -208,13 +208,10 @@ mod tests {
 
     #[test]
     fn what_matches_nothing_is_an_error() {
-        assert_eq!(
-            chosen(&["gpu-3"]).unwrap_err(),
-            "`--limit gpu-3` matches no host and no group / did you mean `gpu-1`?"
-        );
+        assert_eq!(chosen(&["gpu-3"]).unwrap_err(), "`gpu-3` matches no host and no group / did you mean `gpu-1`?");
         assert!(chosen(&["zebra-*"]).unwrap_err().contains("matches no host and no group"));
         assert!(chosen(&["gpu", "!zebra"]).is_err());
-        assert!(chosen(&["empty"]).unwrap_err().contains("no host is in this group"));
+        assert!(chosen(&["empty"]).unwrap_err().contains("no host is in the group `empty`"));
         assert!(chosen(&["gpu", "!gpu"]).unwrap_err().starts_with("`--limit` leaves no host"));
         assert!(chosen(&["a[", "gpu"]).unwrap_err().contains("is no pattern"));
         assert!(chosen(&[""]).unwrap_err().contains("is a variable empty?"));

@@ -46,7 +46,14 @@ fn with_all_below(command: &clap::Command) -> Vec<&clap::Command> {
 /// the library would fill it like prose, as one section of no known name.
 fn page(command: &clap::Command) -> std::io::Result<(String, Vec<u8>)> {
     let below = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let man = Man::new(command.clone().after_help(Resettable::<StyledStr>::Reset));
+    let mut command = command.clone().after_help(Resettable::<StyledStr>::Reset);
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    if let Some((name, _)) = about.split_once("\n\n") {
+        // The name's line is one; what else there is to say is the description's.
+        command = command.about(name.trim_end_matches('.').to_owned()).long_about(about.clone());
+    }
+    let man = Man::new(command);
+    let man = man.source(concat!("rprov ", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
     man.render(&mut page)?;
     page.extend_from_slice(sections(&below).as_bytes());

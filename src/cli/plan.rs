@@ -10,6 +10,7 @@ use crate::ui::plan_human;
 use super::args::{Format, Global, PlanArgs};
 use super::console::Console;
 use super::exit::{self, Exit};
+use super::usage::{inventory_option, word};
 use super::{note, report, saved, session};
 
 pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> Result<Exit, Exit> {
@@ -41,7 +42,8 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
         let saved = saved::of(&opened.plan, &opened.inventory, opened.whole, global, &session::owner());
         saved::write(&saved, path, console)?;
         let shown = crate::ui::style::sanitize(&path.display().to_string()).into_owned();
-        console.tell(&format!("\nSaved in {shown}; `rprov apply {shown}` carries it out.\n"));
+        let command = format!("rprov apply{} {}", inventory_option(&global.inventory), word(&path.to_string_lossy()));
+        console.tell(&format!("\nSaved in {shown}; `{}` carries it out.\n", crate::ui::style::sanitize(&command)));
     }
     if let Some(board) = board {
         board.write(&opened.plan, &global.inventory.display().to_string(), opened.whole, console).await?;

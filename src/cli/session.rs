@@ -123,9 +123,6 @@ pub(super) async fn open_saved(
     saved: &SavedPlan,
     console: &Console,
 ) -> Result<Opened, Exit> {
-    if let Some(problem) = saved::of_another(saved, global) {
-        return Err(console.stop(problem));
-    }
     let inventory = input::inventory(global, args.format, console)?;
     for file in saved::changed_files(saved, &inventory) {
         console.note(Diagnostic::warning(format!("{file} is no longer as it was when the plan was made")));

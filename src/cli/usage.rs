@@ -104,8 +104,9 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
         ErrorKind::InvalidValue if value.is_empty() => Diagnostic::error(format!("`{option}` needs a value"))
             .help(needed(&argument, &all(ContextKind::ValidValue))),
         ErrorKind::InvalidValue => {
-            let near = text(ContextKind::SuggestedValue).map(|near| format!("did you mean `{near}`?"));
-            let help = near.unwrap_or_else(|| needed(&argument, &all(ContextKind::ValidValue)));
+            let known = needed(&argument, &all(ContextKind::ValidValue));
+            let near = text(ContextKind::SuggestedValue).map(|near| format!("did you mean `{near}`? {known}"));
+            let help = near.unwrap_or(known);
             Diagnostic::error(format!("`{option}` cannot be `{value}`")).help(help)
         }
         ErrorKind::ValueValidation => {

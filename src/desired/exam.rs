@@ -301,7 +301,7 @@ fn manager(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
     match facts.units.get("gitlab-runner.service") {
         Some(Known::Present(unit)) if package && unit.active == "activating" => Some(
             Finding::new(Level::Risk, "manager", "the service gitlab-runner starts again and again, or just now")
-                .help("its log there says why: journalctl -u gitlab-runner -n 50"),
+                .help("its log there says why:\njournalctl -u gitlab-runner -n 50"),
         ),
         _ => None,
     }
@@ -321,7 +321,9 @@ fn contact(spec: &HostSpec, runner: &RunnerStatus) -> Option<Finding> {
         Some(container) => format!("docker logs --tail 50 {}", container.name),
         None => "journalctl -u gitlab-runner -n 50".to_owned(),
     };
-    Some(Finding::new(Level::Risk, "runner", format!("{name} {silent}")).help(format!("its log there says why: {log}")))
+    Some(
+        Finding::new(Level::Risk, "runner", format!("{name} {silent}")).help(format!("its log there says why:\n{log}")),
+    )
 }
 
 fn rules(rules: &Rules) -> Finding {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
+use crate::diagnostic::said;
+
 use super::error::{GitlabError, message, one_line};
 use super::http::Call;
 use super::tls::TlsTrouble;
@@ -91,14 +93,14 @@ pub(super) fn redirect(call: &Call, asked: &Url, location: Option<&HeaderValue>)
 /// What is said below the outermost layer of an error, which only says "error sending request" and the URL.
 pub(super) fn words(error: &reqwest::Error) -> String {
     const LAYERS: [&str; 3] = ["client error (Connect)", "client error (SendRequest)", "tcp connect error"];
-    let mut said: Vec<String> = Vec::new();
+    let mut parts: Vec<String> = Vec::new();
     for part in causes(error).map(ToString::to_string) {
         // Layers often repeat the words of the one below.
-        if !LAYERS.contains(&part.as_str()) && !said.last().is_some_and(|last| last.contains(&part)) {
-            said.push(part);
+        if !LAYERS.contains(&part.as_str()) && !parts.last().is_some_and(|last| last.contains(&part)) {
+            parts.push(part);
         }
     }
-    if said.is_empty() { one_line(&error.to_string()) } else { one_line(&said.join(": ")) }
+    if parts.is_empty() { one_line(&error.to_string()) } else { one_line(&said(parts.join(": "))) }
 }
 
 /// What it is about if it is about certificates or the handshake.

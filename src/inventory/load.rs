@@ -124,7 +124,8 @@ fn limit(problems: &mut Vec<Diagnostic>) {
     problems.sort_by_key(|problem| problem.severity);
     problems.truncate(MAX_PROBLEMS);
     problems.sort_by(by_place);
-    problems.push(Diagnostic::note(format!("{more} more problems are not shown")));
+    let what = if more == 1 { "1 more problem is".to_owned() } else { format!("{more} more problems are") };
+    problems.push(Diagnostic::note(format!("{what} not shown and not counted here")));
 }
 
 fn by_place(one: &Diagnostic, other: &Diagnostic) -> std::cmp::Ordering {

@@ -103,7 +103,8 @@ fn finish(bytes: Vec<u8>, what: &str, drop_line_break: bool) -> Result<Secret, D
         }
     }
     if text.is_empty() {
-        return Err(Diagnostic::error(format!("{what} is empty")));
+        let help = "a secret has to say something; in CI: is the variable protected, and this branch not?";
+        return Err(Diagnostic::error(format!("{what} is empty")).help(help));
     }
     Ok(Secret::new(text))
 }

@@ -42,7 +42,7 @@ if ! why=$(mkdir -- \"$lock\" 2>&1); then
     held_until=$((made + 60))
   fi
   if [ \"$held_run\" != {run} ] && [ \"$held_until\" -gt \"$now\" ]; then
-    printf 'held %s, expires in %s s\\n' \"$held_who\" \"$((held_until - now))\" >&2
+    printf 'held %s, expires in %s min\\n' \"$held_who\" \"$(((held_until - now + 59) / 60))\" >&2
     exit {HELD}
   fi
   if [ \"$held_run\" != {run} ]; then

@@ -21,12 +21,22 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> Stri
         out += &draw(diagnostic, sources, look);
         out.push_str("\n\n");
     }
+    // One alone that is about no line needs no count.
+    if let [alone @ Diagnostic { span: None, .. }] = diagnostics {
+        return one(alone, look);
+    }
     if let Some(counted) = counted(diagnostics) {
         let role = if diagnostics.iter().any(is_error) { Role::Error } else { Role::Warn };
         out += &look.paint(role, &counted);
         out.push('\n');
     }
     out
+}
+
+/// One problem, without a count and without the line that it is about.
+#[must_use]
+pub fn one(diagnostic: &Diagnostic, look: Look) -> String {
+    draw(diagnostic, &Sources::default(), look) + "\n"
 }
 
 /// `2 errors, 1 warning`; nothing if there are none.
@@ -52,7 +62,7 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let message = readable(&diagnostic.message);
+    let message = broken(&readable(&diagnostic.message), look, 9).join("\n");
     let mut group = Group::with_title(level.primary_title(&*message));
     let Place { file, number, column, line } = place(span, sources);
     group = match &line {
@@ -64,17 +74,34 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
         ),
         None => group.element(Origin::path(&*file).line(number)),
     };
-    let help = diagnostic.help.as_deref().map(|help| broken(&readable(help), look, 10).join("\n"));
+    let help = diagnostic.help.as_deref().map(|help| broken(&readable(help), look, digits(span.line) + 10).join("\n"));
     if let Some(help) = &help {
         group = group.element(Level::HELP.message(&**help));
     }
     // Links to files would be escape sequences that a log cannot show.
-    let renderer = if look.colour { Renderer::styled().hyperlink(false) } else { Renderer::plain() };
+    let renderer = if look.colour { coloured() } else { Renderer::plain() };
     let drawn = renderer.term_width(width(look)).render(&[group]);
     let Some(line) = line else { return drawn };
     // The column that was drawn is that of the line as shown; where something is hidden, the file's is another.
     let shown = format!("{file}:{number}:{}", line.text[..line.start].chars().count() + 1);
     drawn.replacen(&shown, &format!("{file}:{number}:{column}"), 1)
+}
+
+/// Of a line's number, which stands before everything that belongs to it.
+fn digits(number: usize) -> usize {
+    number.to_string().len()
+}
+
+/// In the colours of everything else.
+fn coloured() -> Renderer {
+    Renderer::styled()
+        .hyperlink(false)
+        .error(Role::Error.style())
+        .warning(Role::Warn.style())
+        .note(Role::Dim.style())
+        .help(Role::Bold.style())
+        .line_num(Role::Dim.style())
+        .emphasis(Role::Bold.style())
 }
 
 /// What is about no line of a file: two lines at most, without a frame around nothing.
@@ -84,7 +111,9 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
         Severity::Warning => (Role::Warn, "warning"),
         Severity::Note => (Role::Dim, "note"),
     };
-    let mut out = format!("{}: {}", look.paint(role, word), look.paint(Role::Bold, &readable(&diagnostic.message)));
+    let lines = broken(&readable(&diagnostic.message), look, word.len() + 2);
+    let lines: Vec<String> = lines.iter().map(|line| look.paint(Role::Bold, line)).collect();
+    let mut out = format!("{}: {}", look.paint(role, word), lines.join(&format!("\n{:1$}", "", word.len() + 2)));
     if let Some(help) = &diagnostic.help {
         out += "\n  help:";
         let lines = broken(&readable(help), look, 8);

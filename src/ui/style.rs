@@ -45,7 +45,8 @@ pub enum Role {
 }
 
 impl Role {
-    fn style(self) -> Style {
+    /// Its colour and weight, of the sixteen that every terminal has.
+    pub(crate) fn style(self) -> Style {
         match self {
             Self::Add => AnsiColor::Green.on_default(),
             Self::Change | Self::Warn => AnsiColor::Yellow.on_default(),

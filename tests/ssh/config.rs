@@ -179,7 +179,7 @@ async fn what_is_wrong_on_the_way_is_named() {
         ),
         (
             "far",
-            "cannot connect to 127.0.0.1:1: Connection refused (os error 111) (HostName from ~/.ssh/config:14, Port from ~/.ssh/config:15)",
+            "cannot connect to 127.0.0.1:1: Connection refused (HostName from ~/.ssh/config:14, Port from ~/.ssh/config:15)",
         ),
         (
             "loop",
@@ -195,7 +195,7 @@ async fn what_is_wrong_on_the_way_is_named() {
         "{error}"
     );
     let error = refused(&home.named("ci"), &config(1)).await;
-    let wanted = "ProxyJump bastion (~/.ssh/config:8): cannot connect to 127.0.0.1:1: Connection refused (os error 111) \
+    let wanted = "ProxyJump bastion (~/.ssh/config:8): cannot connect to 127.0.0.1:1: Connection refused \
                   (HostName from ~/.ssh/config:2, Port from ~/.ssh/config:3)";
     assert_eq!(error.to_string(), wanted);
     // All hosts behind it learn it from the one attempt.

@@ -10,8 +10,6 @@ use super::super::args::{Executor, InitArgs, Manager};
 const RUNNER_VERSION: &str = "17.9.0";
 /// What the inventory is made of.
 const TEMPLATE: &str = include_str!("../../../templates/init/inventory.yml.j2");
-/// How often one question is asked.
-const TRIES: usize = 3;
 
 /// All answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +176,8 @@ impl Known {
             question += &format!("  {}  {words}\n", number + 1);
         }
         question += "> ";
-        for _ in 0..TRIES {
+        // Until it is one of these, or the input is at its end.
+        loop {
             let answer = ask(&question).ok_or_else(gone)?;
             let chosen = answer.trim().parse::<usize>().ok().and_then(|number| ways.get(number.checked_sub(1)?));
             if let Some((_, manager, executor)) = chosen {
@@ -187,13 +186,12 @@ impl Known {
             }
             question = format!("Write a number from 1 to {}.\n> ", ways.len());
         }
-        Err(gone())
     }
 
     /// Asks until the answer fits.
     fn put(&mut self, ask: Ask<'_>, question: &str, take: impl Fn(&mut Self, &str)) -> Result<(), Refusal> {
         let mut question = question.to_owned();
-        for _ in 0..TRIES {
+        loop {
             let answer = ask(&question).ok_or_else(gone)?;
             if answer.trim().is_empty() {
                 continue;
@@ -214,7 +212,6 @@ impl Known {
                 Err(other) => return Err(other),
             }
         }
-        Err(gone())
     }
 
     /// GitLab's own service has no instance runners of its customers', and a shell is for one project.

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate};
 
+use crate::diagnostic::said;
+
 /// Reads a certificate file, `TYPE BASE64 [COMMENT]`.
 ///
 /// # Errors
 /// Why it is none, in words.
 pub(super) fn read(path: &Path) -> Result<Certificate, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = std::fs::read_to_string(path).map_err(said)?;
     Certificate::from_openssh(text.trim()).map_err(|_| "it is no certificate".to_owned())
 }
 

@@ -9,6 +9,7 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, Preferred, SshId, cipher, compression, kex};
 
 use super::trust::Trust;
+use crate::diagnostic::said;
 use crate::host::HostError;
 
 /// A silent connection is asked for a sign of life this often.
@@ -232,7 +233,7 @@ pub(super) fn words(error: &russh::Error) -> String {
         russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             "the host closed the connection".to_owned()
         }
-        russh::Error::IO(error) => error.to_string(),
+        russh::Error::IO(error) => said(error),
         russh::Error::Disconnect | russh::Error::HUP => "the host closed the connection".to_owned(),
         russh::Error::KeepaliveTimeout => format!("no answer to {KEEPALIVES_MISSED} keep-alives in a row"),
         russh::Error::Version => "what answers there does not speak SSH 2".to_owned(),

@@ -18,6 +18,7 @@ use super::settings::{Hop, Label, Settings, Via};
 use super::stream::{PromptStream, Stream};
 use super::trust::Trust;
 use super::{KeyRing, LocalUser, LockedKey, SshHost, algorithms, auth, key_ring, proxy};
+use crate::diagnostic::said;
 use crate::host::{Access, HostError};
 use crate::inventory::model::SshSpec;
 
@@ -129,7 +130,7 @@ impl Network {
                 }
                 (None, _) => {
                     let stream = tcp(settings, deadline).await.map_err(failed)?;
-                    Stream::Tcp(PromptStream::new(stream).map_err(|error| failed(error.to_string()))?)
+                    Stream::Tcp(PromptStream::new(stream).map_err(|error| failed(said(error)))?)
                 }
             };
 
@@ -182,7 +183,7 @@ async fn tcp(settings: &Settings, deadline: Instant) -> Result<TcpStream, String
     let late = || format!("no answer within {} s", settings.connect_timeout);
     let found = timeout_at(deadline, tokio::net::lookup_host((settings.address.as_str(), settings.port)));
     let found = found.await.map_err(|_| "the name is not resolved in time".to_owned())?;
-    let mut addresses = found.map_err(|error| error.to_string())?.collect::<Vec<_>>();
+    let mut addresses = found.map_err(said)?.collect::<Vec<_>>();
     addresses.dedup();
     addresses.retain(|address| match settings.family {
         Family::Any => true,
@@ -195,7 +196,7 @@ async fn tcp(settings: &Settings, deadline: Instant) -> Result<TcpStream, String
         let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
         why = match timeout(share, dial(*address, settings.bind_address.as_deref())).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => said(error),
             Err(_) => late(),
         };
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use russh::keys::{PrivateKey, PublicKey, decode_secret_key, parse_public_key_base64};
 
+use crate::diagnostic::said;
+
 /// What a key file is good for.
 #[derive(Debug, Clone)]
 pub(super) enum KeyFile {
@@ -46,7 +48,7 @@ const PUBLIC: &str = "it is a public key, and no agent holds the private one";
 /// # Errors
 /// Why it cannot be used at all, in words.
 pub(super) fn read(path: &Path) -> Result<KeyFile, String> {
-    let content = std::fs::read(path).map_err(|error| error.to_string())?;
+    let content = std::fs::read(path).map_err(said)?;
     let text = String::from_utf8(content).map_err(|_| NOT_A_KEY.to_owned())?;
     if let Some(key) = public_line(&text) {
         return Ok(KeyFile::Public { key, why: PUBLIC.to_owned() });

@@ -7,6 +7,7 @@ use russh::keys::{Certificate, HashAlg, PublicKey, PublicKeyBase64 as _};
 use super::certificate;
 use super::known_hosts::{KnownKeys, Verdict, host_name};
 use super::settings::Settings;
+use crate::diagnostic::said;
 use crate::host::HostError;
 use crate::script::quote;
 
@@ -48,7 +49,7 @@ impl Trust {
                 Ok(content) => content,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
                 Err(error) => {
-                    return Err(HostError::KnownHosts { path: path.display().to_string(), why: error.to_string() });
+                    return Err(HostError::KnownHosts { path: path.display().to_string(), why: said(error) });
                 }
             };
             let file = path.display().to_string();

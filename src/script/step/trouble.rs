@@ -32,7 +32,10 @@ pub fn explain(step: &Step, output: &[String]) -> Option<(String, String)> {
             "look at the image's name; give a user who may pull it in `docker.registries`".to_owned(),
         )
     } else if any(&["manifest unknown", "not found", "manifest invalid", "name unknown"]) {
-        (format!("{registry} has no image {image}"), "look at its name and its tag or digest".to_owned())
+        (
+            format!("{registry} has no image {image}"),
+            "does the registry have this tag or digest, by this name? `docker pull` says the same elsewhere".to_owned(),
+        )
     } else if any(&["x509", "certificate"]) {
         (
             format!("the host does not trust the certificate of {registry}"),

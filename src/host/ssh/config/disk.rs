@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::file::Files;
 use super::token::Here;
+use crate::diagnostic::said;
 use crate::host::ssh::LocalUser;
 
 /// The file system.
@@ -27,7 +28,7 @@ impl Files for Disk<'_> {
                 Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(said(error)),
         }
     }
 
@@ -69,7 +70,7 @@ impl Files for Disk<'_> {
 
 impl Disk<'_> {
     fn check(&self, path: &Path) -> Result<(), String> {
-        let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        let about = std::fs::metadata(path).map_err(said)?;
         if about.permissions().mode() & 0o022 != 0 {
             return Err("others may write to it, so `ssh` refuses it, too: chmod go-w".to_owned());
         }

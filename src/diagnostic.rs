@@ -98,12 +98,14 @@ impl Sources {
     }
 }
 
-/// What the system or a library says of an error, without what only they understand: `(os error 111)`, and which call it was
-/// that did not find a name.
+/// What [`said`] makes of a name without an address.
+pub const UNRESOLVED: &str = "the name does not resolve";
+
+/// What the system or a library says of an error, in words for people: without `(os error 111)` and names of calls.
 #[must_use]
 pub fn said(error: impl fmt::Display) -> String {
-    const LAYERS: [&str; 2] = ["dns error: error resolving DNS: ", "failed to lookup address information: "];
-    let mut text = LAYERS.iter().fold(error.to_string(), |text, layer| text.replace(layer, ""));
+    let mut text = error.to_string().replace("dns error: error resolving DNS: ", "");
+    text = text.replace("failed to lookup address information: ", &format!("{UNRESOLVED}: "));
     while let Some(at) = text.find(" (os error ") {
         let Some(end) = text[at..].find(')') else { break };
         text.replace_range(at..=at + end, "");
@@ -140,10 +142,8 @@ mod tests {
         let refused = std::io::Error::from_raw_os_error(111);
         assert_eq!(said(&refused), "Connection refused");
         assert_eq!(said(format!("{refused}; {refused}")), "Connection refused; Connection refused");
-        assert_eq!(
-            said("failed to lookup address information: Name or service not known"),
-            "Name or service not known"
-        );
+        let unknown = "dns error: error resolving DNS: failed to lookup address information: Name or service not known";
+        assert_eq!(said(unknown), "the name does not resolve: Name or service not known");
         assert_eq!(said("odd (os error "), "odd (os error ");
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::error::{Access, GitlabError};
 use super::failure::{Failure, Next, redirect, refused, tls_trouble, words};
 use super::token::wrong_kind;
+use crate::diagnostic::UNRESOLVED;
 use crate::secret::Secret;
 
 /// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
@@ -283,7 +284,7 @@ impl Http {
             if let Some(trouble) = tls_trouble(error) {
                 (GitlabError::Tls { url, why, trouble }, Next::Stop)
             } else {
-                let dns = why.contains("dns error");
+                let dns = why.contains(UNRESOLVED);
                 let why = if error.is_timeout() {
                     format!("no answer within {} s", self.timing.connect.as_secs())
                 } else {

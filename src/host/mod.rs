@@ -272,9 +272,9 @@ impl HostError {
                 )
             }
             Self::Connect { why, .. }
-                if why.contains("lookup") || why.contains("resolve") || why.contains("no address") =>
+                if why.contains("resolve") || why.contains("no address") =>
             {
-                "the name does not resolve: check its spelling and DNS, or set `ssh.address`".to_owned()
+                "check its spelling and DNS, or set `ssh.address`".to_owned()
             }
             Self::Connect { address, why, .. } if why == "the host closed the connection" => format!(
                 "does an sshd listen at {address}? Another service, or an sshd that refuses this machine, ends a connection so; `ssh.port` sets the port"

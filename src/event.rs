@@ -13,6 +13,14 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// Whether it is about GitLab's own part of a run, which has a URL where hosts have names.
+    #[must_use]
+    pub fn is_gitlab(&self) -> bool {
+        self.host.contains("://")
+    }
+}
+
 /// What can happen.
 #[derive(Debug, Clone)]
 pub enum EventKind {

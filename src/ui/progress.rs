@@ -116,7 +116,9 @@ struct Busy {
 #[derive(Debug, Default)]
 struct Board {
     busy: BTreeMap<String, Busy>,
+    /// Hosts only: GitLab's own part of a run is none.
     done: usize,
+    /// Hosts only.
     failed: usize,
 }
 
@@ -140,6 +142,7 @@ enum Turn {
 impl Board {
     fn turn(&mut self, now: Duration, event: &Event) -> Turn {
         let host = sanitize(&event.host).into_owned();
+        let counts = usize::from(!event.is_gitlab());
         let new = || Busy { since: now, at_since: now, at: String::new(), output: String::new(), shown: now };
         let busy = self.busy.entry(host.clone()).or_insert_with(new);
         let at = match &event.kind {
@@ -160,18 +163,18 @@ impl Board {
             EventKind::Read => {
                 let since = busy.since;
                 self.busy.remove(&host);
-                self.done += 1;
+                self.done += counts;
                 return Turn::Done { changes: 0, took: now.saturating_sub(since) };
             }
             EventKind::Done { changes } => {
                 let since = busy.since;
                 self.busy.remove(&host);
-                self.done += 1;
+                self.done += counts;
                 return Turn::Done { changes: *changes, took: now.saturating_sub(since) };
             }
             EventKind::Failed(failure) => {
                 self.busy.remove(&host);
-                self.failed += 1;
+                self.failed += counts;
                 return Turn::Failed(format!(
                     "failed at {}: {}",
                     sanitize(&failure.during),

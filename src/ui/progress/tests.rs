@@ -163,6 +163,17 @@ async fn everything_sent_before_the_end_is_shown() {
 }
 
 #[test]
+fn gitlab_is_no_host_that_is_counted() {
+    let mut board = Board::default();
+    for host in ["https://gitlab.example.com", "ci.example.com"] {
+        for kind in [EventKind::Done { changes: 1 }, EventKind::Failed(failure())] {
+            board.turn(Duration::ZERO, &Event { host: host.to_owned(), kind });
+        }
+    }
+    assert_eq!((board.done, board.failed), (1, 1));
+}
+
+#[test]
 fn durations() {
     assert_eq!(duration(Duration::from_millis(900)), "0 s");
     assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");

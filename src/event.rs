@@ -7,18 +7,16 @@ use crate::plan::HostPlan;
 /// One thing that happened on one host.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Host name as in the inventory.
+    /// Host name as in the inventory, or GitLab's URL.
     pub host: String,
     /// What.
     pub kind: EventKind,
 }
 
-impl Event {
-    /// Whether it is about GitLab's own part of a run, which has a URL where hosts have names.
-    #[must_use]
-    pub fn is_gitlab(&self) -> bool {
-        self.host.contains("://")
-    }
+/// Whether this is GitLab's own part of a run, which has a URL where hosts have names.
+#[must_use]
+pub fn is_gitlab(host: &str) -> bool {
+    host.contains("://")
 }
 
 /// What can happen.

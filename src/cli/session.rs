@@ -36,6 +36,8 @@ pub(super) struct Shown {
     pub(super) tell: UnboundedSender<String>,
     started: Instant,
     hosts: Vec<String>,
+    /// GitLab's URL, once it is known that something is to be done in it.
+    gitlab: Option<String>,
 }
 
 impl Shown {
@@ -43,12 +45,13 @@ impl Shown {
         let (events_to, events) = unbounded_channel();
         let (tell, notices) = unbounded_channel();
         let hosts = selected.iter().map(|index| inventory.hosts[*index].name.clone()).collect();
-        (events_to, Self { events, notices, tell, started: Instant::now(), hosts })
+        (events_to, Self { events, notices, tell, started: Instant::now(), hosts, gitlab: None })
     }
 
     /// Does the work while progress is shown.
     pub(super) async fn during<T>(&mut self, phase: Phase, console: &Console, work: impl Future<Output = T>) -> T {
-        let mut view = progress::view(phase, &self.hosts, console.err);
+        let names: Vec<String> = self.gitlab.iter().chain(&self.hosts).cloned().collect();
+        let mut view = progress::view(phase, &names, console.err);
         let started = self.started;
         let clock = move || started.elapsed();
         progress::watch(&mut self.events, &mut self.notices, &mut *view, clock, work).await
@@ -112,6 +115,7 @@ async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Co
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));
+    shown.gitlab = gitlab_of(&plan);
     Ok(Opened { session, plan, shown, inventory, whole })
 }
 
@@ -154,6 +158,7 @@ pub(super) async fn open_saved(
     let session = shown.during(Phase::Read, console, opening).await;
     let mut plan = session.plan();
     plan.hosts.extend(lost(&plan, &shown.hosts));
+    shown.gitlab = gitlab_of(&plan);
     Ok(Opened { session, plan, shown, inventory, whole: saved.whole })
 }
 
@@ -177,6 +182,12 @@ fn lost(plan: &Plan, hosts: &[String]) -> Vec<HostPlan> {
     };
     let host = |name: &String| HostPlan { name: name.clone(), problems: vec![problem.clone()], ..HostPlan::default() };
     hosts.iter().filter(|name| !known(name)).map(host).collect()
+}
+
+/// GitLab's own part of the plan, if the run will tell of it.
+fn gitlab_of(plan: &Plan) -> Option<String> {
+    let own = plan.hosts.iter().find(|host| host.is_gitlab())?;
+    (!own.changes.is_empty() || !own.problems.is_empty()).then(|| own.name.clone())
 }
 
 /// Unique enough to tell one run from another: the time in nanoseconds and the process.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::event::{Event, EventKind};
-use crate::ui::style::{Look, sanitize};
+use crate::event::{Event, EventKind, is_gitlab};
+use crate::ui::style::{Look, columns, sanitize};
 
 pub mod lines;
 pub mod live;
@@ -39,9 +39,9 @@ pub enum Phase {
     Apply,
 }
 
-/// The view that suits standard error: live if it is a terminal that can do it and this is not CI, lines otherwise.
+/// The view of what happens to these (hosts, and GitLab by its URL if it has a part of its own) that suits standard error: live if it is a terminal that can do it and this is not CI, lines otherwise.
 #[must_use]
-pub fn view(phase: Phase, hosts: &[String], look: Look) -> Box<dyn View> {
+pub fn view(phase: Phase, names: &[String], look: Look) -> Box<dyn View> {
     use std::io::IsTerminal as _;
 
     let env = |name: &str| std::env::var(name).unwrap_or_default();
@@ -49,9 +49,9 @@ pub fn view(phase: Phase, hosts: &[String], look: Look) -> Box<dyn View> {
     // With `-v` every line of what is done is wanted, and a live view keeps none.
     let kept = look.verbose && phase == Phase::Apply;
     if std::io::stderr().is_terminal() && !ci && env("TERM") != "dumb" && !kept {
-        Box::new(live::Live::new(phase, hosts, look))
+        Box::new(live::Live::new(phase, names, look))
     } else {
-        Box::new(lines::Lines::new(phase, hosts, look, Box::new(std::io::stderr())))
+        Box::new(lines::Lines::new(phase, names, look, Box::new(std::io::stderr())))
     }
 }
 
@@ -142,7 +142,7 @@ enum Turn {
 impl Board {
     fn turn(&mut self, now: Duration, event: &Event) -> Turn {
         let host = sanitize(&event.host).into_owned();
-        let counts = usize::from(!event.is_gitlab());
+        let counts = usize::from(!is_gitlab(&event.host));
         let new = || Busy { since: now, at_since: now, at: String::new(), output: String::new(), shown: now };
         let busy = self.busy.entry(host.clone()).or_insert_with(new);
         let at = match &event.kind {
@@ -189,14 +189,24 @@ impl Board {
     }
 }
 
+/// How long something took that is over: as [`duration`], and never `0 s`.
+fn took(time: Duration) -> String {
+    if time < Duration::from_secs(1) { "under 1 s".to_owned() } else { duration(time) }
+}
+
 /// `3 s`, `2 min 5 s`, `1 h 2 min`.
-fn duration(time: Duration) -> String {
+pub(crate) fn duration(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
         seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
     }
+}
+
+/// Columns of the longest name, within reason.
+fn column(names: &[String]) -> usize {
+    names.iter().map(|name| columns(&sanitize(name))).max().unwrap_or(0).min(40)
 }
 
 /// Writes a line where nothing can be done about a failure: progress is not worth ending a run for.

@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::time::Duration;
 
-use super::{Board, Phase, Turn, View, duration, line_to};
+use super::{Board, Phase, Turn, View, column, duration, line_to, took};
 use crate::event::{Event, EventKind};
-use crate::ui::style::{Look, Role, columns, count, pad, sanitize};
+use crate::ui::style::{Look, Role, count, pad, sanitize};
 
 /// A busy host is heard of at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -28,11 +28,10 @@ pub struct Lines {
 const SECTION: &str = "apply";
 
 impl Lines {
-    /// For these hosts.
+    /// For these hosts, and GitLab.
     #[must_use]
-    pub fn new(phase: Phase, hosts: &[String], look: Look, out: Box<dyn Write + Send>) -> Self {
-        let names = hosts.iter().map(|host| columns(&sanitize(host))).max().unwrap_or(0).min(40);
-        Self { phase, look, names, board: Board::default(), out, open: false }
+    pub fn new(phase: Phase, names: &[String], look: Look, out: Box<dyn Write + Send>) -> Self {
+        Self { phase, look, names: column(names), board: Board::default(), out, open: false }
     }
 
     /// What changes hosts is one section of the log: its lines are of many hosts at once, and GitLab shows how long it took.
@@ -59,9 +58,9 @@ impl View for Lines {
         let text = match self.board.turn(now, event) {
             // Reading is short, and the plan that follows tells of it; three lines a host would bury the rest.
             Turn::At(at) if self.phase == Phase::Apply || self.look.verbose => at,
-            Turn::Ended(at, took) if took >= WORTH_TELLING || self.look.verbose => {
+            Turn::Ended(at, time) if time >= WORTH_TELLING || self.look.verbose => {
                 let number = at.split(' ').next().unwrap_or_default();
-                format!("{number} done in {}", duration(took))
+                format!("{number} done in {}", took(time))
             }
             Turn::Output => match &event.kind {
                 EventKind::Output(line) if self.look.verbose => {
@@ -69,11 +68,11 @@ impl View for Lines {
                 }
                 _ => return,
             },
-            Turn::Done { took, .. } if self.phase == Phase::Read && self.look.verbose => {
-                format!("read in {}", duration(took))
+            Turn::Done { took: time, .. } if self.phase == Phase::Read && self.look.verbose => {
+                format!("read in {}", took(time))
             }
-            Turn::Done { changes, took } if changes > 0 => {
-                self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), duration(took)))
+            Turn::Done { changes, took: time } if changes > 0 => {
+                self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), took(time)))
             }
             Turn::Failed(text) => self.look.paint(Role::Error, &text),
             Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } => return,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Board, Busy, Phase, Turn, View, duration, line_to};
-use crate::event::Event;
+use super::{Board, Busy, Phase, Turn, View, column, duration, line_to, took};
+use crate::event::{Event, is_gitlab};
 use crate::ui::style::{Look, MIN_WIDTH, Role, columns, count, cut_end, pad, sanitize};
 
 /// Work that ends sooner is not worth a flicker.
@@ -27,14 +27,14 @@ pub struct Live {
 }
 
 impl Live {
-    /// For these hosts, on standard error.
+    /// For these hosts, and GitLab, on standard error.
     #[must_use]
-    pub fn new(phase: Phase, hosts: &[String], look: Look) -> Self {
+    pub fn new(phase: Phase, names: &[String], look: Look) -> Self {
         Self {
             phase,
             look,
-            names: hosts.iter().map(|host| columns(&sanitize(host))).max().unwrap_or(0).min(30),
-            hosts: hosts.len(),
+            names: column(names),
+            hosts: names.iter().filter(|name| !is_gitlab(name)).count(),
             board: Board::default(),
             bar: None,
         }
@@ -146,8 +146,8 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
     let host = sanitize(host);
     let name = look.paint(Role::Bold, &pad(&host, names));
     match turn {
-        Turn::Done { changes, took } if *changes > 0 => {
-            let text = format!("{} in {}", count(*changes, "change"), duration(*took));
+        Turn::Done { changes, took: time } if *changes > 0 => {
+            let text = format!("{} in {}", count(*changes, "change"), took(*time));
             Some(format!("{} {name}   {text}", look.paint(Role::Add, "✓")))
         }
         Turn::Failed(text) => {
@@ -234,5 +234,16 @@ mod tests {
         assert_eq!(last_line("a", &Turn::Failed("failed".to_owned()), 3, look).unwrap(), "✗ a     failed");
         let hostile = last_line("a\u{1b}[2K", &Turn::Done { changes: 1, took }, 3, look).unwrap();
         assert_eq!(hostile, "✓ a\\x1b[2K   1 change in 1 min 2 s");
+    }
+
+    #[test]
+    fn names_are_one_column_gitlabs_too() {
+        let names = ["https://gitlab.example.com", "ci.example.com"].map(str::to_owned);
+        let view = Live::new(Phase::Apply, &names, Look::plain(80));
+        assert_eq!(view.hosts, 1);
+        let done = Turn::Done { changes: 1, took: Duration::from_millis(300) };
+        let line = |name: &str| last_line(name, &done, view.names, view.look).unwrap();
+        assert_eq!(line(&names[0]), "✓ https://gitlab.example.com   1 change in under 1 s");
+        assert_eq!(line(&names[1]), "✓ ci.example.com               1 change in under 1 s");
     }
 }

@@ -175,7 +175,9 @@ fn gitlab_is_no_host_that_is_counted() {
 
 #[test]
 fn durations() {
-    assert_eq!(duration(Duration::from_millis(900)), "0 s");
+    assert_eq!(duration(Duration::from_millis(900)), "0 s", "a clock that runs begins at nothing");
+    assert_eq!(took(Duration::from_millis(900)), "under 1 s");
+    assert_eq!(took(Duration::from_secs(1)), "1 s");
     assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");
     assert_eq!(duration(Duration::from_secs(3720)), "1 h 2 min");
 }

@@ -13,6 +13,7 @@ use crate::ui::style::{Look, columns, sanitize};
 
 pub mod lines;
 pub mod live;
+mod screen;
 #[cfg(test)]
 mod tests;
 

@@ -1,14 +1,12 @@
 //! Progress on a terminal: one line per busy host, and one that counts. Hosts without changes leave no trace; what was
 //! done or failed stays above.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use super::{Board, Busy, Phase, Turn, View, column, duration, line_to, took};
+use super::screen::Screen;
+use super::{Board, Busy, Phase, Turn, View, column, duration, took};
 use crate::event::{Event, is_gitlab};
-use crate::ui::style::{Look, MIN_WIDTH, Role, columns, count, cut_end, pad, sanitize};
+use crate::ui::style::{Look, Role, columns, count, cut_end, pad, sanitize};
 
 /// Work that ends sooner is not worth a flicker.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -22,8 +20,7 @@ pub struct Live {
     names: usize,
     hosts: usize,
     board: Board,
-    /// One bar with as many lines as there are busy hosts: so all of them are drawn at once.
-    bar: Option<ProgressBar>,
+    screen: Screen,
 }
 
 impl Live {
@@ -36,16 +33,15 @@ impl Live {
             names: column(names),
             hosts: names.iter().filter(|name| !is_gitlab(name)).count(),
             board: Board::default(),
-            bar: None,
+            screen: Screen::new(Box::new(std::io::stderr())),
         }
     }
+}
 
-    fn keep(&self, line: &str) {
-        let write = || line_to(&mut std::io::stderr(), line);
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Work that is given up ends without `finish`.
+        self.screen.draw(Vec::new());
     }
 }
 
@@ -54,7 +50,7 @@ impl View for Live {
         let turn = self.board.turn(now, event);
         if let Some(line) = last_line(&event.host, &turn, self.names, self.look).filter(|_| self.phase == Phase::Apply)
         {
-            self.keep(&line);
+            self.screen.keep(&line);
         }
     }
 
@@ -62,37 +58,22 @@ impl View for Live {
         // The window may have been resized.
         let size = terminal_size::terminal_size_of(std::io::stderr());
         let (width, height) = size.map_or((self.look.width, 24), |(w, h)| (usize::from(w.0), usize::from(h.0)));
-        let look = Look { width: width.max(MIN_WIDTH), ..self.look };
-        let lines = lines(self.phase, self.hosts, &self.board, now, self.names, height, look);
-        if lines.is_empty() && self.bar.is_none() {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(bar);
-        bar.set_message(lines.join("\n"));
-        bar.tick();
+        // Narrower than anything else is drawn: what is too long here would be broken, and drawn in the wrong place.
+        let look = Look { width, ..self.look };
+        self.screen.draw(lines(self.phase, self.hosts, &self.board, now, self.names, height, look));
     }
 
     fn say(&mut self, line: &str) {
-        self.keep(&sanitize(line));
+        self.screen.keep(&sanitize(line));
     }
 
     fn finish(&mut self, _now: Duration) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-        // The terminal itself may fail; there is nothing left to clear then.
-        let _ = std::io::stderr().flush();
+        self.screen.draw(Vec::new());
     }
 
     fn interval(&self) -> Duration {
         FRAME
     }
-}
-
-fn bar() -> ProgressBar {
-    // The lines are made here, whole and cut to the width; the library only knows where they are on the terminal.
-    let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
 }
 
 /// What is to be seen: busy hosts, as many as there is room for, and a line that counts.
@@ -114,31 +95,50 @@ fn lines(
     let mut lines: Vec<String> =
         busy[..shown].iter().map(|(host, busy)| busy_line(host, busy, now, names, look)).collect();
     if shown < busy.len() {
-        lines.push(look.paint(Role::Dim, &format!("  … and {}", count(busy.len() - shown, "more host"))));
+        let more = format!("  … and {}", count(busy.len() - shown, "more host"));
+        lines.push(fitting(&[(Some(Role::Dim), &more)], look));
     }
     if hosts > 1 {
-        lines.push(look.paint(Role::Dim, &footer_line(phase, hosts, board)));
+        lines.push(fitting(&[(Some(Role::Dim), &footer_line(phase, hosts, board))], look));
     }
     lines
+}
+
+/// These one after the other, as far as there is room.
+fn fitting(pieces: &[(Option<Role>, &str)], look: Look) -> String {
+    // One column stays free: a full line makes some terminals wrap.
+    let mut room = look.width.saturating_sub(1);
+    let mut line = String::new();
+    for (role, piece) in pieces {
+        if room == 0 {
+            break;
+        }
+        let piece = cut_end(piece, room);
+        room = room.saturating_sub(columns(&piece));
+        line += &role.map_or_else(|| piece.clone(), |role| look.paint(role, &piece));
+    }
+    line
 }
 
 /// Spinner, name, what it is at, for how long, its last line of output.
 fn busy_line(host: &str, busy: &Busy, now: Duration, names: usize, look: Look) -> String {
     let frame = usize::try_from(now.as_millis() / FRAME.as_millis()).unwrap_or(0) % SPINNER.len();
-    let name = pad(&cut_end(host, names.max(8)), names);
-    let time = duration(now.saturating_sub(busy.at_since));
-    // One column stays free: a full line makes some terminals wrap.
-    let room = look.width.saturating_sub(columns(&name) + columns(&time) + 9).max(10);
+    // Of a narrow window, what it is at gets more than the name.
+    let names = names.min((look.width / 3).max(8));
+    let name = format!(" {}   ", pad(&cut_end(host, names.max(8)), names));
+    let time = format!("   {}", duration(now.saturating_sub(busy.at_since)));
+    let room = look.width.saturating_sub(columns(&name) + columns(&time) + 2).max(10);
     let at = cut_end(&busy.at, room);
     let left = room.saturating_sub(columns(&at));
-    let output = if busy.output.is_empty() || left < 12 { String::new() } else { cut_end(&busy.output, left - 3) };
-    let mut line =
-        format!("{} {}   {at}   {time}", look.paint(Role::Hunk, SPINNER[frame]), look.paint(Role::Bold, &name));
-    if !output.is_empty() {
-        line += "   ";
-        line += &look.paint(Role::Dim, &output);
-    }
-    line
+    let output = if busy.output.is_empty() || left < 12 { String::new() } else { format!("   {}", busy.output) };
+    let pieces = [
+        (Some(Role::Hunk), SPINNER[frame]),
+        (Some(Role::Bold), &*name),
+        (None, &*at),
+        (None, &*time),
+        (Some(Role::Dim), &*output),
+    ];
+    fitting(&pieces, look)
 }
 
 /// What stays of a host, if anything does.
@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn a_line_never_exceeds_the_terminal() {
-        for width in [60, 80, 200] {
-            let look = Look::plain(width);
+        for width in [1, 2, 10, 20, 40, 60, 80, 200] {
+            let look = Look { width, ..Look::plain(width) };
             for output in ["", "Downloading", &"漢".repeat(300)] {
                 for at in ["reading", &"3/9 image ".repeat(50)] {
                     let line = busy_line(&"host".repeat(20), &busy(at, output), Duration::from_secs(4000), 30, look);
@@ -190,6 +190,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_narrow_window_shows_what_matters() {
+        let look = Look { width: 40, ..Look::plain(40) };
+        let at = busy("3/17 image 10.231.77.1:5000/gitlab/gitlab-runner", "Pulling");
+        let line = busy_line("h1.lab.test", &at, Duration::from_secs(17), 23, look);
+        assert_eq!(line, "⠋ h1.lab.test     3/17 image 10…   12 s");
     }
 
     #[test]

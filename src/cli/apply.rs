@@ -1,6 +1,5 @@
 //! `rprov apply`: plan, ask, carry out, tell.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apply::{CancelFlag, Look, Outcome, Session};
@@ -16,6 +15,7 @@ use super::console::Console;
 use super::exit::{self, Exit};
 use super::saved;
 use super::session::{self, Opened};
+use super::signals::Signals;
 
 pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) -> Result<Exit, Exit> {
     let json = args.hosts.format == Format::Json;
@@ -101,7 +101,7 @@ async fn carry_out(
     tell: UnboundedSender<String>,
     console: &Console,
 ) -> Result<Option<Vec<Outcome>>, Exit> {
-    let mut signals = Signals::new()
+    let mut signals = Signals::take()
         .map_err(|error| console.stop(Diagnostic::error(format!("cannot listen to signals: {error}"))))?;
     let cancel = CancelFlag::default();
     let apply = session.apply(cancel.clone());
@@ -109,7 +109,7 @@ async fn carry_out(
     loop {
         tokio::select! {
             outcomes = &mut apply => return Ok(Some(outcomes)),
-            () = signals.next() => {
+            _ = signals.next() => {
                 if cancel.is_cancelled() {
                     return Ok(None);
                 }
@@ -117,25 +117,6 @@ async fn carry_out(
                 // The view lives as long as this function; it takes what it is told.
                 let _ = tell.send("Stopping after the changes that are under way; once more stops at once.".to_owned());
             }
-        }
-    }
-}
-
-/// Ctrl-C, and what a CI system sends to end a job.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -26,6 +26,7 @@ mod saved;
 mod schema;
 mod session;
 mod show;
+mod signals;
 mod status;
 mod usage;
 mod validate;

@@ -16,7 +16,7 @@ use crate::ui::progress::{self, Phase};
 use super::args::{Global, HostArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::{input, limit, prompt, saved};
+use super::{input, limit, prompt, saved, signals};
 
 /// Hosts that were read, and what is to be shown while they are changed.
 pub(super) struct Opened {
@@ -50,6 +50,9 @@ impl Shown {
 
     /// Does the work while progress is shown.
     pub(super) async fn during<T>(&mut self, phase: Phase, console: &Console, work: impl Future<Output = T>) -> T {
+        if console.err.terminal {
+            signals::leave_well();
+        }
         let names: Vec<String> = self.gitlab.iter().chain(&self.hosts).cloned().collect();
         let mut view = progress::view(phase, &names, console.err);
         let started = self.started;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::event::{Event, EventKind, is_gitlab};
 use crate::ui::style::{Look, columns, sanitize};
 
+mod echo;
 pub mod lines;
 pub mod live;
 mod screen;
@@ -54,6 +55,14 @@ pub fn view(phase: Phase, names: &[String], look: Look) -> Box<dyn View> {
     } else {
         Box::new(lines::Lines::new(phase, names, look, Box::new(std::io::stderr())))
     }
+}
+
+/// For whoever ends the program in the middle: takes what is live off the terminal, which then shows again what is typed. As
+/// long as the guard lives nothing is drawn any more.
+pub fn leave() -> impl Sized {
+    let guard = screen::clear();
+    echo::restore();
+    guard
 }
 
 /// Does the work and shows what happens meanwhile. `clock` tells the time since the start; `notices` is what else is to

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::echo::Quiet;
 use super::screen::Screen;
 use super::{Board, Busy, Phase, Turn, View, column, duration, took};
 use crate::event::{Event, is_gitlab};
@@ -21,6 +22,7 @@ pub struct Live {
     hosts: usize,
     board: Board,
     screen: Screen,
+    quiet: Option<Quiet>,
 }
 
 impl Live {
@@ -34,13 +36,14 @@ impl Live {
             hosts: names.iter().filter(|name| !is_gitlab(name)).count(),
             board: Board::default(),
             screen: Screen::new(Box::new(std::io::stderr())),
+            quiet: Some(Quiet::new()),
         }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // Work that is given up ends without `finish`.
+        // Work that is given up ends without `finish`. The echo comes back by itself, after what could be spoilt by it.
         self.screen.draw(Vec::new());
     }
 }
@@ -69,6 +72,7 @@ impl View for Live {
 
     fn finish(&mut self, _now: Duration) {
         self.screen.draw(Vec::new());
+        self.quiet = None;
     }
 
     fn interval(&self) -> Duration {

@@ -2,41 +2,66 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::SignalKind;
+
 use crate::apply::Look;
+use crate::diagnostic::Diagnostic;
 use crate::ui::{status_human, status_json};
 
 use super::args::{Format, Global, StatusArgs};
 use super::console::Console;
 use super::exit::Exit;
 use super::session;
+use super::signals::{self, Signals};
 
 /// No more often than this: a reading of a fleet takes about as long.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(global: &Global, args: &StatusArgs, console: &Console) -> Result<Exit, Exit> {
-    let Some(every) = args.watch else { return once(global, args, console, "").await };
+    let Some(every) = args.watch else { return once(global, args, console, "", None).await };
     // Where a person looks on, the table stays in its place.
     let clear = if console.out.terminal && args.hosts.format == Format::Human { "\x1b[H\x1b[2J" } else { "" };
     let every = every.max(SHORTEST);
-    loop {
-        tokio::select! {
-            seen = once(global, args, console, clear) => seen?,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
-        };
-        tokio::select! {
-            () = tokio::time::sleep(every) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+    let mut signals = Signals::take()
+        .map_err(|error| console.stop(Diagnostic::error(format!("cannot listen to signals: {error}"))))?;
+    let looking = async {
+        loop {
+            once(global, args, console, clear, Some(every)).await?;
+            tokio::time::sleep(every).await;
         }
+    };
+    let signal = tokio::select! {
+        ended = looking => return ended,
+        signal = signals.next() => signal,
+    };
+    if console.err.terminal {
+        // What stands behind the `^C` of the terminal is the shell's.
+        console.tell("\n");
     }
+    if signal != SignalKind::interrupt() {
+        signals::end_by(signal);
+    }
+    Ok(Exit::Ok)
 }
 
-async fn once(global: &Global, args: &StatusArgs, console: &Console, clear: &str) -> Result<Exit, Exit> {
+/// `again`: after how long it is looked again, for people that look on.
+async fn once(
+    global: &Global,
+    args: &StatusArgs,
+    console: &Console,
+    clear: &str,
+    again: Option<Duration>,
+) -> Result<Exit, Exit> {
     let opened = session::look(global, &args.hosts, Look::Status, console).await?;
     let status = opened.session.status();
     opened.session.close().await;
     match args.hosts.format {
         Format::Human => {
-            console.result(&format!("{clear}{}", status_human::render(&status, &opened.plan, console.out)))?
+            let footer = again.filter(|_| console.out.terminal).map(|every| {
+                status_human::watched(&jiff::Zoned::now().strftime("%H:%M:%S").to_string(), every, console.out)
+            });
+            let table = status_human::render(&status, &opened.plan, console.out);
+            console.result(&format!("{clear}{table}{}", footer.unwrap_or_default()))?;
         }
         Format::Json => console.json(&status_json::StatusV1::new(&status, &opened.plan))?,
     }

@@ -1,10 +1,12 @@
 //! How hosts are now as text for people: problems first, then one line per host, and a counted line last. Pure.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::desired::status::{HostStatus, RunnerState, RunnerStatus};
 use crate::plan::Plan;
 use crate::ui::plan_human;
+use crate::ui::progress::duration;
 use crate::ui::style::{Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
 
 const NAME: &str = "HOST";
@@ -215,6 +217,13 @@ fn totals(hosts: &[HostStatus]) -> String {
     format!("{}: {}", count(hosts.len(), "host"), parts.join(", "))
 }
 
+/// Below it, for whoever looks on: of when it is, and that it will be looked again.
+#[must_use]
+pub fn watched(time: &str, every: Duration, look: Look) -> String {
+    let text = format!("as of {}, again every {}; Ctrl-C ends", sanitize(time), duration(every));
+    look.paint(Role::Dim, &text) + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +274,14 @@ mod tests {
         };
         let plan = HostPlan { name: gone.name.clone(), problems: vec![problem], ..HostPlan::default() };
         (vec![host("ci-1.example.com"), worse, gone], Plan { hosts: vec![plan] })
+    }
+
+    #[test]
+    fn whoever_looks_on_is_told_so() {
+        assert_eq!(
+            watched("15:13:41", Duration::from_secs(90), Look::plain(80)),
+            "as of 15:13:41, again every 1 min 30 s; Ctrl-C ends\n"
+        );
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub enum Cause {
     Locked,
     /// The host is no longer as it was when the plan was made.
     Stale,
+    /// Nothing: somebody asked to stop before the host was done.
+    Stopped,
 }
 
 impl Failure {

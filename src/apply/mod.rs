@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::desired::status::HostStatus;
 use crate::desired::{self, exam::Examined};
-use crate::event::{Event, EventKind, Failure};
+use crate::event::{Cause, Event, EventKind, Failure};
 use crate::gitlab::Client;
 use crate::host::Connector;
 use crate::inventory::model::Inventory;
@@ -312,7 +312,8 @@ fn refused(plan: &HostPlan) -> Failure {
 
 /// Somebody asked to stop before this change.
 fn stopped(what: &str, done: usize) -> Failure {
-    Failure::new(what, "stopped before this change, as asked").help("run `rprov apply` again to continue").after(done)
+    let failure = Failure::new(what, "stopped before this change, as asked");
+    Failure { cause: Cause::Stopped, ..failure.help("run `rprov apply` again to continue").after(done) }
 }
 
 /// What was promised is not there after everything was done.

@@ -4,7 +4,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::apply::{CancelFlag, Look, Outcome, Session};
 use crate::diagnostic::Diagnostic;
-use crate::event::Failure;
+use crate::event::{Cause, Failure};
 use crate::plan::Plan;
 use crate::ui::outcome_json::ApplyV1;
 use crate::ui::progress::Phase;
@@ -122,12 +122,20 @@ async fn carry_out(
 }
 
 fn report(plan: &Plan, told: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
+    let mut stopped = false;
     for one in outcomes {
         // What the plan has told of a host is not told again.
         let told = told.hosts.iter().any(|host| host.name == one.host && !host.problems.is_empty());
-        if let (Err(failure), false) = (&one.result, told) {
-            console.tell(&format!("\n{}", outcome::failure(&one.host, failure, console.err)));
+        match &one.result {
+            Err(failure) if failure.cause == Cause::Stopped => stopped = true,
+            Err(failure) if !told => {
+                console.tell(&format!("\n{}", outcome::failure(&one.host, failure, console.err)));
+            }
+            _ => {}
         }
+    }
+    if stopped {
+        console.tell("\nStopped, as asked; `rprov apply` goes on from where each host is.\n");
     }
     if json {
         console.tell(&format!("\n{}", outcome::summary(outcomes, console.err)));

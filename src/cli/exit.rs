@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(of_apply(&[fine(), failed(Cause::Failed)]), Exit::HostsFailed);
         assert_eq!(of_apply(&[fine(), failed(Cause::Locked)]), Exit::Locked);
         assert_eq!(of_apply(&[fine(), failed(Cause::Stale)]), Exit::Stale);
+        assert_eq!(of_apply(&[fine(), failed(Cause::Stopped)]), Exit::HostsFailed);
         assert_eq!(of_apply(&[failed(Cause::Locked), failed(Cause::Failed)]), Exit::HostsFailed);
         assert_eq!(of_apply(&[failed(Cause::Locked), failed(Cause::Stale)]), Exit::HostsFailed);
     }

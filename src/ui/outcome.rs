@@ -3,7 +3,7 @@
 use crate::apply::Outcome;
 use crate::event::{Cause, Failure};
 use crate::ui::plan_human;
-use crate::ui::style::{self, Look, Role, columns, count, cut_end, pad, sanitize, wrap};
+use crate::ui::style::{self, Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
 
 /// What one host failed at: the command, its last lines, what is still different, and what to do next.
 #[must_use]
@@ -52,30 +52,57 @@ fn labelled(label: &str, role: Role, text: &str, look: Look) -> String {
     out
 }
 
-/// One line per host that changed or failed, if there is more than one; then the verdict.
+/// Of a host that was stopped: `before directory /builds; 1 change made`.
+#[must_use]
+pub fn stopped_before(failure: &Failure) -> String {
+    // While it waits for the lock, a host is at no change yet.
+    let what = if failure.during == "locking" { "its first change" } else { &failure.during };
+    match failure.done {
+        0 => format!("before {what}"),
+        done => format!("before {what}; {} made", count(done, "change")),
+    }
+}
+
+/// One line per host that changed, failed or was stopped, if there is more than that the verdict says; then the verdict.
 #[must_use]
 pub fn summary(outcomes: &[Outcome], look: Look) -> String {
     let told: Vec<&Outcome> = outcomes.iter().filter(|outcome| !matches!(outcome.result, Ok(0))).collect();
     let mut out = String::new();
-    if told.len() > 1 {
+    let any_stopped = told.iter().any(|outcome| stopped(outcome));
+    if told.len() > 1 || any_stopped {
+        let words = if any_stopped { 7 } else { 6 };
         let names = told.iter().map(|outcome| columns(&sanitize(&outcome.host))).max().unwrap_or(0);
         for outcome in told {
             let (role, word, text) = match &outcome.result {
                 Ok(changes) => (Role::Add, "ok", count(*changes, "change")),
+                Err(failure) if failure.cause == Cause::Stopped => (Role::Warn, "stopped", stopped_before(failure)),
                 Err(failure) => {
                     let before =
                         if failure.done == 0 { String::new() } else { count(failure.done, "change") + ", then " };
                     (Role::Error, "failed", format!("{before}{}: {}", failure.during, failure.message))
                 }
             };
-            let text = cut_end(&sanitize(&text), look.width.saturating_sub(names + 13).max(30));
-            out +=
-                &format!("  {}  {}   {text}\n", look.paint(role, &pad(word, 6)), pad(&sanitize(&outcome.host), names));
+            // How much was made stands at the end.
+            let cut = if stopped(outcome) { cut_middle } else { cut_end };
+            let text = cut(&sanitize(&text), look.width.saturating_sub(names + words + 7).max(30));
+            out += &format!(
+                "  {}  {}   {text}\n",
+                look.paint(role, &pad(word, words)),
+                pad(&sanitize(&outcome.host), names)
+            );
         }
         out.push('\n');
     }
-    let role = if outcomes.iter().all(|outcome| outcome.result.is_ok()) { Role::Add } else { Role::Error };
+    let role = match outcomes.iter().find(|outcome| outcome.result.is_err() && !stopped(outcome)) {
+        Some(_) => Role::Error,
+        None if outcomes.iter().any(stopped) => Role::Warn,
+        None => Role::Add,
+    };
     out + &look.paint(role, &style::verdict(&verdict(outcomes), look)) + "\n"
+}
+
+fn stopped(outcome: &Outcome) -> bool {
+    outcome.result.as_ref().is_err_and(|failure| failure.cause == Cause::Stopped)
 }
 
 /// `Apply complete: 12 changes on 3 hosts.`
@@ -95,16 +122,24 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
         (hosts, false) => format!(" on {}", count(hosts, "host")),
         (hosts, true) => format!(" on {} and in GitLab", count(hosts, "host")),
     };
-    let failed = outcomes.iter().filter(|outcome| !gitlab(outcome) && outcome.result.is_err()).count();
-    let gitlab_failed = outcomes.iter().any(|outcome| gitlab(&outcome) && outcome.result.is_err());
-    let failures = match (failed, gitlab_failed) {
-        (0, false) => return format!("Apply complete: {}{places}.", count(changes, "change")),
-        (0, true) => "GitLab failed".to_owned(),
-        (failed, false) => format!("{} failed", count(failed, "host")),
-        (failed, true) => format!("{} and GitLab failed", count(failed, "host")),
+    let made = format!("{}{places}", count(changes, "change"));
+    let which = |stop: bool| {
+        let which = outcomes.iter().filter(|outcome| outcome.result.is_err() && stopped(outcome) == stop);
+        let (in_gitlab, hosts): (Vec<_>, Vec<_>) = which.partition(gitlab);
+        match (hosts.len(), in_gitlab.is_empty()) {
+            (0, true) => None,
+            (0, false) => Some("GitLab".to_owned()),
+            (hosts, true) => Some(count(hosts, "host")),
+            (hosts, false) => Some(format!("{} and GitLab", count(hosts, "host"))),
+        }
     };
     // "Complete" would be wrong, whatever else went well.
-    format!("Apply incomplete: {}{places}; {failures}.", count(changes, "change"))
+    match (which(false), which(true)) {
+        (None, None) => format!("Apply complete: {made}."),
+        (None, Some(stopped)) => format!("Apply stopped: {made}; {stopped} stopped."),
+        (Some(failed), None) => format!("Apply incomplete: {made}; {failed} failed."),
+        (Some(failed), Some(stopped)) => format!("Apply incomplete: {made}; {failed} failed, {stopped} stopped."),
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +212,24 @@ mod tests {
             outcome("quiet", Ok(0)),
             outcome("gpu-1", Ok(4)),
         ];
+        insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
+    }
+
+    #[test]
+    fn a_stop_is_no_failure() {
+        let stop = |during: &str, done| Failure { cause: Cause::Stopped, ..Failure::new(during, "asked").after(done) };
+        let mut outcomes = vec![outcome("quiet", Ok(0)), outcome("h1.lab.test", Err(stop("locking", 0)))];
+        assert_eq!(
+            summary(&outcomes, Look::plain(80)),
+            "  stopped  h1.lab.test   before its first change\n\nApply stopped: 0 changes; 1 host stopped.\n"
+        );
+        outcomes.push(outcome("h2", Err(stop("directory /builds", 6))));
+        let image = "image registry.example.com/gitlab/gitlab-runner:v17.9.0";
+        let long = summary(&[outcome("h1.lab.test", Err(stop(image, 3)))], Look::plain(80));
+        assert!(long.contains("   before image registry.examp…ner:v17.9.0; 3 changes made\n"), "{long}");
+        outcomes.push(outcome("h3", Ok(1)));
+        assert_eq!(verdict(&outcomes), "Apply stopped: 7 changes on 2 hosts; 2 hosts stopped.");
+        outcomes.push(outcome("ci.example.com", Err(failed())));
         insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::event::{Event, EventKind, is_gitlab};
+use crate::event::{Cause, Event, EventKind, is_gitlab};
+use crate::ui::outcome;
 use crate::ui::style::{Look, columns, sanitize};
 
 mod echo;
@@ -142,11 +143,14 @@ enum Turn {
     /// The host printed something.
     Output,
     /// The host is done; with changes, or with nothing to tell.
-    Done {
-        changes: usize,
-        took: Duration,
+    Done { changes: usize, took: Duration },
+    Failed {
+        /// `failed at package jq`
+        at: String,
+        why: String,
     },
-    Failed(String),
+    /// As somebody asked.
+    Stopped(String),
 }
 
 impl Board {
@@ -182,14 +186,16 @@ impl Board {
                 self.done += counts;
                 return Turn::Done { changes: *changes, took: now.saturating_sub(since) };
             }
+            EventKind::Failed(failure) if failure.cause == Cause::Stopped => {
+                self.busy.remove(&host);
+                self.done += counts;
+                return Turn::Stopped(format!("stopped {}", sanitize(&outcome::stopped_before(failure))));
+            }
             EventKind::Failed(failure) => {
                 self.busy.remove(&host);
                 self.failed += counts;
-                return Turn::Failed(format!(
-                    "failed at {}: {}",
-                    sanitize(&failure.during),
-                    sanitize(&failure.message)
-                ));
+                let at = format!("failed at {}", sanitize(&failure.during));
+                return Turn::Failed { at, why: sanitize(&failure.message).into_owned() };
             }
         };
         busy.at_since = now;

@@ -74,7 +74,8 @@ impl View for Lines {
             Turn::Done { changes, took: time } if changes > 0 => {
                 self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), took(time)))
             }
-            Turn::Failed(text) => self.look.paint(Role::Error, &text),
+            Turn::Failed { at, why } => self.look.paint(Role::Error, &format!("{at}: {why}")),
+            Turn::Stopped(text) => self.look.paint(Role::Warn, &text),
             Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } => return,
         };
         if let Some(busy) = self.board.busy.get_mut(&host) {

@@ -154,10 +154,12 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
             let text = format!("{} in {}", count(*changes, "change"), took(*time));
             Some(format!("{} {name}   {text}", look.paint(Role::Add, "✓")))
         }
-        Turn::Failed(text) => {
-            // All of it is told after the view; here one line is enough.
-            let text = cut_end(text, look.width.saturating_sub(columns(&host).max(names) + 6));
+        Turn::Failed { at, why } => {
+            let text = cut_end(&format!("{at}: {why}"), look.width.saturating_sub(columns(&host).max(names) + 6));
             Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, &text)))
+        }
+        Turn::Stopped(text) => {
+            Some(format!("{} {name}   {}", look.paint(Role::Warn, "!"), look.paint(Role::Warn, text)))
         }
         _ => None,
     }
@@ -243,7 +245,10 @@ mod tests {
             last_line("a", &Turn::Done { changes: 2, took }, 3, look).unwrap(),
             "✓ a     2 changes in 1 min 2 s"
         );
-        assert_eq!(last_line("a", &Turn::Failed("failed".to_owned()), 3, look).unwrap(), "✗ a     failed");
+        let failed = Turn::Failed { at: "failed at package jq".to_owned(), why: "no room".to_owned() };
+        assert_eq!(last_line("a", &failed, 3, look).unwrap(), "✗ a     failed at package jq: no room");
+        let stopped = Turn::Stopped("stopped before package jq".to_owned());
+        assert_eq!(last_line("a", &stopped, 3, look).unwrap(), "! a     stopped before package jq");
         let hostile = last_line("a\u{1b}[2K", &Turn::Done { changes: 1, took }, 3, look).unwrap();
         assert_eq!(hostile, "✓ a\\x1b[2K   1 change in 1 min 2 s");
     }

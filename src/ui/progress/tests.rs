@@ -174,6 +174,17 @@ fn gitlab_is_no_host_that_is_counted() {
 }
 
 #[test]
+fn a_stop_that_was_asked_for_is_no_failure() {
+    let mut board = Board::default();
+    let mut stopped = failure();
+    stopped.cause = Cause::Stopped;
+    let event = Event { host: "ci.example.com".to_owned(), kind: EventKind::Failed(stopped) };
+    let text = "stopped before docker daemon /etc/docker/daemon.json; 1 change made";
+    assert_eq!(board.turn(Duration::ZERO, &event), Turn::Stopped(text.to_owned()));
+    assert_eq!((board.done, board.failed), (1, 0));
+}
+
+#[test]
 fn durations() {
     assert_eq!(duration(Duration::from_millis(900)), "0 s", "a clock that runs begins at nothing");
     assert_eq!(took(Duration::from_millis(900)), "under 1 s");

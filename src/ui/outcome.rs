@@ -63,6 +63,15 @@ pub fn stopped_before(failure: &Failure) -> String {
     }
 }
 
+/// What a host failed at, where [`failure`] tells all of it nearby. A log is searched for the message, so there it stays; and of a
+/// host that failed before any change, it is all that there is.
+pub(crate) fn at(failure: &Failure, look: Look) -> String {
+    if look.terminal && failure.during != "planning" {
+        return failure.during.clone();
+    }
+    format!("{}: {}", failure.during, failure.message)
+}
+
 /// One line per host that changed, failed or was stopped, if there is more than that the verdict says; then the verdict.
 #[must_use]
 pub fn summary(outcomes: &[Outcome], look: Look) -> String {
@@ -79,7 +88,7 @@ pub fn summary(outcomes: &[Outcome], look: Look) -> String {
                 Err(failure) => {
                     let before =
                         if failure.done == 0 { String::new() } else { count(failure.done, "change") + ", then " };
-                    (Role::Error, "failed", format!("{before}{}: {}", failure.during, failure.message))
+                    (Role::Error, "failed", before + &at(failure, look))
                 }
             };
             // How much was made stands at the end.
@@ -213,6 +222,12 @@ mod tests {
             outcome("gpu-1", Ok(4)),
         ];
         insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
+        // Right above it, all of it was told.
+        let shown = summary(&outcomes, Look { terminal: true, ..Look::plain(120) });
+        assert!(shown.contains("   2 changes, then docker daemon /etc/docker/daemon.json\n"), "{shown}");
+        let unread = [outcome("a", Ok(1)), outcome("b", Err(Failure::new("planning", "cannot connect")))];
+        let shown = summary(&unread, Look { terminal: true, ..Look::plain(80) });
+        assert!(shown.contains("planning: cannot connect\n"), "{shown}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::event::{Cause, Event, EventKind, is_gitlab};
+use crate::event::{Cause, Event, EventKind, Failure, is_gitlab};
 use crate::ui::outcome;
 use crate::ui::style::{Look, columns, sanitize};
 
@@ -134,7 +134,7 @@ struct Board {
 }
 
 /// What an event means for a view.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Turn {
     /// The host is at something else.
     At(String),
@@ -144,11 +144,8 @@ enum Turn {
     Output,
     /// The host is done; with changes, or with nothing to tell.
     Done { changes: usize, took: Duration },
-    Failed {
-        /// `failed at package jq`
-        at: String,
-        why: String,
-    },
+    /// Not made harmless yet.
+    Failed(Box<Failure>),
     /// As somebody asked.
     Stopped(String),
 }
@@ -194,8 +191,7 @@ impl Board {
             EventKind::Failed(failure) => {
                 self.busy.remove(&host);
                 self.failed += counts;
-                let at = format!("failed at {}", sanitize(&failure.during));
-                return Turn::Failed { at, why: sanitize(&failure.message).into_owned() };
+                return Turn::Failed(failure.clone());
             }
         };
         busy.at_since = now;

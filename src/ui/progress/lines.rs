@@ -74,7 +74,10 @@ impl View for Lines {
             Turn::Done { changes, took: time } if changes > 0 => {
                 self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), took(time)))
             }
-            Turn::Failed { at, why } => self.look.paint(Role::Error, &format!("{at}: {why}")),
+            Turn::Failed(failure) => {
+                let text = format!("failed at {}: {}", failure.during, failure.message);
+                self.look.paint(Role::Error, &sanitize(&text))
+            }
             Turn::Stopped(text) => self.look.paint(Role::Warn, &text),
             Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } => return,
         };

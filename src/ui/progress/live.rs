@@ -7,6 +7,7 @@ use super::echo::Quiet;
 use super::screen::Screen;
 use super::{Board, Busy, Phase, Turn, View, column, duration, took};
 use crate::event::{Event, is_gitlab};
+use crate::ui::outcome;
 use crate::ui::style::{Look, Role, columns, count, cut_end, pad, sanitize};
 
 /// Work that ends sooner is not worth a flicker.
@@ -154,8 +155,9 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
             let text = format!("{} in {}", count(*changes, "change"), took(*time));
             Some(format!("{} {name}   {text}", look.paint(Role::Add, "✓")))
         }
-        Turn::Failed { at, why } => {
-            let text = cut_end(&format!("{at}: {why}"), look.width.saturating_sub(columns(&host).max(names) + 6));
+        Turn::Failed(failure) => {
+            let text = format!("failed at {}", outcome::at(failure, Look { terminal: true, ..look }));
+            let text = cut_end(&sanitize(&text), look.width.saturating_sub(columns(&host).max(names) + 6));
             Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, &text)))
         }
         Turn::Stopped(text) => {
@@ -179,6 +181,7 @@ fn footer_line(phase: Phase, hosts: usize, board: &Board) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Failure;
 
     fn busy(at: &str, output: &str) -> Busy {
         let start = Duration::from_secs(5);
@@ -245,8 +248,10 @@ mod tests {
             last_line("a", &Turn::Done { changes: 2, took }, 3, look).unwrap(),
             "✓ a     2 changes in 1 min 2 s"
         );
-        let failed = Turn::Failed { at: "failed at package jq".to_owned(), why: "no room".to_owned() };
-        assert_eq!(last_line("a", &failed, 3, look).unwrap(), "✗ a     failed at package jq: no room");
+        let failed = |during: &str| Turn::Failed(Box::new(Failure::new(during, "no\u{1b} room")));
+        let line = |during: &str| last_line("a", &failed(during), 3, look).unwrap();
+        assert_eq!(line("package jq"), "✗ a     failed at package jq", "the rest is told after the view");
+        assert_eq!(line("planning"), "✗ a     failed at planning: no\\x1b room");
         let stopped = Turn::Stopped("stopped before package jq".to_owned());
         assert_eq!(last_line("a", &stopped, 3, look).unwrap(), "! a     stopped before package jq");
         let hostile = last_line("a\u{1b}[2K", &Turn::Done { changes: 1, took }, 3, look).unwrap();

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lines::Lines;
 use super::*;
-use crate::event::{Cause, Failure};
+use crate::event::Cause;
 
 #[derive(Clone, Default)]
 pub(super) struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -180,7 +180,8 @@ fn a_stop_that_was_asked_for_is_no_failure() {
     stopped.cause = Cause::Stopped;
     let event = Event { host: "ci.example.com".to_owned(), kind: EventKind::Failed(stopped) };
     let text = "stopped before docker daemon /etc/docker/daemon.json; 1 change made";
-    assert_eq!(board.turn(Duration::ZERO, &event), Turn::Stopped(text.to_owned()));
+    let turn = board.turn(Duration::ZERO, &event);
+    assert!(matches!(&turn, Turn::Stopped(said) if said == text), "{turn:?}");
     assert_eq!((board.done, board.failed), (1, 0));
 }
 

@@ -11,7 +11,7 @@ use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
-use super::{CancelFlag, Look, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
+use super::{CancelFlag, Look, Others, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Fleet {
     pub(super) lacking: Vec<Problem>,
     /// The plan comes from a file: it is compared with GitLab before anything is done.
     saved: bool,
+    /// Who made the changes of the plan meanwhile, if all of them are made.
+    others: Option<Others>,
 }
 
 impl Fleet {
@@ -57,6 +59,7 @@ impl Fleet {
             plan: HostPlan::default(),
             saved: false,
             lacking: Vec::new(),
+            others: None,
         };
         (fleet.plan, _, fleet.lacking) = fleet.look(shared).await;
         Some(fleet)
@@ -76,6 +79,7 @@ impl Fleet {
             plan,
             saved: true,
             lacking: Vec::new(),
+            others: None,
         })
     }
 
@@ -120,7 +124,8 @@ impl Fleet {
             Ok(changes) => shared.send(&self.name, EventKind::Done { changes: *changes }),
             Err(failure) => shared.send(&self.name, EventKind::Failed(Box::new(failure.clone()))),
         }
-        Outcome { host: self.name, result: result.map_err(Box::new) }
+        let others = self.others.filter(|_| result.is_ok());
+        Outcome { host: self.name, result: result.map_err(Box::new), others }
     }
 
     async fn changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
@@ -131,6 +136,7 @@ impl Fleet {
             let (now, facts, lacking) = self.look(shared).await;
             if now.changes.is_empty() && now.problems.is_empty() {
                 // Somebody has done the same in the meantime.
+                self.others = Some(Others::Somebody);
                 return Ok(0);
             }
             if moved::only_rights_lack(&plan, &now, &lacking, &facts, true) {

@@ -102,6 +102,17 @@ pub struct Outcome {
     pub host: String,
     /// The number of changes made, or why it failed.
     pub result: Result<usize, Box<Failure>>,
+    /// Who made the changes of the plan, if none were left to make.
+    pub others: Option<Others>,
+}
+
+/// Who made what this run was to make, between its reading and its lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Another run of rprov.
+    Run,
+    /// That is not known.
+    Somebody,
 }
 
 /// Everything that a run shares.

@@ -19,7 +19,9 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 use super::exchange::{self, ReadError};
-use super::{CancelFlag, Look, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped};
+use super::{
+    CancelFlag, Look, Others, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped,
+};
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
@@ -45,6 +47,8 @@ pub(super) struct Target {
     pub(super) lacking: Vec<Problem>,
     /// What was read under the lock; before that, nothing.
     pub(super) facts: Facts,
+    /// Who made the changes of the plan meanwhile, if all of them are made.
+    others: Option<Others>,
 }
 
 impl std::fmt::Debug for Target {
@@ -77,6 +81,7 @@ impl Target {
             findings: Vec::new(),
             lacking: Vec::new(),
             facts,
+            others: None,
         }
     }
 
@@ -179,8 +184,9 @@ impl Target {
             Ok(changes) => shared.send(&name, EventKind::Done { changes: *changes }),
             Err(failure) => shared.send(&name, EventKind::Failed(Box::new(failure.clone()))),
         }
+        let others = self.others.filter(|_| result.is_ok());
         self.close().await;
-        Outcome { host: name, result: result.map_err(Box::new) }
+        Outcome { host: name, result: result.map_err(Box::new), others }
     }
 
     pub(super) async fn close(mut self) {
@@ -198,6 +204,8 @@ impl Target {
             Err(applied_since(&now))
         } else if now.changes.is_empty() && now.problems.is_empty() {
             // Somebody has done the same in the meantime.
+            let run = now.after_run != approved.after_run;
+            self.others = Some(if run { Others::Run } else { Others::Somebody });
             Ok(0)
         } else if moved::only_rights_lack(&approved, &now, &self.lacking, &facts, self.saved) {
             // The plan was made with a token that could only look; the host is as it was.

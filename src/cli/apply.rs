@@ -154,6 +154,6 @@ fn lost(plan: &Plan, outcomes: &[Outcome]) -> Vec<Outcome> {
     plan.hosts
         .iter()
         .filter(|host| !outcomes.iter().any(|outcome| outcome.host == host.name))
-        .map(|host| Outcome { host: host.name.clone(), result: Err(Box::new(failure())) })
+        .map(|host| Outcome { host: host.name.clone(), result: Err(Box::new(failure())), others: None })
         .collect()
 }

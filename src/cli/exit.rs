@@ -65,12 +65,12 @@ mod tests {
 
     fn failed(cause: Cause) -> Outcome {
         let failure = Failure { cause, ..Failure::new("locking", "") };
-        Outcome { host: "a".to_owned(), result: Err(Box::new(failure)) }
+        Outcome { host: "a".to_owned(), result: Err(Box::new(failure)), others: None }
     }
 
     #[test]
     fn never_0_after_a_failure() {
-        let fine = || Outcome { host: "b".to_owned(), result: Ok(3) };
+        let fine = || Outcome { host: "b".to_owned(), result: Ok(3), others: None };
         assert_eq!(of_apply(&[fine()]), Exit::Ok);
         assert_eq!(of_apply(&[fine(), failed(Cause::Failed)]), Exit::HostsFailed);
         assert_eq!(of_apply(&[fine(), failed(Cause::Locked)]), Exit::Locked);

@@ -216,8 +216,8 @@ proptest! {
     #[test]
     fn in_what_became_of_a_run(mut texts in texts()) {
         let outcomes = [
-            Outcome { host: texts.next(), result: Err(Box::new(texts.failure())) },
-            Outcome { host: texts.next(), result: Ok(2) },
+            Outcome { host: texts.next(), result: Err(Box::new(texts.failure())), others: None },
+            Outcome { host: texts.next(), result: Ok(2), others: None },
         ];
         let failure = texts.failure();
         for look in looks() {

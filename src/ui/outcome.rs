@@ -1,6 +1,6 @@
 //! What became of a run: each failure with all that helps to mend it, and the verdict. Pure.
 
-use crate::apply::Outcome;
+use crate::apply::{Others, Outcome};
 use crate::event::{Cause, Failure};
 use crate::ui::plan_human;
 use crate::ui::style::{self, Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
@@ -75,15 +75,17 @@ pub(crate) fn at(failure: &Failure, look: Look) -> String {
 /// One line per host that changed, failed or was stopped, if there is more than that the verdict says; then the verdict.
 #[must_use]
 pub fn summary(outcomes: &[Outcome], look: Look) -> String {
-    let told: Vec<&Outcome> = outcomes.iter().filter(|outcome| !matches!(outcome.result, Ok(0))).collect();
+    let to_tell = |outcome: &&Outcome| !matches!(outcome.result, Ok(0)) || outcome.others.is_some();
+    let told: Vec<&Outcome> = outcomes.iter().filter(to_tell).collect();
     let mut out = String::new();
     let any_stopped = told.iter().any(|outcome| stopped(outcome));
-    if told.len() > 1 || any_stopped {
+    // "0 changes" alone, after a plan of many, would be a riddle.
+    if told.len() > 1 || any_stopped || told.iter().any(|outcome| outcome.others.is_some()) {
         let words = if any_stopped { 7 } else { 6 };
         let names = told.iter().map(|outcome| columns(&sanitize(&outcome.host))).max().unwrap_or(0);
         for outcome in told {
             let (role, word, text) = match &outcome.result {
-                Ok(changes) => (Role::Add, "ok", count(*changes, "change")),
+                Ok(changes) => (Role::Add, "ok", made(*changes, outcome.others)),
                 Err(failure) if failure.cause == Cause::Stopped => (Role::Warn, "stopped", stopped_before(failure)),
                 Err(failure) => {
                     let before =
@@ -108,6 +110,14 @@ pub fn summary(outcomes: &[Outcome], look: Look) -> String {
         None => Role::Add,
     };
     out + &look.paint(role, &style::verdict(&verdict(outcomes), look)) + "\n"
+}
+
+fn made(changes: usize, others: Option<Others>) -> String {
+    match others {
+        None => count(changes, "change"),
+        Some(Others::Run) => "nothing left to do: another run made the changes".to_owned(),
+        Some(Others::Somebody) => "nothing left to do: the changes were made meanwhile".to_owned(),
+    }
 }
 
 fn stopped(outcome: &Outcome) -> bool {
@@ -202,7 +212,7 @@ mod tests {
     }
 
     fn outcome(host: &str, result: Result<usize, Failure>) -> Outcome {
-        Outcome { host: host.to_owned(), result: result.map_err(Box::new) }
+        Outcome { host: host.to_owned(), result: result.map_err(Box::new), others: None }
     }
 
     #[test]
@@ -228,6 +238,17 @@ mod tests {
         let unread = [outcome("a", Ok(1)), outcome("b", Err(Failure::new("planning", "cannot connect")))];
         let shown = summary(&unread, Look { terminal: true, ..Look::plain(80) });
         assert!(shown.contains("planning: cannot connect\n"), "{shown}");
+    }
+
+    #[test]
+    fn changes_that_others_made_are_not_lost() {
+        let by = |others| Outcome { others: Some(others), ..outcome("h2.lab.test", Ok(0)) };
+        assert_eq!(
+            summary(&[outcome("quiet", Ok(0)), by(Others::Run)], Look::plain(80)),
+            "  ok      h2.lab.test   nothing left to do: another run made the changes\n\nApply complete: 0 changes.\n"
+        );
+        let said = summary(&[by(Others::Somebody)], Look::plain(80));
+        assert!(said.contains("nothing left to do: the changes were made meanwhile\n"), "{said}");
     }
 
     #[test]

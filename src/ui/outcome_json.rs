@@ -108,8 +108,8 @@ mod tests {
             cause: Cause::Failed,
         };
         let outcomes = [
-            Outcome { host: "a".to_owned(), result: Err(Box::new(failure)) },
-            Outcome { host: "b".to_owned(), result: Ok(1) },
+            Outcome { host: "a".to_owned(), result: Err(Box::new(failure)), others: None },
+            Outcome { host: "b".to_owned(), result: Ok(1), others: None },
         ];
         let document = ApplyV1::new(&Plan::default(), &outcomes);
         insta::assert_snapshot!(serde_json::to_string_pretty(&document.outcomes).unwrap());

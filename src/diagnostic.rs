@@ -84,7 +84,7 @@ impl Diagnostic {
 
 /// Stands in [`Sources`] for each character that may not be shown, so that columns stay: a private-use character, which no
 /// inventory may hold.
-pub const HIDDEN: char = '\u{f8f2}';
+pub const HIDDEN: char = '\u{f8f4}';
 
 /// The text of the files that spans point into, by [`Span::file`], so that a problem can be shown with its line.
 #[derive(Debug, Clone, Default)]

@@ -139,14 +139,13 @@ impl Engine {
     }
 
     /// The names that a text of the inventory looks up, with what is looked up in them as far as it is written plainly:
-    /// `vars.rack`. Sorted; none of a text that is no template.
+    /// `vars.rack`. Sorted; `None`: the text cannot be read as a template.
     #[must_use]
-    pub fn names(&self, source: &str) -> Vec<String> {
-        let template = self.inline.template_from_str(source);
-        let mut names: Vec<String> =
-            template.map(|template| template.undeclared_variables(true).into_iter().collect()).unwrap_or_default();
+    pub fn names(&self, source: &str) -> Option<Vec<String>> {
+        let template = self.inline.template_from_str(source).ok()?;
+        let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         names.sort();
-        names
+        Some(names)
     }
 
     /// Renders a file's text; `name` is for messages.

@@ -1,8 +1,9 @@
 //! The command line as typed. Data only.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 
@@ -296,7 +297,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Save the plan, to be carried out by `rprov apply FILE`; it holds no secret
-    #[arg(long, value_name = "FILE", value_parser = parse_file, conflicts_with_all = ["orphans", "delete_orphans"])]
+    #[arg(long, value_name = "FILE", value_parser = file(), conflicts_with_all = ["orphans", "delete_orphans"])]
     pub out: Option<PathBuf>,
     /// Write the plan for GitLab too: terraform=FILE, junit=FILE or markdown=FILE
     #[arg(long, value_name = "FORM=FILE", value_parser = parse_report, add = ArgValueCompleter::new(complete::reports))]
@@ -410,8 +411,8 @@ pub struct ExplainArgs {
 /// Standard output has the plan for people already.
 const NO_STREAM: &str = "name a file; standard output holds the plan itself, as JSON with `--format json`";
 
-fn parse_file(text: &str) -> Result<PathBuf, String> {
-    if text == "-" { Err(NO_STREAM.to_owned()) } else { Ok(text.into()) }
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| if path == Path::new("-") { Err(NO_STREAM) } else { Ok(path) })
 }
 
 fn parse_report(text: &str) -> Result<Report, String> {

@@ -10,6 +10,7 @@ use crate::ui::style::{ColorChoice, Look, count};
 
 use super::args::Global;
 use super::exit::Exit;
+use super::usage::inventory_option;
 
 /// How the two streams look.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ impl Console {
         if global.verbose || warnings.is_empty() {
             self.problems(warnings, sources);
         } else {
-            let command = format!("rprov validate -i {}", global.inventory.display());
+            let command = format!("rprov validate{}", inventory_option(&global.inventory));
             self.note(Diagnostic::warning(format!(
                 "{} in the inventory; see `{command}`",
                 count(warnings.len(), "risk")
@@ -126,6 +127,8 @@ impl Console {
 
     /// Asks, and waits for `yes`. Anything else is no, and so is the end of the input.
     pub(super) async fn ask(&self, question: &str) -> bool {
+        // What was typed blindly before the question was there is no answer to it.
+        let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
         self.tell(question);
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();

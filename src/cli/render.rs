@@ -25,8 +25,14 @@ pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Resu
     if let Some(path) = &args.path {
         // The end of a path will do where it can mean one file only.
         let ends = |known: &str| known.strip_suffix(path.as_str()).is_some_and(|before| before.ends_with('/'));
-        let mut ending = files.iter().filter(|(known, _, _)| ends(known.as_str()));
-        let one_ending = ending.next().filter(|_| ending.next().is_none());
+        let ending: Vec<_> = files.iter().filter(|(known, _, _)| ends(known.as_str())).collect();
+        if let ([first, second, ..], false) = (ending.as_slice(), files.iter().any(|file| file.0.as_str() == path)) {
+            let problem = Diagnostic::error(format!("several files of {} end so", host.name));
+            return Err(
+                console.stop(problem.help(format!("write the whole path, such as {} or {}", first.0, second.0)))
+            );
+        }
+        let one_ending = ending.first().copied();
         let Some((_, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path).or(one_ending) else {
             let known = files.iter().map(|(known, _, _)| known.as_str());
             let problem = Diagnostic::error(format!("rprov writes no file {path} on {}", host.name));

@@ -103,6 +103,6 @@ pub(super) fn of_another(saved: &SavedPlan, global: &Global) -> Option<Diagnosti
     (made_of.file_name() != global.inventory.file_name()).then(|| {
         let (was, is) = (sanitize(&saved.inventory).into_owned(), global.inventory.display());
         Diagnostic::error(format!("the plan was made of {was}, and the inventory is {is}"))
-            .help(format!("name the inventory: `-i {was}`"))
+            .help(format!("name the inventory: `-i {}`", word(&was)))
     })
 }

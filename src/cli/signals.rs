@@ -14,6 +14,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    quit: Signal,
 }
 
 impl Signals {
@@ -25,13 +26,22 @@ impl Signals {
     }
 
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
     pub(super) async fn next(&mut self) -> SignalKind {
         tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
             _ = self.terminate.recv() => SignalKind::terminate(),
+            // Asks for an end at once, whoever takes the others.
+            _ = self.quit.recv() => {
+                end_by(SignalKind::quit());
+                SignalKind::quit()
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a command line, in one line and a hint. Pure.
+//! What is wrong with a command line, in one line and a hint, and words for advice.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -105,7 +105,7 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
             .help(needed(&argument, &all(ContextKind::ValidValue))),
         ErrorKind::InvalidValue => {
             let known = needed(&argument, &all(ContextKind::ValidValue));
-            let near = text(ContextKind::SuggestedValue).map(|near| format!("did you mean `{near}`? {known}"));
+            let near = text(ContextKind::SuggestedValue).map(|near| format!("did you mean `{near}`? It is {known}"));
             let help = near.unwrap_or(known);
             Diagnostic::error(format!("`{option}` cannot be `{value}`")).help(help)
         }

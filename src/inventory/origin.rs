@@ -9,7 +9,7 @@ use super::node::{Entry, Node, Value};
 use super::schema::{HOST, RUNNER};
 use super::{build, merge};
 use crate::diagnostic::Span;
-use crate::secret::looks::without_tokens;
+use crate::secret::looks::{is_secret_name, without_tokens};
 
 /// An inventory as it is written.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Written {
     }
 
     fn setting(&self, layer: &str, key: String, at: &Span, node: &Node) -> Setting {
-        let value = self.shown(node, key.rsplit('.').next().unwrap_or_default());
+        let value = self.shown(node, &key);
         Setting { layer: layer.to_owned(), key, at: at.clone(), value, holds: false }
     }
 
@@ -230,8 +230,8 @@ impl Written {
     fn with_templates(&self, own: Effective, host: &Entry, merged: &Node, steps: &[Step]) -> Effective {
         let keys = keys(steps);
         let Some(node) = merged.at(&keys).filter(|node| !node.is_null()) else { return own };
-        let filled = build::filled(&self.root, host, own.runner.as_deref(), node, |vars| self.veiled(vars, ""));
-        let becomes = filled.map(|node| self.shown(&node, keys.last().copied().unwrap_or_default()));
+        let filled = build::filled(&self.root, host, own.runner.as_deref(), node, |vars| self.veiled(vars, false));
+        let becomes = filled.map(|node| self.shown(&node, &keys.join(".")));
         let layers = self.layers(host);
         let of_vars = |name: String| {
             let keys = ["vars", name.as_str()];
@@ -243,19 +243,22 @@ impl Written {
         Effective { becomes, vars: build::vars_in(node).into_iter().filter_map(of_vars).collect(), ..own }
     }
 
-    /// A value with what may not be shown in it as `(hidden)`.
-    fn veiled(&self, node: &Node, key: &str) -> Node {
+    /// A value with what may not be shown in it as `(hidden)`. `secret`: it stands below a name that speaks of a secret.
+    fn veiled(&self, node: &Node, secret: bool) -> Node {
         let value = match &node.value {
             Value::Map(_) if super::validate::secret_entry(node).is_some() => return node.clone(),
             Value::Map(entries) => {
-                let one = |entry: &Entry| Entry { value: self.veiled(&entry.value, &entry.key), ..entry.clone() };
+                let one = |entry: &Entry| {
+                    let value = self.veiled(&entry.value, secret || is_secret_name(&entry.key));
+                    Entry { value, ..entry.clone() }
+                };
                 Value::Map(entries.iter().map(one).collect())
             }
-            Value::List(items) => Value::List(items.iter().map(|item| self.veiled(item, key)).collect()),
-            _ if self.hidden.contains(&node.span) => Value::String("(hidden)".into()),
-            Value::String(_) if is_secret_name(key) => Value::String("(hidden)".into()),
+            Value::List(items) => Value::List(items.iter().map(|item| self.veiled(item, secret)).collect()),
+            Value::Null | Value::Bool(_) => return node.clone(),
+            _ if secret || self.hidden.contains(&node.span) => Value::String(HIDDEN.into()),
             Value::String(text) => Value::String(without_tokens(text).into()),
-            other => other.clone(),
+            Value::Int(_) | Value::Float(_) => return node.clone(),
         };
         Node { value, ..node.clone() }
     }
@@ -308,7 +311,7 @@ impl Written {
         if !several {
             parts.clear();
         }
-        let value = holds.map(|node| self.shown(node, keys.last().copied().unwrap_or_default()));
+        let value = holds.map(|node| self.shown(node, &keys.join(".")));
         Effective { runner, value, becomes: None, vars: Vec::new(), layers: told, parts }
     }
 
@@ -334,32 +337,47 @@ impl Written {
         }
     }
 
-    /// A value on one line, as YAML would have it.
-    fn shown(&self, node: &Node, key: &str) -> String {
+    /// A value on one line, as YAML would have it. `way`: the names that it stands under.
+    fn shown(&self, node: &Node, way: &str) -> String {
+        let mut names = way.split('.');
+        // Names above it count where they are the user's own; elsewhere they are those of the language.
+        let below_secret = match names.clone().position(|name| name == "vars") {
+            Some(at) => names.clone().skip(at + 1).any(is_secret_name),
+            None => names.next_back().is_some_and(is_secret_name),
+        };
+        self.line(node, below_secret)
+    }
+
+    /// `secret`: it stands below a name that speaks of a secret.
+    fn line(&self, node: &Node, secret: bool) -> String {
         if self.hidden.contains(&node.span) && !matches!(node.value, Value::Map(_) | Value::List(_)) {
-            return "(hidden)".to_owned();
+            return HIDDEN.to_owned();
         }
         match &node.value {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
+            Value::Int(_) | Value::Float(_) | Value::String(_) if secret => HIDDEN.to_owned(),
             Value::Int(_) | Value::Float(_) => node.written.as_deref().unwrap_or_default().to_owned(),
-            Value::String(_) if is_secret_name(key) => "(hidden)".to_owned(),
             Value::String(text) => quoted(&without_tokens(text)),
             Value::List(items) => {
-                format!("[{}]", items.iter().map(|item| self.shown(item, key)).collect::<Vec<_>>().join(", "))
+                format!("[{}]", items.iter().map(|item| self.line(item, secret)).collect::<Vec<_>>().join(", "))
             }
             Value::Map(entries) if entries.is_empty() => "{}".to_owned(),
             Value::Map(entries) => {
-                let is_secret = super::validate::secret_entry(node).is_some();
+                // It only says where the secret is.
+                let named = super::validate::secret_entry(node).is_some();
                 let one = |entry: &Entry| {
-                    let name = if is_secret { "" } else { &*entry.key };
-                    format!("{}: {}", entry.key, self.shown(&entry.value, name))
+                    let secret = !named && (secret || is_secret_name(&entry.key));
+                    format!("{}: {}", entry.key, self.line(&entry.value, secret))
                 };
                 format!("{{ {} }}", entries.iter().map(one).collect::<Vec<_>>().join(", "))
             }
         }
     }
 }
+
+/// What stands where something may not be shown.
+const HIDDEN: &str = "(hidden)";
 
 /// The keys of a way, as far as it is known. Lists are one value: what stands in them comes from one layer.
 fn keys(steps: &[Step]) -> Vec<&str> {
@@ -371,12 +389,6 @@ fn keys(steps: &[Step]) -> Vec<&str> {
             _ => None,
         })
         .collect()
-}
-
-/// A name that speaks of a secret: what is written there in plain text is not shown.
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["password", "passwd", "secret", "token", "private_key", "api_key"].iter().any(|word| name.contains(word))
 }
 
 /// A text, in quotes where YAML would read it as something else.
@@ -412,7 +424,7 @@ groups:
   gpu: { ssh: { port: 2222 }, packages: [git] }
 hosts:
   a.example.com: { groups: [gpu], ssh: { user: root } }
-  b.example.com: { ssh: { user: null }, vars: { zone: eu, odd: glpat-0123456789abcdefghij, s3: { env: S3 } }, files: [{ path: /etc/x, content: "{{ vars.db_password }} {{ vars.odd | upper }} {{ vars.s3 }}" }] }
+  b.example.com: { ssh: { user: null }, vars: { zone: eu, odd: glpat-0123456789abcdefghij, s3: { env: S3 } }, files: [{ path: /etc/x, content: "{{ vars.db_password }} {{ vars.odd }} {{ vars.s3 }}" }] }
 "#;
 
     fn written() -> Written {
@@ -492,9 +504,46 @@ hosts:
     fn templates_give_no_secret_away() {
         let files = &holds("b.example.com", "files")[0];
         let becomes = files.becomes.as_deref().unwrap();
-        assert_eq!(becomes, "[{ path: /etc/x, content: \"(hidden) GLPAT-(HIDDEN) (secret env:S3)\" }]");
+        assert_eq!(becomes, "[{ path: /etc/x, content: \"(hidden) glpat-(hidden) (secret env:S3)\" }]");
         assert!(!format!("{files:?}").to_lowercase().contains("hunter2"), "{files:?}");
         assert!(!format!("{files:?}").to_lowercase().contains("abcdef"), "{files:?}");
+    }
+
+    #[test]
+    fn what_speaks_of_secrets_is_hidden_whatever_it_is() {
+        let vars =
+            "{ key_passphrase: a1b2, pin_password: 4815, secrets: { smtp: c3d4, port: 25 }, odd: [x], public_key: e5 }";
+        let text = format!("hosts:\n  a: {{ vars: {vars} }}\n");
+        let root = crate::inventory::yaml::parse(&"x.yml".into(), &text).0.unwrap();
+        let written = Written { documents: vec![root.clone()], root, hidden: HashSet::new() };
+        let shown = written.of_host("a", &find("vars").unwrap()).unwrap()[0].value.clone().unwrap();
+        let expected = "{ key_passphrase: (hidden), pin_password: (hidden), \
+                        secrets: { smtp: (hidden), port: (hidden) }, odd: [x], public_key: e5 }";
+        assert_eq!(shown, expected);
+        let inside = written.of_host("a", &find("vars.secrets.smtp").unwrap()).unwrap()[0].clone();
+        assert!(!format!("{inside:?}").contains("c3d4"), "{inside:?}");
+    }
+
+    #[test]
+    fn what_is_computed_from_hidden_values_is_not_told() {
+        let becomes = |template: &str| {
+            let vars = "{ token_mode: long, zone: eu }";
+            let text = format!("hosts:\n  a: {{ vars: {vars}, files: [{{ path: /x, content: \"{template}\" }}] }}\n");
+            let root = crate::inventory::yaml::parse(&"x.yml".into(), &text).0.unwrap();
+            let written = Written { documents: vec![root.clone()], root, hidden: HashSet::new() };
+            written.of_host("a", &find("files").unwrap()).unwrap()[0].becomes.clone()
+        };
+        let placed = "[{ path: /x, content: \"(hidden) eu\" }]";
+        assert_eq!(becomes("{{ vars.token_mode }} {{- ' ' }}{{ vars.zone }}").as_deref(), Some(placed));
+        for template in [
+            "{% if vars.token_mode == 'long' %}A{% else %}B{% endif %}",
+            "{{ vars.token_mode | length }}",
+            "{{ vars['token_mode'] | length }}",
+            "{{ vars.zone }}{% for name in vars %}{{ name }}{% endfor %}",
+        ] {
+            assert_eq!(becomes(template), None, "{template}");
+        }
+        assert!(becomes("{% if vars.zone == 'eu' %}A{% endif %}").is_some_and(|text| text.contains("content: A")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_yaml::granit_parser::{self, Event, Parser, ScalarStyle, Tag};
 
 use super::node::{Entry, Node, Value};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, HIDDEN, Span};
 use crate::text::{MARK_CLOSE, MARK_OPEN};
 
 mod mistakes;
@@ -18,6 +18,8 @@ use mistakes::too_deep;
 
 /// Deeper nesting than any inventory has; also what keeps recursive walks of a tree from exhausting the stack.
 const MAX_DEPTH: usize = 48;
+/// Private-use characters that have a meaning in this program.
+const OWN: [char; 5] = [MARK_OPEN, MARK_CLOSE, '\u{f8f2}', '\u{f8f3}', HIDDEN];
 /// Bounds the tree after aliases are copied in: some ten times the size of an inventory of 1,000 hosts.
 const MAX_WEIGHT: usize = 500_000;
 
@@ -206,8 +208,8 @@ impl<'t> Builder<'t> {
 
     /// `bare`: unquoted, so that it may be a number, a boolean or nothing.
     fn scalar(&mut self, text: &str, bare: bool, anchor: usize, at: Span) -> Result<(), Diagnostic> {
-        if text.contains([MARK_OPEN, MARK_CLOSE]) {
-            return Err(Diagnostic::error("text may not hold the characters U+F8F0 and U+F8F1").at(&at));
+        if text.contains(OWN) {
+            return Err(Diagnostic::error("text may not hold the characters U+F8F0 to U+F8F4").at(&at));
         }
         if bare {
             self.check_look_alikes(text, &at);

@@ -8,6 +8,20 @@ const PREFIXES: &[&str] = &[
     "glpat", "gldt", "glrt", "glrtr", "glcbt", "glptt", "glft", "glimt", "glagent", "glwt", "glsoat", "glffct", "gloas",
 ];
 
+/// Words that make a name speak of a secret.
+const WORDS: [&str; 8] = ["token", "password", "passwd", "secret", "passphrase", "credential", "credentials", "pwd"];
+
+/// Whether a name speaks of a secret: of a key of YAML, or of a variable.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    ["token", "password", "secret"].iter().any(|word| name.contains(word))
+        || words.clone().any(|word| WORDS.contains(&word))
+        // A key of something is one to keep, but for the half that is made to be shown.
+        || (words.clone().count() > 1 && name.ends_with("key") && words.all(|word| word != "public"))
+}
+
 /// Whether a text holds what looks like a token of GitLab's.
 #[must_use]
 pub fn holds_token(text: &str) -> bool {
@@ -53,6 +67,20 @@ pub fn tokens(line: &str) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_speak_of_secrets() {
+        for name in ["api_token", "key_passphrase", "pin_password", "secrets", "apiToken", "db-pwd", "AccessKey_Secret"]
+        {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["ssh_private_key", "access_key"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["key", "public_key", "keyboard", "zone", "image", "concurrent"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn words_are_no_tokens() {

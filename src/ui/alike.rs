@@ -15,6 +15,9 @@ pub const NAME: &str = "HOST";
 /// Stands for an address.
 const ADDRESS: &str = "ADDRESS";
 
+/// Says what the words stand for.
+pub const STAND_FOR: &str = "HOST and ADDRESS stand for each one's own (-v shows them)";
+
 /// A text without what is a host's own: its name, and addresses.
 #[must_use]
 pub fn mask(text: &str, host: &str) -> String {

@@ -16,14 +16,14 @@ mod tests;
 /// The problems in the order given, and a line that counts them; empty without problems.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> String {
+    // One alone that is about no line needs no count.
+    if let [alone @ Diagnostic { span: None, .. }] = diagnostics {
+        return one(alone, look);
+    }
     let mut out = String::new();
     for diagnostic in diagnostics {
         out += &draw(diagnostic, sources, look);
         out.push_str("\n\n");
-    }
-    // One alone that is about no line needs no count.
-    if let [alone @ Diagnostic { span: None, .. }] = diagnostics {
-        return one(alone, look);
     }
     if let Some(counted) = counted(diagnostics) {
         let role = if diagnostics.iter().any(is_error) { Role::Error } else { Role::Warn };

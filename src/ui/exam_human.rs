@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::desired::exam::{Examined, Finding, Level};
-use crate::ui::alike::{FOLDED, mask, names};
+use crate::ui::alike::{FOLDED, STAND_FOR, mask, names};
 use crate::ui::style::{Look, Role, columns, count, pad, sanitize, wrap};
 
 /// Columns of a word of how it is, and of what it is about.
@@ -22,7 +22,7 @@ pub fn render(all: &[Examined], look: Look) -> String {
             [one] => out += &format!("{}\n", look.paint(Role::Bold, &sanitize(one))),
             many => {
                 out += &format!("{}\n", look.paint(Role::Bold, &format!("× {} hosts", many.len())));
-                let who = names(many, false);
+                let who = names(many, look.whole());
                 for line in wrap(&who, look.width.saturating_sub(4)) {
                     out += &format!("    {}\n", look.paint(Role::Dim, &line));
                 }
@@ -61,7 +61,12 @@ fn groups(all: &[Examined], look: Look) -> Vec<Group<'_>> {
         let same = bodies.iter().all(|body| Some(body) == bodies.first());
         match hosts.as_slice() {
             [first, ..] if hosts.len() >= FOLDED => {
-                let body = if same { bodies[0].clone() } else { body(&nameless(first), all.len(), look) };
+                let body = if same {
+                    bodies[0].clone()
+                } else {
+                    let words = look.paint(Role::Dim, STAND_FOR);
+                    format!("    {words}\n{}", body(&nameless(first), all.len(), look))
+                };
                 out.push(Group { hosts, body });
             }
             _ => out.extend(hosts.into_iter().zip(bodies).map(|(part, body)| Group { hosts: vec![part], body })),
@@ -215,7 +220,9 @@ mod tests {
             Examined { name: format!("ci-{number}.example.com"), findings }
         };
         let all: Vec<Examined> = fleet().into_iter().take(1).chain((1..=200).map(part)).collect();
-        insta::assert_snapshot!("fleet", render(&all, Look::plain(80)));
+        insta::assert_snapshot!("fleet", render(&all, Look { terminal: true, ..Look::plain(80) }));
+        // Who reads a log cannot ask for the others.
+        assert!(render(&all, Look::plain(80)).contains("ci-150.example.com"));
         assert!(render(&all, Look::plain(80).verbose(true)).contains("192.0.2.113:22"));
     }
 

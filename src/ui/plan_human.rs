@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::plan::{Action, Effect, HostPlan, Plan, Problem, Totals};
-use crate::ui::alike::{FOLDED, mask, names};
+use crate::ui::alike::{self, FOLDED, mask, names};
 use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 
 mod attrs;
@@ -143,8 +143,8 @@ fn is_quiet(host: &HostPlan) -> bool {
 /// What stops hosts, one paragraph each, the same problem of many hosts once; empty if nothing does.
 pub(super) fn problems(hosts: &[&HostPlan], look: Look) -> String {
     let mut out = String::new();
-    for (problem, hosts) in told_once(hosts, look) {
-        let names = names(&hosts, look.verbose);
+    for (problem, hosts, masked) in told_once(hosts, look) {
+        let names = names(&hosts, look.whole());
         let lead = format!("{} {}", look.paint(Role::Error, "!"), look.paint(Role::Bold, &names));
         let message = sanitize(&problem.message);
         if columns(&names) <= look.width / 2 {
@@ -155,6 +155,9 @@ pub(super) fn problems(hosts: &[&HostPlan], look: Look) -> String {
         if let Some(help) = &problem.help {
             out += &advice("    help: ", 10, help, look);
         }
+        if masked {
+            out += &format!("    {}\n", look.paint(Role::Dim, alike::STAND_FOR));
+        }
     }
     out
 }
@@ -162,8 +165,9 @@ pub(super) fn problems(hosts: &[&HostPlan], look: Look) -> String {
 /// A problem and the hosts of which just this is said.
 type Told<'a> = (&'a Problem, Vec<&'a str>);
 
-/// Each problem with the hosts that have it. What is the same but for names and addresses is one problem, if many have it.
-fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a str>)> {
+/// Each problem with the hosts that have it, and whether words stand in it for what is each one's own. What is the same but
+/// for names and addresses is one problem, if many have it.
+fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a str>, bool)> {
     let mut found: Vec<(Problem, Vec<Told<'a>>)> = Vec::new();
     let mut places = HashMap::new();
     for host in hosts {
@@ -183,11 +187,13 @@ fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a st
     }
     let mut out = Vec::new();
     for (common, said) in found {
-        let all: usize = said.iter().map(|(_, names)| names.len()).sum();
-        if said.len() > 1 && all >= FOLDED && !look.verbose {
-            out.push((common, said.into_iter().flat_map(|(_, names)| names).collect()));
+        let mut all: Vec<&str> = said.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        let mut seen = BTreeSet::new();
+        all.retain(|name| seen.insert(*name));
+        if said.len() > 1 && all.len() >= FOLDED && !look.verbose {
+            out.push((common, all, true));
         } else {
-            out.extend(said.into_iter().map(|(problem, names)| (problem.clone(), names)));
+            out.extend(said.into_iter().map(|(problem, names)| (problem.clone(), names, false)));
         }
     }
     out

@@ -205,7 +205,7 @@ fn totals(hosts: &[HostStatus]) -> String {
     }
     let stopped = number(&|host| host.runner_stopped.is_some());
     if stopped > 0 {
-        parts.push(format!("{stopped} stopped"));
+        parts.push(format!("{} stopped", count(stopped, "runner service")));
     }
     if away > 0 {
         parts.push(format!("{} not online", count(away, "runner")));

@@ -49,7 +49,13 @@ pub(in crate::inventory) fn filled(
     let mut merged = build.layers(&host.value);
     if let Value::Map(entries) = &mut merged.value {
         for entry in entries.iter_mut().filter(|entry| &*entry.key == "vars") {
-            entry.value = veiled(&entry.value);
+            let shown = veiled(&entry.value);
+            let is_veiled = |own: &&Entry| shown.get(&own.key) != Some(&own.value);
+            let hidden: Vec<&str> = entry.value.entries().iter().filter(is_veiled).map(|own| &*own.key).collect();
+            if !every_text(value, &|text| places_only(&engine, text, &hidden)) {
+                return None;
+            }
+            entry.value = shown;
         }
     }
     let scene = build.scene(&host.key, &merged);
@@ -65,7 +71,7 @@ pub(in crate::inventory) fn vars_in(value: &Node) -> Vec<String> {
     fn look(engine: &Engine, node: &Node, found: &mut BTreeSet<String>) {
         match &node.value {
             Value::String(text) if is_template(text) => {
-                let names = engine.names(text);
+                let names = engine.names(text).unwrap_or_default();
                 let vars = names.iter().filter_map(|name| name.strip_prefix("vars.")?.split('.').next());
                 found.extend(vars.map(str::to_owned));
             }
@@ -84,12 +90,46 @@ pub(in crate::inventory) fn vars_in(value: &Node) -> Vec<String> {
 
 /// Whether a template stands anywhere in it.
 fn any_template(node: &Node) -> bool {
+    !every_text(node, &|text| !is_template(text))
+}
+
+fn every_text(node: &Node, is: &impl Fn(&str) -> bool) -> bool {
     match &node.value {
-        Value::String(text) => is_template(text),
-        Value::List(items) => items.iter().any(any_template),
-        Value::Map(entries) => entries.iter().any(|entry| any_template(&entry.value)),
-        _ => false,
+        Value::String(text) => is(text),
+        Value::List(items) => items.iter().all(|item| every_text(item, is)),
+        Value::Map(entries) => entries.iter().all(|entry| every_text(&entry.value, is)),
+        _ => true,
     }
+}
+
+/// Whether a template does nothing with these `vars` but place them: what it would compute from a veiled value is not what
+/// it computes from the value.
+fn places_only(engine: &Engine, text: &str, hidden: &[&str]) -> bool {
+    if hidden.is_empty() || !is_template(text) {
+        return true;
+    }
+    let mut rest = text;
+    let mut left = String::new();
+    while let Some((before, after)) = rest.split_once("{{") {
+        left.push_str(before);
+        let Some((inside, next)) = after.split_once("}}") else {
+            rest = after;
+            break;
+        };
+        let way = inside.trim_matches('-').trim();
+        let plain = way.starts_with("vars.") && way.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        if !plain {
+            left.push_str(&format!("{{{{{inside}}}}}"));
+        }
+        rest = next;
+    }
+    left.push_str(rest);
+    // `vars` alone may be looked into in any way.
+    let uses = |name: &String| {
+        name == "vars"
+            || name.strip_prefix("vars.").is_some_and(|way| hidden.contains(&way.split('.').next().unwrap_or(way)))
+    };
+    engine.names(&left).is_some_and(|names| !names.iter().any(uses))
 }
 
 impl Build<'_> {

@@ -34,7 +34,8 @@ pub fn explain(step: &Step, output: &[String]) -> Option<(String, String)> {
     } else if any(&["manifest unknown", "not found", "manifest invalid", "name unknown"]) {
         (
             format!("{registry} has no image {image}"),
-            "does the registry have this tag or digest, by this name? `docker pull` says the same elsewhere".to_owned(),
+            "does the registry have this tag or digest, by this name? `docker pull` on another machine says it too"
+                .to_owned(),
         )
     } else if any(&["x509", "certificate"]) {
         (

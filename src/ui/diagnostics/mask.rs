@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::diagnostic::HIDDEN;
+use crate::secret::looks;
 
 /// How GitLab's own tokens begin.
 const PREFIXES: [&str; 14] = [
@@ -22,10 +23,6 @@ const PREFIXES: [&str; 14] = [
     "_gitlab_session=",
     "GR1348941",
 ];
-
-/// Words that make a key look secret.
-const SECRET_WORDS: [&str; 9] =
-    ["token", "password", "passwd", "secret", "key", "passphrase", "credential", "credentials", "pwd"];
 
 /// The text with tokens of GitLab's cut to their kind: `glpat-(hidden)`.
 pub(super) fn tokens(text: &str) -> String {
@@ -133,11 +130,10 @@ fn in_block<'a>(inner: usize, above: &impl Fn(usize) -> Option<&'a str>) -> bool
 }
 
 fn looks_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    // The value of a CI/CD variable: its key may say nothing.
-    key == "value"
-        || key.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SECRET_WORDS.contains(&word))
-        || ["token", "password", "secret"].iter().any(|word| key.contains(word))
+    // The value of a CI/CD variable: its key may say nothing. And in a file that is wrong, any key may be one.
+    key.eq_ignore_ascii_case("value")
+        || looks::is_secret_name(key)
+        || key.to_ascii_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "key")
 }
 
 /// Whether the value only says where the secret is: `{ env: NAME }`, or the name of a variable under `key`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::change::Table;
 use super::{body, problems};
-use crate::plan::{Attr, Change, HostPlan, Note, RunnerView, TextChange};
+use crate::plan::{Attr, Change, HostPlan, Note, RunnerView};
 use crate::ui::alike::{FOLDED, NAME, mask_id, names, replace_name};
 use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
 
@@ -24,14 +24,19 @@ pub struct Group<'a> {
 pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
     let table = Table::new(hosts, look);
     let mut found: Vec<Vec<(&'a HostPlan, String)>> = Vec::new();
-    let mut places: HashMap<(String, bool), usize> = HashMap::new();
+    let mut places: HashMap<(String, bool, bool), usize> = HashMap::new();
+    // What is shown may be cut or folded; what is the same must be the same as a whole.
+    let whole = look.verbose(true);
     for host in hosts {
         let own = body(host, &table, look);
         if look.verbose || host.is_gitlab() {
             found.push(vec![(host, own)]);
             continue;
         }
-        let key = (body(&nameless(host), &table, look), host.failed());
+        let written = body(&without_steps(host), &table, whole);
+        // Where the words that stand for a name or a number stand for themselves, nothing is left out.
+        let literal = written.contains(NAME) || written.contains("#…");
+        let key = (if literal { written } else { body(&nameless(host), &table, whole) }, literal, host.failed());
         let place = *places.entry(key).or_insert_with(|| {
             found.push(Vec::new());
             found.len() - 1
@@ -42,17 +47,23 @@ pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
     let alone = few.into_iter().flatten().map(|(host, body)| Group { hosts: vec![host], body, nameless: false });
     let folded = many.into_iter().filter_map(|group| {
         let (first, own) = group.first()?;
-        let nameless_body = body(&nameless(first), &table, look);
         // What reads the same with the names in it needs no word for them.
         let same = group.iter().all(|(_, body)| body == own);
-        let body = if same { own.clone() } else { nameless_body };
-        Some(Group { hosts: group.iter().map(|(host, _)| *host).collect(), body, nameless: !same })
+        let body = if same { own.clone() } else { body(&nameless(first), &table, look) };
+        let nameless = !same && body.contains(NAME);
+        Some(Group { hosts: group.iter().map(|(host, _)| *host).collect(), body, nameless })
     });
     let mut all: Vec<Group<'a>> = folded.chain(alone).collect();
     let places: HashMap<*const HostPlan, usize> =
         hosts.iter().enumerate().map(|(at, host)| (std::ptr::from_ref(*host), at)).collect();
     all.sort_by_key(|group| group.hosts.first().and_then(|host| places.get(&std::ptr::from_ref(*host)).copied()));
     all
+}
+
+fn without_steps(host: &HostPlan) -> HostPlan {
+    let mut host = host.clone();
+    host.changes.iter_mut().for_each(|change| change.steps.clear());
+    host
 }
 
 /// What a plan says of a host, with a word for its name and without its runners' numbers.
@@ -73,7 +84,8 @@ fn nameless(host: &HostPlan) -> HostPlan {
             .iter()
             .map(|attr| Attr { path: mask(&attr.path), old: some(&attr.old), new: some(&attr.new) })
             .collect(),
-        text: change.text.as_ref().map(|text| TextChange { old: mask(&text.old), new: mask(&text.new) }),
+        // A file is told by its size, which no word in it may change.
+        text: change.text.clone(),
         effect: change.effect,
         service: change.service.clone(),
         origin: change.origin.clone(),
@@ -126,13 +138,13 @@ pub(super) fn heading(group: &Group<'_>, look: Look) -> String {
     }
     if !others.is_empty() {
         let all: Vec<&str> = group.hosts.iter().map(|host| host.name.as_str()).collect();
-        let mut who = names(&all, false);
+        let mut who = names(&all, look.whole());
         if who.ends_with(" more hosts") {
             who += " (-v shows each)";
         }
         below(&mut out, &who);
     }
-    if group.nameless && group.body.contains(NAME) {
+    if group.nameless {
         below(&mut out, &format!("{NAME} stands for each one's own name"));
     }
     out

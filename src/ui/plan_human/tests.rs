@@ -219,7 +219,7 @@ fn a_problem_of_many_hosts_is_told_once() {
         }
     };
     let plan = Plan { hosts: (1..=9).map(host).collect() };
-    let text = render(&plan, Look::plain(120));
+    let text = render(&plan, terminal(120));
     assert!(
         text.starts_with(
             "! ci-1.example.com, ci-2.example.com, ci-3.example.com and 5 more hosts\n    GitLab refuses the token\n! \
@@ -352,4 +352,40 @@ fn problems_that_differ_in_an_address_are_one() {
     assert!(render(&plan, Look::plain(80).verbose(true)).contains("192.0.2.47:22"));
     plan.hosts.truncate(2);
     assert!(render(&plan, terminal(80)).contains("192.0.2.2:22"), "two are told as they are");
+}
+
+#[test]
+fn what_is_not_shown_counts_as_a_difference() {
+    let host = |number: usize, different: bool| {
+        let mut key = change(Action::Add, "file", "/etc/key", Effect::None, 1);
+        let content = if different { format!("the key of {number}\n") } else { "the same key\n".to_owned() };
+        key.text = Some(TextChange { old: String::new(), new: content });
+        let mut config = change(Action::Add, "container", "gitlab-runner", Effect::None, 2);
+        config.attrs = (0..30).map(|n| attr(&format!("key{n}"), None, Some("1"))).collect();
+        let name = format!("ci-{number}.example.com");
+        config.attrs.push(attr("name", None, Some(&name)));
+        HostPlan { name, changes: vec![key, config], ..HostPlan::default() }
+    };
+    let of = |different| Plan { hosts: (1..=5).map(|number| host(number, different)).collect() };
+    for look in [terminal(80), Look::plain(80)] {
+        assert!(render(&of(false), look).contains("× 5 hosts"), "{}", render(&of(false), look));
+        assert!(!render(&of(true), look).contains('×'), "{}", render(&of(true), look));
+    }
+    // A value that is the word for a name is told as it is.
+    let mut plan = of(false);
+    plan.hosts[0].changes[1].attrs[30].new = Some("HOST".to_owned());
+    let text = render(&plan, terminal(80));
+    assert!(text.contains("× 4 hosts") && text.contains("ci-1.example.com\n"), "{text}");
+}
+
+#[test]
+fn two_problems_of_a_host_do_not_make_it_two() {
+    let problem =
+        |n: usize| Problem { message: format!("cannot reach 192.0.2.{n}:443"), help: None, unknown_only: false };
+    let host =
+        |name: &str| HostPlan { name: name.to_owned(), problems: vec![problem(1), problem(2)], ..HostPlan::default() };
+    let mut plan = Plan { hosts: vec![host("a"), host("b")] };
+    assert!(render(&plan, terminal(80)).contains("! a, b   cannot reach 192.0.2.2:443\n"));
+    plan.hosts.push(host("c"));
+    assert!(render(&plan, terminal(80)).contains("! a, b, c   cannot reach ADDRESS\n    HOST and ADDRESS stand"));
 }

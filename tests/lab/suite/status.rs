@@ -58,7 +58,7 @@ fn one_look_at_a_fleet() {
     assert_eq!((&two["reachable"], &two["changes"]), (&false.into(), &serde_json::Value::Null), "{two}");
     assert!(two["problems"][0]["message"].as_str().is_some_and(|text| text.contains(second.address())), "{two}");
     let text = world.run("status", &[]).expect(3).out;
-    for word in ["1 unreachable", "1 drifted", "1 job running", "paused", "unreachable\n", "1 stopped"] {
+    for word in ["1 unreachable", "1 drifted", "1 job running", "paused", "unreachable\n", "1 runner service stopped"] {
         assert!(text.contains(word), "no {word:?}: {text}");
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::desired::exam::{Examined, Finding, Level};
+use crate::event;
 use crate::ui::alike::{FOLDED, STAND_FOR, mask, names};
 use crate::ui::style::{Look, Role, columns, count, pad, sanitize, wrap};
 
@@ -96,7 +97,7 @@ fn body(part: &Examined, parts: usize, look: Look) -> String {
 }
 
 fn is_gitlab(part: &Examined) -> bool {
-    part.name.contains("://")
+    event::is_gitlab(&part.name)
 }
 
 /// With so many parts every line is shown; with more, those of things that are not well.

@@ -1,7 +1,7 @@
 //! What became of a run: each failure with all that helps to mend it, and the verdict. Pure.
 
 use crate::apply::{Others, Outcome};
-use crate::event::{Cause, Failure};
+use crate::event::{self, Cause, Failure};
 use crate::ui::plan_human;
 use crate::ui::style::{self, Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
 
@@ -131,7 +131,7 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
         Ok(changes) => *changes,
         Err(failure) => failure.done,
     };
-    let gitlab = |outcome: &&Outcome| outcome.host.contains("://");
+    let gitlab = |outcome: &&Outcome| event::is_gitlab(&outcome.host);
     let changes: usize = outcomes.iter().map(made).sum();
     let hosts = outcomes.iter().filter(|outcome| !gitlab(outcome) && made(outcome) > 0).count();
     let in_gitlab = outcomes.iter().any(|outcome| gitlab(&outcome) && made(outcome) > 0);

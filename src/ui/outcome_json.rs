@@ -49,6 +49,8 @@ pub struct FailureV1 {
     pub locked: bool,
     /// The host changed after the plan was shown.
     pub stale: bool,
+    /// Somebody asked to stop before the host was done.
+    pub stopped: bool,
     /// What is still different after all changes, as a plan has it.
     pub remaining: Option<HostV1>,
 }
@@ -85,6 +87,7 @@ impl From<&Failure> for FailureV1 {
             help: failure.help.clone(),
             locked: failure.cause == Cause::Locked,
             stale: failure.cause == Cause::Stale,
+            stopped: failure.cause == Cause::Stopped,
             remaining: failure.remaining.as_ref().map(HostV1::from),
         }
     }

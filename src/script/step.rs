@@ -172,7 +172,9 @@ bring_up() {
     return 0
   fi
   journalctl --sync 2>/dev/null
-  journalctl -q --no-pager -o cat -n 40 "_SYSTEMD_UNIT=$2" 2>/dev/null | grep -v 'level=info' | tail -n 4
+  # What it says on the way, and what dockerd says of the containerd that it takes down, would push out why it ended.
+  journalctl -q --no-pager -o cat -n 40 "_SYSTEMD_UNIT=$2" 2>/dev/null |
+    grep -v -e 'level=info' -e 'level=warning' -e 'module=libcontainerd' -e 'containerd API is ready' | tail -n 4
   return "$code"
 }
 restart_with() {

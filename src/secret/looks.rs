@@ -25,7 +25,7 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Whether a text holds what looks like a token of GitLab's.
 #[must_use]
 pub fn holds_token(text: &str) -> bool {
-    text.contains("gl") && without_tokens(text) != text
+    !tokens(text).is_empty()
 }
 
 /// Whether a text holds a private key in PEM form.
@@ -37,14 +37,20 @@ pub fn holds_private_key(text: &str) -> bool {
 /// The text with every token of GitLab's hidden, but for its kind: `glpat-(hidden)`.
 #[must_use]
 pub fn without_tokens(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
+    hide(line, &tokens(line))
+}
+
+/// The text with `(hidden)` for these bytes of it, which are in order and apart from each other.
+#[must_use]
+pub fn hide(text: &str, ranges: &[Range<usize>]) -> String {
+    let mut out = String::with_capacity(text.len());
     let mut at = 0;
-    for token in tokens(line) {
-        out.push_str(&line[at..token.start]);
+    for range in ranges {
+        out.push_str(&text[at..range.start]);
         out.push_str("(hidden)");
-        at = token.end;
+        at = range.end;
     }
-    out + &line[at..]
+    out + &text[at..]
 }
 
 /// The bytes of each of GitLab's tokens behind its prefix: `glpat-` or `glrt-` and the like, and at least 16 more.

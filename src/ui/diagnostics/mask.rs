@@ -26,14 +26,7 @@ const PREFIXES: [&str; 14] = [
 
 /// The text with tokens of GitLab's cut to their kind: `glpat-(hidden)`.
 pub(super) fn tokens(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for range in token_ranges(text) {
-        out.push_str(&text[at..range.start]);
-        out.push_str("(hidden)");
-        at = range.end;
-    }
-    out + &text[at..]
+    looks::hide(text, &token_ranges(text))
 }
 
 /// The parts of a line that must not be shown, in order, apart from each other. `above(n)` is the line n lines above.

@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use super::args::Cli;
 use super::console::Console;
 use super::exit::Exit;
+use super::files;
 use crate::diagnostic::Diagnostic;
 
 /// Prints the page of rprov itself, or writes that and one for each command into a directory.
@@ -31,7 +32,8 @@ pub(super) fn run(directory: Option<&Path>, console: &Console) -> Result<Exit, E
     std::fs::create_dir_all(directory).map_err(failed)?;
     for command in with_all_below(&program) {
         let (name, page) = page(command).map_err(failed)?;
-        std::fs::write(directory.join(name), page).map_err(failed)?;
+        let what = format!("cannot write {name} into {shown}");
+        files::replace(&directory.join(&name), &page).map_err(|unwritten| console.stop(unwritten.problem(&what)))?;
     }
     console.tell(&format!("Manual pages written to {shown}.\n"));
     Ok(Exit::Ok)

@@ -11,6 +11,7 @@ mod console;
 mod doctor;
 pub mod exit;
 mod explain;
+mod files;
 mod habits;
 mod init;
 mod input;

@@ -1,7 +1,7 @@
 //! Saved plans as files: written by `plan --out`, read by `apply FILE` and `show FILE`.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
@@ -15,6 +15,7 @@ use crate::ui::style::sanitize;
 use super::args::Global;
 use super::console::Console;
 use super::exit::Exit;
+use super::files;
 use super::usage::word;
 
 /// More than a plan of a thousand hosts from scratch needs; a file that never ends must not fill the memory.
@@ -47,25 +48,9 @@ pub(super) fn changed_files(saved: &SavedPlan, inventory: &Inventory) -> Vec<Str
 
 /// Writes the file in one instant: whoever reads it finds a whole plan.
 pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result<(), Exit> {
-    let failed =
-        |why: String| console.stop(Diagnostic::error(format!("cannot save the plan in {}: {why}", path.display())));
-    let text = saved.to_text().map_err(failed)?;
-    let name = path.file_name().ok_or_else(|| failed("it is no name of a file".to_owned()))?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}", std::process::id()));
-    let temporary = path.with_file_name(temporary);
-    let written = std::fs::File::create(&temporary)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    written.map_err(|error| {
-        // It may not even have been made.
-        let _ = std::fs::remove_file(&temporary);
-        match error.kind() {
-            ErrorKind::NotFound => failed("there is no such directory".to_owned()),
-            _ => failed(said(&error)),
-        }
-    })
+    let what = format!("cannot save the plan in {}", path.display());
+    let text = saved.to_text().map_err(|why| console.stop(Diagnostic::error(format!("{what}: {why}"))))?;
+    files::replace(path, text.as_bytes()).map_err(|unwritten| console.stop(unwritten.problem(&what)))
 }
 
 /// Reads a file.

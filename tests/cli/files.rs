@@ -1,0 +1,94 @@
+//! The files that the program writes where it runs: each in one instant, through no link, and by no name that others know before.
+
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use super::{HOSTS, run, with};
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_goes_through_no_link() {
+    let directory = with(HOSTS);
+    let victim = directory.path().join("victim");
+    std::fs::write(&victim, "precious\n").unwrap();
+    for arguments in [&["--out", "link"][..], &["--report", "markdown=link"], &["--report", "junit=link"]] {
+        symlink("victim", directory.path().join("link")).unwrap();
+        let (code, _, err) = run(directory.path(), &[&["plan", "--limit", "here"], arguments].concat());
+        assert_eq!(code, 1, "{arguments:?}: {err}");
+        assert!(err.contains("link: it is a link to victim"), "{err}");
+        assert!(err.contains("\n  help: "), "{err}");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n", "{arguments:?}");
+        std::fs::remove_file(directory.path().join("link")).unwrap();
+    }
+    // Manual pages: a directory that others may write to, as /usr/local/share/man is on some hosts.
+    std::fs::create_dir(directory.path().join("man1")).unwrap();
+    symlink("../victim", directory.path().join("man1/rprov.1")).unwrap();
+    let (code, _, err) = run(directory.path(), &["man", "man1"]);
+    assert_eq!(code, 1, "{err}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n");
+    // `init` overwrites nothing, so it follows no link either, dangling or not.
+    symlink("nowhere", directory.path().join("new.yml")).unwrap();
+    let (code, _, err) = run(directory.path(), &["init", "--out", "new.yml"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(!directory.path().join("nowhere").exists());
+}
+
+#[test]
+fn the_temporary_file_has_a_name_that_nobody_can_guess() {
+    let directory = with(HOSTS);
+    let victim = directory.path().join("victim");
+    std::fs::write(&victim, "precious\n").unwrap();
+    // Process numbers go up: the next ones are easy to guess.
+    let first = std::process::id();
+    for number in first..first + 3000 {
+        symlink("victim", directory.path().join(format!(".plan.json.{number}"))).unwrap();
+    }
+    let (code, _, err) = run(directory.path(), &["plan", "--limit", "here", "--out", "plan.json"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious\n");
+    assert!(directory.path().join("plan.json").symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_and_says_why() {
+    let directory = with(HOSTS);
+    std::fs::create_dir(directory.path().join("folder")).unwrap();
+    let fifo = directory.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let before = names(directory.path());
+    for (option, why) in [
+        (["--out", "folder"], "it is a directory"),
+        (["--out", "fifo"], "it is not a regular file"),
+        (["--report", "markdown=folder"], "it is a directory"),
+        (["--report", "terraform=fifo"], "it is not a regular file"),
+    ] {
+        let (code, _, err) = run(directory.path(), &[&["plan", "--limit", "here"], &option[..]].concat());
+        assert!(code == 1 && err.contains(why), "{option:?}: {code} {err}");
+        assert_eq!(names(directory.path()), before, "{option:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_and_others_may_not_write_to_it() {
+    let directory = with(HOSTS);
+    let plan = directory.path().join("plan.json");
+    std::fs::write(&plan, "old\n").unwrap();
+    std::fs::set_permissions(&plan, std::fs::Permissions::from_mode(0o666)).unwrap();
+    // Another name of the old file, as a hard link keeps it, is not written to.
+    std::fs::hard_link(&plan, directory.path().join("kept")).unwrap();
+    let before = names(directory.path());
+    let (code, _, err) = run(directory.path(), &["plan", "--limit", "here", "--out", "plan.json"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(names(directory.path()), before);
+    assert_eq!(std::fs::read_to_string(directory.path().join("kept")).unwrap(), "old\n");
+    assert_eq!(plan.metadata().unwrap().permissions().mode() & 0o022, 0);
+    // To the standard streams a report goes as it is.
+    let (code, out, err) = run(directory.path(), &["show", "plan.json", "--report", "terraform=/dev/stdout"]);
+    assert!(code == 0 && out.contains("{\"create\":1,"), "{code} {out} {err}");
+}

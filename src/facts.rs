@@ -285,6 +285,8 @@ pub struct SystemFacts {
     pub codename: String,
     /// Whether the probe ran as root.
     pub root: bool,
+    /// Which machine it is.
+    pub machine: MachineFact,
     /// Whether systemd is the init system.
     pub systemd: bool,
     /// Whether `apt-get` is there.
@@ -297,6 +299,18 @@ pub struct SystemFacts {
     pub sshd_address: Option<IpAddr>,
     /// The port that this connection comes in at, as the host sees it: sshd's own, whatever leads there.
     pub sshd_port: Option<u16>,
+}
+
+/// What tells one machine from another, as far as the host says it. None of it is enough alone: copies of a disk have one
+/// machine-id, and containers of one machine its boot id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineFact {
+    /// /etc/machine-id: of this installation.
+    pub id: Option<String>,
+    /// The kernel's boot id: of this boot.
+    pub boot: Option<String>,
+    /// When process 1 started, in ticks of the kernel's clock: of this container, if it is one.
+    pub init: Option<u64>,
 }
 
 /// A path that exists.

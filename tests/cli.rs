@@ -232,6 +232,40 @@ fn a_plan_that_cannot_be_read_says_how_to_make_one() {
 }
 
 #[test]
+fn a_plan_file_that_says_something_twice_is_refused_when_it_is_read() {
+    let directory = with(HOSTS);
+    let file = directory.path().join("plan.json");
+    assert_eq!(run(directory.path(), &["plan", "--limit", "here", "--out", "plan.json"]).0, 0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut twice: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let hosts = twice["plan"]["hosts"].as_array_mut().unwrap();
+    hosts.push(hosts[0].clone());
+    let keys = text.replacen("\"hosts\": ", "\"hosts\": [], \"hosts\": ", 1);
+    for (text, why) in [(twice.to_string(), "it has the host `here` twice"), (keys, "the key `hosts` is there twice")] {
+        std::fs::write(&file, text).unwrap();
+        for command in ["show", "apply"] {
+            let (code, out, err) = run(directory.path(), &[command, "plan.json"]);
+            assert_eq!((code, out.as_str()), (1, ""), "{err}");
+            assert!(err.starts_with("error: cannot read the plan plan.json: ") && err.contains(why), "{err}");
+            assert!(err.contains("\n  help: "), "{err}");
+        }
+    }
+    assert!(!directory.path().join("motd").exists());
+}
+
+#[test]
+fn a_plan_file_is_good_for_the_machine_that_it_was_made_for() {
+    let directory = with(HOSTS);
+    let file = directory.path().join("plan.json");
+    assert_eq!(run(directory.path(), &["plan", "--limit", "here", "--out", "plan.json"]).0, 0);
+    let mut plan: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let machine = &mut plan["plan"]["hosts"][0]["machine"];
+    assert_eq!(machine.is_string(), id.trim().len() == 32, "{machine}");
+    assert!(id.trim().is_empty() || !machine.to_string().contains(id.trim()), "a machine-id is nobody's business");
+}
+
+#[test]
 fn nothing_is_applied_without_approval() {
     let directory = with(HOSTS);
     let (code, out, err) = run(directory.path(), &["apply", "--limit", "here"]);

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use rprov::desired;
 use rprov::inventory::model::Inventory;
 use rprov::name::RemotePath;
+use rprov::script::lock::{self, Holder};
 use rprov::script::step;
 use rprov::secret::SecretBook;
 use rprov::step::{Check, Step, UnitAction, WriteFile};
@@ -168,9 +169,14 @@ fn scripts_that_change_hosts() {
         Step::UpdateCaCertificates { fresh: true },
     ];
     let steps: Vec<&Step> = steps.iter().collect();
-    let script = step::script(&steps, "run", "me", &SecretBook::default(), "nonce").unwrap();
-    let Some(complaints) = complaints(script.expose()) else { return };
-    assert!(complaints.is_empty(), "{complaints}");
+    let holder = Holder { run: "run", host: "ci", who: "me" };
+    let script = step::script(&steps, &holder, &SecretBook::default(), "nonce").unwrap();
+    let [acquire, release] =
+        [lock::acquire(&holder, 60), lock::release(&holder)].map(|text| rprov::script::wrap(&text, "nonce"));
+    for script in [script, acquire, release] {
+        let Some(complaints) = complaints(script.expose()) else { return };
+        assert!(complaints.is_empty(), "{complaints}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use rprov::plan::json::PlanV1;
 use rprov::plan::saved::SavedPlan;
+use rprov::script::lock::Holder;
 use rprov::script::step;
 use rprov::secret::SecretBook;
 use rprov::step::Step;
@@ -22,11 +23,12 @@ pub fn one(data: &[u8]) {
     super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80)));
     super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80).verbose(true)));
     serde_json::to_string(&PlanV1::from(&saved.plan)).expect("a plan is JSON");
+    let holder = Holder { run: "run", host: "host", who: "who" };
     for host in saved.plan.hosts {
         for change in &host.changes {
             let steps: Vec<&Step> = change.steps.iter().filter(|step| !matches!(step, Step::Gitlab(_))).collect();
             steps.iter().for_each(|step| drop(step::shown(step)));
-            if let Ok(script) = step::script(&steps, "run", "who", &SecretBook::default(), "n0") {
+            if let Ok(script) = step::script(&steps, &holder, &SecretBook::default(), "n0") {
                 assert!(!script.expose().contains('\0'), "a shell would cut the script here");
             }
         }

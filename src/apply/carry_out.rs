@@ -91,9 +91,11 @@ struct Failed {
 
 /// Writes down on the host that this run changes it: plans that were saved before are good no longer.
 async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
-    let (run, owner) = (&shared.settings.run_id, &shared.settings.owner);
+    let name = target.spec(shared).name.clone();
+    let holder = shared.holder(&name);
     let nonce = nonce();
-    let script = crate::script::wrap(&(lock::keep(run, owner, LOCK_SECONDS) + &applied::mark(run, owner)), &nonce);
+    let text = lock::keep(&holder, LOCK_SECONDS) + &applied::mark(&holder, target.machine.as_deref());
+    let script = crate::script::wrap(&text, &nonce);
     let during = "noting down this run";
     let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };
     let failed =
@@ -176,7 +178,7 @@ async fn guarded_on_host(
     let result = match on_host(target, shared, name, steps, needs).await {
         Ok(()) => guard.confirm(target, shared, name).await,
         // The rules themselves may have cut the connection that loaded them.
-        Err(failed) if failed.unanswered => guard.take_back(target, shared, failed.message).await,
+        Err(failed) if failed.unanswered => guard.take_back(target, shared, name, failed.message).await,
         Err(failed) => return Err(failed),
     };
     let Err(unconfirmed) = result else { return Ok(()) };
@@ -260,8 +262,7 @@ async fn on_host(
     };
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
-    let (run, owner) = (&shared.settings.run_id, &shared.settings.owner);
-    let text = script::checked(&all, needs, run, owner, &target.book, &nonce)
+    let text = script::checked(&all, needs, &shared.holder(name), &target.book, &nonce)
         .map_err(|unbound| failed(unbound.to_string(), None))?;
     let seconds = all.iter().map(|step| script::longest(step)).sum::<u64>() + 60;
     let limits = Limits { time: Duration::from_secs(seconds), ..Limits::default() };

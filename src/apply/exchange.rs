@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::desired::machine;
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::{Host, HostError, Limits, Reply};
 use crate::script::{lock, probe};
@@ -15,6 +16,8 @@ pub(super) enum ReadError {
     Host(HostError),
     /// Another run holds the lock: who.
     Locked(String),
+    /// This run holds the lock under another name of the inventory: which.
+    Twin(String),
     /// The answer.
     Answer {
         /// What is wrong with it.
@@ -34,6 +37,7 @@ impl ReadError {
         match self {
             Self::Host(error) => error.to_string(),
             Self::Locked(holder) => format!("another run holds the lock: {holder}"),
+            Self::Twin(name) => format!("this run has locked this machine as {name}: both names lead to it"),
             Self::Unlockable { why } => format!("the host cannot be locked: {why}"),
             Self::Answer { message, output } => match output.last() {
                 Some(line) => format!("{message}: {line}"),
@@ -48,6 +52,7 @@ impl ReadError {
             Self::Locked(_) => Some(
                 "wait for it to end, or give --lock-timeout; a lock of a run that died expires by itself".to_owned(),
             ),
+            Self::Twin(_) => Some(machine::HELP.to_owned()),
             Self::Unlockable { why } if why.contains("Permission denied") => {
                 Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
             }
@@ -97,6 +102,10 @@ pub(super) async fn read(
         let lines = last_lines(&reply, 1);
         let holder = lines.last().map(|line| line.trim_start_matches("held ").to_owned());
         return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
+    }
+    if reply.status == Some(lock::TWIN) {
+        let name = last_lines(&reply, 1).pop().unwrap_or_default();
+        return Err(ReadError::Twin(name.trim_start_matches("name ").to_owned()));
     }
     if reply.status == Some(lock::REFUSED) {
         let why = last_lines(&reply, 1).pop().unwrap_or_default();

@@ -72,7 +72,7 @@ impl Guard {
             if left.is_zero() {
                 break;
             }
-            match tokio::time::timeout(left, try_once(connection, shared)).await {
+            match tokio::time::timeout(left, try_once(connection, shared, name)).await {
                 Ok(Tried::Confirmed) => return Ok(()),
                 Ok(Tried::LockLost) => return Err(Unconfirmed::Lost),
                 Ok(Tried::LockGone) => return Err(Unconfirmed::Restarted),
@@ -85,20 +85,26 @@ impl Guard {
             }
             tokio::time::sleep(PAUSE.min(self.until().saturating_duration_since(Instant::now()))).await;
         }
-        self.take_back(target, shared, why).await
+        self.take_back(target, shared, name, why).await
     }
 
     /// Has the old rules back, by the connection that is there if it still lives, or by the host's timer, and sees to it.
-    pub(super) async fn take_back(self, target: &mut Target, shared: &Shared, why: String) -> Result<(), Unconfirmed> {
+    pub(super) async fn take_back(
+        self,
+        target: &mut Target,
+        shared: &Shared,
+        name: &str,
+        why: String,
+    ) -> Result<(), Unconfirmed> {
         let mut back = match target.host.as_mut() {
-            Some(host) => ask_back(host.as_mut(), shared).await,
+            Some(host) => ask_back(host.as_mut(), shared, name).await,
             None => None,
         };
         if back.is_none() {
             let fired = self.started + self.seconds + AFTER;
             tokio::time::sleep(fired.saturating_duration_since(Instant::now())).await;
             if let Ok(mut host) = shared.connector.connect(&target.spec(shared).connection).await {
-                back = ask_back(host.as_mut(), shared).await;
+                back = ask_back(host.as_mut(), shared, name).await;
                 // The old connection is lost: what is left to do, such as giving the lock back, goes this way.
                 if let Some(mut old) = target.host.replace(host) {
                     old.close().await;
@@ -116,13 +122,12 @@ impl Guard {
 }
 
 /// One new connection that confirms the rules.
-async fn try_once(connection: &Connection, shared: &Shared) -> Tried {
+async fn try_once(connection: &Connection, shared: &Shared, name: &str) -> Tried {
     let mut host = match shared.connector.connect(connection).await {
         Ok(host) => host,
         Err(error) => return Tried::Failed(error.to_string()),
     };
-    let settings = &shared.settings;
-    let tried = match exchange(host.as_mut(), &guard::confirm(&settings.run_id, &settings.owner)).await {
+    let tried = match exchange(host.as_mut(), &guard::confirm(&shared.holder(name))).await {
         Ok((Some(0), _)) => Tried::Confirmed,
         Ok((Some(guard::TAKEN_BACK), _)) => Tried::TooLate,
         Ok((Some(lock::LOST), _)) => Tried::LockLost,
@@ -136,9 +141,8 @@ async fn try_once(connection: &Connection, shared: &Shared) -> Tried {
 
 /// Asks a host for its old rules; `None`: it does not say. They are back, or were confirmed by a connection that ended
 /// before it could tell.
-async fn ask_back(host: &mut dyn Host, shared: &Shared) -> Option<Tried> {
-    let settings = &shared.settings;
-    match exchange(host, &guard::take_back(&settings.run_id, &settings.owner)).await {
+async fn ask_back(host: &mut dyn Host, shared: &Shared, name: &str) -> Option<Tried> {
+    match exchange(host, &guard::take_back(&shared.holder(name))).await {
         Ok((Some(0), said)) if said == guard::BACK => Some(Tried::TooLate),
         Ok((Some(0), said)) if said == guard::CONFIRMED => Some(Tried::Confirmed),
         Ok((Some(lock::LOST), _)) => Some(Tried::LockLost),

@@ -18,6 +18,7 @@ use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
 use crate::resource::runner::tokens::{self, HostTokens};
+use crate::script::lock;
 use crate::secret::SecretBook;
 
 mod agreed;
@@ -27,6 +28,7 @@ mod exchange;
 mod fleet;
 mod guard;
 mod keys;
+mod machines;
 mod moved;
 mod orphans;
 mod records;
@@ -125,9 +127,15 @@ struct Shared {
     connector: Connector,
     slots: Semaphore,
     keys: keys::Keys,
+    machines: machines::Machines,
 }
 
 impl Shared {
+    /// Whose the lock of a host is.
+    fn holder<'a>(&'a self, host: &'a str) -> lock::Holder<'a> {
+        lock::Holder { run: &self.settings.run_id, host, who: &self.settings.owner }
+    }
+
     fn send(&self, host: &str, kind: EventKind) {
         // Nobody listening is no reason to stop.
         let _ = self.events.send(Event { host: host.to_owned(), kind });
@@ -168,6 +176,7 @@ impl Session {
         let mut hosts: Vec<HostTokens<'_>> =
             targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
         tokens::across(&mut hosts);
+        machines::across(&shared, &mut targets);
         if late {
             let hosts = orphans::Hosts::new(&shared, &targets);
             fleet = Fleet::read(&shared, &book, whole_fleet, Some(hosts)).await;
@@ -298,8 +307,8 @@ fn share(
         Ok(client)
     });
     let slots = Semaphore::new(settings.parallel.max(1));
-    let keys = keys::Keys::default();
-    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys })
+    let (keys, machines) = (keys::Keys::default(), machines::Machines::default());
+    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines })
 }
 
 /// The targets in their order, once all of them are there.

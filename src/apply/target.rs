@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::desired;
 use crate::desired::exam::Finding;
 use crate::desired::status::{self, HostStatus};
+use crate::desired::{machine, preconditions};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
@@ -15,6 +16,7 @@ use crate::plan::{HostPlan, Problem, RunnerView};
 use crate::resource::Resource;
 use crate::resource::runner::Runners;
 use crate::resource::runner::tokens::TokenUse;
+use crate::script::applied::LastApply;
 use crate::script::lock;
 use crate::secret::SecretBook;
 
@@ -47,6 +49,10 @@ pub(super) struct Target {
     pub(super) lacking: Vec<Problem>,
     /// What was read under the lock; before that, nothing.
     pub(super) facts: Facts,
+    /// Which machine it was when it was last read, in which boot; `None`: it does not say.
+    pub(super) machine: Option<String>,
+    /// The last run that changed it, as it was last read.
+    pub(super) last: Option<LastApply>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
     others: Option<Others>,
 }
@@ -81,6 +87,8 @@ impl Target {
             findings: Vec::new(),
             lacking: Vec::new(),
             facts,
+            machine: None,
+            last: None,
             others: None,
         }
     }
@@ -157,6 +165,8 @@ impl Target {
         let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, &self.book, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
+        self.machine = machine::running(&facts.system.machine);
+        self.last = preconditions::last_apply(&facts);
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
@@ -200,7 +210,11 @@ impl Target {
         let approved = self.plan.clone();
         let (now, facts) = self.lock(shared, cancel).await?;
         let another_run = self.saved && now.after_run != approved.after_run;
-        let done = if another_run {
+        let done = if let Some(problem) = self.twin(shared, &approved) {
+            Err(Failure { help: problem.help, ..Failure::new("locking", problem.message) })
+        } else if self.saved && approved.machine.is_some() && now.machine != approved.machine {
+            Err(another_machine())
+        } else if another_run {
             Err(applied_since(&now))
         } else if now.changes.is_empty() && now.problems.is_empty() {
             // Somebody has done the same in the meantime.
@@ -230,13 +244,24 @@ impl Target {
         }
     }
 
+    /// The same machine under another name, be it of this run or of one that changed it since it was read for the plan.
+    fn twin(&self, shared: &Shared, approved: &HostPlan) -> Option<Problem> {
+        let name = &self.spec(shared).name;
+        let key = self.machine.as_deref()?;
+        if let Some(other) = shared.machines.claim(name, key) {
+            return Some(machine::one(&[&other, name]));
+        }
+        let last = self.last.as_ref().filter(|last| Some(&last.run) != approved.after_run.as_ref())?;
+        machine::renamed(name, key, last, &shared.inventory, |other| shared.machines.of(other))
+    }
+
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
     async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(HostPlan, Facts), Failure> {
         let started = Instant::now();
         let name = self.spec(shared).name.clone();
         let mut told = false;
         loop {
-            let take = lock::acquire(&shared.settings.run_id, &shared.settings.owner, LOCK_SECONDS);
+            let take = lock::acquire(&shared.holder(&name), LOCK_SECONDS);
             match self.look(shared, &take, "").await {
                 Ok(read) => return Ok(read),
                 Err(ReadError::Locked(holder)) if started.elapsed() < shared.settings.lock_timeout => {
@@ -249,14 +274,17 @@ impl Target {
                         return Err(stopped("locking", 0));
                     }
                 }
-                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0, &self.book)),
+                Err(error @ (ReadError::Locked(_) | ReadError::Twin(_))) => {
+                    return Err(failure("locking", error, 0, &self.book));
+                }
                 Err(error) => return Err(failure("reading", error, 0, &self.book)),
             }
         }
     }
 
     async fn unlock(&mut self, shared: &Shared) {
-        let script = crate::script::wrap(&lock::release(&shared.settings.run_id), &exchange::nonce());
+        let holder = shared.holder(&self.spec(shared).name);
+        let script = crate::script::wrap(&lock::release(&holder), &exchange::nonce());
         if let Some(host) = self.host.as_mut() {
             // A host that is gone keeps its lock until it expires.
             let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
@@ -267,7 +295,7 @@ impl Target {
     async fn verify(&mut self, shared: &Shared, done: usize) -> Result<usize, Failure> {
         let name = self.spec(shared).name.clone();
         shared.send(&name, EventKind::Verifying);
-        let release = lock::release(&shared.settings.run_id);
+        let release = lock::release(&shared.holder(&name));
         let left = match self.look(shared, "", &release).await {
             Ok((plan, _)) => plan,
             Err(error) => return Err(failure("verifying", error, done, &self.book)),
@@ -288,6 +316,18 @@ fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Fa
     };
     let output = output.iter().map(|line| book.scrub(line)).collect();
     Failure { help, output, cause, ..Failure::new(during, book.scrub(&message)).after(done) }
+}
+
+/// What answers by this name is not what the plan was made for.
+fn another_machine() -> Failure {
+    let failure = Failure::new(
+        "checking the plan",
+        "another machine answers by this name than when the plan was made; nothing was done",
+    );
+    Failure {
+        cause: Cause::Stale,
+        ..failure.help("see that the name leads where it should, look at a new plan, then apply that")
+    }
 }
 
 /// Another run changed the host after the plan was saved; or it is the second time for this plan.

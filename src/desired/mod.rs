@@ -13,6 +13,7 @@ mod cleanup;
 mod docker;
 pub mod exam;
 mod firewall;
+pub mod machine;
 mod packages;
 pub mod preconditions;
 pub mod rights;
@@ -157,7 +158,8 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.preconditions = preconditions::of(&plan.changes, facts);
-    plan.after_run = preconditions::last_run(facts);
+    plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
+    plan.machine = machine::installation(&facts.system.machine);
     summary::fill(&mut plan, facts);
     plan
 }

@@ -9,7 +9,7 @@ use crate::plan::precondition::{PathIs, Precondition, Required, VariableIs, attr
 use crate::plan::{Change, HostPlan};
 use crate::resource::file::sha256_of;
 use crate::resource::runner::CONFIG_KIND;
-use crate::script::applied;
+use crate::script::applied::{self, LastApply};
 use crate::step::{GitlabStep, Step, WriteFile};
 
 /// A thing that a step changes: its name and, if it is in the facts, how it is.
@@ -57,13 +57,13 @@ pub fn moved(approved: &HostPlan, facts: &Facts) -> Vec<String> {
 
 /// Which run was the last that changed the host, as it wrote down itself.
 #[must_use]
-pub fn last_run(facts: &Facts) -> Option<String> {
+pub fn last_apply(facts: &Facts) -> Option<LastApply> {
     let Known::Present(fact) = facts.paths.get(&super::path(applied::PATH))? else { return None };
-    match &fact.content {
-        Some(Known::Present(Content::Text(text))) => applied::run_of(text),
+    Some(match &fact.content {
+        Some(Known::Present(Content::Text(text))) => LastApply::parse(text),
         // What cannot be read was written by somebody: by whom is not known, and so it is no run that a plan knows.
-        _ => Some("unknown".to_owned()),
-    }
+        _ => LastApply::unknown(),
+    })
 }
 
 fn disturbs(step: &Step) -> bool {

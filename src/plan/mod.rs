@@ -150,6 +150,9 @@ pub struct HostPlan {
     /// Which run was the last that changed this host; `None`: none did. A saved plan is good until there is another.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub after_run: Option<String>,
+    /// A digest of the machine's own id when it was read; `None`: it does not tell one. A saved plan is good for this one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub machine: Option<String>,
     /// Calls to GitLab that only note there what a runner did by itself. No changes, and a note tells of each: an apply makes
     /// them after everything else, and a plan without them is as good.
     #[serde(skip)]

@@ -3,13 +3,13 @@
 //!
 //! The format is frozen: what a release has written, every later one reads (`tests/data/saved-plans` holds one of each).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::precondition::{PathIs, Precondition};
-use super::{HostPlan, Plan};
-use crate::step::Step;
+use super::{Change, HostPlan, Plan};
+use crate::step::{GitlabStep, Step};
 
 /// The value of `format`.
 pub const FORMAT: &str = "rprov-saved-plan/1";
@@ -50,6 +50,9 @@ pub enum BadPlan {
     /// It is the output for programs.
     #[error("it is a plan for programs to read ({JSON_FORMAT}), not one to apply")]
     ForPrograms,
+    /// It says something more than once that can be only once, or speaks of what is not in it.
+    #[error("it is no plan that rprov wrote: {0}")]
+    Unsound(String),
     /// It is of a format that this release does not know.
     #[error("it is a saved plan of the format `{0}`, and this release reads {FORMAT}")]
     Unknown(String),
@@ -61,6 +64,7 @@ impl BadPlan {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Other(_) | Self::ForPrograms => "`rprov plan --out FILE` saves a plan",
+            Self::Unsound(_) => "somebody has changed the file: make a new plan, then apply that",
             Self::Unknown(_) => "use the release of rprov that made it, or make a new plan",
         }
     }
@@ -88,14 +92,64 @@ impl SavedPlan {
         let bad = |error: serde_json::Error| BadPlan::Other(error.to_string().chars().take(300).collect());
         let head: Head = serde_json::from_str(text).map_err(bad)?;
         match head.format.as_str() {
-            FORMAT => serde_json::from_str(text).map_err(bad),
+            FORMAT => {
+                // Two readers of one file must not see two plans in it.
+                let _: keys::Once = serde_json::from_str(text).map_err(bad)?;
+                let saved: Self = serde_json::from_str(text).map_err(bad)?;
+                match saved.plan.unsound() {
+                    Some(why) => Err(BadPlan::Unsound(why.chars().take(300).collect())),
+                    None => Ok(saved),
+                }
+            }
             JSON_FORMAT => Err(BadPlan::ForPrograms),
             other => Err(BadPlan::Unknown(other.chars().take(60).collect())),
         }
     }
 }
 
+impl Plan {
+    /// What no plan of rprov's own has: a host of which it speaks twice would be worked on by two at once, under one lock.
+    fn unsound(&self) -> Option<String> {
+        let mut hosts = BTreeSet::new();
+        if let Some(host) = self.hosts.iter().find(|host| !hosts.insert(host.name.as_str())) {
+            return Some(format!("it has the host `{}` twice", host.name));
+        }
+        if self.hosts.iter().filter(|host| host.is_gitlab()).count() > 1 {
+            return Some("it has two parts for GitLab".to_owned());
+        }
+        let steps = self.hosts.iter().flat_map(|host| host.changes.iter().flat_map(|change| &change.steps));
+        let mut created = BTreeSet::new();
+        for step in steps {
+            if let Step::Gitlab(GitlabStep::CreateRunner { token, .. }) = step
+                && !created.insert(token)
+            {
+                return Some(format!("it creates the runner of {token} twice"));
+            }
+        }
+        self.hosts.iter().find_map(HostPlan::unsound)
+    }
+}
+
 impl HostPlan {
+    fn unsound(&self) -> Option<String> {
+        let name = &self.name;
+        let mut changes: Vec<&Change> = Vec::new();
+        for change in &self.changes {
+            if changes.contains(&change) {
+                return Some(format!("it has the change {} {} of `{name}` twice", change.kind, change.name));
+            }
+            changes.push(change);
+        }
+        let nowhere = |one: &&super::precondition::Required| {
+            self.changes.get(one.change).is_none_or(|change| one.step >= change.steps.len())
+        };
+        let lost = self.preconditions.iter().find(nowhere)?;
+        Some(format!(
+            "a precondition of `{name}` is for step {} of change {}, which is not there",
+            lost.step, lost.change
+        ))
+    }
+
     /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
     #[must_use]
     pub fn publishable(mut self) -> Self {
@@ -118,6 +172,8 @@ impl HostPlan {
         self
     }
 }
+
+mod keys;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
-//! What a host remembers of rprov: which run was the last that set out to change it. A saved plan made before that run is
-//! stale, so that no plan has an effect twice. Pure: shell text and its reading only.
+//! What a host remembers of rprov: which run was the last that set out to change it, and by which name it came. A saved plan
+//! made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading only.
 
 use crate::secret::Secret;
 
+use super::lock::{Holder, line};
 use super::quote;
 
 /// Where it is written down: it must outlive a reboot.
@@ -11,31 +12,59 @@ pub const PATH: &str = "/var/lib/rprov/last-apply";
 /// Shell text that writes it down before the first change: from here on nobody knows what is done but the next reading.
 /// Everybody may read it.
 #[must_use]
-pub fn mark(run: &str, who: &str) -> String {
-    mark_at(PATH, run, who)
+pub fn mark(holder: &Holder<'_>, machine: Option<&str>) -> String {
+    mark_at(PATH, holder, machine)
 }
 
-fn mark_at(path: &str, run: &str, who: &str) -> String {
+fn mark_at(path: &str, holder: &Holder<'_>, machine: Option<&str>) -> String {
     format!(
         "applied={path}
 mark_applied() {{
   [ -d \"${{applied%/*}}\" ] || (umask 022; mkdir -p -- \"${{applied%/*}}\") || return
-  printf '%s\\n%s\\n' {run} {who} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
+  printf '%s\\n%s\\n%s\\n%s\\n' {run} {who} {host} {machine} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
 }}
 mark_applied || exit 71
 ",
         path = quote(path),
-        run = quote(run),
-        who = quote(who),
+        run = quote(&line(holder.run)),
+        who = quote(&line(holder.who)),
+        host = quote(&line(holder.host)),
+        machine = quote(machine.unwrap_or("-")),
     )
 }
 
-/// The run that a host's file names. What is no such file names a run that nobody knows.
-#[must_use]
-pub fn run_of(text: &Secret) -> Option<String> {
-    let run: String = text.expose().lines().next().unwrap_or_default().chars().take(80).collect();
-    Some(if run.is_empty() { "unknown".to_owned() } else { run })
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastApply {
+    /// The run. What is no such file names one that nobody knows.
+    pub run: String,
+    /// The name that the host had in that run's inventory; older releases did not write it down.
+    pub host: Option<String>,
+    /// Which machine that was, in which boot.
+    pub machine: Option<String>,
 }
+
+impl LastApply {
+    /// Of a run that nobody knows.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { run: "unknown".to_owned(), host: None, machine: None }
+    }
+
+    /// Reads the file's text.
+    #[must_use]
+    pub fn parse(text: &Secret) -> Self {
+        let mut lines = text.expose().lines().map(|line| line.chars().take(LONGEST_LINE).collect::<String>());
+        let Some(run) = lines.next().filter(|run| !run.is_empty()) else { return Self::unknown() };
+        let run = run.chars().take(80).collect();
+        let mut word = || lines.next().filter(|word| !word.is_empty() && word != "-");
+        let _who = word();
+        Self { run, host: word(), machine: word() }
+    }
+}
+
+/// A host's name is no longer than this.
+const LONGEST_LINE: usize = 300;
 
 #[cfg(test)]
 mod tests {
@@ -43,22 +72,32 @@ mod tests {
     use crate::script::tests::{run, shells};
     use crate::script::wrap;
 
+    fn last(text: &str) -> LastApply {
+        LastApply::parse(&Secret::new(text.to_owned()))
+    }
+
     #[test]
     fn a_run_is_written_down_and_read_again() {
         for shell in shells() {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("not there yet/last apply");
             let path_text = path.to_str().unwrap();
-            for (name, who) in [("18a-1", "alice's laptop"), ("18b-2", "https://gitlab/x\n")] {
-                let out = run(&shell, &wrap(&mark_at(path_text, name, who), "n0"));
+            for (name, who, machine) in
+                [("18a-1", "alice's laptop", Some("ab12")), ("18b-2", "https://gitlab/x\nevil", None)]
+            {
+                let holder = Holder { run: name, host: "ci.example.com", who };
+                let out = run(&shell, &wrap(&mark_at(path_text, &holder, machine), "n0"));
                 assert!(out.status.success(), "{shell:?}: {out:?}");
-                let text = std::fs::read_to_string(&path).unwrap();
-                assert_eq!(run_of(&Secret::new(text)).as_deref(), Some(name));
+                let read = last(&std::fs::read_to_string(&path).unwrap());
+                let host = Some("ci.example.com".to_owned());
+                assert_eq!(read, LastApply { run: name.to_owned(), host, machine: machine.map(str::to_owned) });
             }
             assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         }
-        assert_eq!(run_of(&Secret::new(String::new())).as_deref(), Some("unknown"));
-        let long = run_of(&Secret::new("x".repeat(1_000_000))).unwrap();
-        assert_eq!(long.len(), 80, "a run has no such name, and the plan holds it");
+        assert_eq!(last(""), LastApply::unknown());
+        // As older releases wrote it.
+        assert_eq!(last("18a-1\nanna\n"), LastApply { run: "18a-1".to_owned(), ..LastApply::unknown() });
+        let long = last(&"x".repeat(1_000_000));
+        assert_eq!(long.run.len(), 80, "a run has no such name, and the plan holds it");
     }
 }

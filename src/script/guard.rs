@@ -86,14 +86,14 @@ pub fn functions() -> String {
 /// Shell text that confirms the new rules, for a new connection; ends with [`TAKEN_BACK`] if it comes too late, and with
 /// [`lock::LOST`] or [`lock::GONE`] if the lock is no longer this run's.
 #[must_use]
-pub fn confirm(run: &str, who: &str) -> String {
-    format!("{}{}guard_confirm || exit {TAKEN_BACK}\n", lock::keep(run, who, 180), functions())
+pub fn confirm(holder: &lock::Holder<'_>) -> String {
+    format!("{}{}guard_confirm || exit {TAKEN_BACK}\n", lock::keep(holder, 180), functions())
 }
 
 /// Shell text that takes the new rules back now, whether the timer has done so or not. Prints [`BACK`] or [`CONFIRMED`].
 #[must_use]
-pub fn take_back(run: &str, who: &str) -> String {
-    format!("{}{}{}", lock::keep(run, who, 180), functions(), TAKE_BACK)
+pub fn take_back(holder: &lock::Holder<'_>) -> String {
+    format!("{}{}{}", lock::keep(holder, 180), functions(), TAKE_BACK)
 }
 
 const TAKE_BACK: &str = r#"if [ -e "$guard/confirmed" ]; then

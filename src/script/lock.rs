@@ -1,16 +1,20 @@
-//! The lock that one run holds on a host: a directory (made in one instant) with a file that says who, since when and
-//! until when. It lies below /run, so a reboot ends it; an expired one is taken over. Pure: shell text only.
+//! The lock that a run holds on a host: a directory (made in one instant) with a file that says who, since when and until
+//! when. It lies below /run, so a reboot ends it; an expired one is taken over. It belongs to one name of one run: a run that
+//! comes to the same machine by two names of its inventory finds it held. Pure: shell text only.
+//!
+//! Whatever looks at the lock and then acts on what it saw does so alone (`lock_alone`): two that find the same lock expired
+//! would else both take it, the slower one from the faster.
 
 use super::quote;
 
 /// Where the lock lies.
 pub const PATH: &str = "/run/rprov.lock";
 
-/// Status of a script that found the lock held by another run.
-pub const HELD: i32 = 73;
-
 /// Status of a script that could not make the lock.
 pub const REFUSED: i32 = 72;
+
+/// Status of a script that found the lock held by another run.
+pub const HELD: i32 = 73;
 
 /// Status of a script that found the lock in the hands of another run.
 pub const LOST: i32 = 74;
@@ -19,171 +23,209 @@ pub const LOST: i32 = 74;
 /// has ended.
 pub const GONE: i32 = 77;
 
-/// Shell text that takes the lock for `seconds`, or ends the script with [`HELD`] after printing `held WHO` on standard
-/// error. `who` is one line: owner, program, pipeline.
-#[must_use]
-pub fn acquire(run: &str, who: &str, seconds: u64) -> String {
-    acquire_at(PATH, run, who, seconds)
+/// Status of a script that found the lock held by its own run under another name: two hosts of the inventory are one machine.
+pub const TWIN: i32 = 78;
+
+/// Status of a script that waited for others at the lock, of which one neither went on nor ended.
+pub const BUSY: i32 = 79;
+
+/// The longest time that a lock is taken for, in seconds: more than the steps of one change take. A lock that says more
+/// was written by another clock.
+pub const LONGEST: u64 = 4 * 3600;
+
+/// The longest single step and two minutes: how long a lock holds that does not say it.
+const STEP: u64 = 1800 + 120;
+
+/// Whose a lock is.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// The host's name in the inventory.
+    pub host: &'a str,
+    /// Who runs it, for others: owner, program, pipeline.
+    pub who: &'a str,
 }
 
-fn acquire_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
+impl Holder<'_> {
+    /// What tells it from all others. Two runs can differ in the run alone, so that comes first.
+    fn identity(&self) -> String {
+        format!("{} {}", line(self.run).replace(' ', "_"), line(self.host))
+    }
+}
+
+/// One line of text: the lock's file has one for each value.
+pub(super) fn line(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Where things are on a host; tests have their own.
+#[derive(Debug, Clone, Copy)]
+struct Places<'a> {
+    lock: &'a str,
+    /// Who has this directory open and locked is alone at the lock. It stays, since one that others wait at must not be
+    /// removed; only root can open it.
+    door: &'a str,
+    uptime: &'a str,
+    boot_id: &'a str,
+    flock: &'a str,
+}
+
+const HOST: Places<'_> = Places {
+    lock: PATH,
+    door: "/run/rprov.mutex",
+    uptime: "/proc/uptime",
+    boot_id: "/proc/sys/kernel/random/boot_id",
+    flock: "flock",
+};
+
+/// `lock_alone`: runs a function while no other script is at the lock.
+fn alone(places: &Places<'_>) -> String {
     format!(
-        "lock={path}
-now=$(date +%s) || exit 71
-if ! why=$(mkdir -- \"$lock\" 2>&1); then
-  # Not there and not to be made, or made and gone at this moment: then the next run finds a way.
-  [ -e \"$lock\" ] || {{ printf 'cannot make the lock: %s\n' \"$why\" >&2; exit {REFUSED}; }}
-  held_until=0 held_run= held_who='an unknown run'
-  if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; }} <\"$lock/info\"; fi
-  case $held_until in ''|*[!0-9]*) held_until=0;; esac
-  if [ \"$held_until\" -eq 0 ]; then
-    # Made but never filled: its maker died in between, unless it was made this very minute.
-    made=$(stat -c %Y -- \"$lock\" 2>/dev/null || echo 0)
-    held_until=$((made + 60))
-  fi
-  if [ \"$held_run\" != {run} ] && [ \"$held_until\" -gt \"$now\" ]; then
-    printf 'held %s, expires in %s min\\n' \"$held_who\" \"$(((held_until - now + 59) / 60))\" >&2
-    exit {HELD}
-  fi
-  if [ \"$held_run\" != {run} ]; then
-    # Two that find it expired at once: the rename has one winner.
-    mv -- \"$lock\" \"$lock.$$\" 2>/dev/null || {{ printf 'held another run that took it over just now\\n' >&2; exit {HELD}; }}
-    rm -rf -- \"$lock.$$\"
-    printf 'took over an expired lock: %s\\n' \"$held_who\" >&2
-    mkdir -- \"$lock\" 2>/dev/null || {{ printf 'held another run that took it over just now\\n' >&2; exit {HELD}; }}
-  fi
-fi
-printf '%s\\n%s\\n%s\\n' \"$((now + {seconds}))\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
-",
-        path = quote(path),
-        run = quote(run),
-        who = quote(who),
+        "lock={} lock_door={} lock_flock={}\n{}",
+        quote(places.lock),
+        quote(places.door),
+        quote(places.flock),
+        include_str!("lock/alone.sh").replace("@BUSY@", &BUSY.to_string()),
     )
 }
 
-/// Shell text that checks that the lock is still this run's and keeps it for `seconds` more; ends with [`LOST`] or [`GONE`]
-/// otherwise.
-/// What follows may do the same with `keep_lock SECONDS`.
-#[must_use]
-pub fn keep(run: &str, who: &str, seconds: u64) -> String {
-    keep_at(PATH, run, who, seconds)
+/// The same, and what looks at the lock and writes it.
+fn functions(places: &Places<'_>) -> String {
+    format!(
+        "{}lock_uptime={} lock_boot_id={} lock_longest={LONGEST} lock_step={STEP}\n{}",
+        alone(places),
+        quote(places.uptime),
+        quote(places.boot_id),
+        include_str!("lock/look.sh"),
+    )
 }
 
-fn keep_at(path: &str, run: &str, who: &str, seconds: u64) -> String {
+/// Shell text that takes the lock for `seconds`, or ends the script with [`HELD`] after printing `held WHO` on standard
+/// error, or with [`TWIN`] after printing `name NAME`.
+#[must_use]
+pub fn acquire(holder: &Holder<'_>, seconds: u64) -> String {
+    acquire_at(&HOST, holder, seconds)
+}
+
+fn acquire_at(places: &Places<'_>, holder: &Holder<'_>, seconds: u64) -> String {
     format!(
-        "lock={path}
-keep_lock() {{
+        "{functions}
+lock_refuse() {{ printf 'cannot make the lock: %s\\n' \"$1\" >&2; exit {REFUSED}; }}
+# Who can write into the directory could put a lock there, or take one away.
+lock_place() {{
+  lock_where=$(stat -c '%u %g %a' -- \"${{lock%/*}}\" 2>/dev/null)
+  case $lock_where in
+    '') ;;
+    *[2367]) lock_refuse \"everybody may write to ${{lock%/*}}\";;
+    *' 0 '*[2367]?) ;;
+    *[2367]?) lock_refuse \"a group may write to ${{lock%/*}}\";;
+  esac
+  case $lock_where in
+    '' | '0 '*) ;;
+    *) [ -O \"${{lock%/*}}\" ] || lock_refuse \"${{lock%/*}} is not root's\";;
+  esac
+}}
+lock_take() {{
+  lock_clock
+  if ! why=$(mkdir -- \"$lock\" 2>&1); then
+    [ -e \"$lock\" ] || lock_refuse \"$why\"
+    lock_look
+    if [ \"$held_run\" != {id} ]; then
+      [ \"${{held_run%% *}}\" != {run} ] || {{ printf 'name %s\\n' \"${{held_run#* }}\" >&2; exit {TWIN}; }}
+      if [ \"$lock_left\" -gt 0 ]; then
+        lock_anchor
+        lock_minutes \"held $held_who\" \"$lock_left\"
+        exit {HELD}
+      fi
+      # Older releases know nothing of being alone here: the rename has one winner.
+      if ! {{ mv -- \"$lock\" \"$lock.$$\" && mkdir -- \"$lock\"; }} 2>/dev/null; then
+        lock_minutes 'held another run that took it over just now' {seconds}
+        exit {HELD}
+      fi
+      rm -rf -- \"$lock\".*
+      printf 'took over an expired lock: %s\\n' \"$held_who\" >&2
+    fi
+  fi
+  lock_write {seconds} {id} {who} || exit 71
+}}
+lock_place
+[ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_refuse \"$why\"
+[ -r \"$lock_door\" ] || lock_refuse \"$lock_door: Permission denied\"
+lock_alone lock_take || {{
+  code=$?
+  [ \"$code\" -eq {BUSY} ] || exit \"$code\"
+  # Somebody is at it and does not go on; what the lock says may be looked at all the same.
+  lock_clock
+  lock_left=0
+  [ ! -e \"$lock\" ] || lock_look
+  if [ \"$lock_left\" -gt 0 ]; then lock_minutes \"held $held_who\" \"$lock_left\"; else lock_minutes 'held another run that is taking it just now' {seconds}; fi
+  exit {HELD}
+}}
+",
+        functions = functions(places),
+        id = quote(&holder.identity()),
+        run = quote(holder.identity().split(' ').next().unwrap_or_default()),
+        who = quote(&line(holder.who)),
+    )
+}
+
+/// Shell text that checks that the lock is still this holder's and keeps it for `seconds` more; ends with [`LOST`] or
+/// [`GONE`] otherwise.
+/// What follows may do the same with `keep_lock SECONDS`.
+#[must_use]
+pub fn keep(holder: &Holder<'_>, seconds: u64) -> String {
+    keep_at(&HOST, holder, seconds)
+}
+
+fn keep_at(places: &Places<'_>, holder: &Holder<'_>, seconds: u64) -> String {
+    format!(
+        "{functions}
+lock_keep() {{
   [ -e \"$lock\" ] || exit {GONE}
-  held_run='' held_until=''
-  if [ -r \"$lock/info\" ]; then {{ IFS= read -r held_until; IFS= read -r held_run; }} <\"$lock/info\"; fi
-  [ \"$held_run\" = {run} ] || exit {LOST}
-  now=$(date +%s) || exit 71
+  lock_clock
+  lock_look
+  [ \"$held_run\" = {id} ] || exit {LOST}
   # Never for less time than before: what comes after a wait may take long.
-  case $held_until in '' | *[!0-9]*) held_until=0;; esac
-  until=$((now + $1))
-  [ \"$held_until\" -le \"$until\" ] || until=$held_until
-  printf '%s\\n%s\\n%s\\n' \"$until\" {run} {who} >\"$lock/info.new\" && mv -f -- \"$lock/info.new\" \"$lock/info\" || exit 71
+  seconds=$1
+  [ \"$lock_left\" -le \"$seconds\" ] || seconds=$lock_left
+  lock_write \"$seconds\" {id} {who} || exit 71
+}}
+keep_lock() {{
+  lock_alone lock_keep \"$1\" && return
+  code=$?
+  [ \"$code\" -ne {BUSY} ] || printf 'another script is at the lock of this host, and neither goes on nor ends\\n' >&2
+  exit \"$code\"
 }}
 keep_lock {seconds}
 ",
-        path = quote(path),
-        run = quote(run),
-        who = quote(who),
+        functions = functions(places),
+        id = quote(&holder.identity()),
+        who = quote(&line(holder.who)),
+        seconds = seconds.min(LONGEST),
     )
 }
 
-/// Shell text that gives the lock back if it is this run's.
+/// Shell text that gives the lock back if it is this holder's.
 #[must_use]
-pub fn release(run: &str) -> String {
-    release_at(PATH, run)
+pub fn release(holder: &Holder<'_>) -> String {
+    release_at(&HOST, holder)
 }
 
-fn release_at(path: &str, run: &str) -> String {
+fn release_at(places: &Places<'_>, holder: &Holder<'_>) -> String {
     format!(
-        "lock={path}
-held_run=
-if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
-if [ \"$held_run\" = {run} ]; then mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock.$$\"; fi
+        "{alone}
+lock_release() {{
+  held_run=
+  if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
+  if [ \"$held_run\" = {id} ]; then mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock\".*; fi
+}}
+[ ! -e \"$lock\" ] || lock_alone lock_release || :
 ",
-        path = quote(path),
-        run = quote(run),
+        alone = alone(places),
+        id = quote(&holder.identity()),
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::script::tests::{run, shells};
-    use crate::script::wrap;
-
-    #[test]
-    fn one_run_at_a_time() {
-        for shell in shells() {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("the lock");
-            let path = path.to_str().unwrap();
-            let go = |body: &str| run(&shell, &wrap(body, "n0"));
-            let status = |body: &str| go(body).status.code();
-            assert_eq!(status(&acquire_at(path, "one", "alice's laptop", 60)), Some(0));
-            let refused = go(&acquire_at(path, "two", "bob", 60));
-            assert_eq!(refused.status.code(), Some(HELD));
-            let said = String::from_utf8(refused.stderr).unwrap();
-            assert!(said.starts_with("held alice's laptop, expires in "), "{said}");
-            // Taking it again is keeping it.
-            assert_eq!(status(&acquire_at(path, "one", "alice", 60)), Some(0));
-            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(0));
-            assert_eq!(status(&keep_at(path, "two", "bob", 60)), Some(LOST));
-            // Somebody else cannot give it back.
-            assert_eq!(status(&release_at(path, "two")), Some(0));
-            assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(HELD));
-            assert_eq!(status(&release_at(path, "one")), Some(0));
-            // Nobody has it, so nobody is blamed for it.
-            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(GONE));
-            assert_eq!(status(&acquire_at(path, "two", "bob", 60)), Some(0));
-            assert_eq!(status(&keep_at(path, "one", "alice", 60)), Some(LOST));
-            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something is left beside the lock");
-        }
-    }
-
-    #[test]
-    fn a_lock_that_cannot_be_made_is_nobody_elses() {
-        for shell in shells() {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("not there/lock");
-            let out = run(&shell, &wrap(&acquire_at(path.to_str().unwrap(), "one", "alice", 60), "n0"));
-            let said = String::from_utf8(out.stderr).unwrap();
-            assert_eq!(out.status.code(), Some(REFUSED), "{said}");
-            assert!(said.starts_with("cannot make the lock: mkdir: "), "{said}");
-        }
-    }
-
-    #[test]
-    fn an_expired_lock_is_taken_over_and_its_holder_notices() {
-        for shell in shells() {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("lock");
-            let path = path.to_str().unwrap();
-            let go = |body: &str| run(&shell, &wrap(body, "n0"));
-            assert!(go(&acquire_at(path, "one", "alice", 0)).status.success());
-            let taken = go(&acquire_at(path, "two", "bob", 60));
-            assert!(taken.status.success());
-            assert!(String::from_utf8(taken.stderr).unwrap().contains("took over an expired lock: alice"));
-            assert_eq!(go(&keep_at(path, "one", "alice", 60)).status.code(), Some(LOST));
-        }
-    }
-
-    #[test]
-    fn a_lock_that_was_never_filled_holds_for_a_minute() {
-        for shell in shells() {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("lock");
-            std::fs::create_dir(&path).unwrap();
-            let go = |body: &str| run(&shell, &wrap(body, "n0"));
-            let body = acquire_at(path.to_str().unwrap(), "two", "bob", 60);
-            assert_eq!(go(&body).status.code(), Some(HELD));
-            let past = std::time::SystemTime::now() - std::time::Duration::from_secs(100);
-            std::fs::File::open(&path).unwrap().set_modified(past).unwrap();
-            assert_eq!(go(&body).status.code(), Some(0), "{shell:?}");
-        }
-    }
-}
+mod tests;

@@ -105,6 +105,9 @@ uptime=
 [ -r /proc/uptime ] && read -r uptime _ </proc/uptime
 printf 'clock %s %s\n' "$(date +%s.%N)" "$uptime"
 printf 'peer %s\n' "${SSH_CONNECTION:-${1:-}}"
+machine='' boot='' first=''
+{ read -r machine </etc/machine-id; read -r boot </proc/sys/kernel/random/boot_id; read -r first </proc/1/stat; } 2>/dev/null
+printf 'machine %s %s %s\n' "${machine:--}" "${boot:--}" "${first##*) }"
 "#;
 
 /// `seek` tells "not there" from "may not look" and "cannot look": it climbs to the nearest directory that exists. A link

@@ -204,8 +204,8 @@ make_directory() {
 ///
 /// # Errors
 /// When a secret's value is not known.
-pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &str) -> Result<Script, Unbound> {
-    checked(steps, &[], run, who, book, nonce)
+pub fn script(steps: &[&Step], holder: &lock::Holder<'_>, book: &SecretBook, nonce: &str) -> Result<Script, Unbound> {
+    checked(steps, &[], holder, book, nonce)
 }
 
 /// The same, and just before each step what it was planned for must still be so: preconditions with the number of the
@@ -216,13 +216,12 @@ pub fn script(steps: &[&Step], run: &str, who: &str, book: &SecretBook, nonce: &
 pub fn checked(
     steps: &[&Step],
     preconditions: &[(usize, &Precondition)],
-    run: &str,
-    who: &str,
+    holder: &lock::Holder<'_>,
     book: &SecretBook,
     nonce: &str,
 ) -> Result<Script, Unbound> {
     let seconds: u64 = steps.iter().map(|step| longest(step) - waits(step)).sum::<u64>() + 120;
-    Ok(wrap(&(lock::keep(run, who, seconds) + &body(steps, preconditions, book)?), nonce))
+    Ok(wrap(&(lock::keep(holder, seconds) + &body(steps, preconditions, book)?), nonce))
 }
 
 fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &SecretBook) -> Result<String, Unbound> {

@@ -1,6 +1,7 @@
 //! A plan as text for people: problems first, then hosts with changes, one counted line for the rest, a legend of the
 //! symbols used, and the verdict last. Pure; decides nothing that the plan has not decided.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::plan::{Action, Effect, HostPlan, Plan, Problem, Totals};
@@ -185,7 +186,9 @@ fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a st
             }
         }
     }
-    let mut out = Vec::new();
+    let mut out: Vec<(Problem, Vec<&'a str>, bool)> = Vec::new();
+    // What names several hosts is the same for them word by word, and not once each one's own name is out of it.
+    let mut same: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     for (common, said) in found {
         let mut all: Vec<&str> = said.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         let mut seen = BTreeSet::new();
@@ -193,7 +196,15 @@ fn told_once<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<(Problem, Vec<&'a st
         if said.len() > 1 && all.len() >= FOLDED && !look.verbose {
             out.push((common, all, true));
         } else {
-            out.extend(said.into_iter().map(|(problem, names)| (problem.clone(), names, false)));
+            for (problem, names) in said {
+                match same.entry((&problem.message, problem.help.as_deref())) {
+                    Entry::Occupied(known) => out[*known.get()].1.extend(names),
+                    Entry::Vacant(new) => {
+                        new.insert(out.len());
+                        out.push((problem.clone(), names, false));
+                    }
+                }
+            }
         }
     }
     out

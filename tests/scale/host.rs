@@ -17,6 +17,9 @@ const START: &str = r#"
     for dir in proc dev sys; do mount --rbind "/$dir" "$dir"; done
     mount -t tmpfs tmpfs run
     mkdir run/sshd
+    rm -f etc/machine-id
+    read -r id </proc/sys/kernel/random/uuid
+    echo "$id" | tr -d - >etc/machine-id
     mkdir -p ".$0"
     mount --bind "$0" ".$0"
     exec chroot . /usr/sbin/sshd -D -e -f "$1""#;

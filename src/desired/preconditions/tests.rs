@@ -172,17 +172,17 @@ fn what_moved_is_told_with_how() {
 fn the_last_run_is_what_the_host_wrote_down() {
     let mut facts = Facts::default();
     let at = super::super::path(applied::PATH);
-    assert_eq!(last_run(&facts), None);
+    assert_eq!(last_apply(&facts), None);
     facts.paths.insert(at.clone(), Known::Absent);
-    assert_eq!(last_run(&facts), None);
+    assert_eq!(last_apply(&facts), None);
     let Known::Present(mut fact) = file(0o644) else { unreachable!() };
     fact.content = Some(Known::Present(Content::Text(Secret::new("18a-1\nalice@laptop\n".to_owned()))));
     facts.paths.insert(at.clone(), Known::Present(fact.clone()));
-    assert_eq!(last_run(&facts).as_deref(), Some("18a-1"));
+    assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("18a-1"));
     // Not even root can read it, or it is no text: no plan knows that run.
     for content in [None, Some(Known::Unread("status 5".to_owned())), Some(Known::Present(Content::Binary))] {
         fact.content = content;
         facts.paths.insert(at.clone(), Known::Present(fact.clone()));
-        assert_eq!(last_run(&facts).as_deref(), Some("unknown"));
+        assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("unknown"));
     }
 }

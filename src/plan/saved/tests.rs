@@ -95,6 +95,7 @@ fn everything() -> SavedPlan {
         problems: vec![Problem { message: "m".to_owned(), help: None, unknown_only: false }],
         preconditions: preconditions.into_iter().map(|what| Required { change: 0, step: 1, what }).collect(),
         after_run: Some("18a-1".to_owned()),
+        machine: Some("ef".repeat(32)),
         ..HostPlan::default()
     };
     SavedPlan {
@@ -113,6 +114,69 @@ fn everything() -> SavedPlan {
 fn what_is_saved_is_read_again() {
     let saved = everything();
     assert_eq!(SavedPlan::parse(&saved.to_text().unwrap()).unwrap(), saved);
+}
+
+/// What is said of a plan that somebody has changed.
+fn unsound(change: impl Fn(&mut SavedPlan)) -> String {
+    let mut saved = everything();
+    change(&mut saved);
+    match SavedPlan::parse(&saved.to_text().unwrap()).unwrap_err() {
+        BadPlan::Unsound(why) => why,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_plan_that_says_something_twice_is_refused() {
+    let twice = |saved: &mut SavedPlan| saved.plan.hosts.push(saved.plan.hosts[0].clone());
+    assert_eq!(unsound(twice), "it has the host `ci.example.com` twice");
+    // Its second part need not be the same.
+    let other = |saved: &mut SavedPlan| {
+        let name = saved.plan.hosts[0].name.clone();
+        saved.plan.hosts.push(HostPlan { name, ..HostPlan::default() });
+    };
+    assert_eq!(unsound(other), "it has the host `ci.example.com` twice");
+    let gitlab = |saved: &mut SavedPlan| {
+        for url in ["https://a.example.com", "https://b.example.com"] {
+            saved.plan.hosts.push(HostPlan { name: url.to_owned(), ..HostPlan::default() });
+        }
+    };
+    assert_eq!(unsound(gitlab), "it has two parts for GitLab");
+    let change = |saved: &mut SavedPlan| {
+        let mut again = saved.plan.hosts[0].changes[0].clone();
+        again.steps.retain(|step| !matches!(step, Step::Gitlab(GitlabStep::CreateRunner { .. })));
+        saved.plan.hosts[0].changes = vec![again.clone(), again];
+        saved.plan.hosts[0].preconditions.clear();
+    };
+    assert_eq!(unsound(change), "it has the change everything at once of `ci.example.com` twice");
+    let runner = |saved: &mut SavedPlan| {
+        let host = saved.plan.hosts[0].clone();
+        saved.plan.hosts.push(HostPlan { name: "other.example.com".to_owned(), ..host });
+    };
+    assert!(unsound(runner).starts_with("it creates the runner of "), "{}", unsound(runner));
+    let nowhere = |saved: &mut SavedPlan| saved.plan.hosts[0].preconditions[0].change = 1;
+    assert_eq!(unsound(nowhere), "a precondition of `ci.example.com` is for step 1 of change 1, which is not there");
+    let nowhere = |saved: &mut SavedPlan| saved.plan.hosts[0].preconditions[0].step = usize::MAX;
+    assert!(unsound(nowhere).contains("which is not there"));
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused_wherever_it_is() {
+    let text = everything().to_text().unwrap();
+    for (key, again) in [
+        ("\"format\": ", "\"format\": \"rprov-saved-plan/1\", "),
+        ("\"hosts\": ", "\"hosts\": [], "),
+        ("\"prod.yml\": ", "\"prod.yml\": \"\", "),
+        ("\"name\": ", "\"name\": \"x\", "),
+        ("\"changes\": ", "\"changes\": [], "),
+        // What a release does not know, it must not read in two ways either.
+        ("\"plan\": ", "\"later\": { \"a\": 1, \"\\u0061\": 2 }, "),
+    ] {
+        assert!(text.contains(key), "{key}");
+        let twice = text.replacen(key, &format!("{again}{key}"), 1);
+        let why = SavedPlan::parse(&twice).unwrap_err().to_string();
+        assert!(why.contains("twice") || why.contains("duplicate field"), "{key}: {why}");
+    }
 }
 
 /// Whether everything of `old` is in `new`.

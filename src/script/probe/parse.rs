@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::facts::{
-    AptSource, Content, Facts, Known, PackageFact, PathFact, PathKind, ProbeSpec, Room, SystemFacts, UnitFact,
+    AptSource, Content, Facts, Known, MachineFact, PackageFact, PathFact, PathKind, ProbeSpec, Room, SystemFacts,
+    UnitFact,
 };
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
@@ -96,7 +97,21 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
     system.peer = peer.next().filter(|peer| !peer.is_empty()).map(str::to_owned);
     system.sshd_address = peer.nth(1).and_then(|address| address.parse().ok());
     system.sshd_port = peer.next().and_then(|port| port.parse().ok());
+    if let Some(machine) = lines.tagged("machine") {
+        system.machine = machine_of(machine);
+    }
     Ok(decimal_ns(uptime).map(|uptime| now_ns - uptime))
+}
+
+/// `ID BOOT-ID STATE PPID ...`: the ids, and what /proc/1/stat has behind the name of process 1.
+fn machine_of(line: &str) -> MachineFact {
+    let mut words = line.split(' ');
+    let hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let mut id = |length: usize| words.next().filter(|word| word.len() == length && hex(word)).map(str::to_owned);
+    // `uninitialized`, or nothing, is what an image has before its first boot.
+    let (machine, boot) = (id(32), id(36));
+    // The 22nd field; the first that is told is the third.
+    MachineFact { id: machine, boot, init: words.nth(19).and_then(|word| word.parse().ok()) }
 }
 
 /// Seconds that a time of a host can have: far beyond any clock, and small enough to be reckoned with in nanoseconds.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use proptest::prelude::*;
 
 use super::{parse, script};
-use crate::facts::{Content, Facts, Known, PathKind, ProbeSpec, Room};
+use crate::facts::{Content, Facts, Known, MachineFact, PathKind, ProbeSpec, Room};
 use crate::inventory::model::Login;
 use crate::name::RemotePath;
 use crate::script::reply::BadReply;
@@ -231,6 +231,30 @@ fn a_failed_reading_is_never_absence() {
             || matches!(facts.paths[&b], Known::Unread(_))
             || matches!(&facts.paths[&RemotePath::new("/a").unwrap()], Known::Present(fact) if matches!(fact.content, Some(Known::Unread(_))));
         assert!(found, "{from} -> {to}");
+    }
+}
+
+#[test]
+fn a_machine_says_which_it_is_or_says_nothing() {
+    let with = |line: &str| {
+        let answer = ANSWER.replace("paths 0 44", &format!("{line}\npaths 0 44"));
+        parse(&answered(), answer.as_bytes(), "n0").unwrap().system.machine
+    };
+    let (id, boot) = ("0123456789abcdef0123456789abcdef", "0b2b7f6e-1111-4222-8333-444455556666");
+    let process = "S 0 1 1 0 -1 4194560 99 88 77 66 5 4 3 2 20 0 1 0 42 176 99";
+    let all = with(&format!("machine {id} {boot} {process}"));
+    assert_eq!(all, MachineFact { id: Some(id.to_owned()), boot: Some(boot.to_owned()), init: Some(42) });
+    for id in ["-", "uninitialized", "", "0123", "0123456789abcdef0123456789abcdeg"] {
+        assert_eq!(with(&format!("machine {id} {boot} {process}")), MachineFact { id: None, ..all.clone() }, "{id}");
+    }
+    assert_eq!(with("machine - - "), MachineFact::default());
+    assert_eq!(with("machine"), MachineFact::default());
+    assert_eq!(with(&format!("machine {id} - S 0 1")), MachineFact { id: all.id, ..MachineFact::default() });
+    // This one, in every shell.
+    for shell in shells() {
+        let script = script(&ProbeSpec::default(), &SecretBook::default(), "", "", "n0");
+        let facts = parse(&ProbeSpec::default(), &run(&shell, &script).stdout, "n0").unwrap();
+        assert!(facts.system.machine.boot.is_some() && facts.system.machine.init.is_some(), "{shell:?}");
     }
 }
 

@@ -355,6 +355,16 @@ fn problems_that_differ_in_an_address_are_one() {
 }
 
 #[test]
+fn a_problem_that_names_its_hosts_is_told_once() {
+    let message = "ci-1 and ci-2 are names of one machine".to_owned();
+    let problem = Problem { message: message.clone(), help: Some("keep one".to_owned()), unknown_only: false };
+    let host = |name: &str| HostPlan { name: name.to_owned(), problems: vec![problem.clone()], ..HostPlan::default() };
+    let text = render(&Plan { hosts: vec![host("ci-1"), host("ci-2")] }, Look::plain(80));
+    assert!(text.starts_with(&format!("! ci-1, ci-2   {message}\n    help: keep one\n")), "{text}");
+    assert_eq!(text.matches(&message).count(), 1, "{text}");
+}
+
+#[test]
 fn what_is_not_shown_counts_as_a_difference() {
     let host = |number: usize, different: bool| {
         let mut key = change(Action::Add, "file", "/etc/key", Effect::None, 1);

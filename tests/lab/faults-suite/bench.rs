@@ -157,7 +157,7 @@ impl Bench {
     pub(crate) fn let_lock_expire(&self) -> bool {
         let said = self.host().sh(
             "[ -e /run/rprov.lock ] || exit 0; echo held\n\
-             if [ -e /run/rprov.lock/info ]; then sed -i '1s/.*/1/' /run/rprov.lock/info; else touch -d '2 minutes ago' /run/rprov.lock; fi",
+             if [ -e /run/rprov.lock/info ]; then sed -i '1s/.*/1/;4s/^[0-9]* [0-9-]*/1 1/' /run/rprov.lock/info; else touch -d '2 minutes ago' /run/rprov.lock; fi",
         );
         !said.is_empty()
     }

@@ -23,3 +23,33 @@ fn a_second_apply_waits_or_says_who_holds_the_lock() {
     host.sh("mv /usr/bin/docker.real /usr/bin/docker");
     world.assert_converged("after two applies at once");
 }
+
+/// Two names of the inventory that lead to one host: seen before anything is done, in one run and in one after the other.
+#[test]
+fn two_names_of_one_host_are_refused() {
+    let Some(world) = World::converged() else { return };
+    let host = world.host();
+    let own = format!("  {}: {{ ssh: {{ address: {} }} }}\n", host.inventory_name(), host.address());
+    // The inventory does not show that it is one: ssh_config leads there.
+    world.write_home(".ssh/config", &format!("Host alias.lab.test\n  HostName {}\n", host.address()));
+    let alias = "  alias.lab.test: {}\n";
+    world.edit_inventory(&own, &format!("{own}{alias}"));
+    world.edit_inventory("concurrent: 100", "concurrent: 50");
+    let (before, gitlab) = (host.snapshot(), world.gitlab.text());
+    for arguments in [&["--yes"][..], &["--yes", "--parallel", "1"], &["--yes", "--limit", "alias.lab.test"]] {
+        let outcome = world.run("apply", arguments);
+        assert_eq!(outcome.code, Some(3), "{outcome}");
+        let said = outcome.both().split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = if arguments.len() == 3 && arguments[1] == "--limit" {
+            format!("rprov has changed this machine under the name {}", host.inventory_name())
+        } else {
+            "are names of one machine".to_owned()
+        };
+        assert_eq!(said.matches(&why).count(), 1, "{why}\n{outcome}");
+    }
+    assert_eq!(host.snapshot().differences(&before, &[]), Vec::<String>::new(), "the host was changed");
+    assert_eq!(world.gitlab.text(), gitlab, "GitLab was changed");
+    // Its own name alone goes on.
+    world.apply_with(&["--limit", &host.inventory_name()]);
+    assert_eq!(world.gitlab.state().runners.len(), 1);
+}

@@ -116,7 +116,8 @@ impl Lockout {
 
     /// A killed run's lock stays until it expires; a test turns the lock's clock.
     fn let_the_lock_expire(&self) {
-        self.host().sh("[ ! -e /run/rprov.lock/info ] || sed -i '1s/.*/1/' /run/rprov.lock/info");
+        self.host()
+            .sh("[ ! -e /run/rprov.lock/info ] || sed -i '1s/.*/1/;4s/^[0-9]* [0-9-]*/1 1/' /run/rprov.lock/info");
     }
 
     fn rules(&self) -> String {

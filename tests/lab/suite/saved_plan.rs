@@ -201,3 +201,20 @@ fn a_saved_plan_holds_no_secret_and_does_nothing_that_the_inventory_does_not_ask
     assert_refused(&run("apply", &["second.json"]), &["file /etc/ours is to be made in another way than in the plan"]);
     assert_eq!(host.sh("cat /etc/ours"), "password=0815\n");
 }
+
+/// The name leads to another machine when the plan is applied than when it was made.
+#[test]
+fn a_plan_is_not_applied_to_another_machine() {
+    let Some(world) = World::with_hosts(2) else { return };
+    let names: Vec<String> = world.hosts.iter().map(|host| host.inventory_name()).collect();
+    world.run("plan", &["--out", "plan.json", "--limit", &names[0]]).expect(0);
+    let (first, second) = (world.hosts[0].address().to_owned(), world.hosts[1].address().to_owned());
+    let before = world.hosts[1].snapshot();
+    let leads = |name: &str, to: &str| format!("{name}: {{ ssh: {{ address: {to} }} }}");
+    world.edit_inventory(&leads(&names[0], &first), &leads(&names[0], "10.0.0.0"));
+    world.edit_inventory(&leads(&names[1], &second), &leads(&names[1], &first));
+    world.edit_inventory(&leads(&names[0], "10.0.0.0"), &leads(&names[0], &second));
+    assert_refused(&apply(&world), &["another machine answers by this name", "nothing was done"]);
+    assert_eq!(world.hosts[1].snapshot().differences(&before, &[]), Vec::<String>::new(), "the other host was changed");
+    assert!(world.gitlab.state().runners.is_empty(), "a runner was made for the other host");
+}

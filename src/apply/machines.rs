@@ -1,0 +1,68 @@
+//! Which machines the hosts of a run are: no two of its names may lead to one.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::desired::exam::Finding;
+use crate::desired::machine::{self, Named};
+
+use super::Shared;
+use super::target::Target;
+
+/// What the hosts of a run said they are.
+#[derive(Debug, Default)]
+pub(super) struct Machines(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By name.
+    read: BTreeMap<String, String>,
+    /// The name under which this run has locked a machine. It stays so to the run's end: one host after the other is twice,
+    /// too.
+    locked: BTreeMap<String, String>,
+}
+
+impl Machines {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Whoever panicked had only a map in hands, and each entry is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a machine for a name; the other name that this run has it under, if there is one.
+    pub(super) fn claim(&self, name: &str, machine: &str) -> Option<String> {
+        let mut known = self.known();
+        known.read.insert(name.to_owned(), machine.to_owned());
+        let owner = known.locked.entry(machine.to_owned()).or_insert_with(|| name.to_owned());
+        (owner != name).then(|| owner.clone())
+    }
+
+    /// The machine of a name, if it was read.
+    pub(super) fn of(&self, name: &str) -> Option<String> {
+        self.known().read.get(name).cloned()
+    }
+}
+
+/// Compares the hosts that were read.
+pub(super) fn across(shared: &Shared, targets: &mut [Target]) {
+    {
+        let mut known = shared.machines.known();
+        for target in targets.iter() {
+            if let Some(machine) = &target.machine {
+                known.read.insert(target.spec(shared).name.clone(), machine.clone());
+            }
+        }
+    }
+    let named: Vec<Named<'_>> = targets
+        .iter()
+        .map(|target| Named {
+            name: &target.spec(shared).name,
+            machine: target.machine.as_deref(),
+            last: target.last.as_ref(),
+        })
+        .collect();
+    let found = machine::across(&named, &shared.inventory);
+    for (at, problem) in found {
+        targets[at].findings.push(Finding::stops("machine", &problem));
+        targets[at].plan.problems.push(problem);
+    }
+}

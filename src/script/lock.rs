@@ -117,9 +117,9 @@ lock_place() {{
   lock_where=$(stat -c '%u %g %a' -- \"${{lock%/*}}\" 2>/dev/null)
   case $lock_where in
     '') ;;
-    *[2367]) lock_refuse \"everybody may write to ${{lock%/*}}\";;
+    *[2367]) lock_refuse \"everybody may write to ${{lock%/*}}, which should have the mode 0755\";;
     *' 0 '*[2367]?) ;;
-    *[2367]?) lock_refuse \"a group may write to ${{lock%/*}}\";;
+    *[2367]?) lock_refuse \"a group may write to ${{lock%/*}}, which should have the mode 0755\";;
   esac
   case $lock_where in
     '' | '0 '*) ;;

@@ -15,7 +15,7 @@ const START: &str = r#"
     mount -t overlay overlay -o lowerdir=/,upperdir=/run/upper,workdir=/run/work /run/root
     cd /run/root
     for dir in proc dev sys; do mount --rbind "/$dir" "$dir"; done
-    mount -t tmpfs tmpfs run
+    mount -t tmpfs -o mode=755 tmpfs run
     mkdir run/sshd
     rm -f etc/machine-id
     read -r id </proc/sys/kernel/random/uuid

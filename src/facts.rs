@@ -328,6 +328,19 @@ pub struct PathFact {
     pub mtime_ns: i128,
     /// The content if it was asked for and this is a regular file. May hold secrets, so it is one.
     pub content: Option<Known<Content>>,
+    /// How it was got at.
+    pub way: Way,
+}
+
+/// What there is to know of the way to a path. Usually nothing: no links, and root alone may write to any directory of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Somebody other than root may put something else in its place.
+    pub exposed: bool,
+    /// The path itself is a symbolic link, made by root; what was seen is what it leads to.
+    pub link: bool,
+    /// Where it is, if links of root's lead there.
+    pub real: Option<String>,
 }
 
 /// What a path is.

@@ -169,6 +169,19 @@ pub struct WriteFile {
     /// this is due before the file is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<String>,
+    /// What lies in its place and is no file: it is taken away rather than followed or opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<Displaced>,
+}
+
+/// What a file can take the place of although it is no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Displaced {
+    /// A symbolic link.
+    Link,
+    /// A pipe, a socket or a device.
+    Special,
 }
 
 /// A program on the host that must accept a file before it goes live.

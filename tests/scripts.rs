@@ -136,6 +136,7 @@ fn scripts_that_change_hosts() {
         check: Some(Check::Shell),
         replaces: None,
         restarts: None,
+        displaces: None,
         keep_previous: true,
     };
     let steps = [

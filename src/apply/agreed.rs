@@ -89,6 +89,7 @@ mod tests {
             check: None,
             replaces: replaces.map(str::to_owned),
             restarts: None,
+            displaces: None,
         });
         Change {
             kind: kind.to_owned(),

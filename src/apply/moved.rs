@@ -180,6 +180,7 @@ mod tests {
             check: None,
             replaces: Some(replaces.to_owned()),
             restarts: None,
+            displaces: None,
         });
         Change {
             kind: "file".to_owned(),

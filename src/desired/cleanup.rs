@@ -22,6 +22,7 @@ fn the_files(host: &HostSpec) -> Vec<File> {
         mode,
         owner: Owner::default(),
         check,
+        whole: true,
         unit_file: false,
         origin: cleanup.origin.clone(),
     };

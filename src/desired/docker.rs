@@ -84,6 +84,7 @@ fn registry_cas(host: &HostSpec) -> Vec<File> {
             mode: 0o644,
             owner: Owner::default(),
             check: None,
+            whole: false,
             unit_file: false,
             origin: registry.origin.clone(),
         })
@@ -124,6 +125,7 @@ pub(super) fn ca_file(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Option<cr
         mode: 0o644,
         owner: crate::inventory::model::Owner::default(),
         check: None,
+        whole: false,
         unit_file: false,
         origin: gitlab.origin.clone(),
     })

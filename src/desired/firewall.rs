@@ -32,6 +32,7 @@ fn parts(host: &HostSpec) -> Option<(Firewall, File, File)> {
         mode: 0o644,
         owner: Owner::default(),
         check,
+        whole: true,
         unit_file,
         origin: firewall.spec.origin.clone(),
     };

@@ -1,12 +1,13 @@
 //! From the inventory to resources, and from resources and facts to the plan of a host. Pure: no I/O.
 
-use crate::facts::{Facts, ProbeSpec};
+use crate::facts::{Facts, Known, PathFact, ProbeSpec, Way};
 use crate::inventory::model::{GitlabSpec, HostSpec};
 use crate::name::RemotePath;
-use crate::plan::{HostPlan, Problem};
+use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::{Context, Earlier, Resource};
 use crate::script::applied;
 use crate::secret::SecretBook;
+use crate::step::Step;
 use crate::text::Text;
 
 mod cleanup;
@@ -54,6 +55,7 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
             mode: file.mode,
             owner: file.owner.clone(),
             check: None,
+            whole: false,
             unit_file: false,
             origin: file.origin.clone(),
         }));
@@ -157,11 +159,33 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
     }
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
+    plan.notes.extend(links(&plan.changes, facts));
     plan.preconditions = preconditions::of(&plan.changes, facts);
     plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
     plan.machine = machine::installation(&facts.system.machine);
     summary::fill(&mut plan, facts);
     plan
+}
+
+/// Where a change goes if links of root's are on its way: one note each.
+fn links(changes: &[crate::plan::Change], facts: &Facts) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for step in changes.iter().flat_map(|change| &change.steps) {
+        let path = match step {
+            Step::WriteFile(file) if file.displaces.is_none() => &file.path,
+            Step::Directory { path, .. } | Step::Attributes { path, .. } => path,
+            _ => continue,
+        };
+        let Some(Known::Present(PathFact { way: Way { real: Some(real), .. }, .. })) = facts.paths.get(path) else {
+            continue;
+        };
+        let message = format!("a symbolic link on the way leads to {real}, which is what changes");
+        let note = Note { about: path.to_string(), message };
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
 }
 
 /// The files that rprov writes on a host, for `rprov render`: path, mode and text.

@@ -126,6 +126,7 @@ fn file(kind: &'static str, at: RemotePath, content: Option<String>, unit_file: 
         mode: 0o644,
         owner: Owner::default(),
         check: None,
+        whole: true,
         unit_file,
         origin: origin.clone(),
     }

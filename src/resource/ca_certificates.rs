@@ -152,6 +152,7 @@ fn file(place: &Place<'_>) -> File {
         mode: 0o644,
         owner: Owner::default(),
         check: None,
+        whole: true,
         unit_file: false,
         origin: place.spec.origin.clone(),
     }

@@ -136,6 +136,7 @@ impl Resource for DockerDaemon {
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
             replaces: found.as_ref().and_then(|found| found.text).map(sha256),
             restarts: None,
+            displaces: None,
         });
         if let (Some(path), false) = (left, write_keeps(&write)) {
             change.steps.push(Step::RemoveFile(path));

@@ -8,7 +8,7 @@ use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, TextChange};
 use crate::secret::{Secret, SecretBook, looks};
-use crate::step::{Check, Step, WriteFile};
+use crate::step::{Check, Displaced, Step, WriteFile};
 use crate::text::Text;
 
 use super::{Context, Diff, Resource};
@@ -28,6 +28,8 @@ pub struct File {
     pub owner: Owner,
     /// What must accept it first.
     pub check: Option<Check>,
+    /// It is rprov's from the first byte to the last: a link that root has put in its place is replaced, not followed.
+    pub whole: bool,
     /// systemd must read its unit files again after it changes.
     pub unit_file: bool,
     /// The place in the inventory.
@@ -78,6 +80,27 @@ pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found
         Some(Known::Absent) | None => return Err(unasked("its content was not read")),
     };
     Ok(Some(Found { fact, text }))
+}
+
+/// What lies where a file is to be, if the file takes its place without anybody looking into it. `whole`: see [`File::whole`].
+#[must_use]
+pub fn displaced(fact: &PathFact, whole: bool) -> Option<Displaced> {
+    match fact.kind {
+        _ if fact.way.link && whole => Some(Displaced::Link),
+        // Whoever may write there has made it. Elsewhere it is root's, and somebody may need it.
+        PathKind::Other if fact.way.exposed => Some(Displaced::Special),
+        _ => None,
+    }
+}
+
+/// The same in words, as a difference.
+#[must_use]
+pub fn kind_attr(fact: &PathFact, displaced: Displaced) -> Attr {
+    let old = match displaced {
+        Displaced::Link => format!("symbolic link to {}", fact.way.real.as_deref().unwrap_or("something else")),
+        Displaced::Special => "pipe, socket or device".to_owned(),
+    };
+    Attr::new("kind", Some(old), Some("file".to_owned()))
 }
 
 /// What differs in mode and owner.
@@ -140,6 +163,11 @@ impl Resource for File {
             return Ok(diff);
         };
         let wanted = reveal(content, context.book, self.path.as_str())?;
+        let seen =
+            context.facts.paths.get(&self.path).map(|known| known.read(self.path.as_str())).transpose()?.flatten();
+        if let Some((fact, displaced)) = seen.and_then(|fact| Some((fact, displaced(fact, self.whole)?))) {
+            return Ok(self.in_place_of(fact, displaced, content, wanted));
+        }
         let found = look(context, &self.path)?;
         let replaces = match &found {
             None => None,
@@ -184,6 +212,21 @@ impl Resource for File {
         } else {
             Some(TextChange { old, new: wanted })
         };
+        self.write(&mut diff, action, attrs, text, content, (replaces, None));
+        Ok(diff)
+    }
+}
+
+impl File {
+    fn write(
+        &self,
+        diff: &mut Diff,
+        action: Action,
+        attrs: Vec<Attr>,
+        text: Option<TextChange>,
+        content: &Text,
+        (replaces, displaces): (Option<String>, Option<Displaced>),
+    ) {
         let mut steps = vec![Step::WriteFile(WriteFile {
             path: self.path.clone(),
             content: content.clone(),
@@ -193,6 +236,7 @@ impl Resource for File {
             keep_previous: false,
             replaces,
             restarts: None,
+            displaces,
         })];
         diff.earlier.written.insert(self.path.clone());
         if self.unit_file {
@@ -200,11 +244,28 @@ impl Resource for File {
             diff.earlier.daemon_reload = true;
         }
         diff.changes.push(self.change(action, attrs, text, steps));
-        Ok(diff)
     }
-}
 
-impl File {
+    /// The file instead of what is no file. What a link leads to stays as it is.
+    fn in_place_of(&self, fact: &PathFact, displaced: Displaced, content: &Text, wanted: String) -> Diff {
+        let mut diff = Diff::default();
+        let mut attrs = vec![kind_attr(fact, displaced)];
+        let old = match &fact.content {
+            Some(Known::Present(Content::Text(text))) => Some(text.expose()),
+            _ => None,
+        };
+        let text = if old == Some(wanted.as_str()) {
+            None
+        } else if content.is_tainted() {
+            attrs.push(Attr::new("content", None, Some(content.redacted())));
+            None
+        } else {
+            Some(TextChange { old: String::new(), new: wanted })
+        };
+        self.write(&mut diff, Action::Change, attrs, text, content, (None, Some(displaced)));
+        diff
+    }
+
     fn change(&self, action: Action, attrs: Vec<Attr>, text: Option<TextChange>, steps: Vec<Step>) -> Change {
         Change {
             kind: self.kind.to_owned(),

@@ -8,10 +8,10 @@ use crate::inventory::model::{Owner, RepositoryKey, RepositorySpec};
 use crate::name::RemotePath;
 use crate::openpgp;
 use crate::plan::{Action, Attr, Change, Effect, Problem, TextChange};
-use crate::step::{Step, WriteFile};
+use crate::step::{Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::file::{Found, attributes, look, sha256};
+use super::file::{Found, attributes, displaced, kind_attr, look, sha256};
 use super::{Context, Diff, Resource};
 use source::Leftover;
 
@@ -156,12 +156,22 @@ impl Repository {
         let owner = Owner::default();
         let mut made = Made::default();
         made.attrs.extend(attr);
+        made.refresh = content.is_some();
+        let link = found.filter(|found| displaced(found.fact, true).is_some());
+        let displaces = link.map(|_| Displaced::Link);
+        // Equal content behind a link is the link's owner's to change.
+        let content = content.or_else(|| link?.text.map(str::to_owned));
+        if let Some(found) = link {
+            let attr = kind_attr(found.fact, Displaced::Link);
+            made.attrs.push(Attr::new(format!("{what} {}", attr.path), attr.old, attr.new));
+        }
         for attr in found.map(|found| attributes(found.fact, MODE, &owner)).unwrap_or_default() {
             made.attrs.push(Attr::new(format!("{what} {}", attr.path), attr.old, attr.new));
         }
         match content {
             Some(content) => {
                 let replaces = match found {
+                    _ if displaces.is_some() => None,
                     None => None,
                     Some(Found { text: Some(text), .. }) => Some(sha256(text)),
                     Some(Found { text: None, .. }) => {
@@ -180,8 +190,8 @@ impl Repository {
                     check: None,
                     replaces,
                     restarts: None,
+                    displaces,
                 }));
-                made.refresh = true;
             }
             None if !made.attrs.is_empty() => {
                 made.steps.push(Step::Attributes { path: path.clone(), mode: MODE, owner });
@@ -351,6 +361,7 @@ fn rewrite(file: &AptSource, rest: String) -> Step {
         check: None,
         replaces: Some(sha256(&file.text)),
         restarts: None,
+        displaces: None,
     })
 }
 

@@ -92,6 +92,7 @@ impl Resource for SystemId {
                 check: None,
                 replaces: found.as_ref().and_then(|found| found.text).map(file::sha256),
                 restarts: self.is_running(context).then(|| self.process.name().to_owned()),
+                displaces: None,
             }));
             if found.is_some() {
                 reason = Some("GitLab will show a new runner manager, and the old one as offline".to_owned());

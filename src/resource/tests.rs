@@ -10,7 +10,7 @@ use super::package::Packages;
 use super::service::Service;
 use super::*;
 use crate::diagnostic::Span;
-use crate::facts::{Content, DockerFact, ImageFact, Known, PackageFact, PathFact, PathKind, UnitFact};
+use crate::facts::{Content, DockerFact, ImageFact, Known, PackageFact, PathFact, PathKind, UnitFact, Way};
 use crate::inventory::model::{Owner, PackageSpec};
 use crate::name::RemotePath;
 use crate::plan::{Action, Effect};
@@ -42,6 +42,7 @@ fn regular(text: &str, mode: u32, mtime_s: i128) -> Known<PathFact> {
         group: "root".to_owned(),
         mtime_ns: mtime_s * 1_000_000_000,
         content: Some(Known::Present(Content::Text(Secret::new(text.to_owned())))),
+        way: Way::default(),
     })
 }
 
@@ -63,6 +64,7 @@ fn file() -> File {
         mode: 0o644,
         owner: Owner::default(),
         check: None,
+        whole: false,
         unit_file: false,
         origin: origin(),
     }

@@ -16,6 +16,7 @@ pub mod applied;
 pub mod exam;
 pub mod guard;
 pub mod lock;
+mod paths;
 pub mod probe;
 pub mod reply;
 pub mod step;

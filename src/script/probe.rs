@@ -1,6 +1,8 @@
 //! The probe: one script that answers everything a plan must know of a host, with few processes and no writes, and its
 //! answer as [`Facts`](crate::facts::Facts). Pure: no I/O.
 
+use std::collections::BTreeSet;
+
 use crate::facts::ProbeSpec;
 use crate::secret::SecretBook;
 
@@ -112,13 +114,40 @@ printf 'machine %s %s %s\n' "${machine:--}" "${boot:--}" "${first##*) }"
 
 /// `seek` tells "not there" from "may not look" and "cannot look": it climbs to the nearest directory that exists. A link
 /// that leads nowhere on the way, as to a disk that is not mounted, is no absence either.
+///
+/// A path with a link in it, or where somebody else than root may write, is walked to instead (see [`super::paths`]); which
+/// those are, one look at all directories tells.
 fn paths(spec: &ProbeSpec) -> String {
     if spec.paths.is_empty() {
         return String::new();
     }
     let all: Vec<String> = spec.paths.keys().map(|path| quote(path.as_str())).collect();
-    let mut out = format!(
-        r#"seek() {{
+    let mut out = String::from(super::paths::FUNCTIONS);
+    out.push_str(super::paths::PROBE);
+    out.push_str(&format!(
+        r#"# Where others than root may write, and links; each between line breaks, with a slash at its end.
+loose='
+'
+while read -r who mode path; do
+  case "$who $mode" in '0 '*[2367]? | '0 '*[2367]) ;; '0 '*) continue;; esac
+  loose="$loose$path
+"
+done <<END
+$(stat -c '%u %a %n/' -- {directories} 2>/dev/null)
+END
+is_loose() {{
+  [ -L "$1" ] && return
+  up=$1
+  while [ -n "$up" ]; do
+    up=${{up%/*}}
+    case $loose in *"
+${{up:-/}}/
+"*) return 0;; esac
+  done
+  return 1
+}}
+seek() {{
+  is_loose "$1" && return 70
   [ -e "$1" ] && return 0
   up=$1
   while [ "$up" != / ]; do
@@ -147,13 +176,15 @@ if [ $# -gt 0 ]; then
   printf 'stat-status %s\n' "$?"
 fi
 "#,
-        all = all.join(" ")
-    );
+        all = all.join(" "),
+        directories = directories(spec).into_iter().collect::<Vec<_>>().join(" "),
+    ));
     let contents: Vec<String> =
         spec.paths.iter().filter(|(_, content)| **content).map(|(path, _)| quote(path.as_str())).collect();
     if !contents.is_empty() {
         out.push_str(&format!(
             r#"for path in {all}; do
+  is_loose "$path" && {{ echo 'content none'; continue; }}
   [ -f "$path" ] || {{ echo 'content none'; continue; }}
   [ -r "$path" ] || {{ echo 'content denied'; continue; }}
   echo 'content base64'
@@ -164,7 +195,25 @@ done
             all = contents.join(" ")
         ));
     }
+    out.push_str("case \"$found \" in *' 70 '*)\n");
+    for (path, content) in &spec.paths {
+        let path = quote(path.as_str());
+        out.push_str(&format!("is_loose {path} && careful {path} {content} 2>/dev/null\n"));
+    }
+    out.push_str(";; esac\n");
     out
+}
+
+/// The directories above all paths, quoted.
+fn directories(spec: &ProbeSpec) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for path in spec.paths.keys() {
+        let mut directory = path.parent();
+        while all.insert(quote(directory.as_str())) {
+            directory = directory.parent();
+        }
+    }
+    all
 }
 
 fn packages(spec: &ProbeSpec) -> String {

@@ -2,11 +2,11 @@
 
 use crate::plan::precondition::Precondition;
 use crate::secret::SecretBook;
-use crate::step::{Check, Step, UnitAction, WriteFile, temporary};
+use crate::step::{Check, Displaced, Step, UnitAction, WriteFile, temporary};
 use crate::text::Unbound;
 
 use super::reply::to_base64;
-use super::{Script, guard, lock, quote, wrap};
+use super::{Script, guard, lock, paths, quote, wrap};
 
 mod container;
 mod expect;
@@ -117,48 +117,48 @@ remove_packages() {
 }
 # Before the reason for a restart is made, so that a run after one that died finds it.
 restart_due() { (umask 022; : >"/run/rprov-due.$1"); }
-# path mode owner check replaces content keep restarts
-write_file() {
-  target=$1
-  [ -L "$target" ] && { target=$(readlink -f -- "$1") || return; }
-  parent=${target%/*}
-  [ -d "${parent:-/}" ] || (umask 022; mkdir -p -- "$parent") || return
-  if [ -e "$target" ]; then now=$(sha256sum <"$target") || return; now=${now%% *}; else now=-; fi
-  [ "$now" = "$5" ] || { moved "$1"; return 75; }
-  rm -f -- "$parent"/.rprov.??????
-  temp=$(mktemp "$parent/.rprov.XXXXXX") || return
+# path mode owner check replaces content keep restarts displaces
+write_file() (
+  case $9 in link) arrive stay make "$1";; *) arrive follow make "$1";; esac || exit
+  look_at "$9" || exit
+  [ "$sum" = "$5" ] || { moved "$1"; exit 75; }
+  sweep
+  new_file || exit
   # Mode and owner are right before the first byte of content is there.
-  { chown -- "$3" "$temp" && chmod -- "$2" "$temp" && printf %s "$6" | base64 -d >"$temp" && check_file "$4" "$temp" && sync "$temp"; } || { code=$?; rm -f -- "$temp"; return "$code"; }
+  { chown -- "$3" "$new" && chmod -- "$2" "$new" && printf %s "$6" | base64 -d >"$new" && check_file "$4" "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
   # Whoever watches the file's time must see it advance, also after the clock was set back.
-  if [ -e "$target" ] && ! [ "$temp" -nt "$target" ]; then touch -d "@$(($(stat -c %Y -- "$target") + 1))" -- "$temp"; fi
+  if [ -n "$was" ] && ! [ "$new" -nt "$was" ]; then touch -d "@$(($(stat -L -c %Y -- "$was") + 1))" -- "$new"; fi
   # A program that writes this file itself, as gitlab-runner does with a renewed token, may be doing so just now.
-  if [ -e "$target" ]; then
-    exec 8<"$target" 9<"$target" || return
-    now=$(sha256sum <"$target"); now=${now%% *}
-  else
-    now=-
-  fi
-  [ "$now" = "$5" ] || { rm -f -- "$temp"; moved "$1"; return 75; }
+  still "$5" "$9" || { rm -f -- "$temp"; moved "$1"; exit 75; }
   if [ "$7" = keep ]; then
-    rm -f -- "$target.rprov-previous"
-    if [ -e "$target" ]; then ln -- "$target" "$target.rprov-previous" || cp -p -- "$target" "$target.rprov-previous" || return; fi
+    rm -f -- "./$leaf.rprov-previous"
+    if [ -n "$was" ]; then ln -T -- "./$leaf" "./$leaf.rprov-previous" || { [ -n "$trusted" ] && cp -pT -- "./$leaf" "./$leaf.rprov-previous"; } || exit; fi
   fi
-  [ "$8" = - ] || restart_due "$8" || { rm -f -- "$temp"; return 1; }
-  mv -f -- "$temp" "$target" || return
-  if [ "$now" != - ]; then
+  [ "$8" = - ] || restart_due "$8" || { rm -f -- "$temp"; exit 1; }
+  put || exit
+  if [ -n "$was" ]; then
     # What was replaced is still open. If something else is in it by now, it goes back.
-    now=$(sha256sum <&8); now=${now%% *}
-    [ "$now" = "$5" ] || { put_back "$1" "$target" "$2" "$3" <&9; return 75; }
-    exec 8<&- 9<&-
+    if [ -n "$trusted" ]; then late=$(sha256sum <&8); else late=$(timeout 20 sha256sum <&8); fi
+    [ "${late%% *}" = "$5" ] || { put_back "$1" "$2" "$3" <&9; exit 75; }
   fi
-  sync "${parent:-/}"
+  sync .
+)
+# digest displaces: whether what was looked at is in the place still, and as it was
+still() {
+  if [ -n "$was" ]; then
+    [ "./$leaf" -ef "$was" ] && digest "$was" && [ "$sum" = "$1" ]
+    return
+  fi
+  found=-
+  if [ -L "./$leaf" ]; then found='link'; elif [ -f "./$leaf" ]; then found='file'; elif [ -e "./$leaf" ]; then found='special'; fi
+  [ "$found" = "$2" ]
 }
 moved() { printf '%s changed since it was read\n' "$1" >&2; }
-# path target mode owner; the old content on standard input, once its writer has had the time to end
+# path mode owner; the old content on standard input, once its writer has had the time to end
 put_back() {
   moved "$1"
   sleep 1
-  temp=$(mktemp "${2%/*}/.rprov.XXXXXX") && chown -- "$4" "$temp" && chmod -- "$3" "$temp" && cat >"$temp" && sync "$temp" && mv -f -- "$temp" "$2"
+  new_file && chown -- "$3" "$new" && chmod -- "$2" "$new" && cat >"$new" && sync "$new" && put
 }
 # verb unit: what systemd says of a unit that does not come up, and the unit's own last words
 bring_up() {
@@ -178,12 +178,23 @@ bring_up() {
   return "$code"
 }
 restart_with() {
-  if bring_up restart "$1"; then rm -f -- "$2.rprov-previous"; return 0; fi
-  if [ -e "$2.rprov-previous" ]; then mv -f -- "$2.rprov-previous" "$2"; else rm -f -- "$2"; fi
+  if bring_up restart "$1"; then settle "$2" new; return 0; fi
+  settle "$2" previous || return
   systemctl reset-failed -- "$1" 2>/dev/null
   systemctl restart -- "$1" && printf '%s did not start with the new %s: the previous one is back and it runs again\n' "$1" "$2" || printf '%s does not start with the previous %s either\n' "$1" "$2"
   return 1
 }
+# path, and which of its versions stays
+settle() (
+  arrive follow find "$1" || exit
+  if [ "$2" = new ]; then
+    rm -f -- "./$leaf.rprov-previous"
+  elif [ -e "./$leaf.rprov-previous" ]; then
+    mv -fT -- "./$leaf.rprov-previous" "./$leaf"
+  else
+    rm -f -- "./$leaf"
+  fi
+)
 check_file() {
   case $1 in
     # Docker before 23.0 cannot validate; then its restart shows, and the previous file comes back if it fails.
@@ -192,11 +203,37 @@ check_file() {
     shell) sh -n "$2" >&2;;
   esac
 }
-make_directory() {
-  if [ -e "$1" ] && ! [ -d "$1" ]; then printf '%s is there and no directory\n' "$1" >&2; return 1; fi
-  [ -d "$1" ] || (umask 022; mkdir -p -- "$1") || return
-  chown -- "$3" "$1" && chmod -- "$2" "$1"
-}
+make_directory() (
+  arrive follow make "$1" || exit
+  if [ -e "./$leaf" ] && ! [ -d "./$leaf" ]; then printf '%s is there and no directory\n' "$1" >&2; exit 1; fi
+  [ -d "./$leaf" ] || (umask 022; mkdir -- "./$leaf") || exit
+  # From here on it is this directory, whatever its name leads to.
+  [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; exit 1; }
+  chown -- "$3" . && chmod -- "$2" .
+)
+# path mode owner
+set_attributes() (
+  arrive follow find "$1"
+  case $? in 0) ;; 44) moved "$1"; exit 75;; *) exit 1;; esac
+  if [ -n "$trusted" ]; then
+    [ -e "./$leaf" ] || { moved "$1"; exit 75; }
+    chown -- "$3" "./$leaf" && chmod -- "$2" "./$leaf"
+    exit
+  fi
+  look_at - || exit
+  [ -n "$was" ] || { moved "$1"; exit 75; }
+  # Who made this file may have it open still. It becomes another file with the same content; none that rprov read was longer.
+  sweep
+  new_file || exit
+  { chown -- "$3" "$new" && chmod -- "$2" "$new" && timeout 20 head -c 1048577 <&9 >"$new" && touch -r "$was" -- "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
+  kept=$sum
+  if ! digest "$new" || [ "$sum" != "$kept" ] || ! still "$kept" -; then rm -f -- "$temp"; moved "$1"; exit 75; fi
+  put && sync .
+)
+remove_file() (
+  arrive stay find "$1"
+  case $? in 0) rm -f -- "./$leaf";; 44) exit 0;; *) exit 1;; esac
+)
 "#;
 
 /// A script that keeps the lock and then does steps in order, printing `step N` before each; it ends at the first that
@@ -224,9 +261,14 @@ pub fn checked(
     Ok(wrap(&(lock::keep(holder, seconds) + &body(steps, preconditions, book)?), nonce))
 }
 
+/// What every script of steps can call.
+fn functions() -> String {
+    [paths::FUNCTIONS, paths::STEPS, FUNCTIONS].concat()
+}
+
 fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &SecretBook) -> Result<String, Unbound> {
     let mut body = String::new();
-    body.push_str(FUNCTIONS);
+    body.push_str(&functions());
     body.push_str(container::FUNCTIONS);
     if !preconditions.is_empty() {
         body.push_str(expect::FUNCTIONS);
@@ -322,11 +364,11 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         }
         Step::WriteFile(file) => write_file(file, book)?,
         Step::Attributes { path, mode, owner } => format!(
-            "chown -- {owner} {path} && chmod -- {mode:04o} {path}",
-            owner = quote(&format!("{}:{}", owner.user, owner.group)),
-            path = quote(path.as_str()),
+            "set_attributes {} {mode:04o} {}",
+            quote(path.as_str()),
+            quote(&format!("{}:{}", owner.user, owner.group))
         ),
-        Step::RemoveFile(path) => format!("rm -f -- {}", quote(path.as_str())),
+        Step::RemoveFile(path) => format!("remove_file {}", quote(path.as_str())),
         Step::Unit { unit, action } => match action {
             UnitAction::DaemonReload => "systemctl daemon-reload".to_owned(),
             UnitAction::Enable => format!("systemctl enable -- {}", quote(unit)),
@@ -365,13 +407,18 @@ fn write_file(file: &WriteFile, book: &SecretBook) -> Result<String, Unbound> {
         None => "none",
     };
     Ok(format!(
-        "write_file {path} {mode:04o} {owner} {check} {replaces} {content} {keep} {restarts}",
+        "write_file {path} {mode:04o} {owner} {check} {replaces} {content} {keep} {restarts} {displaces}",
         path = quote(file.path.as_str()),
         mode = file.mode,
         owner = quote(&format!("{}:{}", file.owner.user, file.owner.group)),
         replaces = quote(file.replaces.as_deref().unwrap_or("-")),
         keep = if file.keep_previous { "keep" } else { "drop" },
         restarts = quote(file.restarts.as_deref().unwrap_or("-")),
+        displaces = match file.displaces {
+            None => "-",
+            Some(Displaced::Link) => "link",
+            Some(Displaced::Special) => "special",
+        },
         content = quote(&to_base64(file.content.reveal(book)?.as_bytes())),
     ))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rprov::desired;
 use rprov::facts::{
     Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerRecord, UnitFact,
-    VariableFact, VariableKey, VolumeFact,
+    VariableFact, VariableKey, VolumeFact, Way,
 };
 use rprov::inventory::model::{Owner, Scope};
 use rprov::marker::{self, Marker};
@@ -148,7 +148,7 @@ impl Simulated {
                     }
                     _ => None,
                 };
-                if now.is_some() && now != file.replaces {
+                if now.is_some() && now != file.replaces && file.displaces.is_none() {
                     return Err(format!("{} is not what the step replaces", file.path));
                 }
                 let content = self.reveal(&file.content, book)?;
@@ -234,6 +234,7 @@ impl Simulated {
             group: owner.group.clone(),
             mtime_ns: nanoseconds(self.clock),
             content: None,
+            way: Way::default(),
         }
     }
 

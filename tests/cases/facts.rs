@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rprov::facts::{
     AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind,
-    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact,
+    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way,
 };
 use rprov::inventory::model::Scope;
 use rprov::name::RemotePath;
@@ -98,6 +98,12 @@ struct PathSeen {
     /// Seconds after [`NOW`]; negative: before.
     mtime: Option<i64>,
     unreadable: Option<String>,
+    /// Others than root may write to its directory.
+    exposed: bool,
+    /// It is a link of root's that leads there.
+    link_to: Option<String>,
+    /// Links of root's above it lead there.
+    real: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -291,6 +297,7 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
         group: "root".to_owned(),
         mtime_ns: nanoseconds(NOW - 86400),
         content: None,
+        way: Way::default(),
     });
     if let Some(kind) = &seen.kind {
         fact.kind = match kind.as_str() {
@@ -314,6 +321,11 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
     if seen.binary {
         fact.content = Some(Known::Present(Content::Binary));
     }
+    fact.way = Way {
+        exposed: seen.exposed,
+        link: seen.link_to.is_some(),
+        real: seen.link_to.clone().or_else(|| seen.real.clone()),
+    };
     if let Some(why) = &seen.unreadable {
         fact.content = Some(Known::Unread(why.clone()));
     }

@@ -1,7 +1,7 @@
 //! Which steps carry which preconditions, and what is said when one no longer holds.
 
 use super::*;
-use crate::facts::{PackageFact, UnitFact};
+use crate::facts::{PackageFact, UnitFact, Way};
 use crate::inventory::model::Owner;
 use crate::plan::{Action, Effect};
 use crate::secret::{Secret, SecretId};
@@ -37,6 +37,7 @@ fn write(at: &str, content: Text) -> Step {
         check: None,
         replaces: Some(crate::resource::file::sha256("old")),
         restarts: None,
+        displaces: None,
     })
 }
 
@@ -48,6 +49,7 @@ fn file(mode: u32) -> Known<PathFact> {
         group: "root".to_owned(),
         mtime_ns: 1_700_000_000_000_000_001,
         content: Some(Known::Present(Content::Text(Secret::new("old".to_owned())))),
+        way: Way::default(),
     })
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::inventory::model::Owner;
-use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile};
+use crate::step::{
+    Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile,
+};
 use crate::text::{Segment, Text};
 
 /// A part of a text that may hold secrets.
@@ -153,6 +155,9 @@ pub enum StepV1 {
         check: Option<String>,
         /// SHA-256 (hex) of what must be there; `null`: nothing may be there.
         replaces_sha256: Option<String>,
+        /// What lies in its place and is taken away unseen: `link`, or `special` for a pipe, a socket or a device.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        displaces: Option<String>,
     },
     /// Set mode and owner of a file.
     Attributes {
@@ -410,6 +415,10 @@ impl From<&WriteFile> for StepV1 {
             content: segments(&file.content),
             check: check.map(str::to_owned),
             replaces_sha256: file.replaces.clone(),
+            displaces: file.displaces.map(|displaced| match displaced {
+                Displaced::Link => "link".to_owned(),
+                Displaced::Special => "special".to_owned(),
+            }),
         }
     }
 }

@@ -48,6 +48,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             check: Some(Check::Dockerd),
             replaces: Some("ab".repeat(32)),
             restarts: None,
+            displaces: None,
         }),
         Step::Attributes { path: path("/etc/x"), mode: 0o4755, owner },
         Step::RemoveFile(path("/etc/old")),

@@ -50,6 +50,7 @@ fn everything() -> SavedPlan {
             check: None,
             replaces: None,
             restarts: None,
+            displaces: None,
         }),
     ]);
     let attributes = RunnerAttributes {

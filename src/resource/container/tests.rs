@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::{Diff, Earlier};
 use super::*;
 use crate::diagnostic::Span;
-use crate::facts::{DockerFact, Facts, ImageFact, PathFact, PathKind, RunnerContainer};
+use crate::facts::{DockerFact, Facts, ImageFact, PathFact, PathKind, RunnerContainer, Way};
 use crate::inventory::model::ContainerOptions;
 use crate::name::RemotePath;
 use crate::secret::{Secret, SecretBook, SecretId};
@@ -95,7 +95,15 @@ fn inspected() -> Value {
 fn file_there() -> Known<PathFact> {
     let root = || "root".to_owned();
     let (kind, mode) = (PathKind::File, 0o600);
-    Known::Present(PathFact { kind, mode, user: root(), group: root(), mtime_ns: 0, content: None })
+    Known::Present(PathFact {
+        kind,
+        mode,
+        user: root(),
+        group: root(),
+        mtime_ns: 0,
+        content: None,
+        way: Way::default(),
+    })
 }
 
 fn facts(found: Known<Value>) -> Facts {

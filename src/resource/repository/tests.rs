@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::diagnostic::Span;
-use crate::facts::{Content, Known, PathFact, PathKind};
+use crate::facts::{Content, Known, PathFact, PathKind, Way};
 use crate::resource::Earlier;
 use crate::secret::{Secret, SecretBook};
 
@@ -41,6 +41,7 @@ fn file(text: Option<&str>) -> Known<PathFact> {
             group: "root".to_owned(),
             mtime_ns: 0,
             content: Some(Known::Present(Content::Text(Secret::new(text.to_owned())))),
+            way: Way::default(),
         })
     })
 }

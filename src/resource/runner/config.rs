@@ -140,6 +140,7 @@ impl FileChange<'_> {
             check: None,
             replaces: self.found.and_then(|found| found.text).map(file::sha256),
             restarts: reason.as_ref().map(|_| self.runners.process.whole_name().to_owned()),
+            displaces: None,
         })];
         steps.extend(stamps);
         if let Some(reason) = &reason {

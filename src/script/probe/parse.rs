@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{
     AptSource, Content, Facts, Known, MachineFact, PackageFact, PathFact, PathKind, ProbeSpec, Room, SystemFacts,
-    UnitFact,
+    UnitFact, Way,
 };
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
@@ -152,17 +152,15 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
     let complete = stats.len() == there.len();
     for (path, code) in spec.paths.keys().zip(&codes) {
         let known = match *code {
+            // It follows further below.
+            LOOSE => continue,
             "0" if !complete => Known::Unread("stat failed: it changed while it was being read".to_owned()),
             "0" => {
                 let at = there.iter().position(|there| *there == path).unwrap_or(usize::MAX);
                 stat(stats.get(at).copied().unwrap_or(""))
                     .map_or_else(|| Known::Unread("stat gave an answer that makes no sense".to_owned()), Known::Present)
             }
-            "13" => Known::Unread(NOT_ROOT.to_owned()),
-            "40" => Known::Unread("a symbolic link on the way to it leads nowhere; is a disk not mounted?".to_owned()),
-            "44" => Known::Absent,
-            "5" => Known::Unread("the host cannot tell whether it is there: see `stat` on it".to_owned()),
-            other => Known::Unread(format!("code {other}")),
+            other => not_there(other),
         };
         facts.paths.insert(path.clone(), known);
     }
@@ -172,7 +170,82 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
             fact.content = Some(content);
         }
     }
+    for (path, _) in spec.paths.keys().zip(&codes).filter(|(_, code)| **code == LOOSE) {
+        let known = careful(path, lines)?;
+        facts.paths.insert(path.clone(), known);
+    }
     Ok(())
+}
+
+/// The code of a path that is looked at with care.
+const LOOSE: &str = "70";
+
+/// What a code other than 0 says.
+fn not_there(code: &str) -> Known<PathFact> {
+    Known::Unread(match code {
+        "44" | "45" => return Known::Absent,
+        "13" => NOT_ROOT.to_owned(),
+        "40" => "a symbolic link on the way to it leads nowhere; is a disk not mounted?".to_owned(),
+        "5" => "the host cannot tell whether it is there: see `stat` on it".to_owned(),
+        "42" => SWAPPED.to_owned(),
+        other => format!("code {other}"),
+    })
+}
+
+/// Who may write to a directory may change it at any time.
+const SWAPPED: &str = "it was swapped for something else while it was being read";
+
+/// The answer about a path with a link on the way, or where others than root may write.
+fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, BadReply> {
+    let answer = lines.expect("careful")?;
+    let (code, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+    if code == "41" {
+        return Ok(Known::Unread(link_in_the_way(path, &reply::base64(rest)?)));
+    }
+    if code != "0" {
+        return Ok(not_there(code));
+    }
+    let mut words = rest.split(' ');
+    let (exposed, link) = (words.next() == Some("exposed"), words.next() == Some("link"));
+    let real = String::from_utf8_lossy(&reply::base64(words.next().unwrap_or_default())?).into_owned();
+    let fact = lines.tagged("stat").and_then(stat);
+    let content = if lines.0.peek().is_some_and(|line| line.starts_with("content ")) { content(lines)? } else { None };
+    let end = lines.expect("careful-end")?;
+    let Some(fact) = fact else {
+        return Ok(Known::Unread(match end {
+            "46" => "it has further names (hard links), so it may be somebody else's file; see `stat` on it".to_owned(),
+            "124" => {
+                "it could not be opened within 5 seconds; somebody who may write to its directory keeps it".to_owned()
+            }
+            _ => SWAPPED.to_owned(),
+        }));
+    };
+    if fact.kind == PathKind::Link {
+        return Ok(Known::Unread(SWAPPED.to_owned()));
+    }
+    let way = Way { exposed, link, real: (!real.is_empty()).then_some(real) };
+    Ok(Known::Present(PathFact { way, content, ..fact }))
+}
+
+/// Which link, where it leads, who may write there, and what to do.
+fn link_in_the_way(path: &RemotePath, answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    let mut lines = text.splitn(4, '\n');
+    let mut next = || lines.next().unwrap_or_default().to_owned();
+    let (directory, who, link, goal) = (next(), next(), next(), next());
+    // A reason and what to do are told apart by "; ".
+    let shown = |text: &str| {
+        let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+        text.chars().map(escaped).collect::<String>().replace("; ", ";")
+    };
+    let what = if link == path.as_str() { "it".to_owned() } else { shown(&link) };
+    format!(
+        "{what} is a symbolic link to {}, and not only root may write to {} ({}): rprov does not follow it; see on the host who \
+         made it, and put a real directory or file in its place, or name the path that it leads to in the inventory",
+        shown(&goal),
+        shown(&directory),
+        shown(&who)
+    )
 }
 
 fn stat(line: &str) -> Option<PathFact> {
@@ -188,7 +261,7 @@ fn stat(line: &str) -> Option<PathFact> {
         0o120_000 => PathKind::Link,
         _ => PathKind::Other,
     };
-    Some(PathFact { kind, mode: mode & 0o7777, user, group, mtime_ns, content: None })
+    Some(PathFact { kind, mode: mode & 0o7777, user, group, mtime_ns, content: None, way: Way::default() })
 }
 
 fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {

@@ -10,16 +10,23 @@ expect() {
   printf '%s: %s -> %s\n' "$1" "${2:-absent}" "${3:-absent}" >&2
   return 75
 }
-expect_path() {
-  if [ -d "$1" ]; then is=directory; elif [ -e "$1" ]; then is='something else'; else is=; fi
-  if [ -f "$1" ]; then
+expect_path() (
+  arrive follow find "$1"
+  case $? in 0) ;; 44) leaf=;; *) exit 1;; esac
+  if [ -z "$leaf" ] || ! [ -e "./$leaf" ]; then
+    state=
+  elif [ -d "./$leaf" ]; then
+    state=directory
+  elif ! [ -f "./$leaf" ]; then
+    state='something else'
+  else
     case $2 in
-      'changed '*) is="changed $(stat -L -c %y -- "$1")" || return;;
-      *) is=$(sha256sum <"$1") || return; is="sha256 ${is%% *}";;
+      'changed '*) state="changed $(stat -c %y -- "./$leaf")" || exit;;
+      *) look_at - || exit; state="sha256 $sum";;
     esac
   fi
-  expect "$1" "$2" "$is"
-}
+  expect "$1" "$2" "$state"
+)
 expect_package() {
   is=$(dpkg-query -W -f='${Status} ${Version}' -- "$1" 2>/dev/null)
   case $is in 'install ok installed '*|'hold ok installed '*) is=${is##* };; *) is=;; esac
@@ -84,7 +91,10 @@ mod tests {
     use crate::script::wrap;
 
     fn outcome(shell: &[&str], before: &str, what: &Precondition) -> (Option<i32>, String) {
-        let out = run(shell, &wrap(&format!("{before}\n{FUNCTIONS}{} || exit", check(what).unwrap()), "n0"));
+        let out = run(
+            shell,
+            &wrap(&format!("{}{before}\n{FUNCTIONS}{} || exit", super::super::functions(), check(what).unwrap()), "n0"),
+        );
         (out.status.code(), String::from_utf8(out.stderr).unwrap())
     }
 

@@ -9,16 +9,23 @@ use crate::name::RemotePath;
 use crate::script::tests::{run, shells};
 use crate::text::Text;
 
+mod hostile;
+
 /// Step functions without the lock, which needs /run.
 fn without_lock(step: &Step) -> Script {
     let book = SecretBook::default();
-    wrap(&format!("{FUNCTIONS}{{ {}; }} >&2 || exit\n", command(step, &book).unwrap()), "n0")
+    wrap(&format!("{}{{ {}; }} >&2 || exit\n", functions(), command(step, &book).unwrap()), "n0")
 }
 
 /// The current user, so that the tests need no root.
 fn me(dir: &Path) -> Owner {
     let meta = std::fs::metadata(dir).unwrap();
     Owner { user: meta.uid().to_string(), group: meta.gid().to_string() }
+}
+
+/// Where all may write, and where root alone may.
+fn places() -> impl Iterator<Item = tempfile::TempDir> {
+    std::iter::once(tempfile::tempdir_in("/tmp").unwrap()).chain(hostile::trusted())
 }
 
 fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Step {
@@ -31,14 +38,14 @@ fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Ste
         keep_previous: false,
         replaces,
         restarts: None,
+        displaces: None,
     })
 }
 
 #[test]
 fn a_file_is_written_whole_with_its_mode() {
     let content = "line\n'quotes' \"$x\" `y` \\ ü\n\n".repeat(3000);
-    for shell in shells() {
-        let dir = tempfile::tempdir().unwrap();
+    for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {
         let out = run(&shell, &without_lock(&write(dir.path(), "new/sub dir/it's", &content, None)));
         assert!(out.status.success(), "{shell:?}: {}", String::from_utf8_lossy(&out.stderr));
         let path = dir.path().join("new/sub dir/it's");
@@ -50,8 +57,7 @@ fn a_file_is_written_whole_with_its_mode() {
 
 #[test]
 fn another_content_than_planned_is_not_overwritten() {
-    for shell in shells() {
-        let dir = tempfile::tempdir().unwrap();
+    for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {
         std::fs::write(dir.path().join("f"), "theirs").unwrap();
         for replaces in [None, Some(crate::resource::file::sha256("planned"))] {
             let out = run(&shell, &without_lock(&write(dir.path(), "f", "ours", replaces)));
@@ -70,8 +76,7 @@ fn another_content_than_planned_is_not_overwritten() {
 
 #[test]
 fn the_time_of_a_file_always_advances() {
-    for shell in shells() {
-        let dir = tempfile::tempdir().unwrap();
+    for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {
         let path = dir.path().join("f");
         std::fs::write(&path, "old").unwrap();
         let future = std::time::SystemTime::now() + std::time::Duration::from_secs(5000);
@@ -87,15 +92,14 @@ fn the_time_of_a_file_always_advances() {
 /// A program that writes the file in place, as gitlab-runner does, in the moment when `command` is called.
 fn with_a_writer(command_name: &str, step: &Step) -> Script {
     let book = SecretBook::default();
-    let writer = format!("{command_name}() {{ printf theirs >\"$target\"; command {command_name} \"$@\"; }}\n");
-    wrap(&format!("{writer}{FUNCTIONS}{{ {}; }} >&2 || exit\n", command(step, &book).unwrap()), "n0")
+    let writer = format!("{command_name}() {{ printf theirs >\"$at/$leaf\"; command {command_name} \"$@\"; }}\n");
+    wrap(&format!("{writer}{}{{ {}; }} >&2 || exit\n", functions(), command(step, &book).unwrap()), "n0")
 }
 
 #[test]
 fn what_another_program_writes_meanwhile_is_not_lost() {
     for shell in shells() {
-        for moment in ["base64", "mv"] {
-            let dir = tempfile::tempdir().unwrap();
+        for (moment, dir) in ["base64", "mv"].into_iter().flat_map(|moment| places().map(move |dir| (moment, dir))) {
             let path = dir.path().join("f");
             std::fs::write(&path, "planned").unwrap();
             let planned = Some(crate::resource::file::sha256("planned"));
@@ -105,17 +109,19 @@ fn what_another_program_writes_meanwhile_is_not_lost() {
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{shell:?}, {moment}: a file is left");
         }
         // Another program has made the file.
-        let dir = tempfile::tempdir().unwrap();
-        let out = run(&shell, &with_a_writer("base64", &write(dir.path(), "f", "ours", None)));
-        assert_eq!(out.status.code(), Some(MOVED), "{shell:?}");
-        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "theirs");
+        for dir in places() {
+            let out = run(&shell, &with_a_writer("base64", &write(dir.path(), "f", "ours", None)));
+            assert_eq!(out.status.code(), Some(MOVED), "{shell:?}");
+            assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "theirs");
+        }
     }
 }
 
 #[test]
 fn a_link_is_written_through() {
     for shell in shells() {
-        let dir = tempfile::tempdir().unwrap();
+        // Where others may write it is not: see `hostile`.
+        let Some(dir) = hostile::trusted() else { return };
         std::fs::create_dir(dir.path().join("real")).unwrap();
         std::fs::write(dir.path().join("real/f"), "old").unwrap();
         std::os::unix::fs::symlink("real/f", dir.path().join("f")).unwrap();
@@ -157,6 +163,7 @@ fn no_secret_in_what_is_shown() {
         keep_previous: false,
         replaces: None,
         restarts: None,
+        displaces: None,
     });
     assert!(!shown(&step).contains("canary"));
     assert!(!format!("{step:?}").contains("canary"));
@@ -272,7 +279,7 @@ fn a_restart_that_is_due_is_noted_until_it_is_done() {
         a_runner_with_jobs(dir.path());
         let path = dir.path().to_str().unwrap();
         let go = |step: &Step, more: &str| {
-            let functions = [FUNCTIONS, super::container::FUNCTIONS].concat();
+            let functions = functions() + super::container::FUNCTIONS;
             let functions = functions.replace("/run/rprov-due.", &format!("{path}/due."));
             let command = command(step, &SecretBook::default()).unwrap();
             let text =

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord};
+use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord, Way};
 use crate::inventory::model::{
     Connection, ContainerSpec, GitlabSpec, HostSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged,
 };
@@ -162,6 +162,7 @@ impl World {
             group: "root".to_owned(),
             mtime_ns: 0,
             content: Some(Known::Present(Content::Text(Secret::new(content.clone())))),
+            way: Way::default(),
         };
         let mut facts = Facts::default();
         facts.paths.insert(

@@ -1,0 +1,238 @@
+//! How a script gets to a path that somebody on the host may have prepared. Pure: shell text only.
+//!
+//! A directory is trusted while root alone can change what lies in it and in every directory above it. A symbolic link in
+//! such a directory was made by root, and is followed. One in any other directory is not: whoever made it chose what root
+//! would write to, read or give away.
+//!
+//! A look is worth nothing once somebody can swap what was looked at. So the way to a path is walked: in trusted
+//! directories a look holds, since nobody else can change them; from the first other one on, the shell enters one directory
+//! at a time (which holds that very directory, whatever becomes of its name) and then asks the kernel where it is.
+
+/// `reach`, and what it stands on. It changes the working directory, so callers run in a subshell. In variables it leaves:
+/// `at`, the directory that it ended in ("" for `/`); `leaf`, what was asked for, in there; `trusted`, not empty while root
+/// alone can change anything on the way; `theirs`, the first directory that others can change; `followed`, not empty if
+/// there was a link of root's on the way.
+pub(super) const FUNCTIONS: &str = r#"# Whether root alone can change what lies in this directory. A group that may write counts as others, root's own too: with
+# access control lists these bits are what any user or group may have.
+root_alone() {
+  case $(stat -c '%u %a' . 2>/dev/null) in '0 '*[2367]? | '0 '*[2367]) return 1;; '0 '*) return 0;; esac
+  return 1
+}
+# Goes to the last trusted directory on the way to `left`, seen in one go: what lies in trusted directories stays as it is.
+from_the_top() {
+  at='' trusted=yes theirs='' way='' rest=$left
+  set -- /
+  while [ -n "$rest" ]; do
+    part=${rest%%/*}
+    case $rest in */*) rest=${rest#*/};; *) rest='';; esac
+    case $part in '' | .) continue;; ..) rest=../$rest; break;; esac
+    way=$way/$part
+    set -- "$@" "$way"
+  done
+  left=${way#/}${rest:+/$rest} deepest=
+  seen=$(stat -c '%u %a %F' -- "$@" 2>/dev/null)
+  while read -r who mode what; do
+    # The last one is what is asked for, not a directory on the way.
+    [ $# -gt 1 ] || break
+    case "$who $mode $what" in
+      '0 '*[2367]?' directory' | '0 '*[2367]' directory') break;;
+      '0 '*' directory') deepest=$1; shift;;
+      *) break;;
+    esac
+  done <<END
+$seen
+END
+  cd -P -- "${deepest:-/}" 2>/dev/null || return 13
+  [ -n "$deepest" ] || { trusted='' theirs=/; }
+  at=${deepest%/}
+  left=/$left
+  left=${left#"$at"/}
+}
+# Into a directory below this one. Where somebody else could have put a link in its place meanwhile, the kernel says where
+# this has led; a shell may only repeat what it was told.
+step_into() {
+  cd -P -- "./$1" 2>/dev/null || return 13
+  at=$at/$1
+  if [ -z "$trusted" ]; then
+    [ "$(readlink /proc/self/cwd)" = "$at" ] || { at=${at%/*}; return 42; }
+  elif ! root_alone; then
+    trusted='' theirs=$at
+  fi
+}
+# 44: it is not there; 5: nobody can say
+absent() {
+  case $(stat -- "./$1" 2>&1) in *'No such file or directory'*) return 44;; esac
+  return 5
+}
+# follow or stay: whether a link of root's at the very end is followed; make or find: whether directories on the way are made;
+# path. 0: this is the directory that holds it; 44: a directory on the way is missing; 41: `link`, which leads to `goal`, is
+# in the way; 42: something was swapped meanwhile; 45: something else than a directory is on the way; 40: links lead nowhere;
+# 13: no entry
+# shellcheck disable=SC2034 # not every caller needs all of it
+reach() {
+  end=$1 missing=$2 left=${3#/} hops=0 followed='' link='' goal=''
+  from_the_top || return
+  while :; do
+    leaf=${left%%/*}
+    case $left in */*) left=${left#*/};; *) left='';; esac
+    case $leaf in
+      '' | .) [ -z "$left" ] || continue; leaf=.; return 0;;
+      ..)
+        cd -P .. || return 13
+        at=${at%/*}
+        [ -n "$trusted" ] || [ "$(readlink /proc/self/cwd)" = "${at:-/}" ] || return 42
+        continue;;
+    esac
+    if [ -L "./$leaf" ]; then
+      case $left$end in stay) return 0;; esac
+      link=$at/$leaf
+      goal=$(readlink -- "./$leaf") || return 42
+      [ -n "$trusted" ] || return 41
+      # Or in a circle.
+      [ -e "./$leaf" ] || return 40
+      hops=$((hops + 1)) followed=yes
+      [ "$hops" -le 40 ] || return 40
+      case $goal in
+        /*) left=${goal#/}${left:+/$left}; from_the_top || return;;
+        *) left=$goal${left:+/$left};;
+      esac
+      continue
+    fi
+    [ -n "$left" ] || return 0
+    if ! [ -e "./$leaf" ]; then
+      if [ "$missing" = make ]; then (umask 022; mkdir -- "./$leaf") || return 1; else absent "$leaf" || return; fi
+    fi
+    [ -d "./$leaf" ] || return 45
+    step_into "$leaf" || return
+  done
+}
+"#;
+
+/// For steps: the same with words for a person, and what makes, opens and takes away files in a directory that may be
+/// somebody else's.
+pub(super) const STEPS: &str = r#"arrive() {
+  reach "$@"
+  code=$?
+  case $code in
+    13) printf '%s cannot be entered\n' "$at/$leaf" >&2;;
+    40) printf '%s is a symbolic link that leads nowhere\n' "$link" >&2;;
+    41) printf '%s is a symbolic link to %s in a directory that not only root may write to (%s: %s): it is not followed\n' "$link" "$goal" "${theirs:-/}" "$(stat -c '%U:%G, mode %a' -- "${theirs:-/}")" >&2;;
+    42) swapped "$leaf";;
+    45) printf '%s is there and no directory\n' "$at/$leaf" >&2;;
+  esac
+  return "$code"
+}
+swapped() { printf '%s was swapped for something else meanwhile, by somebody who may write to %s: nothing was done to it\n' "$at/$1" "${theirs:-$at}" >&2; }
+# Whether this directory is the one of that name, root's own and closed to everybody else.
+is_own() {
+  [ -O . ] || return
+  case $(stat -c %a .) in 700 | 2700) ;; *) return 1;; esac
+  [ "$(readlink /proc/self/cwd)" = "$at/$1" ]
+}
+# What a run that was killed has left in this directory. Names that others made are not entered, and not all of them are
+# looked at, however many there are.
+sweep() {
+  swept=0
+  for found in ./.rprov.??????; do
+    [ -e "$found" ] || [ -L "$found" ] || continue
+    [ "$swept" -lt 20 ] || break
+    swept=$((swept + 1))
+    if [ -d "$found" ] && ! [ -L "$found" ]; then
+      (cd -P -- "$found" && is_own "${found#./}" && rm -f ./old && cd -P .. && rmdir -- "$found") 2>/dev/null
+    else
+      rm -f -- "$found"
+    fi
+  done
+}
+# Opens what is in the place, as 8 and 9. In somebody else's directory it is linked into a closed one of root's own first:
+# there it can be looked at before it is opened, and nobody can put a pipe or a link in its stead.
+open_old() {
+  if [ -n "$trusted" ]; then exec 8<"./$leaf" 9<"./$leaf"; return; fi
+  stage=$(mktemp -d ./.rprov.XXXXXX) || return
+  if ! cd -P -- "$stage" || ! is_own "${stage#./}"; then swapped "${stage#./}"; return 1; fi
+  # A file that others made can hold the opening up; then the time limit of the step ends it.
+  ln -- "../$leaf" ./old && is_plain && exec 8<./old 9<./old
+  opened=$?
+  rm -f ./old
+  cd -P .. && rmdir -- "$stage" || return
+  return "$opened"
+}
+# With this link it has two names. A third one may be that of a file that somebody else may not read or change.
+is_plain() {
+  if [ -L ./old ] || ! [ -f ./old ]; then swapped "$leaf"; return 1; fi
+  [ "$(stat -c %h ./old)" = 2 ] || { printf '%s is a file with further names (hard links): it may be somebody else'\''s\n' "$at/$leaf" >&2; return 1; }
+}
+# A new file beside what it replaces: `temp` is its name, `new` the file itself, whatever becomes of its name.
+new_file() {
+  if [ -n "$trusted" ]; then
+    temp=$(mktemp "$at/.rprov.XXXXXX") || return
+    new=$temp
+  else
+    temp=$(mktemp -u ./.rprov.XXXXXX) || return
+    # Fails if anything is there, a link that leads nowhere included.
+    set -C
+    exec 7>"$temp" || return
+    set +C
+    new=/proc/self/fd/7
+  fi
+}
+# Puts the new file in the place: a rename, which replaces a link rather than following it.
+put() {
+  mv -fT -- "$temp" "./$leaf" || return
+  [ -n "$trusted" ] || [ "./$leaf" -ef "$new" ] || { swapped "$leaf"; return 1; }
+}
+# Digest of an open file or of one that only root can change. A file that others made may be endless.
+digest() {
+  if [ -n "$trusted" ]; then sum=$(sha256sum <"$1"); else sum=$(timeout 20 sha256sum <"$1"); fi || return
+  sum=${sum%% *}
+}
+# What is in the place, as `sum`: a digest, or - for nothing and for what is to be displaced.
+look_at() {
+  sum=- was=
+  if [ -L "./$leaf" ]; then
+    [ "$1" = link ] || { swapped "$leaf"; return 1; }
+  elif [ -f "./$leaf" ]; then
+    open_old || return
+    if [ -n "$trusted" ]; then was=./$leaf; else was=/proc/self/fd/8; fi
+    digest "$was"
+  elif [ -e "./$leaf" ]; then
+    if [ "$1" != special ] || [ -d "./$leaf" ]; then printf '%s is there and no regular file\n' "$at/$leaf" >&2; return 1; fi
+  fi
+}
+"#;
+
+/// For the probe: a look at a path with a link on the way, or where others may write. It opens a regular file only, makes
+/// sure that what it has opened is what it was to open, and tells of that alone; in bounded time and length.
+pub(super) const PROBE: &str = r#"# It is for a shell of its own.
+# shellcheck disable=SC2016
+held='exec <"$1" || exit
+[ "$(readlink /proc/self/fd/0)" = "$2" ] || exit 42
+[ -n "$3" ] || [ "$(stat -L -c %h /proc/self/fd/0)" = 1 ] || exit 46
+stat -L -c "stat %f %s %U %G %y" /proc/self/fd/0
+echo "content base64"
+head -c 1048577 | base64
+printf "content-status %s\n" "$?"'
+# path, whether its content is asked for
+careful() (
+  reach follow find "$1"
+  code=$?
+  if [ "$code" -eq 0 ] && ! [ -e "./$leaf" ]; then absent "$leaf"; code=$?; fi
+  if [ "$code" -eq 41 ]; then
+    # Names that others chose may hold anything.
+    printf 'careful 41 %s\n' "$(printf '%s\n%s\n%s\n%s' "${theirs:-/}" "$(stat -c '%U:%G, mode %a' -- "${theirs:-/}")" "$link" "$goal" | base64 | tr -d '\n')"
+    return
+  fi
+  [ "$code" -eq 0 ] || { printf 'careful %s\n' "$code"; return; }
+  kind=plain real=
+  [ -z "$followed" ] || real=$(printf %s "$at/$leaf" | base64 | tr -d '\n')
+  if [ -L "$1" ]; then kind='link'; fi
+  printf 'careful 0 %s %s %s\n' "${trusted:-exposed}" "$kind" "$real"
+  if [ "$2" = true ] && [ -f "./$leaf" ] && [ -r "./$leaf" ]; then
+    timeout 5 sh -c "$held" sh "./$leaf" "$at/$leaf" "$trusted"
+  else
+    stat -c 'stat %f %s %U %G %y' -- "./$leaf"
+    if [ "$2" = true ] && [ -f "./$leaf" ]; then echo 'content denied'; fi
+  fi
+  printf 'careful-end %s\n' "$?"
+)
+"#;

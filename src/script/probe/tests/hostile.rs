@@ -1,0 +1,162 @@
+//! The probe where somebody else may write: nothing of his choice is read, and nothing keeps it waiting.
+
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+
+pub(super) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn unread(facts: &Facts, path: &RemotePath) -> String {
+    match &facts.paths[path] {
+        Known::Unread(why) => why.clone(),
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+fn text(facts: &Facts, path: &RemotePath) -> String {
+    match &facts.paths[path] {
+        Known::Present(fact) => match &fact.content {
+            Some(Known::Present(Content::Text(text))) => text.expose().to_owned(),
+            other => panic!("{path}: {other:?}"),
+        },
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+fn ask(dir: &Path, names: &[&str]) -> ProbeSpec {
+    let mut spec = ProbeSpec::default();
+    names.iter().for_each(|name| spec.content(&path(dir, name)));
+    spec
+}
+
+#[test]
+fn a_link_in_the_way_is_told_and_not_followed() {
+    for shell in shells() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::create_dir(dir.path().join("foreign")).unwrap();
+        std::fs::write(dir.path().join("foreign/f"), "canary").unwrap();
+        symlink("foreign/f", dir.path().join("f")).unwrap();
+        symlink(dir.path().join("foreign"), dir.path().join("d")).unwrap();
+        symlink("two\nlines; and \u{1b}[31m", dir.path().join("odd")).unwrap();
+        let facts = probe(&shell, &ask(dir.path(), &["f", "d", "d/f", "d/missing", "odd", "odd/f"]));
+        let said = unread(&facts, &path(dir.path(), "f"));
+        assert!(
+            said.starts_with("it is a symbolic link to foreign/f, and not only root may write to /tmp ("),
+            "{said}"
+        );
+        assert!(said.contains("rprov does not follow it; see on the host"), "{said}");
+        let said = unread(&facts, &path(dir.path(), "d/f"));
+        assert!(said.starts_with(&format!("{0}/d is a symbolic link to {0}/foreign", dir.path().display())), "{said}");
+        let said = unread(&facts, &path(dir.path(), "odd/f"));
+        assert!(said.contains("two\\nlines;and \\u{1b}[31m, and not only"), "{said}");
+        for name in ["d", "d/missing", "odd"] {
+            assert!(unread(&facts, &path(dir.path(), name)).contains("does not follow"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_in_somebody_elses_directory_is_seen_as_it_is() {
+    for shell in shells() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::write(dir.path().join("it's a file"), "text\n").unwrap();
+        std::fs::write(dir.path().join("twice"), "canary").unwrap();
+        std::fs::hard_link(dir.path().join("twice"), dir.path().join("again")).unwrap();
+        std::fs::create_dir(dir.path().join("directory ")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(dir.path().join("pipe")).status().unwrap().success());
+        let endless = std::fs::File::create(dir.path().join("endless")).unwrap();
+        endless.set_len(1 << 40).unwrap();
+        let mut spec =
+            ask(dir.path(), &["it's a file", "twice", "pipe", "endless", "missing", "missing/below", "twice/below"]);
+        spec.stat(&path(dir.path(), "directory "));
+        spec.content(&path(dir.path(), "directory /missing"));
+        let facts = probe(&shell, &spec);
+        assert_eq!(text(&facts, &path(dir.path(), "it's a file")), "text\n");
+        assert!(unread(&facts, &path(dir.path(), "twice")).starts_with("it has further names (hard links)"));
+        let kind = |name: &str| match &facts.paths[&path(dir.path(), name)] {
+            Known::Present(fact) => (fact.kind, fact.way.exposed),
+            other => panic!("{name}: {other:?}"),
+        };
+        assert_eq!(kind("pipe"), (PathKind::Other, true), "{shell:?}");
+        assert_eq!(kind("directory "), (PathKind::Directory, true), "{shell:?}");
+        let Known::Present(fact) = &facts.paths[&path(dir.path(), "endless")] else { panic!() };
+        assert!(matches!(&fact.content, Some(Known::Unread(why)) if why.contains("bytes long")), "{fact:?}");
+        for name in ["missing", "missing/below", "twice/below", "directory /missing"] {
+            assert_eq!(facts.paths[&path(dir.path(), name)].read("x").unwrap().is_some(), false, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_link_of_roots_is_followed_and_told() {
+    if !is_root() {
+        eprintln!("SKIPPED: only root has directories that root alone may write to");
+        return;
+    }
+    for shell in shells() {
+        let dir = tempfile::tempdir_in("/run").unwrap();
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("data/f"), "text\n").unwrap();
+        symlink("data", dir.path().join("srv")).unwrap();
+        symlink("srv/f", dir.path().join("f")).unwrap();
+        symlink("nowhere", dir.path().join("broken")).unwrap();
+        symlink("loop", dir.path().join("loop")).unwrap();
+        let facts =
+            probe(&shell, &ask(dir.path(), &["f", "srv/f", "srv/missing", "broken", "broken/below", "loop", "data/f"]));
+        let real = dir.path().join("data/f").to_str().unwrap().to_owned();
+        for (name, link, on_the_way) in [("f", true, true), ("srv/f", false, true), ("data/f", false, false)] {
+            let Known::Present(fact) = &facts.paths[&path(dir.path(), name)] else { panic!("{name}") };
+            assert_eq!((fact.way.link, fact.way.exposed, fact.kind), (link, false, PathKind::File), "{name}");
+            assert_eq!(fact.way.real.as_ref(), on_the_way.then_some(&real), "{name}");
+            assert_eq!(text(&facts, &path(dir.path(), name)), "text\n");
+        }
+        assert_eq!(facts.paths[&path(dir.path(), "srv/missing")].read("x").unwrap().is_some(), false);
+        for name in ["broken", "broken/below", "loop"] {
+            assert!(unread(&facts, &path(dir.path(), name)).contains("leads nowhere"), "{name}");
+        }
+    }
+}
+
+/// What is shown of a file must be of that file: neither another one's text nor its own text with another one's mode.
+#[test]
+fn nothing_foreign_is_read_while_somebody_swaps() {
+    for shell in shells() {
+        let dir = tempfile::tempdir_in("/tmp").unwrap();
+        let open = dir.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::write(dir.path().join("private"), "canary").unwrap();
+        std::fs::write(open.join("hidden"), "hidden").unwrap();
+        std::fs::set_permissions(open.join("hidden"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(open.join("pipe")).status().unwrap().success());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let file = open.join("f");
+                while !done.load(Ordering::Relaxed) {
+                    let _ = symlink(dir.path().join("private"), &file);
+                    let _ = std::fs::remove_file(&file);
+                    let _ = std::fs::write(&file, "shown");
+                    let _ = std::fs::rename(&file, open.join("aside"));
+                    let _ = std::fs::rename(open.join("hidden"), &file);
+                    let _ = std::fs::rename(&file, open.join("hidden"));
+                    let _ = std::fs::rename(open.join("pipe"), &file);
+                    let _ = std::fs::rename(&file, open.join("pipe"));
+                }
+            });
+            for _ in 0..20 {
+                let facts = probe(&shell, &ask(&open, &["f"]));
+                if let Known::Present(fact) = &facts.paths[&path(&open, "f")]
+                    && let Some(Known::Present(Content::Text(text))) = &fact.content
+                {
+                    assert_ne!(text.expose(), "canary", "{shell:?}");
+                    assert!(text.expose() != "hidden" || fact.mode == 0o600, "{shell:?}: {fact:?}");
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}

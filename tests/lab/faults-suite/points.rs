@@ -124,22 +124,15 @@ pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
     let (name, words) = meant(name, words);
     let text = |key: &str| step[key].as_str().unwrap_or_default();
     let path = text("path");
-    let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     match kind(step) {
         "install_packages" | "replace_packages" | "fetch_packages" => name == "dpkg" && words.contains("--audit"),
         "remove_packages" => name == "apt-get" && words.contains("-s -q remove"),
         "refresh_lists" => name == "apt-get" && words.contains("sourcelist="),
         "add_to_group" => name == "getent",
-        "directory" => ["mkdir", "chown"].contains(&name) && words.ends_with(path),
-        "attributes" => name == "chown" && words.ends_with(path),
-        "remove_file" => name == "rm" && words.ends_with(path),
-        "write_file" => match name {
-            "readlink" => words.ends_with(path),
-            "mkdir" => words.ends_with(parent),
-            "sha256sum" => true,
-            "rm" => words.contains(&format!("{parent}/.rprov.")),
-            _ => false,
-        },
+        // The directories on the way are looked at first.
+        "directory" | "attributes" | "remove_file" | "write_file" => {
+            name == "stat" && words.contains(" -- / ") && words.ends_with(&format!(" {path}"))
+        }
         "unit" => {
             let verb = match text("action") {
                 "start" | "restart" => "reset-failed",

@@ -35,6 +35,7 @@ mod locked;
 mod lockout;
 mod lost_config;
 mod package;
+mod prepared;
 mod private_ca;
 mod read_only;
 mod real_runner;

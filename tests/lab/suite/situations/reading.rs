@@ -27,6 +27,11 @@ fn reading() {
     scene.shows("link-leads-nowhere");
     host.sh("rm /builds");
 
+    host.sh("install -d -m 0755 -o nobody -g nogroup /srv/jobs; ln -s /usr/local/sbin /srv/jobs/bin");
+    scene.declare("", "directories: [{ path: /srv/jobs/bin, owner: nobody, mode: \"0700\" }]");
+    scene.shows("link-in-the-way");
+    host.sh("rm -r /srv/jobs");
+
     host.sh("mv /usr/bin/base64 /usr/bin/base64.gone");
     host.sh("echo x >/etc/rprov-motd");
     scene.declare("", "files: [{ path: /etc/rprov-motd, content: \"hello\\n\" }]");

@@ -1,0 +1,90 @@
+//! What a job has prepared on its host: links, pipes, and a process that swaps them while rprov is at work.
+
+use super::world::World;
+
+/// The user of jobs, and what nobody but root may have or change.
+const SETUP: &str = "useradd -m -s /bin/sh jobs\n\
+    mkdir -p -m 0700 /root/.ssh; echo 'root key' >/root/.ssh/authorized_keys; chmod 0600 /root/.ssh/authorized_keys\n\
+    mkdir -p /root/.ssh/deep";
+/// Owner, mode and content of all of it.
+const STATE: &str = "stat -c '%n %U:%G %a %i' /usr/local/sbin /root/.ssh /etc/passwd; sha256sum /etc/passwd\n\
+    find /root/.ssh /usr/local/sbin -printf '%p %u:%g %m %l\\n' | sort; cat /root/.ssh/authorized_keys";
+
+fn declare(world: &World, lines: &str) {
+    let (lab, host) = (&world.lab, world.host());
+    world.write_inventory(&format!(
+        "hosts:\n  {}:\n    ssh: {{ address: {}, user: deploy, become: sudo, known_hosts: {}, identity_file: {} }}\n{lines}",
+        host.inventory_name(),
+        host.address(),
+        lab.setting("LAB_KNOWN_HOSTS"),
+        lab.setting("LAB_SSH_KEY"),
+    ));
+}
+
+const KEYS: &str = "    directories: [{ path: /home/jobs/.ssh, owner: jobs, mode: \"0700\" }]\n    \
+    files: [{ path: /home/jobs/.ssh/authorized_keys, content: \"a key\\n\", owner: jobs, mode: \"0600\" }]\n";
+
+#[test]
+fn what_a_job_has_prepared_gives_it_nothing() {
+    let Some(world) = World::bare() else { return };
+    let host = world.host();
+    host.sh(SETUP);
+    let before = host.sh(STATE);
+    let untouched = |what: &str| assert_eq!(host.sh(STATE), before, "{what}");
+    let refused = |what: &str, words: &str| {
+        let plan = world.run("plan", &[]).expect(3);
+        assert!(plan.both().contains(words) && plan.both().contains("does not follow it"), "{what}: {plan}");
+        untouched(what);
+        world.run("apply", &["--yes"]).expect(3);
+        untouched(what);
+    };
+    let absent = KEYS.replace("content: \"a key\\n\", owner: jobs, mode: \"0600\"", "state: absent");
+    for (target, name) in [("/usr/local/sbin", ".ssh"), ("/root/.ssh", ".ssh"), ("../../root/.ssh", ".ssh")] {
+        host.sh(&format!("su jobs -c 'ln -s {target} ~/{name}'"));
+        for lines in [KEYS, &absent] {
+            declare(&world, lines);
+            refused(
+                target,
+                &format!("is a symbolic link to {target}, and not only root may write to /home/jobs (jobs:jobs"),
+            );
+        }
+        host.sh("su jobs -c 'rm ~/.ssh'");
+    }
+    // The file itself: a link, then a pipe, which is no reason for anything to wait.
+    declare(&world, KEYS);
+    host.sh("su jobs -c 'mkdir -m 0700 ~/.ssh; ln -s /etc/passwd ~/.ssh/authorized_keys'");
+    refused("the file", "authorized_keys: it is a symbolic link to /etc/passwd");
+    host.sh("su jobs -c 'rm ~/.ssh/authorized_keys; mkfifo ~/.ssh/authorized_keys'");
+    let plan = world.plan_text();
+    assert!(plan.contains("pipe, socket or device -> file"), "{plan}");
+    world.apply();
+    world.assert_converged("after a pipe");
+    untouched("a pipe");
+
+    // A process that swaps whatever it can, all the while.
+    host.sh(
+        "cat >/home/jobs/swap <<'END'\n\
+         cd ~\n\
+         while [ ! -e stop ]; do\n\
+           mv .ssh aside; ln -s /root/.ssh .ssh; rm -f .ssh; mv aside .ssh\n\
+           for found in .ssh/.rprov.* .rprov.*; do [ -e \"$found\" ] && mv \"$found\" gone && ln -s /root/.ssh \"$found\"; done\n\
+           rm -f .ssh/authorized_keys; ln -s /etc/passwd .ssh/authorized_keys; rm -f .ssh/authorized_keys\n\
+           rm -rf gone\n\
+         done 2>/dev/null\n\
+         END\n\
+         nohup setsid su jobs -c 'sh ~/swap' >/dev/null 2>&1 &",
+    );
+    for _ in 0..6 {
+        let outcome = world.run("apply", &["--yes"]);
+        assert!(matches!(outcome.code, Some(0 | 3)), "{outcome}");
+        untouched(&format!("while somebody swaps: {outcome}"));
+    }
+    host.sh("touch /home/jobs/stop; sleep 1; rm -rf /home/jobs/.ssh /home/jobs/aside /home/jobs/gone");
+    world.apply();
+    world.assert_converged("once nobody swaps any more");
+    untouched("at the end");
+    assert_eq!(
+        host.sh("stat -c '%U:%G %a' /home/jobs/.ssh /home/jobs/.ssh/authorized_keys"),
+        "jobs:jobs 700\njobs:jobs 600\n"
+    );
+}

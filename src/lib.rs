@@ -3,7 +3,7 @@
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
-//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`], [`openpgp`] | values |
+//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`], [`openpgp`], [`local_file`] | values |
 //! | 1 | [`inventory::model`], [`facts`], [`step`], [`plan`], [`event`] | what is wanted, what was seen, what can be done, what will be and was done |
 //! | 2 | [`runner_config`], [`template`], [`script`] | text from values, values from text |
 //! | 3 | [`inventory`], [`resource`] | the user's files to the model; one kind of managed thing per file: compares desired with facts |
@@ -13,8 +13,8 @@
 //! | 7 | [`ui`] | shows diagnostics, plans and progress |
 //! | 8 | [`cli`] | arguments, exit codes |
 //!
-//! Layers 0 to 4 do no I/O, with two exceptions that read the user's own files: `inventory::load` and
-//! `inventory::secrets`. `tests/layering.rs` checks all of this.
+//! Layers 0 to 4 do no I/O, with three exceptions that read the user's own files: `inventory::load`,
+//! `inventory::secrets`, and `local_file`, which opens them. `tests/layering.rs` checks all of this.
 
 pub mod apply;
 pub mod certificate;
@@ -26,6 +26,7 @@ pub mod facts;
 pub mod gitlab;
 pub mod host;
 pub mod inventory;
+pub mod local_file;
 pub mod marker;
 pub mod name;
 pub mod openpgp;

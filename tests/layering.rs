@@ -12,7 +12,7 @@ mod source;
 /// The layers, lowest first. The table in `src/lib.rs` says the same. A module that is not named belongs to the nearest
 /// one above it that is.
 const LAYERS: &[&[&str]] = &[
-    &["secret", "text", "diagnostic", "name", "marker", "certificate", "openpgp"],
+    &["secret", "text", "diagnostic", "name", "marker", "certificate", "openpgp", "local_file"],
     &["inventory::model", "facts", "step", "plan", "event"],
     &["runner_config", "template", "script"],
     &["inventory", "resource"],
@@ -37,7 +37,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
             ".read_dir(",
             "std::io::stdin",
         ],
-        &["inventory::load", "inventory::secrets", "host", "cli"],
+        &["local_file", "inventory::load", "inventory::secrets", "host", "cli"],
     ),
     ("the environment", &["std::env"], &["inventory::secrets", "host", "gitlab", "ui::style", "ui::progress", "cli"]),
     ("programs", &["std::process::Command", "tokio::process"], &["inventory::secrets", "host::local", "host::ssh"]),

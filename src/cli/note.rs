@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use crate::diagnostic::Diagnostic;
 use crate::gitlab::{Client, GitlabError, MergeRequest, NoteOutcome, TlsTrouble};
+use crate::local_file;
 use crate::plan::Plan;
 use crate::secret::Secret;
 use crate::ui::report::{Note, Source};
@@ -53,9 +54,12 @@ fn open(name: &str) -> Result<Board, Diagnostic> {
     };
     let ca = if variable(CA).is_some() { CA } else { RUNNERS_CA };
     let pem = match variable(ca) {
-        Some(path) => Some(std::fs::read_to_string(&path).map_err(|error| {
-            Diagnostic::error(format!("cannot read {}, which {ca} names: {error}", sanitize(&path)))
-        })?),
+        Some(path) => {
+            let bytes = local_file::read(path.as_ref(), 1 << 20).map_err(|error| {
+                Diagnostic::error(format!("cannot read {}, which {ca} names: {error}", sanitize(&path)))
+            })?;
+            Some(String::from_utf8_lossy(&bytes.0).into_owned())
+        }
         None => None,
     };
     let url = api.trim_end_matches('/');

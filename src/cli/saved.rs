@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::inventory::load::said;
 use crate::inventory::model::Inventory;
+use crate::local_file::said;
 use crate::plan::saved::{FORMAT, SavedPlan};
 use crate::plan::{HostPlan, Plan};
 use crate::resource::file::sha256;

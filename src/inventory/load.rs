@@ -1,9 +1,8 @@
 //! Reads the inventory and the files that it names: one of the two places of the inventory that do I/O.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +15,10 @@ use super::node::{Node, Value};
 use super::origin::Written;
 use super::{conceal, foreign, secrets, validate, yaml};
 use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
+use crate::local_file::{self, Unreadable, Within, said};
 use crate::template::Engine;
+
+mod outside;
 
 /// Longest inventory file: some ten times what 1,000 hosts take.
 const MAX_INVENTORY: u64 = 8 << 20;
@@ -41,7 +43,20 @@ pub struct LoadFailure {
 /// # Errors
 /// When anything in it is wrong; all problems are reported together.
 pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
-    let mut reader = Reader::default();
+    load_in(path, Bounds::of(path, false))
+}
+
+/// As [`load`], of an inventory that somebody else wrote: it and every file that it names must lie in its own directory,
+/// also after symbolic links are followed.
+///
+/// # Errors
+/// As [`load`]; a file that lies elsewhere is refused where it is named.
+pub fn load_confined(path: &Path) -> Result<Inventory, LoadFailure> {
+    load_in(path, Bounds::of(path, true))
+}
+
+fn load_in(path: &Path, bounds: Bounds) -> Result<Inventory, LoadFailure> {
+    let mut reader = Reader { bounds, ..Reader::default() };
     let name: Arc<str> = path.to_string_lossy().into();
     reader.inventory(path, &name, None);
     resolve(reader, path)
@@ -52,14 +67,14 @@ pub fn load(path: &Path) -> Result<Inventory, LoadFailure> {
 /// # Errors
 /// As [`load`].
 pub fn check(path: &Path, text: &str) -> Result<Inventory, LoadFailure> {
-    let mut reader = Reader::default();
+    let mut reader = Reader { bounds: Bounds::of(path, false), ..Reader::default() };
     reader.document(path, &path.to_string_lossy().into(), text);
     resolve(reader, path)
 }
 
 /// From what was read to hosts.
 fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
-    let Reader { documents, mut problems, sources, incomplete, foreign, .. } = reader;
+    let Reader { documents, mut problems, sources, incomplete, foreign, bounds, .. } = reader;
     // What cannot be read as it stands has been told; what it seems to mean is not told as well.
     let told: HashSet<Span> = problems.iter().filter_map(|problem| problem.span.clone()).collect();
 
@@ -75,20 +90,22 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
         hidden.extend(findings.hidden);
     }
     problems.extend(found.into_iter().filter(|problem| problem.span.as_ref().is_none_or(|span| !told.contains(span))));
-    let disk = Disk { sources: RefCell::new(sources), home: secrets::home() };
-    let engine = Engine::new(own_templates(path, &mut problems));
+    let engine = Engine::new(own_templates(path, &bounds, &mut problems));
+    let disk = Disk { sources: RefCell::new(sources), home: secrets::home(), bounds };
     let built = if incomplete { Built::default() } else { build::inventory(&root, &disk, &engine) };
     problems.extend(built.template_problems);
     hidden.extend(built.hidden);
     problems.extend(built.problems);
     problems.extend(built.warnings);
-    let sources = conceal::tokens(disk.sources.into_inner(), &hidden);
+    let outside = disk.bounds.outside.into_inner();
+    let sources = outside::unquoted(conceal::tokens(disk.sources.into_inner(), &hidden), &outside);
     problems.sort_by(by_place);
     problems.dedup();
     if problems.iter().all(|problem| problem.severity != Severity::Error) {
         let (gitlab, hosts, groups, secrets) = (built.gitlab, built.hosts, built.groups, built.secrets);
         return Ok(Inventory { gitlab, hosts, groups, secrets, warnings: problems, sources });
     }
+    outside::without_quotes(&mut problems, &outside);
     limit(&mut problems);
     if incomplete && !foreign {
         problems.push(Diagnostic::note("further checks follow once this can be read"));
@@ -102,14 +119,17 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
 /// # Errors
 /// When a file cannot be read or is no inventory.
 pub fn written(path: &Path) -> Result<Written, LoadFailure> {
-    let mut reader = Reader::default();
+    let mut reader = Reader { bounds: Bounds::of(path, false), ..Reader::default() };
     let name: Arc<str> = path.to_string_lossy().into();
     reader.inventory(path, &name, None);
-    let Reader { documents, problems, sources, incomplete, .. } = reader;
+    let Reader { documents, mut problems, sources, incomplete, bounds, .. } = reader;
     let mut hidden = Vec::new();
     documents.iter().for_each(|document| hidden.extend(validate::file(document, None).hidden));
     if incomplete {
-        return Err(LoadFailure { diagnostics: problems, sources: conceal::tokens(sources, &hidden) });
+        let outside = bounds.outside.into_inner();
+        outside::without_quotes(&mut problems, &outside);
+        let sources = outside::unquoted(conceal::tokens(sources, &hidden), &outside);
+        return Err(LoadFailure { diagnostics: problems, sources });
     }
     let (root, _) = merge::documents(&documents);
     Ok(Written { documents, root, hidden: hidden.into_iter().collect() })
@@ -144,6 +164,7 @@ struct Reader {
     foreign: bool,
     /// Files read or being read, by their real path; the latter to find cycles.
     state: HashMap<PathBuf, State>,
+    bounds: Bounds,
 }
 
 #[derive(PartialEq)]
@@ -171,12 +192,14 @@ impl Reader {
             None => {}
         }
         self.state.insert(real.clone(), State::Open);
-        match read_text(path, MAX_INVENTORY) {
+        match self.bounds.text(path, name, MAX_INVENTORY) {
             Err(why) => {
                 self.incomplete = true;
                 self.foreign |= imported_at.is_none();
-                let problem = fail(format!("cannot read {}: {why}", quoted(name)));
-                self.problems.push(match unreadable_help(path, imported_at.is_none()) {
+                let problem = fail(cannot_read(&quoted(name), &why));
+                // What there is elsewhere is nobody's business.
+                let help = if self.bounds.confined { None } else { unreadable_help(path, imported_at.is_none()) };
+                self.problems.push(match help {
                     Some(help) => problem.help(help),
                     None => problem,
                 });
@@ -242,7 +265,7 @@ impl Reader {
             let name: Arc<str> = path.to_string_lossy().into();
             return self.inventory(&path, &name, Some(at));
         }
-        match matching(directory, item) {
+        match matching(directory, item, &self.bounds) {
             Ok(paths) if paths.is_empty() => {
                 let problem = Diagnostic::error(format!("no file matches `{}`", short(item))).at(at);
                 self.problems.push(problem.help("a pattern is relative to the inventory file that names it"));
@@ -312,7 +335,7 @@ fn imports(root: &Node) -> Vec<(String, Span)> {
 }
 
 /// The files that a pattern such as `hosts/*.yml` names, in the order of their names. Only the last part may be one.
-fn matching(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+fn matching(directory: &Path, pattern: &str, bounds: &Bounds) -> Result<Vec<PathBuf>, String> {
     let (parent, last) = pattern.rsplit_once('/').map_or(("", pattern), |(parent, last)| (parent, last));
     if parent.contains(['*', '?', '[']) {
         return Err(format!("only the last part of `{pattern}` may hold wildcards"));
@@ -322,6 +345,7 @@ fn matching(directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     let matcher = glob.compile_matcher();
     let directory = joined(directory, Path::new(parent));
     let shown = if directory.as_os_str().is_empty() { Path::new(".") } else { &directory };
+    bounds.may_list(shown).map_err(|why| cannot_read(&shown.to_string_lossy(), &why))?;
     let entries = fs::read_dir(shown).map_err(|error| format!("cannot read {}: {}", shown.display(), said(&error)))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -351,27 +375,61 @@ fn joined(directory: &Path, path: &Path) -> PathBuf {
     out
 }
 
-/// The file's text; the inner error is the bytes that are no UTF-8.
-fn read_text(path: &Path, max: u64) -> Result<Result<String, Vec<u8>>, String> {
-    let metadata = fs::metadata(path).map_err(|error| said(&error))?;
-    if metadata.is_dir() {
-        return Err("it is a directory".to_owned());
+/// Which files may be read, and which of those that were read are not to be quoted.
+#[derive(Default)]
+struct Bounds {
+    /// The directory of the inventory; the error says why it is none.
+    directory: Option<Result<Within, Unreadable>>,
+    /// Nothing else is read.
+    confined: bool,
+    /// Names of files that lie elsewhere. Whoever wrote the inventory need not be one who may read them, and whoever sees
+    /// a message even less.
+    outside: RefCell<BTreeSet<Arc<str>>>,
+}
+
+impl Bounds {
+    fn of(inventory: &Path, confined: bool) -> Self {
+        Self { directory: Some(Within::directory_of(inventory)), confined, outside: RefCell::default() }
     }
-    if !metadata.is_file() {
-        // A pipe could keep us waiting for ever.
-        return Err("it is not a regular file".to_owned());
+
+    /// The file's text; the inner error is the bytes that are no UTF-8.
+    fn text(&self, path: &Path, name: &Arc<str>, max: u64) -> Result<Result<String, Vec<u8>>, Unreadable> {
+        let within = self.directory.as_ref().and_then(|directory| directory.as_ref().ok());
+        let (bytes, _) = match (self.confined, within) {
+            (true, Some(within)) => within.read(path, max)?,
+            (true, None) => return Err(self.nowhere()),
+            (false, _) => local_file::read(path, max)?,
+        };
+        if !self.confined && !within.is_some_and(|within| within.holds(path)) {
+            self.outside.borrow_mut().insert(Arc::clone(name));
+        }
+        Ok(String::from_utf8(bytes).map_err(|error| error.into_bytes()))
     }
-    let too_long = || format!("it is longer than {} MiB", max >> 20);
-    if metadata.len() > max {
-        return Err(too_long());
+
+    /// Whether the names in a directory may be looked at.
+    fn may_list(&self, directory: &Path) -> Result<(), Unreadable> {
+        match &self.directory {
+            _ if !self.confined => Ok(()),
+            Some(Ok(within)) if within.holds(directory) => Ok(()),
+            Some(Ok(_)) => Err(Unreadable::Refused("it lies outside the inventory's directory".to_owned())),
+            _ => Err(self.nowhere()),
+        }
     }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| said(&error))?;
-    file.take(max + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
-    if bytes.len() as u64 > max {
-        return Err(too_long());
+
+    fn nowhere(&self) -> Unreadable {
+        match &self.directory {
+            Some(Err(Unreadable::Refused(why))) => Unreadable::Refused(why.clone()),
+            _ => Unreadable::Io(std::io::ErrorKind::NotFound.into()),
+        }
     }
-    Ok(String::from_utf8(bytes).map_err(|error| error.into_bytes()))
+}
+
+/// A refusal is said to be one: it is no mistake of the file system's.
+fn cannot_read(name: &str, why: &Unreadable) -> String {
+    match why {
+        Unreadable::Refused(_) => format!("refused: {name} is not read: {why}"),
+        why => format!("cannot read {name}: {why}"),
+    }
 }
 
 /// Where the text stops being UTF-8, and the text with that replaced.
@@ -385,41 +443,41 @@ fn not_text(name: &Arc<str>, bytes: &[u8]) -> (Span, String) {
     (Span { file: name.clone(), line, column }, String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// The system's reason without its number.
-pub(crate) fn said(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
-    }
-}
-
 /// `templates/` beside the inventory: the user's own templates by name.
-fn own_templates(inventory: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
+fn own_templates(inventory: &Path, bounds: &Bounds, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, String> {
     let directory = inventory.parent().unwrap_or(Path::new("")).join("templates");
     let mut own = BTreeMap::new();
+    if !directory.exists() || own_templates_refused(&directory, bounds, problems) {
+        return own;
+    }
     let Ok(entries) = fs::read_dir(&directory) else { return own };
     for entry in entries.flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !path.is_file() || name.starts_with('.') {
+        if path.is_dir() || name.starts_with('.') {
             continue;
         }
-        match read_text(&path, MAX_FILE) {
+        match bounds.text(&path, &path.to_string_lossy().into(), MAX_FILE) {
             Ok(Ok(text)) => drop(own.insert(name, text)),
             Ok(Err(_)) => {} // An image or the like; naming it as a template is an error of its own.
-            Err(why) => problems.push(Diagnostic::error(format!("cannot read {}: {why}", path.display()))),
+            Err(Unreadable::NotRegular) if !bounds.confined => {}
+            Err(why) => problems.push(Diagnostic::error(cannot_read(&path.to_string_lossy(), &why))),
         }
     }
     own
+}
+
+fn own_templates_refused(directory: &Path, bounds: &Bounds, problems: &mut Vec<Diagnostic>) -> bool {
+    let refused = bounds.may_list(directory).err();
+    problems.extend(refused.iter().map(|why| Diagnostic::error(cannot_read(&directory.to_string_lossy(), why))));
+    refused.is_some()
 }
 
 /// Files that the inventory names.
 struct Disk {
     sources: RefCell<Sources>,
     home: Option<PathBuf>,
+    bounds: Bounds,
 }
 
 impl Files for Disk {
@@ -441,14 +499,14 @@ impl Files for Disk {
         if let Some(text) = self.sources.borrow().0.get(&name) {
             return Ok((name, text.clone()));
         }
-        match read_text(&path, MAX_FILE) {
+        match self.bounds.text(&path, &name, MAX_FILE) {
             Ok(Ok(text)) => {
                 let text: Arc<str> = text.into();
                 self.sources.borrow_mut().0.insert(name.clone(), text.clone());
                 Ok((name, text))
             }
             Ok(Err(_)) => Err(format!("{name} {}", build::NOT_TEXT)),
-            Err(why) => Err(format!("cannot read {}: {why}", short(&name))),
+            Err(why) => Err(cannot_read(&short(&name), &why)),
         }
     }
 
@@ -458,10 +516,10 @@ impl Files for Disk {
 
     fn bytes(&self, named_in: &Span, path: &str) -> Result<Vec<u8>, String> {
         let path = self.resolve(named_in, path);
-        match read_text(&path, MAX_FILE) {
+        match self.bounds.text(&path, &path.to_string_lossy().into(), MAX_FILE) {
             Ok(Ok(text)) => Ok(text.into_bytes()),
             Ok(Err(bytes)) => Ok(bytes),
-            Err(why) => Err(format!("cannot read {}: {why}", path.display())),
+            Err(why) => Err(cannot_read(&path.to_string_lossy(), &why)),
         }
     }
 }

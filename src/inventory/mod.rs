@@ -21,4 +21,4 @@ mod yaml;
 
 pub(crate) use format::cron::next as next_cron;
 
-pub use load::{LoadFailure, check, load};
+pub use load::{LoadFailure, check, load, load_confined};

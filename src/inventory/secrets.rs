@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::model::{Inventory, SecretKind, SecretSource};
 use crate::diagnostic::Diagnostic;
+use crate::local_file::{self, Unreadable};
 use crate::secret::{Secret, SecretBook, SecretId};
 
 /// Longest value: a file of certificates fits.
@@ -111,17 +112,11 @@ fn finish(bytes: Vec<u8>, what: &str, drop_line_break: bool) -> Result<Secret, D
 
 /// A file's bytes and its permission bits.
 fn file(path: &Path) -> Result<(Vec<u8>, u32), String> {
-    let reason = |error: std::io::Error| super::load::said(&error);
-    let metadata = std::fs::metadata(path).map_err(reason)?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(reason)?.take(MAX_VALUE + 1).read_to_end(&mut bytes).map_err(reason)?;
-    if bytes.len() as u64 > MAX_VALUE {
-        return Err("it is longer than 1 MiB".to_owned());
-    }
-    Ok((bytes, metadata.permissions().mode() & 0o7777))
+    let (bytes, about) = local_file::read(path, MAX_VALUE).map_err(|why| match why {
+        Unreadable::Directory => Unreadable::NotRegular.to_string(),
+        why => why.to_string(),
+    })?;
+    Ok((bytes, about.permissions().mode() & 0o7777))
 }
 
 /// A command's standard output. Its standard error is shown when it fails; its standard output never is.
@@ -133,7 +128,7 @@ fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Diagnostic> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| fail(format!("cannot be started: {}", super::load::said(&error))))?;
+        .map_err(|error| fail(format!("cannot be started: {}", local_file::said(&error))))?;
     let output = read_aside(child.stdout.take());
     let complaint = read_aside(child.stderr.take());
     let status = wait(&mut child).map_err(fail)?;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate};
 
-use crate::diagnostic::said;
+use crate::local_file::read_for_ssh;
 
 /// Reads a certificate file, `TYPE BASE64 [COMMENT]`.
 ///
 /// # Errors
 /// Why it is none, in words.
 pub(super) fn read(path: &Path) -> Result<Certificate, String> {
-    let text = std::fs::read_to_string(path).map_err(said)?;
+    let bytes = read_for_ssh(path).map_err(|error| error.words())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is no certificate".to_owned())?;
     Certificate::from_openssh(text.trim()).map_err(|_| "it is no certificate".to_owned())
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use russh::keys::{PrivateKey, PublicKey, decode_secret_key, parse_public_key_base64};
 
-use crate::diagnostic::said;
+use crate::local_file::read_for_ssh;
 
 /// What a key file is good for.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ const PUBLIC: &str = "it is a public key, and no agent holds the private one";
 /// # Errors
 /// Why it cannot be used at all, in words.
 pub(super) fn read(path: &Path) -> Result<KeyFile, String> {
-    let content = std::fs::read(path).map_err(said)?;
+    let content = read_for_ssh(path).map_err(|error| error.words())?;
     let text = String::from_utf8(content).map_err(|_| NOT_A_KEY.to_owned())?;
     if let Some(key) = public_line(&text) {
         return Ok(KeyFile::Public { key, why: PUBLIC.to_owned() });
@@ -93,7 +93,7 @@ fn is_locked(text: &str) -> bool {
 fn beside(path: &Path) -> Option<PublicKey> {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
-    public_line(&std::fs::read_to_string(name).ok()?)
+    public_line(&String::from_utf8(read_for_ssh(Path::new(&name)).ok()?).ok()?)
 }
 
 /// `TYPE BASE64 [COMMENT]`

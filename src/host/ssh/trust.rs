@@ -7,8 +7,8 @@ use russh::keys::{Certificate, HashAlg, PublicKey, PublicKeyBase64 as _};
 use super::certificate;
 use super::known_hosts::{KnownKeys, Verdict, host_name};
 use super::settings::Settings;
-use crate::diagnostic::said;
 use crate::host::HostError;
+use crate::local_file::read_for_ssh;
 use crate::script::quote;
 
 /// What is known about the keys of one host, and where a new one would be written down.
@@ -45,11 +45,11 @@ impl Trust {
         let mut keys = KnownKeys::default();
         let mut accept_into = None;
         for path in files {
-            let content = match std::fs::read(&path) {
+            let content = match read_for_ssh(&path) {
                 Ok(content) => content,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                Err(error) if error.is_absent() => Vec::new(),
                 Err(error) => {
-                    return Err(HostError::KnownHosts { path: path.display().to_string(), why: said(error) });
+                    return Err(HostError::KnownHosts { path: path.display().to_string(), why: error.words() });
                 }
             };
             let file = path.display().to_string();

@@ -1,6 +1,5 @@
 //! Files, user and environment of this machine, as ssh_config needs them.
 
-use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use super::file::Files;
 use super::token::Here;
 use crate::diagnostic::said;
 use crate::host::ssh::LocalUser;
+use crate::local_file::read_for_ssh;
 
 /// The file system.
 pub(super) struct Disk<'a> {
@@ -20,15 +20,15 @@ pub(super) struct Disk<'a> {
 
 impl Files for Disk<'_> {
     fn read(&self, path: &Path) -> Result<Option<String>, String> {
-        match std::fs::read(path) {
+        match read_for_ssh(path) {
             Ok(bytes) => {
                 if self.strict {
                     self.check(path)?;
                 }
                 Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(said(error)),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error.words()),
         }
     }
 

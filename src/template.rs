@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, ObjectRepr};
 use minijinja::{Environment, UndefinedBehavior};
 
@@ -15,6 +17,7 @@ pub use minijinja::Value;
 use crate::secret::SecretId;
 use crate::text::Text;
 
+mod bounds;
 mod filters;
 mod places;
 mod problem;
@@ -30,8 +33,15 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// Steps after which rendering stops: some hundred times what the longest template here needs.
 const FUEL: u64 = 2_000_000;
 
+/// Bytes that all texts of one engine may have together: a template of `defaults` is rendered for each of a thousand hosts.
+const ALL_TEXTS: usize = 256 << 20;
+
 /// Renders templates.
 pub struct Engine {
+    /// Bytes that were made so far.
+    made: AtomicUsize,
+    /// The longest text between tags of the templates that others may include.
+    included: usize,
     /// For files, which may hold Jinja's `{# comments #}`.
     environment: Environment<'static>,
     /// For texts within the inventory: `${#name}` is shell there, not the start of a comment that swallows what follows.
@@ -71,7 +81,20 @@ fn environment(own: Arc<BTreeMap<String, String>>, dialect: Dialect) -> Environm
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_recursion_limit(50);
     environment.set_fuel(Some(FUEL));
-    let mut syntax = minijinja::syntax::SyntaxConfig::builder();
+    environment.set_syntax(syntax_of(dialect));
+    bounds::add_to(&mut environment);
+    filters::add_to(&mut environment);
+    let written = syntax_of(dialect);
+    environment.set_loader(move |name| {
+        let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        let Some(source) = own.get(name).cloned().or_else(built_in) else { return Ok(None) };
+        bounds::rewrite::rewrite(&source, &written).map(|fit| Some(fit.source)).map_err(involved)
+    });
+    environment
+}
+
+fn syntax_of(dialect: Dialect) -> SyntaxConfig {
+    let mut syntax = SyntaxConfig::builder();
     syntax.keep_trailing_newline(true);
     match dialect {
         Dialect::File => {}
@@ -83,16 +106,12 @@ fn environment(own: Arc<BTreeMap<String, String>>, dialect: Dialect) -> Environm
             syntax.trim_blocks(true);
         }
     }
-    if let Ok(syntax) = syntax.build() {
-        environment.set_syntax(syntax);
-    }
-    filters::add_to(&mut environment);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_loader(move |name| {
-        let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-        Ok(own.get(name).cloned().or_else(built_in))
-    });
-    environment
+    // The delimiters are literals of this crate, and good ones.
+    syntax.build().unwrap_or_default()
+}
+
+fn involved(why: &str) -> minijinja::Error {
+    minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, why.to_owned())
 }
 
 impl fmt::Debug for Engine {
@@ -105,11 +124,18 @@ impl Engine {
     /// An engine that knows the built-in templates and, over these, the user's own by name.
     #[must_use]
     pub fn new(own: BTreeMap<String, String>) -> Self {
+        let longest = |text: &str| {
+            bounds::rewrite::rewrite(text, &syntax_of(Dialect::File)).map_or(text.len(), |fit| fit.longest)
+        };
+        let built_in = BUILT_IN.iter().map(|(_, text)| *text);
+        let included = own.values().map(String::as_str).chain(built_in).map(longest).max().unwrap_or_default();
         let own = Arc::new(own);
         let mut ansible = environment(Arc::clone(&own), Dialect::Ansible);
         // What it makes is parsed, and written anew: a secret's mark may be quoted.
         filters::quote_secrets(&mut ansible);
         Self {
+            made: AtomicUsize::new(0),
+            included,
             environment: environment(Arc::clone(&own), Dialect::File),
             inline: environment(own, Dialect::Inline),
             ansible,
@@ -121,10 +147,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::render`].
     pub fn render_lines(&self, name: &str, source: &str, values: &Value) -> Result<Rendered, Problem> {
-        let render = |source: &str| {
-            let template = self.ansible.template_from_named_str(name, source)?;
-            template.render(values.clone())
-        };
+        let render = |source: &str| self.made(&self.ansible, Dialect::Ansible, name, source, values);
         let marked = render(source).map_err(|error| self.problem(&error, name, source, values))?;
         let lines = render(&places::mark(source)).ok().and_then(|other| places::lines(&marked, &other));
         Ok(Rendered { marked, lines })
@@ -135,7 +158,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::render`].
     pub fn render_inline(&self, name: &str, source: &str, values: &Value) -> Result<Text, Problem> {
-        self.render_in(&self.inline, name, source, values)
+        self.render_in(&self.inline, Dialect::Inline, name, source, values)
     }
 
     /// The names that a text of the inventory looks up, with what is looked up in them as far as it is written plainly:
@@ -153,21 +176,54 @@ impl Engine {
     /// # Errors
     /// When its syntax is wrong, it uses a name that is not there, or a filter fails.
     pub fn render(&self, name: &str, source: &str, values: &Value) -> Result<Text, Problem> {
-        self.render_in(&self.environment, name, source, values)
+        self.render_in(&self.environment, Dialect::File, name, source, values)
     }
 
     fn render_in(
         &self,
         environment: &Environment<'static>,
+        dialect: Dialect,
         name: &str,
         source: &str,
         values: &Value,
     ) -> Result<Text, Problem> {
-        let rendered = environment
-            .template_from_named_str(name, source)
-            .and_then(|template| template.render(values.clone()))
+        let rendered = self
+            .made(environment, dialect, name, source, values)
             .map_err(|error| self.problem(&error, name, source, values))?;
         finish(&rendered)
+    }
+
+    /// Renders within bounds of time and size.
+    fn made(
+        &self,
+        environment: &Environment<'static>,
+        dialect: Dialect,
+        name: &str,
+        source: &str,
+        values: &Value,
+    ) -> Result<String, minijinja::Error> {
+        let fit = bounds::rewrite::rewrite(source, &syntax_of(dialect)).map_err(involved)?;
+        let includes = ["include", "import", "extends"].iter().any(|word| source.contains(word));
+        let longest = if includes { fit.longest.max(self.included) } else { fit.longest };
+        let fuel = bounds::fuel(longest, FUEL);
+        bounds::begin();
+        let rendered = if fuel < FUEL {
+            let mut environment = environment.clone();
+            environment.set_fuel(Some(fuel));
+            environment.template_from_named_str(name, &fit.source)?.render(values.clone())?
+        } else {
+            environment.template_from_named_str(name, &fit.source)?.render(values.clone())?
+        };
+        self.count(rendered.len())?;
+        Ok(rendered)
+    }
+
+    fn count(&self, bytes: usize) -> Result<(), minijinja::Error> {
+        let before = self.made.fetch_add(bytes, Ordering::Relaxed);
+        if bytes > bounds::LONGEST || before.saturating_add(bytes) > ALL_TEXTS {
+            return Err(involved(bounds::TOO_MUCH));
+        }
+        Ok(())
     }
 
     /// Renders a template by name: the user's own or a built-in one.
@@ -179,7 +235,9 @@ impl Engine {
             Ok(template) => template,
             Err(error) => return Err(self.problem(&error, name, "", values)),
         };
-        match template.render(values.clone()) {
+        bounds::begin();
+        let rendered = template.render(values.clone());
+        match rendered.and_then(|rendered| self.count(rendered.len()).map(|()| rendered)) {
             Ok(rendered) => finish(&rendered),
             Err(error) => Err(self.problem(&error, name, template.source(), values)),
         }

@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
+use super::bounds::{self, counted};
 use crate::text::MARK_OPEN;
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    environment.add_filter("shquote", shquote);
-    environment.add_filter("json", json);
-    environment.add_filter("tojson", json);
-    environment.add_filter("to_json", json);
-    environment.add_filter("toml", toml);
+    counted!(
+        environment,
+        "shquote": shquote,
+        "json": json,
+        "tojson": json,
+        "to_json": json,
+        "toml": toml,
+        "combine": combine,
+        "regex_replace": regex_replace,
+    );
     environment.add_filter("bool", boolean);
-    environment.add_filter("combine", combine);
-    environment.add_filter("regex_replace", regex_replace);
     environment.add_filter("ternary", ternary);
     // They would change or measure a secret's marker, or write the text for HTML.
     for name in ["escape", "e", "safe", "urlencode", "pprint"] {
@@ -25,10 +29,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 
 /// For text that is parsed before it is written: a secret's mark goes through as it is, and gets its value later.
 pub(super) fn quote_secrets(environment: &mut Environment<'static>) {
-    for name in ["json", "tojson", "to_json"] {
-        environment.add_filter(name, plain_json);
-    }
-    environment.add_filter("toml", plain_toml);
+    counted!(environment, "json": plain_json, "tojson": plain_json, "to_json": plain_json, "toml": plain_toml);
 }
 
 /// As Ansible has it: `yes`, `on`, `true` and `1` in any case are true, any other text is false.
@@ -83,7 +84,16 @@ fn regex_replace(text: String, pattern: &str, with: &str) -> Result<String, Erro
         }
     }
     replacement.push_str(rest);
-    Ok(regex.replace_all(&text, replacement.as_str()).into_owned())
+    let (mut out, mut done) = (String::new(), 0);
+    for found in regex.captures_iter(&text) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(&text[done..whole.start()]);
+        found.expand(&replacement, &mut out);
+        done = whole.end();
+        bounds::allow(Some(out.len()))?;
+    }
+    out.push_str(&text[done..]);
+    Ok(out)
 }
 
 /// One of two values.

@@ -178,6 +178,11 @@ impl Engine {
                 help: Some("make its loops shorter".to_owned()),
                 ..told
             },
+            _ if detail == super::bounds::TOO_MUCH => Problem {
+                message: "the template makes too much text".to_owned(),
+                help: Some("4 MiB is the most for one file; texts and lists on the way there count too".to_owned()),
+                ..told
+            },
             ErrorKind::TemplateNotFound => Problem {
                 message: format!("the template cannot be rendered: {detail}"),
                 help: Some("templates of your own are in `templates/` beside the inventory".to_owned()),

@@ -16,6 +16,8 @@ mod init;
 mod note;
 #[path = "situations/mod.rs"]
 mod situations;
+#[path = "cli/untrusted.rs"]
+mod untrusted;
 
 /// The program, away from the environment of whoever runs the tests.
 fn rprov(directory: &Path, arguments: &[&str]) -> Command {

@@ -1,6 +1,7 @@
 //! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables, orphans).
 
 use crate::desired;
+use crate::desired::shown::Shown;
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::Client;
@@ -102,6 +103,11 @@ impl Fleet {
         }
         let resources: Vec<Box<dyn Resource>> =
             self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
+        let resources = match &shared.settings.refused {
+            // Which variables there are was somebody's choice who is not known to be one who may read them.
+            Some(_) => resources.into_iter().map(|one| Shown::default().veil(one)).collect(),
+            None => resources,
+        };
         let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
         if let Some(hosts) = &self.orphans {
             let found = orphans::look(shared, hosts, &mut facts).await;

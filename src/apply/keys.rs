@@ -38,7 +38,11 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts) {
 }
 
 async fn fetch(shared: &Shared, url: &str, fingerprint: &str) -> Result<String, String> {
+    if shared.settings.refused.as_ref().is_some_and(|refused| !refused.may_fetch(url)) {
+        return Err(format!("refused: {url} is not asked for its key: the target branch's inventory does not name it"));
+    }
     let ca_pem = shared.inventory.gitlab.as_ref().and_then(|gitlab| gitlab.ca_pem.as_deref());
+    let ca_pem = super::authority(&shared.settings, ca_pem);
     let bytes = web::fetch(url, ca_pem).await.map_err(|why| {
         format!("the repository's key cannot be fetched: {why}; `key_file` takes one that lies beside the inventory")
     })?;

@@ -32,9 +32,11 @@ mod machines;
 mod moved;
 mod orphans;
 mod records;
+mod refused;
 mod target;
 
 use fleet::Fleet;
+pub use refused::Refused;
 use target::Target;
 
 /// How a run behaves.
@@ -52,6 +54,8 @@ pub struct Settings {
     pub orphans: Orphans,
     /// What is looked at beyond what a plan needs.
     pub look: Look,
+    /// What is not done, since somebody wrote the inventory who is not trusted; `None`: the inventory is trusted.
+    pub refused: Option<Arc<Refused>>,
 }
 
 /// What a reading is for.
@@ -290,6 +294,9 @@ fn share(
     events: UnboundedSender<Event>,
 ) -> Arc<Shared> {
     let gitlab = inventory.gitlab.as_ref().map(|spec| {
+        if let Some(problem) = settings.refused.as_ref().and_then(|refused| refused.gitlab.clone()) {
+            return Err(problem);
+        }
         let Some(token) = book.get(&spec.api_token) else {
             return Err(Problem {
                 message: format!("GitLab's API token {} has no value", spec.api_token),
@@ -297,7 +304,8 @@ fn share(
                 unknown_only: false,
             });
         };
-        let client = Client::new(&spec.url, token.clone(), spec.ca_pem.as_deref());
+        let ca_pem = authority(&settings, spec.ca_pem.as_deref());
+        let client = Client::new(&spec.url, token.clone(), ca_pem);
         let client = client.map_err(|error| records::problem(&error))?;
         let (events, url) = (events.clone(), spec.url.clone());
         client.on_pause(move |time| {
@@ -309,6 +317,14 @@ fn share(
     let slots = Semaphore::new(settings.parallel.max(1));
     let (keys, machines) = (keys::Keys::default(), machines::Machines::default());
     Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines })
+}
+
+/// Whom connections of this machine's own trust besides the system's authorities.
+fn authority<'a>(settings: &'a Settings, own: Option<&'a str>) -> Option<&'a str> {
+    match &settings.refused {
+        Some(refused) => refused.ca_pem.as_deref(),
+        None => own,
+    }
 }
 
 /// The targets in their order, once all of them are there.

@@ -66,7 +66,11 @@ impl std::fmt::Debug for Target {
 impl Target {
     fn new(shared: &Shared, index: usize, book: SecretBook) -> Self {
         let spec = &shared.inventory.hosts[index];
-        let resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
+        let mut resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
+        if let Some(refused) = &shared.settings.refused {
+            let shown = refused.shown.get(&spec.name).cloned().unwrap_or_default();
+            resources = resources.into_iter().map(|resource| shown.veil(resource)).collect();
+        }
         let mut probe = desired::probe(&resources);
         match shared.settings.look {
             Look::Plan | Look::Apply => {}
@@ -117,6 +121,17 @@ impl Target {
     pub(super) async fn read(shared: Arc<Shared>, index: usize, book: SecretBook) -> Self {
         let mut target = Self::new(&shared, index, book);
         let spec = &shared.inventory.hosts[index];
+        let refused = shared.settings.refused.as_ref().and_then(|refused| refused.hosts.get(&spec.name));
+        if let Some(problem) = refused {
+            target.plan = HostPlan {
+                name: spec.name.clone(),
+                runners: spec.runners.iter().map(|one| RunnerView::unknown(&one.name, &problem.message)).collect(),
+                problems: vec![problem.clone()],
+                ..HostPlan::default()
+            };
+            shared.send(&spec.name, EventKind::Read);
+            return target;
+        }
         let _slot = shared.slots.acquire().await;
         shared.send(&spec.name, EventKind::Connecting);
         let problem = match shared.connector.connect(&spec.connection).await {

@@ -185,6 +185,9 @@ pub enum Format {
 /// `rprov validate`
 #[derive(Debug, Args)]
 pub struct ValidateArgs {
+    /// The inventory may be anybody's, as in a merge request: read nothing outside its directory
+    #[arg(long)]
+    pub untrusted: bool,
     /// How the result is written to standard output: human or json
     #[arg(long, value_enum, default_value_t, hide_possible_values = true)]
     pub format: Format,
@@ -272,6 +275,22 @@ pub struct HostArgs {
     pub format: Format,
 }
 
+/// An inventory that somebody pushed.
+#[derive(Debug, Clone, Args)]
+pub struct UntrustedArgs {
+    /// The inventory may be anybody's, as in a merge request: read nothing outside its directory, start no program, and do only
+    /// what the target branch's inventory does already; what is refused is said
+    #[arg(long, conflicts_with_all = ["out", "orphans", "delete_orphans", "ask_become_pass"])]
+    pub untrusted: bool,
+    /// With --untrusted: the target branch's inventory, whose hosts, secrets and token may be used; not below the other one's
+    /// directory
+    #[arg(long, value_name = "FILE", requires = "untrusted")]
+    pub trusted_inventory: Option<PathBuf>,
+    /// With --untrusted: a GitLab that the API token may be sent to, besides the job's own (CI_SERVER_URL)
+    #[arg(long, value_name = "URL", requires = "untrusted")]
+    pub gitlab_url: Vec<String>,
+}
+
 /// A plan in a form that GitLab shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -287,6 +306,9 @@ pub struct PlanArgs {
     /// Which hosts.
     #[command(flatten)]
     pub hosts: HostArgs,
+    /// Whose inventory it is.
+    #[command(flatten)]
+    pub untrusted: UntrustedArgs,
     /// Look for orphans: runners of GitLab that rprov made and that no host has; one call for each runner
     #[arg(long, conflicts_with = "shard")]
     pub orphans: bool,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Severity, Sources};
+use crate::inventory::load::LoadFailure;
 use crate::inventory::{self, model::Inventory};
 use crate::secret::{SecretBook, SecretId};
 use crate::ui::diagnostics;
@@ -14,7 +15,21 @@ use super::needed;
 
 /// The inventory; its warnings are told. Errors are told all together, and in JSON they are the result.
 pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
-    match inventory::load(&global.inventory) {
+    loaded(inventory::load(&global.inventory), global, format, console)
+}
+
+/// The same of an inventory that may name nothing outside its own directory.
+pub(super) fn confined_inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
+    loaded(inventory::load_confined(&global.inventory), global, format, console)
+}
+
+fn loaded(
+    read: Result<Inventory, LoadFailure>,
+    global: &Global,
+    format: Format,
+    console: &Console,
+) -> Result<Inventory, Exit> {
+    match read {
         Ok(inventory) => {
             console.warnings(&inventory.warnings, &inventory.sources, global);
             Ok(inventory)

@@ -29,6 +29,7 @@ mod session;
 mod show;
 mod signals;
 mod status;
+mod untrusted;
 mod usage;
 mod validate;
 

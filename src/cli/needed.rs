@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::inventory::model::{ConfigTable, ConfigValue, HostSpec, Inventory};
+use crate::inventory::model::{ConfigTable, ConfigValue, GitlabSpec, HostSpec, Inventory};
 use crate::secret::SecretId;
 use crate::text::{Segment, Text};
 
@@ -30,7 +30,27 @@ pub(super) fn sudo_passwords(inventory: &Inventory, selected: &[usize]) -> BTree
     connections.filter(|connection| connection.sudo()).filter_map(|one| one.become_password().cloned()).collect()
 }
 
+/// The secrets that stand in what a host is to hold.
+pub(super) fn content(spec: &HostSpec) -> BTreeSet<SecretId> {
+    let mut needed = BTreeSet::new();
+    held(spec, &mut needed);
+    needed
+}
+
+/// The secrets in the values of CI/CD variables.
+pub(super) fn variables(gitlab: &GitlabSpec) -> BTreeSet<SecretId> {
+    let mut needed = BTreeSet::new();
+    gitlab.variables.iter().for_each(|variable| text(&variable.value, &mut needed));
+    needed
+}
+
 fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
+    held(host, needed);
+    // Only those of registries that an image of the host comes from.
+    needed.extend(crate::desired::logins(host).map(|login| login.password.clone()));
+}
+
+fn held(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
     // Every field is named, so that a new one cannot be forgotten here.
     let HostSpec {
         name: _,
@@ -50,8 +70,6 @@ fn host(host: &HostSpec, needed: &mut BTreeSet<SecretId>) {
         origin: _,
     } = host;
     files.iter().filter_map(|file| file.content.as_ref()).for_each(|content| text(content, needed));
-    // Only those of registries that an image of the host comes from.
-    needed.extend(crate::desired::logins(host).map(|login| login.password.clone()));
     if let Some(container) = manager.as_ref().and_then(|manager| manager.container()) {
         container.env.values().for_each(|value| text(value, needed));
     }

@@ -22,7 +22,11 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
         .map(|name| if name.is_empty() { part.as_deref().unwrap_or(name) } else { name });
     let board = note::board(name, console)?;
     let orphans = session::orphans(args.delete_orphans, args.orphans);
-    let opened = session::open(global, &args.hosts, Duration::ZERO, orphans, Look::Plan, console).await?;
+    let opened = if args.untrusted.untrusted {
+        session::open_untrusted(global, &args.hosts, &args.untrusted, console).await?
+    } else {
+        session::open(global, &args.hosts, Duration::ZERO, orphans, Look::Plan, console).await?
+    };
     // Not a part of the plan: whoever carries it out may have another token.
     let lacking = opened.session.lacking();
     opened.session.close().await;

@@ -19,24 +19,24 @@ const TYPED: &str = "typed:sudo-password";
 /// How often a passphrase may be mistyped.
 const TRIES: usize = 3;
 
-/// Gathers what opens the selected hosts, and gives it to the one that connects to them.
-pub(super) async fn connector(
+/// Gathers what opens the selected hosts for the one that connects to them.
+pub(super) async fn gather(
+    connector: &mut Connector,
     inventory: &Inventory,
     selected: &[usize],
     args: &HostArgs,
     book: &mut SecretBook,
     console: &Console,
-) -> Result<Connector, Exit> {
-    let mut connector = Connector::default();
+) -> Result<(), Exit> {
     let connections: Vec<&Connection> = selected.iter().map(|index| &inventory.hosts[*index].connection).collect();
-    passwords(&connections, args.ask_become_pass, book, &mut connector, console)?;
+    passwords(&connections, args.ask_become_pass, book, connector, console)?;
     let locked = connector.locked_keys(connections.iter().copied()).await;
     let named = locked.iter().filter_map(|key| key.passphrase.clone()).collect();
     book.extend(input::some_secrets(inventory, named, args.format, console)?);
     for key in &locked {
-        unlock(key, inventory, book, &mut connector, console)?;
+        unlock(key, inventory, book, connector, console)?;
     }
-    Ok(connector)
+    Ok(())
 }
 
 /// What sudo is told.

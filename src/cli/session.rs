@@ -1,5 +1,6 @@
 //! What plan and apply share: read the selected hosts while progress is shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,15 +9,17 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::apply::{Look, Orphans, Session, Settings};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
+use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::saved::SavedPlan;
 use crate::plan::{HostPlan, Plan, Problem};
+use crate::secret::SecretId;
 use crate::ui::progress::{self, Phase};
 
-use super::args::{Global, HostArgs};
+use super::args::{Global, HostArgs, UntrustedArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::{input, limit, prompt, saved, signals};
+use super::{input, limit, prompt, saved, signals, untrusted};
 
 /// Hosts that were read, and what is to be shown while they are changed.
 pub(super) struct Opened {
@@ -79,17 +82,38 @@ pub(super) async fn open(
     look: Look,
     console: &Console,
 ) -> Result<Opened, Exit> {
-    read(global, args, settings(args, lock_timeout, orphans, look), console).await
+    let inventory = input::inventory(global, args.format, console)?;
+    read(inventory, BTreeSet::new(), args, settings(args, lock_timeout, orphans, look), console).await
+}
+
+/// From the command line to a plan of an inventory that somebody pushed.
+pub(super) async fn open_untrusted(
+    global: &Global,
+    args: &HostArgs,
+    trust: &UntrustedArgs,
+    console: &Console,
+) -> Result<Opened, Exit> {
+    let judged = untrusted::inventory(global, trust, args.format, console)?;
+    let settings = settings(args, Duration::ZERO, Orphans::Ignore, Look::Plan);
+    let settings = Settings { refused: Some(Arc::new(judged.refused)), ..settings };
+    read(judged.inventory, judged.kept_out, args, settings, console).await
 }
 
 /// From the command line to how hosts are now.
 pub(super) async fn look(global: &Global, args: &HostArgs, look: Look, console: &Console) -> Result<Opened, Exit> {
-    read(global, args, settings(args, Duration::ZERO, Orphans::Ignore, look), console).await
+    let inventory = input::inventory(global, args.format, console)?;
+    read(inventory, BTreeSet::new(), args, settings(args, Duration::ZERO, Orphans::Ignore, look), console).await
 }
 
-async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Console) -> Result<Opened, Exit> {
+/// `kept_out`: further secrets that nothing shown may hold.
+async fn read(
+    inventory: Inventory,
+    kept_out: BTreeSet<SecretId>,
+    args: &HostArgs,
+    settings: Settings,
+    console: &Console,
+) -> Result<Opened, Exit> {
     let orphans = settings.orphans;
-    let inventory = input::inventory(global, args.format, console)?;
     if orphans != Orphans::Ignore && inventory.gitlab.is_none() {
         let problem = Diagnostic::error("the inventory names no GitLab to look for orphans in");
         return Err(console.stop(problem.help("write `gitlab:` into it, or leave the option out")));
@@ -110,8 +134,18 @@ async fn read(global: &Global, args: &HostArgs, settings: Settings, console: &Co
         let without = input::needed(&inventory, &selected, false, args);
         needed.retain(|id| without.contains(id) || inventory.gitlab.as_ref().is_some_and(|own| own.api_token == *id));
     }
+    needed.extend(kept_out);
     let mut book = input::some_secrets(&inventory, needed, args.format, console)?;
-    let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
+    let refused = settings.refused.clone();
+    let is_refused = |index: &usize| {
+        refused.as_ref().is_some_and(|refused| refused.hosts.contains_key(&inventory.hosts[*index].name))
+    };
+    let reached: Vec<usize> = selected.iter().copied().filter(|index| !is_refused(index)).collect();
+    let mut connector = Connector::default();
+    if refused.is_some() {
+        connector = connector.without_programs();
+    }
+    prompt::gather(&mut connector, &inventory, &reached, args, &mut book, console).await?;
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
     let reading = Session::read(Arc::clone(&inventory), selected, fleet, book, settings, connector, events_to);
@@ -153,7 +187,8 @@ pub(super) async fn open_saved(
     }
     let selected: Vec<usize> = hosts.iter().map(|(index, _)| *index).collect();
     let mut book = input::secrets(&inventory, &selected, gitlab.is_some(), args, console)?;
-    let connector = prompt::connector(&inventory, &selected, args, &mut book, console).await?;
+    let mut connector = Connector::default();
+    prompt::gather(&mut connector, &inventory, &selected, args, &mut book, console).await?;
     let settings = settings(args, lock_timeout, Orphans::Ignore, Look::Apply);
     let inventory = Arc::new(inventory);
     let (events_to, mut shown) = Shown::new(&inventory, &selected);
@@ -172,7 +207,7 @@ fn variables_left_out(inventory: &Inventory, whole: bool, args: &HostArgs) -> Op
 }
 
 fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans, look: Look) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look }
+    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look, refused: None }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

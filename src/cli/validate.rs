@@ -10,7 +10,8 @@ use super::exit::Exit;
 
 pub(super) fn run(global: &Global, args: &ValidateArgs, console: &Console) -> Result<Exit, Exit> {
     // Here the problems are the result, so they go to standard output.
-    let (problems, sources, about) = match inventory::load(&global.inventory) {
+    let loaded = if args.untrusted { inventory::load_confined } else { inventory::load }(&global.inventory);
+    let (problems, sources, about) = match loaded {
         Ok(inventory) => {
             let about = format!("{}, {}", count(inventory.hosts.len(), "host"), count(inventory.groups.len(), "group"));
             (inventory.warnings, inventory.sources, Some(about))

@@ -16,7 +16,7 @@ use crate::text::Text;
 use super::packages::engine_package;
 use super::path;
 
-fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
+pub(super) fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
     let docker = host.docker.as_ref()?;
     Some(DockerDaemon {
         path: path("/etc/docker/daemon.json"),

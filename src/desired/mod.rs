@@ -18,6 +18,7 @@ pub mod machine;
 mod packages;
 pub mod preconditions;
 pub mod rights;
+pub mod shown;
 pub mod status;
 mod summary;
 

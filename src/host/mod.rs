@@ -23,17 +23,33 @@ pub use access::{Access, Root, SudoPassword};
 #[derive(Debug, Default)]
 pub struct Connector {
     ssh: OnceLock<Network>,
+    /// No program of this machine is started.
+    no_programs: bool,
     /// What opens the hosts.
     pub access: Access,
 }
 
 impl Connector {
+    /// Starts no program of this machine on the way, whatever ssh_config says: the hosts were named by somebody who may not
+    /// run any here.
+    #[must_use]
+    pub fn without_programs(self) -> Self {
+        Self { ssh: OnceLock::from(Network::default().without_programs()), no_programs: true, ..self }
+    }
+
     /// Connects to a host in the way that the inventory says.
     ///
     /// # Errors
     /// When the host cannot be reached, is not the one it should be, or lets nobody in.
     pub async fn connect(&self, connection: &Connection) -> Result<Box<dyn Host>, HostError> {
         Ok(match connection {
+            Connection::Local { .. } if self.no_programs => {
+                return Err(HostError::Config {
+                    place: "`connection: local`".to_owned(),
+                    why: "refused: no program of this machine is started here".to_owned(),
+                    help: None,
+                });
+            }
             Connection::Local { .. } => Box::new(LocalHost::new(self.access.root(connection))),
             Connection::Ssh(spec) => Box::new(self.network().connect(spec, &self.access).await?),
         })

@@ -21,6 +21,7 @@ pub mod runner;
 pub mod service;
 pub mod system_id;
 pub mod variable;
+pub mod veiled;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::name::RemotePath;

@@ -55,6 +55,12 @@ impl Network {
         Self { local, keepalive: KEEPALIVE, guide: Guide::default(), jumps: Jumps::default(), ways: Mutex::default() }
     }
 
+    /// Refuses ways on which ssh_config starts a program.
+    #[must_use]
+    pub fn without_programs(self) -> Self {
+        Self { guide: self.guide.without_programs(), ..self }
+    }
+
     /// Asks silent connections for a sign of life this often.
     #[cfg(test)]
     pub(super) fn keepalive(self, keepalive: Duration) -> Self {

@@ -23,12 +23,22 @@ pub(super) struct Guide {
     read: Mutex<HashMap<SshConfig, Result<Arc<Config>, HostError>>>,
     here: OnceCell<Here>,
     oracle: Oracle,
+    no_programs: bool,
 }
 
 impl Guide {
+    /// Refuses what would start a program of this machine.
+    pub(super) fn without_programs(self) -> Self {
+        Self { no_programs: true, ..self }
+    }
+
     /// The way to a host of the inventory.
     pub(super) async fn way(&self, spec: &SshSpec, local: &LocalUser) -> Result<Hop, HostError> {
         let here = self.here.get_or_try_init(|| async {
+            if self.no_programs && local.name.is_none() {
+                let why = "the environment does not say who this is, and no program is asked here".to_owned();
+                return Err(HostError::Connect { address: spec.address.clone(), why });
+            }
             let user = local.name().await.map_err(|why| HostError::Connect { address: spec.address.clone(), why })?;
             Ok(config::here(local, user))
         });
@@ -76,6 +86,7 @@ impl Run<'_> {
         let answer = match self.config.of(question) {
             Ok(answer) => answer,
             Err(Stopped::Wrong(why)) => return Err(wrong(why)),
+            Err(Stopped::AskSsh { what, place }) if self.guide.no_programs => return Err(no_program(&what, &place)),
             Err(Stopped::AskSsh { what, place }) => {
                 let asked = self.guide.oracle.ask(self.config, question, wish.port, (&what, &place));
                 asked.await.map_err(wrong)?
@@ -191,6 +202,9 @@ impl Run<'_> {
             (None, Some(Set { value: Proxy::Command(text), .. })) if text.eq_ignore_ascii_case("none") => {
                 return Ok(Via::Direct);
             }
+            (None, Some(Set { value: Proxy::Command(_), place })) if self.guide.no_programs => {
+                return Err(no_program("ProxyCommand", place));
+            }
             (None, Some(Set { value: Proxy::Command(text), place })) => {
                 let bad = |why: &str, help| wrong(Wrong { place: place.clone(), why: why.to_owned(), help });
                 if value(answer.fdpass.as_ref()).unwrap_or_default() {
@@ -258,6 +272,11 @@ fn origins(wish: &Wish, answer: &Answer) -> Label {
     add("Port", answer.port.as_ref().map(|set| &set.place).filter(|_| wish.port.is_none()));
     add("User", answer.user.as_ref().map(|set| &set.place).filter(|_| wish.user.is_none()));
     Label(parts.join(", "))
+}
+
+fn no_program(what: &str, place: &Place) -> HostError {
+    let why = format!("refused: {what} would start a program, and none is started here");
+    HostError::Config { place: place.to_string(), why, help: None }
 }
 
 fn wrong(wrong: Wrong) -> HostError {

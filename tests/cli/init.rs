@@ -85,6 +85,7 @@ fn called(job: &serde_json::Value, variables: &[(&str, &str)]) -> Vec<Vec<String
         "rprov",
         "#!/bin/sh\n[ -f ~/.ssh/id_ed25519 ] || [ \"$1\" = validate ] || exit 9\nprintf '%s\\n' \"$@\" --end-- >> ~/calls\n",
     );
+    file("git", "#!/bin/sh\nexit 0\n");
     file("key", "a key\n");
     file("hosts", "host keys\n");
     let lines = ["before_script", "script"].map(|part| job[part].as_array().unwrap().clone()).concat();
@@ -97,7 +98,8 @@ fn called(job: &serde_json::Value, variables: &[(&str, &str)]) -> Vec<Vec<String
         .env("HOME", home.path())
         .env("SSH_PRIVATE_KEY", home.path().join("key"))
         .env("SSH_KNOWN_HOSTS", home.path().join("hosts"))
-        .env("RPROV_NOTE_TOKEN", "")
+        .envs([("RPROV_NOTE_TOKEN", ""), ("RPROV_INVENTORY", "inventory.yml"), ("CI_JOB_TOKEN", "")])
+        .envs([("CI_MERGE_REQUEST_PROJECT_URL", ""), ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")])
         .envs(variables.iter().copied())
         .output()
         .unwrap();
@@ -149,6 +151,9 @@ fn every_command_of_the_pipeline_is_one_of_ours() {
                         uploaded.into_iter().flatten().filter_map(|(_, path)| path.as_str()).collect();
                     assert_eq!(reports, uploaded, "{name}");
                     assert_eq!(plan.detailed_exitcode, name == "drift");
+                    // What is planned in a merge request is anybody's.
+                    assert_eq!(plan.untrusted.untrusted, name == "preview");
+                    assert_eq!(plan.untrusted.trusted_inventory.is_some(), name == "preview");
                 }
                 seen.push(name.clone());
             }

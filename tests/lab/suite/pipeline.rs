@@ -1,5 +1,5 @@
 //! The pipeline that `rprov init ci` writes, played job by job: a merge request is looked at with a token that can only look,
-//! what was merged is applied, and drift fails the scheduled job.
+//! what was merged is applied, and drift fails the scheduled job. What a hostile merge request asks for, it does not get.
 
 use std::process::{Command, Output, Stdio};
 
@@ -59,11 +59,21 @@ fn job(world: &World, pipeline: &serde_json::Value, name: &str, token: &str) -> 
         .env("SSH_KNOWN_HOSTS", world.lab.setting("LAB_KNOWN_HOSTS"))
         .envs([("GITLAB_TOKEN", token), ("RPROV_NOTE_TOKEN", NOTES), ("RPROV_INVENTORY", "inventory.yml")])
         .envs([("CI", "true"), ("GITLAB_CI", "true"), ("CI_PROJECT_ID", "20"), ("CI_MERGE_REQUEST_IID", "7")])
-        .env("CI_PIPELINE_ID", "77")
+        .envs([("CI_PIPELINE_ID", "77"), ("CI_SERVER_URL", &url), ("CI_JOB_TOKEN", "x")])
+        .env("CI_MERGE_REQUEST_PROJECT_URL", format!("file://{}/target", world.directory().display()))
+        .env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")
         .envs([("CI_API_V4_URL", format!("{url}/api/v4")), ("CI_JOB_URL", format!("{url}/acme/app/-/jobs/1"))])
         .stdin(Stdio::null())
         .output()
         .expect("timeout starts")
+}
+
+/// What is in the inventory now is what the target branch has.
+fn merged(world: &World) {
+    let script = "rm -rf target.git && git init -q -b main target.git && cp inventory.yml target.git && cd target.git && git add . &&
+        git -c user.name=x -c user.email=x@example.com commit -qm x";
+    let done = Command::new("sh").args(["-ec", script]).current_dir(world.directory()).output().expect("sh starts");
+    assert!(done.status.success(), "{done:?}");
 }
 
 #[track_caller]
@@ -96,6 +106,7 @@ fn a_merge_request_is_looked_at_merged_and_applied() {
     passes(&run("drift", READER), 0);
 
     // A merge request.
+    merged(&world);
     world.edit_inventory("concurrent: 4", "concurrent: 8");
     world.edit_inventory("tags: [shell]", "tags: [shell, fast]");
     let before = host.snapshot();
@@ -117,6 +128,31 @@ fn a_merge_request_is_looked_at_merged_and_applied() {
     let changes = world.gitlab.mutations();
     assert!(changes.iter().all(|call| call.contains("/merge_requests/7/notes")), "{changes:?}");
     assert_eq!(before.differences(&host.snapshot(), &[]), Vec::<String>::new(), "looking changed the host");
+
+    // Another one, of somebody who wants to see what is none of their business.
+    let mine = std::fs::read_to_string(world.directory().join("inventory.yml")).expect("an inventory");
+    let touched = world.directory().join("touched");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("it can");
+    let theirs = format!("http://{}", listener.local_addr().expect("an address"));
+    let files = format!(
+        "    files:\n      - {{ path: /etc/shadow, content: x }}\n      - {{ path: /srv/gitlab-runner/config.toml.x, content: {{ command: [touch, {}] }} }}\n      \
+         - {{ path: /root/t, content: {{ env: GITLAB_TOKEN }} }}\n",
+        touched.display()
+    );
+    let hash = host.sh("sed -n 's/^root:\\([^:]*\\):.*/root:\\1:/p' /etc/shadow").trim().to_owned();
+    assert!(hash.starts_with("root:"), "{hash}");
+    for hostile in [format!("{mine}{files}"), format!("{mine}{files}").replace(&world.gitlab.url(), &theirs)] {
+        world.write_inventory(&hostile);
+        let log = passes(&run("preview", READER), 3);
+        assert!(log.contains("/etc/shadow") && log.contains("refused: `touch` is not started"), "{log}");
+        assert!(log.contains("refused: the environment variable GITLAB_TOKEN is not read"), "{log}");
+        let all = format!("{log}{}{}{}", file("plan.xml"), file("widget.json"), notes().concat());
+        assert!(!all.contains(&hash) && !all.contains(READER), "{all}");
+        assert!(!touched.exists() && listener.accept().is_err(), "{log}");
+    }
+    assert_eq!(before.differences(&host.snapshot(), &[]), Vec::<String>::new(), "looking changed the host");
+    world.write_inventory(&mine);
 
     // Merged.
     passes(&run("plan", API_TOKEN), 0);

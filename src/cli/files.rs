@@ -9,7 +9,7 @@ use std::path::Path;
 use ring::rand::SecureRandom as _;
 
 use crate::diagnostic::Diagnostic;
-use crate::inventory::load::said;
+use crate::local_file::said;
 use crate::ui::style::sanitize;
 
 /// Why a file was not written, and what to do.

@@ -122,6 +122,11 @@ fn refusal(why: &str, at: &Span) -> Problem {
     Problem { message: format!("refused: {why} ({at})"), help: None, unknown_only: false }
 }
 
+/// Without the place, which a diagnostic has beside it.
+fn plain(message: &str, at: &Span) -> String {
+    message.strip_suffix(&format!(" ({at})")).unwrap_or(message).to_owned()
+}
+
 impl Grounds<'_> {
     fn judge(&self, pushed: Inventory, trusted: Option<Inventory>) -> (Untrusted, Vec<Diagnostic>) {
         let mut told = Vec::new();
@@ -247,7 +252,10 @@ impl Grounds<'_> {
         let Some(mut gitlab) = out.inventory.gitlab.take() else { return };
         let Some(own) = &trusted.gitlab else {
             let why = "the target branch's inventory names no GitLab, so no token is sent to this one";
-            out.refused.gitlab = Some(refusal(why, &gitlab.origin));
+            let problem = refusal(why, &gitlab.origin);
+            told.push(Diagnostic::warning(plain(&problem.message, &gitlab.origin)).at(&gitlab.origin));
+            out.refused.gitlab = Some(problem);
+            gitlab.api_token = renamed(&gitlab.api_token);
             out.inventory.gitlab = Some(gitlab);
             return;
         };
@@ -264,6 +272,9 @@ impl Grounds<'_> {
         } else if gitlab.api_token != own.api_token && !same_name(&gitlab.api_token, &own.api_token, self) {
             let why = "`api_token` names another secret than the target branch's inventory";
             out.refused.gitlab = Some(refusal(why, &gitlab.origin));
+        }
+        if let Some(problem) = &out.refused.gitlab {
+            told.push(Diagnostic::warning(plain(&problem.message, &gitlab.origin)).at(&gitlab.origin));
         }
         if out.refused.gitlab.is_none() {
             gitlab.api_token = self.take(&own.api_token, trusted, out, told);

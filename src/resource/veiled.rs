@@ -68,7 +68,8 @@ impl Resource for Veiled {
         let about = self.about();
         let diff = match self.inner.diff(context) {
             Ok(diff) => diff,
-            Err(cannot) if self.keys.is_some() => return Err(cannot),
+            // What this program itself refused holds nothing of the host's.
+            Err(cannot) if self.keys.is_some() || cannot.why.starts_with("refused: ") => return Err(cannot),
             // Why something cannot be read may quote it.
             Err(_) => return Err(CannotTell { what: about, why: format!("it cannot be compared; {WHY}") }),
         };

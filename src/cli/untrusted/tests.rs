@@ -165,6 +165,7 @@ fn the_token_goes_to_the_gitlab_of_the_job() {
         let one = judged(&trusted.replace("https://gitlab.example.com", url), Some(&trusted));
         let why = one.gitlab().unwrap_or_else(|| panic!("{url}"));
         assert!(why.starts_with(&format!("refused: the API token is not sent to {url}")), "{why}");
+        assert!(one.told.contains("the API token is not sent"), "{}", one.told);
         assert_eq!(one.secrets(), Vec::<&str>::new(), "{url}");
     }
     for url in ["https://GitLab.example.com", "https://gitlab.example.com:443", "https://gitlab.example.com/"] {

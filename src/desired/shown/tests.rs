@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::facts::{Content, Facts, Known, PathFact, PathKind};
+use crate::facts::{Content, Facts, Known, PathFact, PathKind, Way};
 use crate::inventory;
 use crate::name::RemotePath;
 use crate::plan::HostPlan;
@@ -28,6 +28,7 @@ fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
             group: "root".to_owned(),
             mtime_ns: 0,
             content: Some(Known::Present(Content::Text(Secret::new((*text).to_owned())))),
+            way: Way::default(),
         };
         facts.paths.insert(RemotePath::new(path).unwrap(), Known::Present(fact));
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::ContainerSpec;
+use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, Note, Problem};
 use crate::resource::service::LOST_RESTART;
 use crate::step::{CreateContainer, Step, UpdateContainer, due, temporary};
@@ -31,6 +32,13 @@ impl Container {
     fn mounts(&self) -> Vec<String> {
         let config = format!("{}:{CONFIG_MOUNT}", self.0.config_source());
         std::iter::once(config).chain(self.0.mounts.iter().cloned()).collect()
+    }
+
+    /// What it mounts of the host's directories. What lies below /run is gone after a boot, and made anew by root.
+    fn sources(&self) -> impl Iterator<Item = RemotePath> {
+        let sources: Vec<RemotePath> =
+            self.mounts().iter().filter_map(|mount| RemotePath::new(mount.split(':').next()?).ok()).collect();
+        sources.into_iter().filter(|path| !["/run/", "/var/run/"].iter().any(|run| path.as_str().starts_with(run)))
     }
 
     fn change(&self, action: Action, effect: Effect, attrs: Vec<Attr>, steps: Vec<Step>) -> Change {
@@ -280,6 +288,7 @@ impl Resource for Container {
         probe.images.entry(self.0.image.clone()).or_insert(false);
         probe.networks.extend(self.user_networks().cloned());
         probe.stat(&self.0.config_dir.join("config.toml"));
+        self.sources().for_each(|path| probe.stat(&path));
         if let Some(note) = due(&self.0.name) {
             probe.stat(&note);
         }
@@ -292,6 +301,10 @@ impl Resource for Container {
             let message = "Docker is not running, so the container is compared after it was started".to_owned();
             diff.notes.push(Note { about: self.about(), message });
             return Ok(diff);
+        }
+        // Docker follows whatever link is on the way to what it mounts. Who is not root sees too little to say so.
+        for path in self.sources().filter(|_| context.facts.system.root) {
+            context.facts.paths.get(&path).map(|known| known.read(path.as_str())).transpose()?;
         }
         let found = context.facts.containers.get(&spec.name).ok_or_else(|| self.unasked())?.read(self.about())?;
         diff.problems = self.problems(found, context)?;

@@ -138,7 +138,7 @@ write_file() (
   put || exit
   if [ -n "$was" ]; then
     # What was replaced is still open. If something else is in it by now, it goes back.
-    if [ -n "$trusted" ]; then late=$(sha256sum <&8); else late=$(timeout 20 sha256sum <&8); fi
+    if [ -z "$doubt" ]; then late=$(sha256sum <&8); else late=$(timeout 20 sha256sum <&8); fi
     [ "${late%% *}" = "$5" ] || { put_back "$1" "$2" "$3" <&9; exit 75; }
   fi
   sync .
@@ -215,14 +215,13 @@ make_directory() (
 set_attributes() (
   arrive follow find "$1"
   case $? in 0) ;; 44) moved "$1"; exit 75;; *) exit 1;; esac
-  if [ -n "$trusted" ]; then
-    [ -e "./$leaf" ] || { moved "$1"; exit 75; }
+  if [ -n "$trusted" ] && [ -O "./$leaf" ]; then
     chown -- "$3" "./$leaf" && chmod -- "$2" "./$leaf"
     exit
   fi
   look_at - || exit
   [ -n "$was" ] || { moved "$1"; exit 75; }
-  # Who made this file may have it open still. It becomes another file with the same content; none that rprov read was longer.
+  # Who made or owns this file may have it open still. It becomes another file with the same content; none that rprov read was longer.
   sweep
   new_file || exit
   { chown -- "$3" "$new" && chmod -- "$2" "$new" && timeout 20 head -c 1048577 <&9 >"$new" && touch -r "$was" -- "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }

@@ -244,6 +244,49 @@ fn what_a_killed_run_left_is_taken_away_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_file_of_somebody_elses_in_roots_directory_becomes_another_one() {
+    let Some(dir) = trusted() else { return };
+    for shell in shells() {
+        let path = dir.path().join("f");
+        std::fs::write(&path, "content").unwrap();
+        std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
+        let open = std::fs::File::options().write(true).open(&path).unwrap();
+        let owner = Owner { user: "root".to_owned(), group: "root".to_owned() };
+        let step = Step::Attributes { path: RemotePath::new(path.to_str().unwrap()).unwrap(), mode: 0o755, owner };
+        for round in 0..2 {
+            let out = go(&shell, &step);
+            assert!(out.status.success(), "{shell:?}: {out:?}");
+            let meta = std::fs::metadata(&path).unwrap();
+            assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o755));
+            assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?} {round}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{shell:?}: something is left");
+    }
+}
+
+#[test]
+fn what_a_step_stands_on_is_not_looked_up_through_a_link() {
+    use crate::plan::precondition::{PathIs, Precondition};
+    for shell in shells() {
+        let scene = Scene::new();
+        std::fs::remove_dir(scene.open.join("sub")).unwrap();
+        symlink(&scene.foreign, scene.open.join("sub")).unwrap();
+        for (name, is) in
+            [("sub", PathIs::Directory), ("sub/f", PathIs::File(sha256("foreign"))), ("sub/missing", PathIs::Absent)]
+        {
+            let needs = Precondition::Path { path: scene.at(name), is };
+            let step = Step::RemoveFile(scene.at("sub/f"));
+            let body = body(&[&step], &[(0, &needs)], &SecretBook::default()).unwrap();
+            let out = run(&shell, &wrap(&body, "n0"));
+            assert!(!out.status.success(), "{shell:?} {name}");
+            assert!(String::from_utf8(out.stderr).unwrap().contains("it is not followed"), "{shell:?} {name}");
+            scene.assert_untouched(name);
+        }
+    }
+}
+
 /// Runs the steps again and again while somebody does his worst; none of them may end well for him.
 fn against(swap: impl Fn(&Scene, &mut usize) + Sync, steps: impl Fn(&Scene) -> Vec<Step>) {
     for shell in shells() {
@@ -275,7 +318,7 @@ fn a_temporary_file_that_is_swapped() {
             let name = entry.file_name().into_string().unwrap_or_default();
             if name.starts_with(".rprov.") {
                 *round += 1;
-                let target = if *round % 2 == 0 { scene.foreign.clone() } else { scene.foreign.join("f") };
+                let target = if round.is_multiple_of(2) { scene.foreign.clone() } else { scene.foreign.join("f") };
                 let _ = std::fs::rename(entry.path(), scene.open.join(format!("aside{round}")));
                 let _ = symlink(target, entry.path());
             }

@@ -225,10 +225,11 @@ impl Target {
         let approved = self.plan.clone();
         let (now, facts) = self.lock(shared, cancel).await?;
         let another_run = self.saved && now.after_run != approved.after_run;
-        let done = if let Some(problem) = self.twin(shared, &approved) {
-            Err(Failure { help: problem.help, ..Failure::new("locking", problem.message) })
-        } else if self.saved && approved.machine.is_some() && now.machine != approved.machine {
+        let done = if self.saved && approved.machine.is_some() && now.machine != approved.machine {
             Err(another_machine())
+        } else if let Some(problem) = self.twin(shared, &approved) {
+            let failure = Failure::new("locking", problem.message);
+            Err(Failure { help: problem.help, cause: self.cause_of_twin(), ..failure })
         } else if another_run {
             Err(applied_since(&now))
         } else if now.changes.is_empty() && now.problems.is_empty() {
@@ -270,6 +271,11 @@ impl Target {
         machine::renamed(name, key, last, &shared.inventory, |other| shared.machines.of(other))
     }
 
+    /// Two names of one machine are in no plan that is carried out: where one was saved, a name leads elsewhere since then.
+    fn cause_of_twin(&self) -> Cause {
+        if self.saved { Cause::Stale } else { Cause::Failed }
+    }
+
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
     async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(HostPlan, Facts), Failure> {
         let started = Instant::now();
@@ -289,9 +295,11 @@ impl Target {
                         return Err(stopped("locking", 0));
                     }
                 }
-                Err(error @ (ReadError::Locked(_) | ReadError::Twin(_))) => {
-                    return Err(failure("locking", error, 0, &self.book));
+                Err(error @ ReadError::Twin(_)) => {
+                    let cause = self.cause_of_twin();
+                    return Err(Failure { cause, ..failure("locking", error, 0, &self.book) });
                 }
+                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0, &self.book)),
                 Err(error) => return Err(failure("reading", error, 0, &self.book)),
             }
         }

@@ -1,6 +1,7 @@
 //! What plan and apply share: read the selected hosts while progress is shown.
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -228,10 +229,12 @@ fn gitlab_of(plan: &Plan) -> Option<String> {
     (!own.changes.is_empty() || !own.problems.is_empty()).then(|| own.name.clone())
 }
 
-/// Unique enough to tell one run from another: the time in nanoseconds and the process.
+/// Unique enough to tell one run from another: the time in nanoseconds, and a number that is drawn. The process would not do:
+/// in the containers of CI jobs it is always the same.
 fn run_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{:x}-{:x}", now.as_nanos(), std::process::id())
+    let drawn = std::hash::RandomState::new().hash_one(std::process::id());
+    format!("{:x}-{:08x}", now.as_nanos(), drawn & 0xffff_ffff)
 }
 
 /// Who runs this, for others that wait for the lock: the CI job's address, or user and machine.

@@ -402,10 +402,27 @@ fn a_holder_is_one_line() {
 /// Slow at whatever renames, which says on the way that it has come there.
 const SLOW: &str = "mv() { : >\"$slow\"; command sleep 0.4; command mv \"$@\"; }\n";
 
+/// busybox's flock knows no time to wait for.
+#[test]
+fn a_flock_that_only_tries_will_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flock");
+    let text = "#!/bin/sh\ncase $1 in -w) echo 'invalid option' >&2; exit 1;; esac\nexec flock \"$@\"\n";
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path: &'static str = Box::leak(path.to_str().unwrap().to_owned().into_boxed_str());
+    runs_with(path).iter().for_each(slow_and_fast);
+}
+
 /// One that found the lock expired and is slow to take it over does not take it from a faster one.
 #[test]
 fn a_slow_take_over_and_a_fast_one_have_one_winner() {
-    for run in runs() {
+    runs().iter().for_each(slow_and_fast);
+}
+
+fn slow_and_fast(run: &Run) {
+    {
         run.locked_by("1\nold-1\nanna\n");
         let there = run.path("slow");
         let slow = format!("slow={}\n{SLOW}{}", quote(there.to_str().unwrap()), run.acquire(&ALICE, 60));

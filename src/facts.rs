@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::inventory::model::{Login, Scope};
+use crate::marker::Marker;
 use crate::name::RemotePath;
 use crate::secret::Secret;
+use crate::secret::start::TokenStart;
 
 /// The outcome of looking at one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,6 +153,9 @@ pub struct Facts {
     /// Records that carry the marker of a runner spec of this host, by spec name; asked for where config.toml does not
     /// name a record. Sorted; empty: none.
     pub marked: BTreeMap<String, Known<Vec<u64>>>,
+    /// The runners of the scopes that the host's runner specs have, as GitLab lists them with their marks and with how their
+    /// tokens begin; shared by all hosts of a run. `Unread`: GitLab does not tell, and why.
+    pub listed: BTreeMap<Scope, Known<Arc<Vec<ListedRunner>>>>,
     /// Who used a record, by its id, where that was asked for. `Absent`: this GitLab does not tell.
     pub managers: BTreeMap<u64, Known<Vec<ManagerFact>>>,
     /// Ids of projects by full path, of those that a runner is to work for and does not yet.
@@ -263,6 +269,21 @@ pub struct RunnerRecord {
     pub groups: Vec<String>,
     /// Full paths of the projects.
     pub projects: Vec<String>,
+}
+
+/// A runner as GitLab's GraphQL API lists it: whose it is, and how its token begins.
+#[derive(Debug, Clone)]
+pub struct ListedRunner {
+    /// Id.
+    pub id: u64,
+    /// The mark in its note.
+    pub mark: Option<Marker>,
+    /// GitLab does not show this API token whether there is a note.
+    pub note_hidden: bool,
+    /// How its token begins.
+    pub token: Option<TokenStart>,
+    /// Seconds since its last contact that GitLab wrote down; `None`: it never had one.
+    pub contacted_ago: Option<u64>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

@@ -299,6 +299,16 @@ pub enum GitlabStep {
         /// Binds the new token.
         token: SecretId,
     },
+    /// `POST /runners/verify` with the token that the host has, in the name of its runner manager: it must open this very record,
+    /// or the steps that follow are not for it. GitLab writes it down as a contact.
+    ProveToken {
+        /// Runner id.
+        id: u64,
+        /// Whose token it is.
+        token: SecretId,
+        /// The file on the host that holds the id of its runner manager.
+        system_id: RemotePath,
+    },
     /// `PUT /runners/:id`
     UpdateRunner {
         /// Runner id; `None`: the one that [`GitlabStep::CreateRunner`] made for this token.

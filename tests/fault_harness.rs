@@ -116,6 +116,7 @@ fn request(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "gitlab_create_runner" => "POST /user/runners",
         "gitlab_reset_token" => "POST /runners/*/reset_authentication_token",
+        "gitlab_prove_token" => "POST /runners/verify",
         "gitlab_update_runner" => "PUT /runners/*",
         "gitlab_delete_runner" => "DELETE /runners/*",
         "gitlab_assign_project" => "POST /projects/acme%2Fapp/runners",

@@ -79,6 +79,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
 /// Where the value of a secret is taken out of its type, and why.
 const EXPOSES: &[(&str, &str)] = &[
     ("secret", "compares, digests and scrubs values itself"),
+    ("secret::start", "compares how a token begins with what GitLab shows of it"),
     ("text", "puts values into a file's text on its way to a host"),
     ("resource::file", "compares a file's content with the wanted one"),
     ("resource::variable", "compares a variable's value with the wanted one"),
@@ -91,6 +92,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("cli::render", "shows the script that reads a host, which holds no secret"),
     ("gitlab::http", "puts the API token into the request's header and takes it out of messages"),
     ("gitlab::steps", "reads the time of a token, which is known no earlier than the token"),
+    ("gitlab::verify", "asks GitLab with a runner's own token which runner it is"),
     ("gitlab::variables", "puts a variable's value into the request's body"),
 ];
 

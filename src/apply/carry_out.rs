@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::event::{Cause, EventKind, Failure};
+use crate::facts::ProbeSpec;
 use crate::host::Limits;
+use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
+use crate::resource::system_id;
 use crate::script::{advice, applied, lock, reply, step as script};
 use crate::secret::SecretId;
-use crate::step::Step;
+use crate::step::{GitlabStep, Step};
 
 use super::agreed;
-use super::exchange::{last_lines, nonce};
+use super::exchange::{self, ReadError, last_lines, nonce};
 use super::guard::{Guard, Unconfirmed};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
 use super::target::Target;
@@ -216,7 +219,7 @@ async fn guarded_on_host(
 async fn gitlab(
     target: &mut Target,
     shared: &Shared,
-    step: &crate::step::GitlabStep,
+    step: &GitlabStep,
     needs: &[&Precondition],
     ids: &mut RunnerIds,
 ) -> Result<(), Failed> {
@@ -236,12 +239,27 @@ async fn gitlab(
                 cause: not.cause,
                 ..failed(not.message, not.help)
             })?;
-            let done = client.run_step(step, &mut target.book, ids).await;
+            let system_id = match step {
+                GitlabStep::ProveToken { system_id, .. } => system_id_of(target, system_id).await.map_err(|error| {
+                    failed(format!("the id of the host's runner manager: {}", error.message()), error.help())
+                })?,
+                _ => None,
+            };
+            let done = client.run_step_as(step, &mut target.book, ids, system_id.as_deref()).await;
             done.map(drop).map_err(|error| failed(error.to_string(), error.help()))
         }
         Some(Err(problem)) => Err(failed(problem.message.clone(), problem.help.clone())),
         None => Err(failed("the inventory names no GitLab".to_owned(), None)),
     }
+}
+
+/// What the host's runner manager calls itself; `None`: it has no name yet. It says nothing that could not be told.
+async fn system_id_of(target: &mut Target, path: &RemotePath) -> Result<Option<String>, ReadError> {
+    let mut probe = ProbeSpec::default();
+    probe.content(path);
+    let Some(host) = target.host.as_mut() else { return Ok(None) };
+    let facts = exchange::read(host.as_mut(), &probe, &target.book, "", "").await?;
+    Ok(system_id::found(&facts, path))
 }
 
 async fn on_host(

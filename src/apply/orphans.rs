@@ -99,14 +99,16 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
         delete: shared.settings.orphans == Orphans::Delete,
         origin: &gitlab.origin,
     };
-    let orphans = fleet.orphans(&marked);
-    for orphan in &orphans {
+    let (orphans, twins) = (fleet.orphans(&marked), fleet.twins(&marked));
+    for orphan in orphans.iter().chain(twins.iter().flatten()) {
         let id = orphan.record.id;
         facts.managers.insert(id, records::known(client.managers(id).await));
         facts.records.insert(id, Known::Present(orphan.record.clone()));
     }
     let unasked = || Known::Unread("it was not asked for".to_owned());
-    let judged = fleet.judge(&orphans, |id| facts.managers.get(&id).cloned().unwrap_or_else(unasked));
+    let managers = |id: u64| facts.managers.get(&id).cloned().unwrap_or_else(unasked);
+    let judged = fleet.judge(&orphans, managers);
+    diff.problems.extend(fleet.judge_twins(&twins, managers));
     diff.problems.extend(judged.problems);
     Diff { problems: diff.problems, ..judged }
 }

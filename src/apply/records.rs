@@ -2,8 +2,9 @@
 
 use crate::desired::rights;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::facts::{Facts, Known};
+use crate::facts::{Facts, Known, ListedRunner};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
 use crate::marker::Marker;
@@ -20,8 +21,9 @@ pub(super) fn problem(error: &GitlabError) -> Problem {
     Problem { message: error.to_string(), help: error.help(), unknown_only: false }
 }
 
-/// Binds the host's own tokens and reads the records that a comparison needs: first those that config.toml names, then,
-/// for runner specs that these do not settle, those that carry this host's marker.
+/// Binds the host's own tokens and reads what a comparison needs: the lists of GitLab's that tell whose which runner is, the
+/// records that config.toml names or its tokens open, and, for runner specs that these do not settle, those with this host's
+/// marker.
 pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, book: &mut SecretBook) {
     let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
     let client = match &shared.gitlab {
@@ -29,6 +31,13 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
         Some(Err(problem)) => Err(whole(problem)),
         None => Err("the inventory names no GitLab".to_owned()),
     };
+    for scope in runners.wanted_lists() {
+        let known = match &client {
+            Ok(client) => listed(client, &scope).await,
+            Err(why) => Known::Unread(why.clone()),
+        };
+        facts.listed.insert(scope, known);
+    }
     for id in runners.wanted_records(facts) {
         let known = match &client {
             Ok(client) => known(client.runner(id).await),
@@ -37,9 +46,18 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
         facts.records.insert(id, known);
     }
     for (name, scope) in runners.wanted_markers(facts) {
-        let known = match &client {
-            Ok(client) => marked(client, &scope, &runners.mark(&name), facts).await,
-            Err(why) => Known::Unread(why.clone()),
+        let known = match (&client, runners.listed_with_mark(&name, &scope, facts)) {
+            (Err(why), _) => Known::Unread(why.clone()),
+            (Ok(_), Some(Err(why))) => Known::Unread(why),
+            (Ok(client), Some(Ok(ids))) => {
+                for id in &ids {
+                    if !facts.records.contains_key(id) {
+                        facts.records.insert(*id, self::known(client.runner(*id).await));
+                    }
+                }
+                Known::Present(ids)
+            }
+            (Ok(client), None) => marked(client, &scope, &runners.mark(&name), facts).await,
         };
         facts.marked.insert(name, known);
     }
@@ -81,6 +99,15 @@ pub(super) fn whole(problem: &Problem) -> String {
 /// The error and what to do about it, in one line.
 pub(super) fn unread(error: &GitlabError) -> String {
     whole(&problem(error))
+}
+
+/// That it is not told is no reason to stop: then only GitLab's answer to a host's token proves whose it is.
+async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<ListedRunner>>> {
+    match client.listed(scope).await {
+        Ok(Ok(listed)) => Known::Present(listed),
+        Ok(Err(why)) => Known::Unread(why),
+        Err(error) => Known::Unread(error.to_string()),
+    }
 }
 
 async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts) -> Known<Vec<u64>> {

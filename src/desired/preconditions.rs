@@ -135,6 +135,7 @@ fn gitlab(step: &GitlabStep, facts: &Facts) -> Vec<Thing> {
     let one = |what: Option<Precondition>, name: String| vec![(name, what)];
     match step {
         GitlabStep::ResetToken { id, .. }
+        | GitlabStep::ProveToken { id, .. }
         | GitlabStep::UpdateRunner { id: Some(id), .. }
         | GitlabStep::DeleteRunner { id, .. }
         | GitlabStep::AssignProject { id: Some(id), .. }

@@ -94,7 +94,7 @@ pub fn needs(plan: &HostPlan, facts: &Facts) -> BTreeSet<Need> {
         Step::Gitlab(call) => Some(call),
         _ => None,
     });
-    calls.map(|call| need(call, facts)).collect()
+    calls.filter_map(|call| need(call, facts)).collect()
 }
 
 /// Where the rights of the token's owner matter.
@@ -103,7 +103,8 @@ pub fn places(needs: &BTreeSet<Need>) -> BTreeSet<Scope> {
     needs.iter().filter_map(|need| need.place.clone()).collect()
 }
 
-fn need(call: &GitlabStep, facts: &Facts) -> Need {
+/// `None`: the API token is not what counts.
+fn need(call: &GitlabStep, facts: &Facts) -> Option<Need> {
     let of_record = |id: &u64| match facts.records.get(id) {
         Some(Known::Present(record)) => place_of(record),
         _ => None,
@@ -121,6 +122,7 @@ fn need(call: &GitlabStep, facts: &Facts) -> Need {
         GitlabStep::ResetToken { id, .. } => {
             (Work::Manage, "POST /runners/:id/reset_authentication_token", of_record(id))
         }
+        GitlabStep::ProveToken { .. } => return None,
         GitlabStep::UpdateRunner { id, .. } => (Work::Manage, "PUT /runners/:id", id.as_ref().and_then(of_record)),
         GitlabStep::DeleteRunner { id, .. } => (Work::Manage, "DELETE /runners/:id", of_record(id)),
         GitlabStep::AssignProject { project, .. } => {
@@ -141,7 +143,7 @@ fn need(call: &GitlabStep, facts: &Facts) -> Need {
             }
         }
     };
-    Need { work, call, place }
+    Some(Need { work, call, place })
 }
 
 /// Where a record's owner must have rights. Of a runner of several projects one is enough, and which is not known.

@@ -119,11 +119,21 @@ pub enum GitlabError {
         /// Their ids.
         ids: Vec<u64>,
     },
-    /// A record that is to be deleted is not marked as it was when the plan was made.
-    #[error("runner #{id} is no longer marked as it was when the plan was made; it was not deleted")]
+    /// A record that is to be deleted or to get a new token is not marked as it was when the plan was made.
+    #[error(
+        "runner #{id} is not marked as it was when the plan was made, so it may be somebody else's; it was left alone"
+    )]
     Remarked {
         /// Its id.
         id: u64,
+    },
+    /// The token of a host is not that of the record which is to be taken over.
+    #[error("{}", other_token(*id, *opened))]
+    OtherToken {
+        /// The record's id.
+        id: u64,
+        /// The record that the token opens.
+        opened: Option<u64>,
     },
     /// GitLab does not show the notes that say whose a runner is.
     #[error("GitLab does not show the maintenance notes of the runners of {scope}, which say whose a runner is")]
@@ -171,6 +181,8 @@ pub enum Access {
     Token,
     /// Read and write notes of a merge request.
     Note,
+    /// Ask with a runner's own token which runner it is.
+    Verify,
 }
 
 impl Access {
@@ -203,6 +215,8 @@ impl Access {
             Self::Token => ("`read_user`, `read_api` or `api`", "any user"),
             Self::Note => ("`api`", "a member of the merge request's project who may see it: a Reporter"),
             Self::Version => ("`read_user`, `read_api` or `api`", "any user"),
+            // The runner's own token is what counts.
+            Self::Verify => ("`api`", "any user"),
         }
     }
 }
@@ -244,11 +258,10 @@ impl GitlabError {
                 "check that `gitlab.url` is GitLab's own address, not that of a login page or proxy in front of it".to_owned()
             }
             Self::Moving { .. } => "run again when nobody else deletes runners".to_owned(),
-            Self::Duplicates { ids, .. } => format!(
-                "find out which one the host uses (`id` in its config.toml) and delete the others in GitLab; if it uses \
-                 none of {}, delete all but one",
-                numbers(ids)
-            ),
+            Self::Duplicates { .. } => DUPLICATES.to_owned(),
+            Self::OtherToken { .. } => "nothing was changed. If that record is this host's all the same, write its token into the \
+                 table; else take the `id` out of the table, and the host gets a record of its own: the token stays where it is"
+                .to_owned(),
             Self::Unbound(_) => return None,
             Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),
         })
@@ -333,12 +346,27 @@ impl GitlabError {
             | Self::Moving { .. }
             | Self::Duplicates { .. }
             | Self::Remarked { .. }
+            | Self::OtherToken { .. }
             | Self::Unbound(_) => {
                 return self;
             }
         };
         *words = clear(words);
         self
+    }
+}
+
+/// What to do about two records with one mark.
+const DUPLICATES: &str = "see in GitLab when each was last contacted, and which of them the token in the host's config.toml opens \
+                          (`gitlab-runner verify`): that one lives. Take the line `[rprov …]` out of the maintenance note of each \
+                          other one; delete it only once nothing has contacted it for days";
+
+fn other_token(id: u64, opened: Option<u64>) -> String {
+    match opened {
+        Some(other) => {
+            format!("the token in config.toml is not that of runner #{id}: GitLab says that it is #{other}'s")
+        }
+        None => format!("the token in config.toml is not that of runner #{id}: GitLab turns it away"),
     }
 }
 
@@ -371,7 +399,9 @@ pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
     };
     let text = |key: &str| answer.get(key).map(flat).filter(|text| !text.is_empty());
     let absent = status == 404 && answer.get("message").and_then(Value::as_str).is_some_and(|it| it.starts_with("404"));
-    let words = text("message").or_else(|| {
+    // As the GraphQL API has it.
+    let first = || answer.get("errors")?.get(0)?.get("message").map(flat);
+    let words = text("message").or_else(first).or_else(|| {
         let error = text("error")?;
         Some(match text("error_description") {
             Some(more) => format!("{error}: {more}"),
@@ -420,6 +450,7 @@ mod tests {
         assert_eq!(of(400, r#"{"error":"name is missing"}"#).0, "name is missing");
         let scope = r#"{"error":"insufficient_scope","error_description":"Higher privileges.","scope":"api"}"#;
         assert_eq!(of(403, scope).0, "insufficient_scope: Higher privileges.");
+        assert_eq!(of(401, r#"{"errors":[{"message":"Invalid token"},{"message":"x"}]}"#).0, "Invalid token");
         assert_eq!(of(502, "<html>nginx</html>").0, "Bad Gateway");
         assert_eq!(of(400, "{\"message\":\"a\\u001b[31m\\n b\"}").0, "a [31m b");
         assert_eq!(of(400, &format!(r#"{{"message":"{}"}}"#, "ä".repeat(900))).0.chars().count(), 501);

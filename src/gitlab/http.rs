@@ -53,6 +53,8 @@ impl Default for Timing {
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     method: Method,
+    /// What stands before the path.
+    root: &'static [&'static str],
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<serde_json::Value>,
@@ -66,7 +68,19 @@ impl Call {
         // All but POST mean the same if said twice.
         let repeatable = method != Method::POST;
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        Self { method, path, query: Vec::new(), body: None, access, repeatable }
+        Self { method, root: &["api", "v4"], path, query: Vec::new(), body: None, access, repeatable }
+    }
+
+    /// A query of the GraphQL API. By GET, as GitLab takes it too: it refuses whatever would change something then.
+    pub(super) fn graphql(query: &str, variables: &serde_json::Value, access: Access) -> Self {
+        let call = Self { root: &["api"], ..Self::get(&["graphql"], access) };
+        call.query("query", query).query("variables", variables)
+    }
+
+    /// It means the same if it is said twice.
+    pub(super) fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
     }
 
     pub(super) fn get(path: &[&str], access: Access) -> Self {
@@ -307,7 +321,7 @@ impl Http {
             return Err(GitlabError::Plan { why: format!("`{part}` is no name of anything in GitLab") });
         }
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v4"]).extend(&call.path);
+            segments.pop_if_empty().extend(call.root).extend(&call.path);
         }
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);

@@ -23,6 +23,7 @@ mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod listing;
 mod managers;
 mod notes;
 mod pages;
@@ -36,6 +37,7 @@ mod tests;
 mod tls;
 mod token;
 mod variables;
+mod verify;
 
 pub use error::{Access, GitlabError};
 pub use notes::{MergeRequest, NoteOutcome, pipeline_line};
@@ -54,6 +56,7 @@ struct Inner {
     http: Http,
     namespaces: Memo<Scope, u64>,
     scans: Memo<Scope, Arc<Marked>>,
+    listed: Memo<Scope, listing::Listing>,
     /// Records as last read, by id, so that a second look at a list reads only what is new in it.
     seen: Mutex<BTreeMap<u64, Arc<RunnerRecord>>>,
     own_token: Memo<(), Option<OwnToken>>,
@@ -101,6 +104,7 @@ impl Client {
             http: Http::new(url, token, ca_pem, timing)?,
             namespaces: Memo::default(),
             scans: Memo::default(),
+            listed: Memo::default(),
             seen: Mutex::default(),
             own_token: Memo::default(),
             owner: Memo::default(),
@@ -174,6 +178,7 @@ impl Client {
         let call = Call::new(Method::POST, &["user", "runners"], Access::CreateRunner).body(body.into());
         let answer = self.0.http.send(&call).await;
         self.0.scans.forget(scope);
+        self.0.listed.forget(scope);
         let answer = answer?;
         let fresh: FreshToken = answer.json()?;
         let Some(id) = fresh.id else {
@@ -205,7 +210,9 @@ impl Client {
     /// When GitLab refuses, or it is not known whether it did it ([`GitlabError::may_have_happened`]).
     pub async fn reset_token(&self, id: u64) -> Result<(Secret, Option<String>), GitlabError> {
         let path = ["runners", &id.to_string(), "reset_authentication_token"];
-        let answer = self.0.http.send(&Call::new(Method::POST, &path, Access::ManageRunner)).await?;
+        let answer = self.0.http.send(&Call::new(Method::POST, &path, Access::ManageRunner)).await;
+        self.0.listed.clear();
+        let answer = answer?;
         let fresh: FreshToken = answer.json()?;
         Ok((Secret::new(fresh.token), fresh.token_expires_at))
     }
@@ -250,6 +257,7 @@ impl Client {
 
     fn forget_runner(&self, id: u64) {
         self.0.scans.clear();
+        self.0.listed.clear();
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }

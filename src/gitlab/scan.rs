@@ -79,10 +79,20 @@ impl Client {
         self.0.scans.get(scope, scan).await
     }
 
-    /// The runners of this mark as they are now: the list is read again, and of its runners those that are new since
+    /// The runners of this mark as they are now, and of the scope's own: somebody who may write into the note of another project's
+    /// runner has no say here. Where GitLab lists no marks, the list is read again, and of its runners those that are new since
     /// they were last read, or that had this very mark. (Nobody but a run that holds the host's lock gives an old
     /// runner this mark.)
     pub(super) async fn find_now(&self, scope: &Scope, mark: &Marker) -> Result<Vec<u64>, GitlabError> {
+        self.0.listed.forget(scope);
+        if let Ok(listed) = self.listed(scope).await? {
+            if listed.iter().any(|runner| runner.note_hidden) {
+                return Err(GitlabError::NotesHidden { scope: scope.to_string() });
+            }
+            let fits = |own: &Marker| own.is_of(&mark.host, &mark.runner) && !own.is_foreign(mark.inventory.as_deref());
+            let found = listed.iter().filter(|runner| runner.mark.as_ref().is_some_and(fits));
+            return Ok(found.map(|runner| runner.id).collect());
+        }
         let found = self.scan(scope, Some(mark)).await?;
         Ok(found.ours(&mark.host, &mark.runner, mark.inventory.as_deref()).map(|record| record.id).collect())
     }

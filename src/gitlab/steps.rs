@@ -49,7 +49,21 @@ impl Client {
         book: &mut SecretBook,
         ids: &mut BTreeMap<SecretId, u64>,
     ) -> Result<StepOutcome, GitlabError> {
-        let outcome = self.run(step, book, ids).await;
+        self.run_step_as(step, book, ids, None).await
+    }
+
+    /// The same for a host whose runner manager GitLab knows under this system id.
+    ///
+    /// # Errors
+    /// See [`Client::run_step`].
+    pub async fn run_step_as(
+        &self,
+        step: &GitlabStep,
+        book: &mut SecretBook,
+        ids: &mut BTreeMap<SecretId, u64>,
+        system_id: Option<&str>,
+    ) -> Result<StepOutcome, GitlabError> {
+        let outcome = self.run(step, book, ids, system_id).await;
         outcome.map_err(|error| error.cleared(|text| book.scrub(text)))
     }
 
@@ -58,6 +72,7 @@ impl Client {
         step: &GitlabStep,
         book: &mut SecretBook,
         ids: &mut BTreeMap<SecretId, u64>,
+        system_id: Option<&str>,
     ) -> Result<StepOutcome, GitlabError> {
         match step {
             GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => {
@@ -67,10 +82,14 @@ impl Client {
                 Ok(outcome)
             }
             GitlabStep::ResetToken { id, token } => {
-                self.void_mark(*id).await?;
+                self.void_mark(*id, token).await?;
                 let runner = self.with_new_token(*id).await?;
                 bind(token, runner, book, ids);
                 Ok(StepOutcome::Done)
+            }
+            GitlabStep::ProveToken { id, token, .. } => {
+                let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
+                self.prove(*id, value, system_id).await.map(|()| StepOutcome::Done)
             }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
                 let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
@@ -162,9 +181,18 @@ impl Client {
     /// Takes back what the mark says of the token. A run that dies after the reset and before the host has the new token
     /// would else leave a mark that vouches for the old one, and a host that still has it (its file was out of reach for
     /// a while) would look right for ever with a runner that GitLab turns away.
-    async fn void_mark(&self, id: u64) -> Result<(), GitlabError> {
-        let Some(record) = self.read_runner(id, false).await? else { return Ok(()) };
-        let Some(note) = voided(&record.maintenance_note) else { return Ok(()) };
+    ///
+    /// A runner that is not marked as the one whose token is asked for keeps its token, whatever the plan says: it may be
+    /// somebody else's, who would lose it.
+    async fn void_mark(&self, id: u64, token: &SecretId) -> Result<(), GitlabError> {
+        let Some(record) = self.read_runner(id, false).await? else {
+            return Err(GitlabError::Plan { why: format!("runner #{id} is gone") });
+        };
+        let mark = marker::parse(&record.maintenance_note).1;
+        if !mark.is_some_and(|mark| SecretId::runner_token(&mark.host, &mark.runner) == *token) {
+            return Err(GitlabError::Remarked { id });
+        }
+        let Some(note) = voided(&record.maintenance_note) else { return Err(GitlabError::Remarked { id }) };
         let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
         self.update_runner(id, &attributes).await
     }

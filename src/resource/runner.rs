@@ -3,10 +3,12 @@
 
 mod claims;
 mod config;
+mod duplicates;
 mod managers;
 mod matching;
 pub mod orphans;
 mod projects;
+mod proof;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use super::{Context, Diff, Resource};
 pub use config::KIND as CONFIG_KIND;
 use config::{FileChange, Row};
 use matching::{Found, Matching, Removal};
+use proof::Proof;
 use record::Doubt;
 
 /// Only root may read it: it holds tokens.
@@ -116,7 +119,13 @@ impl Runners {
         })
     }
 
-    /// Ids of the records that config.toml names.
+    /// Scopes whose runners must be listed before anything else is asked of GitLab: those of the host's runner specs.
+    #[must_use]
+    pub fn wanted_lists(&self) -> BTreeSet<Scope> {
+        if self.url.is_none() { BTreeSet::new() } else { self.specs.iter().map(|spec| spec.scope.clone()).collect() }
+    }
+
+    /// Ids of the records that config.toml names, and of those that its tokens open.
     #[must_use]
     pub fn wanted_records(&self, facts: &Facts) -> Vec<u64> {
         if self.url.is_none() {
@@ -124,8 +133,21 @@ impl Runners {
         }
         let Some(config) = self.peek(facts) else { return Vec::new() };
         let named = config.runners.iter().filter_map(|table| table.id);
-        let ids: BTreeSet<u64> = named.chain(config.leaving.iter().copied()).collect();
+        let opened = config.runners.iter().filter_map(|table| proof::resolve(self, table, facts).id);
+        let ids: BTreeSet<u64> = named.chain(opened).chain(config.leaving.iter().copied()).collect();
         ids.into_iter().collect()
+    }
+
+    /// The records that GitLab lists with the mark of a runner spec; `None`: it was not listed.
+    ///
+    /// # Errors
+    /// When the marks of some are not shown: then it is not known which there are.
+    pub fn listed_with_mark(&self, spec: &str, scope: &Scope, facts: &Facts) -> Option<Result<Vec<u64>, String>> {
+        let Some(Known::Present(listed)) = facts.listed.get(scope) else { return None };
+        if listed.iter().any(|runner| runner.note_hidden) {
+            return Some(Err(claims::hidden_notes(scope)));
+        }
+        Some(Ok(proof::marked(self, spec, facts).iter().map(|runner| runner.id).collect()))
     }
 
     /// Runner specs (by name) that must be searched by their marker, once the records above are in the facts.
@@ -282,8 +304,8 @@ impl Runners {
 
     fn live<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, plan: &mut Planned<'a>) {
         let (row, change, stamp) = match found {
-            Found::Table { table, record, marker } => {
-                let doubt = record::token_doubt(table, marker.as_ref());
+            Found::Table { table, record, marker, proof } => {
+                let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name));
                 let change = record::update(self, spec, record, marker.as_ref(), doubt, table);
                 if doubt == Doubt::Renewed {
                     let message =
@@ -299,10 +321,11 @@ impl Runners {
             }
             Found::Record { record, marker, stale } => {
                 let change = record::adopt(self, spec, record, marker);
-                (Row::renewed(self, spec, *stale, Some(record.id)), Some(change), true)
+                (Row::renewed(self, spec, stale.map(|stale| stale.table), Some(record.id)), Some(change), true)
             }
             Found::Nothing { stale } => {
-                (Row::renewed(self, spec, *stale, None), Some(record::create(self, spec)), true)
+                let change = record::create(self, spec);
+                (Row::renewed(self, spec, stale.map(|stale| stale.table), None), Some(change), true)
             }
         };
         if stamp {
@@ -354,6 +377,24 @@ impl Runners {
         }
     }
 
+    /// Says that a token which was reset in GitLab would not be noticed, and why.
+    fn untold(&self, matching: &Matching<'_>, facts: &Facts, diff: &mut Diff) {
+        let unproven = |found: &Found<'_>| matches!(found, Found::Table { proof: Proof::Unknown, .. });
+        let why = matching.live.iter().filter(|(_, found)| unproven(found));
+        let why: BTreeSet<&str> = why.filter_map(|(spec, _)| proof::untold(&spec.scope, facts)).collect();
+        for why in why {
+            diff.notes.push(self.note(format!(
+                "whether the tokens in it are still those of their runners is not known, since GitLab does not list how \
+                 tokens begin: {why}"
+            )));
+        }
+    }
+
+    /// The file in which the host's runner manager keeps what it calls itself.
+    fn system_id(&self) -> RemotePath {
+        self.path.parent().join(".runner_system_id")
+    }
+
     fn note(&self, message: String) -> Note {
         Note { about: format!("{} {}", config::KIND, self.path), message }
     }
@@ -399,6 +440,7 @@ impl Resource for Runners {
                 views::record_differs(&mut seen, &spec.name, change);
             }
         }
+        self.untold(&matching, context.facts, &mut diff);
         diff.notes.append(&mut plan.notes);
         diff.upkeep.append(&mut plan.upkeep);
         let mut gone: Vec<Attr> = Vec::new();

@@ -2,14 +2,15 @@
 //! gitlab-runner reads when it starts. Without it gitlab-runner makes one up and keeps it; rprov leaves that alone. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::facts::{CannotTell, Facts, Known, ProbeSpec};
 use crate::inventory::model::{Manager, ManagerSpec, Owner};
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
+use crate::secret::SecretBook;
 use crate::step::{Step, WriteFile};
 use crate::text::Text;
 
-use super::{Context, Diff, Resource, file};
+use super::{Context, Diff, Earlier, Resource, file};
 
 /// As gitlab-runner makes it.
 const MODE: u32 = 0o600;
@@ -36,6 +37,16 @@ impl Process {
             Self::Container(name) | Self::Unit(name) => name,
         }
     }
+}
+
+/// The id that the file at `path` holds, if it is one that gitlab-runner would use.
+#[must_use]
+pub fn found(facts: &Facts, path: &RemotePath) -> Option<String> {
+    let (book, earlier) = (SecretBook::default(), Earlier::default());
+    let context = Context { facts, book: &book, earlier: &earlier };
+    let text = file::look(&context, path).ok()??.text?.trim();
+    let rest = text.strip_prefix("r_").or_else(|| text.strip_prefix("s_"))?;
+    (rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| text.to_owned())
 }
 
 impl SystemId {

@@ -492,6 +492,7 @@ fn shown_gitlab(step: &crate::step::GitlabStep) -> String {
     match step {
         G::CreateRunner { .. } => "POST /user/runners".to_owned(),
         G::ResetToken { id, .. } => format!("POST /runners/{id}/reset_authentication_token"),
+        G::ProveToken { id, .. } => format!("POST /runners/verify (the token in config.toml must be that of #{id})"),
         G::UpdateRunner { id: Some(id), .. } => format!("PUT /runners/{id}"),
         G::UpdateRunner { id: None, .. } => "PUT /runners/:id".to_owned(),
         G::DeleteRunner { id, .. } => format!("DELETE /runners/{id}"),

@@ -276,6 +276,15 @@ pub enum StepV1 {
         /// The name under which its token is kept.
         token: String,
     },
+    /// Ask GitLab with the host's own token whether it is that of this runner; if not, the steps that follow are not done.
+    GitlabProveToken {
+        /// Runner id.
+        id: u64,
+        /// The name under which its token is kept.
+        token: String,
+        /// The file on the host that holds the id of its runner manager.
+        system_id: String,
+    },
     /// Change a runner in GitLab.
     GitlabUpdateRunner {
         /// Runner id; `null`: the one that was created for this token.
@@ -434,6 +443,9 @@ impl From<&GitlabStep> for StepV1 {
             },
             GitlabStep::ResetToken { id, token } => {
                 Self::GitlabResetToken { id: *id, token: token.as_str().to_owned() }
+            }
+            GitlabStep::ProveToken { id, token, system_id } => {
+                Self::GitlabProveToken { id: *id, token: token.as_str().to_owned(), system_id: system_id.to_string() }
             }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => Self::GitlabUpdateRunner {
                 id: *id,

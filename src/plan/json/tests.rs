@@ -114,6 +114,11 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             },
         }),
         Step::Gitlab(GitlabStep::ResetToken { id: 42, token: token.clone() }),
+        Step::Gitlab(GitlabStep::ProveToken {
+            id: 42,
+            token: token.clone(),
+            system_id: RemotePath::new("/srv/gitlab-runner/.runner_system_id").unwrap(),
+        }),
         Step::Gitlab(GitlabStep::UpdateRunner {
             id: Some(42),
             token: token.clone(),

@@ -1,8 +1,8 @@
-//! What the `[[runners]]` tables of a host say by themselves, each with the record that it names: whose it is by its
-//! mark, whose it might be by its name. Pure.
+//! What the `[[runners]]` tables of a host say by themselves, each with the record that it is matched with: whose it is by its
+//! mark, whose it might be by its token and its name. Pure.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Facts, Known, RunnerRecord};
 use crate::inventory::model::{RunnerSpec, Scope};
@@ -12,6 +12,7 @@ use crate::runner_config::parse::HostRunner;
 use crate::text::escape;
 
 use super::Runners;
+use super::proof::{Proof, resolve};
 
 /// A table that is not ours.
 pub(super) struct Other<'a> {
@@ -26,6 +27,10 @@ pub(super) enum Stranger {
     OfInventory(String),
     OfGitlab,
     Gone,
+    /// The runner that its id names has another token.
+    OtherToken,
+    /// Which of several tables is the runner that all of them name is not known.
+    Unproven,
     Unread(String),
 }
 
@@ -53,130 +58,94 @@ impl Other<'_> {
             }
             Stranger::OfGitlab => format!("; it belongs to another GitLab, {}", escape(&self.table.url)),
             Stranger::Gone => "; GitLab has no such runner".to_owned(),
+            Stranger::OtherToken => "; its token is not that runner's, whoever has that one now".to_owned(),
+            Stranger::Unproven => {
+                "; other tables name the same runner, and GitLab does not list how tokens begin, which would \
+                                   tell whose it is"
+                    .to_owned()
+            }
             Stranger::Unread(why) => format!("; it cannot be read in GitLab: {why}"),
         }
     }
 
-    /// Whether it may be taken out of the file: what could not be read might be ours.
+    /// Whether it may be taken out of the file: what could not be read, or told apart, might be ours.
     pub(super) fn may_go(&self) -> bool {
-        !matches!(self.kind, Stranger::Unread(_))
+        !matches!(self.kind, Stranger::Unread(_) | Stranger::Unproven)
     }
 }
 
-/// A table with the record that it names.
+/// A table with the record that it is matched with.
 #[derive(Clone)]
 pub(super) struct Claim<'a> {
     pub(super) table: &'a HostRunner,
     pub(super) record: &'a RunnerRecord,
     pub(super) marker: Option<Marker>,
+    pub(super) proof: Proof,
+}
+
+/// A table with a runner spec's name that is no runner any more: it gives way to the spec's own.
+#[derive(Clone, Copy)]
+pub(super) struct Stale<'a> {
+    pub(super) table: &'a HostRunner,
+    /// GitLab has no runner of its id; else the runner of its id has another token, and its own opens none.
+    pub(super) gone: bool,
+}
+
+impl<'a> Stale<'a> {
+    pub(super) fn other(self) -> Other<'a> {
+        Other { table: self.table, kind: if self.gone { Stranger::Gone } else { Stranger::OtherToken } }
+    }
 }
 
 /// What the tables alone say, by the spec's place in the inventory.
 #[derive(Default)]
 pub(super) struct Claims<'a> {
     pub(super) marked: BTreeMap<usize, Vec<Claim<'a>>>,
+    /// Without a mark that means somebody else, and with the spec's name: the spec's if the token is the record's.
     pub(super) named: BTreeMap<usize, Vec<Claim<'a>>>,
+    /// With the spec's name and the record's token, and marked for somebody who could have it as well.
+    pub(super) disputed: BTreeMap<usize, Vec<Claim<'a>>>,
     /// Marked for a host that the inventory no longer has; [`claims`] gives them to `marked` where that is free.
     moved: BTreeMap<usize, Vec<Claim<'a>>>,
-    pub(super) stale: BTreeMap<usize, Vec<&'a HostRunner>>,
+    pub(super) stale: BTreeMap<usize, Vec<Stale<'a>>>,
     pub(super) without_id: Vec<&'a HostRunner>,
     pub(super) unread: Vec<(&'a HostRunner, String)>,
     pub(super) dropped: Vec<(Marker, Claim<'a>)>,
     pub(super) others: Vec<Other<'a>>,
 }
 
-/// Specs that no table settles: their record must be searched by its mark.
+/// Specs that no table settles by a mark: their record must be searched by its mark.
 pub(super) fn unsettled<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: &'a Facts) -> Vec<&'a RunnerSpec> {
     let claims = claims(runners, tables, facts);
-    let settled = |at: &usize| claims.marked.contains_key(at) || claims.named.contains_key(at);
+    let settled = |at: &usize| claims.marked.contains_key(at);
     runners.specs.iter().enumerate().filter(|(at, _)| !settled(at)).map(|(_, spec)| spec).collect()
+}
+
+/// Records that several tables name, and of none of which it is known which table is the one.
+fn contested(runners: &Runners, tables: &[HostRunner], facts: &Facts) -> BTreeSet<u64> {
+    let mut tokens: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for table in tables.iter().filter(|table| runners.is_home(table)) {
+        let found = resolve(runners, table, facts);
+        if let (Some(id), Proof::Unknown, Some(token)) = (found.id, found.proof, &table.token) {
+            tokens.entry(id).or_default().insert(token.digest());
+        }
+    }
+    tokens.into_iter().filter(|(_, tokens)| tokens.len() > 1).map(|(id, _)| id).collect()
 }
 
 /// Sorts the tables.
 pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: &'a Facts) -> Claims<'a> {
     let mut claims = Claims::default();
-    let own = runners.inventory.as_deref();
+    if runners.url.is_none() {
+        claims.others.extend(tables.iter().map(|table| Other { table, kind: Stranger::HandMade }));
+        return claims;
+    }
+    let contested = contested(runners, tables, facts);
     let names: Vec<_> = runners.specs.iter().map(|spec| runners.text_of(spec, "name")).collect();
-    let urls: Vec<String> = runners.specs.iter().filter_map(|spec| runners.text_of(spec, "url")).collect();
     for table in tables {
-        let other = |kind| Other { table, kind };
-        let Some(url) = &runners.url else {
-            claims.others.push(other(Stranger::HandMade));
-            continue;
-        };
-        let home = same_url(&table.url, url) || urls.iter().any(|url| same_url(&table.url, url));
-        let of_name = || names.iter().position(|name| home && name.as_deref() == Some(table.name.as_str()));
-        let Some(id) = table.id else {
-            claims.without_id.push(table);
-            continue;
-        };
-        let record = match facts.records.get(&id) {
-            Some(Known::Present(record)) => record,
-            Some(Known::Absent) => {
-                match of_name() {
-                    Some(at) => claims.stale.entry(at).or_default().push(table),
-                    None if home => claims.others.push(other(Stranger::Gone)),
-                    None => claims.others.push(other(Stranger::OfGitlab)),
-                }
-                continue;
-            }
-            Some(Known::Unread(_)) | None if !home => {
-                claims.others.push(other(Stranger::OfGitlab));
-                continue;
-            }
-            Some(Known::Unread(why)) => {
-                claims.unread.push((table, why.clone()));
-                continue;
-            }
-            None => {
-                claims.unread.push((table, "it was not asked for".to_owned()));
-                continue;
-            }
-        };
-        let (_, marker) = marker::parse(&record.maintenance_note);
-        // In another GitLab the same id is another runner: there only the token proves that it is this one.
-        let proven = || match (marker.as_ref().and_then(|marker| marker.token.as_ref()), &table.token) {
-            (Some(digest), Some(token)) => *digest == token.digest(),
-            _ => false,
-        };
-        if !home && !proven() {
-            claims.others.push(other(Stranger::OfGitlab));
-            continue;
-        }
-        match marker.clone() {
-            Some(mark) if mark.host == runners.host => {
-                let at = runners.specs.iter().position(|spec| spec.name == mark.runner);
-                // Of another inventory's it is only taken over where the token proves that this one has got another name.
-                if mark.is_foreign(own) && !(proven() && at.is_some_and(|at| !runners.specs[at].absent)) {
-                    claims.others.push(other(Stranger::OfInventory(mark.inventory.unwrap_or_default())));
-                    continue;
-                }
-                let claim = Claim { table, record, marker };
-                match at {
-                    Some(at) => claims.marked.entry(at).or_default().push(claim),
-                    None => claims.dropped.push((mark, claim)),
-                }
-            }
-            Some(mark) => {
-                // A host that the inventory no longer has, and the very token that GitLab gave to it: this is that host
-                // under another name.
-                let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
-                let moved = gone && !mark.is_foreign(own) && proven();
-                match runners.specs.iter().position(|spec| moved && spec.name == mark.runner) {
-                    Some(at) => claims.moved.entry(at).or_default().push(Claim { table, record, marker }),
-                    None => claims.others.push(other(Stranger::OfHost(mark.host))),
-                }
-            }
-            None if record.note_hidden => claims.unread.push((table, hidden_note(&record.runner_type))),
-            None => {
-                let fits =
-                    |at: &usize| !runners.specs[*at].absent && wrong_scope(&runners.specs[*at], record).is_none();
-                match of_name().filter(fits) {
-                    Some(at) => claims.named.entry(at).or_default().push(Claim { table, record, marker: None }),
-                    None => claims.others.push(other(Stranger::HandMade)),
-                }
-            }
-        }
+        let home = runners.is_home(table);
+        let of_name = names.iter().position(|name| home && name.as_deref() == Some(table.name.as_str()));
+        claims.sort(runners, table, of_name, &contested, facts);
     }
     // What is marked for this host's own name counts more than what came with an old one.
     for (at, moved) in std::mem::take(&mut claims.moved) {
@@ -184,23 +153,132 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
             Entry::Vacant(free) => {
                 free.insert(moved);
             }
-            Entry::Occupied(_) => {
-                let of_host = |claim: Claim<'a>| {
-                    let host = claim.marker.map(|marker| marker.host).unwrap_or_default();
-                    Other { table: claim.table, kind: Stranger::OfHost(host) }
-                };
-                claims.others.extend(moved.into_iter().map(of_host));
-            }
+            Entry::Occupied(_) => claims.others.extend(moved.into_iter().map(of_somebody)),
         }
     }
     // A mark settles it: a hand-made table of the same name stays what it is.
     for at in claims.marked.keys() {
-        let named = claims.named.remove(at).unwrap_or_default();
-        claims.others.extend(named.into_iter().map(|claim| Other { table: claim.table, kind: Stranger::HandMade }));
+        let named = claims.named.remove(at).into_iter().chain(claims.disputed.remove(at)).flatten();
+        claims.others.extend(named.map(of_somebody));
         let stale = claims.stale.remove(at).unwrap_or_default();
-        claims.others.extend(stale.into_iter().map(|table| Other { table, kind: Stranger::Gone }));
+        claims.others.extend(stale.into_iter().map(Stale::other));
     }
     claims
+}
+
+/// The table of a record that somebody else has.
+pub(super) fn of_somebody(claim: Claim<'_>) -> Other<'_> {
+    let kind = claim.marker.map_or(Stranger::HandMade, |marker| Stranger::OfHost(marker.host));
+    Other { table: claim.table, kind }
+}
+
+impl<'a> Claims<'a> {
+    /// `of_name`: the spec whose table has this name.
+    fn sort(
+        &mut self,
+        runners: &Runners,
+        table: &'a HostRunner,
+        of_name: Option<usize>,
+        contested: &BTreeSet<u64>,
+        facts: &'a Facts,
+    ) {
+        let home = runners.is_home(table);
+        let found = resolve(runners, table, facts);
+        let mut other = |kind| self.others.push(Other { table, kind });
+        let Some(id) = found.id else {
+            match of_name.filter(|_| found.dead) {
+                Some(at) => self.stale.entry(at).or_default().push(Stale { table, gone: false }),
+                None => self.without_id.push(table),
+            }
+            return;
+        };
+        let record = match facts.records.get(&id) {
+            Some(Known::Present(record)) => record,
+            Some(Known::Absent) => {
+                match of_name {
+                    Some(at) => self.stale.entry(at).or_default().push(Stale { table, gone: true }),
+                    None => other(if home { Stranger::Gone } else { Stranger::OfGitlab }),
+                }
+                return;
+            }
+            Some(Known::Unread(_)) | None if !home => return other(Stranger::OfGitlab),
+            Some(Known::Unread(why)) => return self.unread.push((table, why.clone())),
+            None => return self.unread.push((table, "it was not asked for".to_owned())),
+        };
+        let (_, marker) = marker::parse(&record.maintenance_note);
+        // The mark says of which token it is: this one was the record's once, whatever it is by now.
+        let handed_out = match (marker.as_ref().and_then(|marker| marker.token.as_ref()), &table.token) {
+            (Some(digest), Some(token)) => *digest == token.digest(),
+            _ => false,
+        };
+        // In another GitLab the same id is another runner: there only the token proves that it is this one.
+        if !home && !handed_out {
+            return other(Stranger::OfGitlab);
+        }
+        let claim = Claim { table, record, marker: marker.clone(), proof: found.proof };
+        // A table of this name whose token is not the record's: it gives way if nothing is lost with it.
+        let fallen = |this: &mut Self| match of_name {
+            Some(at) if found.dead => this.stale.entry(at).or_default().push(Stale { table, gone: false }),
+            _ => this.others.push(Other { table, kind: Stranger::OtherToken }),
+        };
+        let fits = |at: &usize| !runners.specs[*at].absent && wrong_scope(&runners.specs[*at], record).is_none();
+        let position = |mark: &Marker| runners.specs.iter().position(|spec| spec.name == mark.runner);
+        match marker {
+            Some(mark) if mark.host == runners.host => {
+                let at = position(&mark);
+                // Of another inventory's it is only taken over where the token proves that this one has got another name.
+                if mark.is_foreign(runners.inventory.as_deref())
+                    && !(handed_out && at.is_some_and(|at| !runners.specs[at].absent))
+                {
+                    return other(Stranger::OfInventory(mark.inventory.unwrap_or_default()));
+                }
+                match (at, of_name) {
+                    // An id that is left over says less than the name.
+                    (Some(at), Some(named)) if at != named && found.proof == Proof::No && !handed_out => fallen(self),
+                    (Some(at), _) => self.marked.entry(at).or_default().push(claim),
+                    // No spec has the name in the mark, and the table has that of one: its spec was renamed, or somebody edited
+                    // the note. The runner lives either way.
+                    (None, Some(named)) if found.proof == Proof::Yes && fits(&named) => {
+                        self.named.entry(named).or_default().push(claim);
+                    }
+                    // A table that does not name it may be a copy of the one that does: with the record both would lose.
+                    (None, _) if table.id != Some(id) => other(Stranger::HandMade),
+                    (None, _) => self.dropped.push((mark, claim)),
+                }
+            }
+            Some(mark) => {
+                // A host that the inventory no longer has, and the very token that GitLab gave to it: this is that host
+                // under another name.
+                let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
+                let gone = gone && !mark.is_foreign(runners.inventory.as_deref());
+                let proven = found.proof == Proof::Yes;
+                match (position(&mark), of_name.filter(fits)) {
+                    (Some(at), _) if gone && handed_out && found.proof != Proof::No => {
+                        self.moved.entry(at).or_default().push(claim);
+                    }
+                    (_, Some(named)) if gone && proven => self.named.entry(named).or_default().push(claim),
+                    (_, Some(named)) if proven => self.disputed.entry(named).or_default().push(claim),
+                    _ => other(Stranger::OfHost(mark.host)),
+                }
+            }
+            None if found.proof == Proof::No => fallen(self),
+            None if record.note_hidden => self.unread.push((table, hidden_note(&record.runner_type))),
+            None if found.proof == Proof::Unknown && contested.contains(&id) => other(Stranger::Unproven),
+            None => match of_name.filter(fits) {
+                Some(at) => self.named.entry(at).or_default().push(claim),
+                None => other(Stranger::HandMade),
+            },
+        }
+    }
+}
+
+/// Why it is not known which runners of a scope are ours.
+pub(super) fn hidden_notes(scope: &Scope) -> String {
+    hidden_note(match scope {
+        Scope::Instance => "instance_type",
+        Scope::Group(_) => "group_type",
+        Scope::Project(_) => "project_type",
+    })
 }
 
 /// Why it is not known whose a runner is.

@@ -18,13 +18,13 @@ impl Runners {
     pub fn wanted_managers(&self, facts: &Facts, thorough: bool) -> Vec<u64> {
         let config = self.peek(facts).unwrap_or_default();
         let Ok(matching) = Matching::new(self, &config, facts) else { return Vec::new() };
-        let doubtful = |found: &Found<'_>| match found {
-            Found::Table { table, marker, .. } => {
-                matches!(record::token_doubt(table, marker.as_ref()), Doubt::Wrong(_))
+        let doubtful = |spec: &str, found: &Found<'_>| match found {
+            Found::Table { table, marker, proof, .. } => {
+                matches!(record::token_doubt(table, marker.as_ref(), *proof, &self.mark(spec)), Doubt::Wrong(_))
             }
             Found::Record { .. } | Found::Nothing { .. } => false,
         };
-        let live = matching.live.iter().filter(|(_, found)| thorough || doubtful(found));
+        let live = matching.live.iter().filter(|(spec, found)| thorough || doubtful(&spec.name, found));
         let live = live.filter_map(|(_, found)| Some(found.record()?.id));
         matching.removals.iter().filter_map(|removal| removal.id).chain(live).collect()
     }
@@ -53,8 +53,8 @@ pub(super) fn check(
                     removal.spec
                 ),
                 help: Some(
-                    "take its [[runners]] table out of config.toml of the other machines, and wait a day; or delete the \
-                     runner in GitLab"
+                    "see in GitLab which machines these are; once the others have a runner of their own (a [[runners]] table with \
+                     another token), wait a day, and it is deleted"
                         .to_owned(),
                 ),
                 unknown_only: false,

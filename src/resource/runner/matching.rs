@@ -1,6 +1,7 @@
-//! Which `[[runners]]` table of a host and which record of GitLab belong to which runner spec. A table whose record
-//! carries the mark of this host and a spec is that spec's; a table without a mark is if it has the name that the spec
-//! asks for. Where that is not enough it says so, and never guesses: a guess costs a second runner, or a stranger's. Pure.
+//! Which `[[runners]]` table of a host and which record of GitLab belong to which runner spec. A table is matched with the
+//! record that its token opens (see [`super::proof`]). If that carries the mark of this host and a spec, it is that spec's; if it
+//! carries none, it is if the table has the name that the spec asks for and no other record has the spec's mark. Where that is not
+//! enough it says so, and never guesses: a guess costs a second runner, or a stranger's. Pure.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +11,20 @@ use crate::inventory::model::{RunnerSpec, Scope};
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
 use crate::runner_config::parse::{HostConfig, HostRunner};
+use crate::secret::Secret;
 
-use super::claims::{Claim, Other, Stranger, claims, wrong_scope};
-use super::{Runners, projects, shown};
+use super::claims::{Claim, Other, Stale, Stranger, claims, of_somebody, wrong_scope};
+use super::proof::{self, Proof, resolve};
+use super::{Runners, duplicates, projects, shown};
 
 /// What there is of a runner that is to be there.
 pub(super) enum Found<'a> {
-    /// A table and its record. Without a mark: made by hand, and taken over because of its name.
-    Table { table: &'a HostRunner, record: &'a RunnerRecord, marker: Option<Marker> },
+    /// A table and its record. Without a mark: made by hand, and taken over because the table has its token.
+    Table { table: &'a HostRunner, record: &'a RunnerRecord, marker: Option<Marker>, proof: Proof },
     /// A record that no table names.
-    Record { record: &'a RunnerRecord, marker: Marker, stale: Option<&'a HostRunner> },
-    /// No record. A stale table has the spec's name and the id of a record that is gone.
-    Nothing { stale: Option<&'a HostRunner> },
+    Record { record: &'a RunnerRecord, marker: Marker, stale: Option<Stale<'a>> },
+    /// No record. A stale table has the spec's name and is no runner any more.
+    Nothing { stale: Option<Stale<'a>> },
 }
 
 impl<'a> Found<'a> {
@@ -92,6 +95,7 @@ impl<'a> Matching<'a> {
         };
         let mut without_id = claims.without_id;
         let (mut marked, mut named, mut stale) = (claims.marked, claims.named, claims.stale);
+        let mut disputed = claims.disputed;
         for (at, spec) in runners.specs.iter().enumerate() {
             let marked = marked.remove(&at).unwrap_or_default();
             let stale = stale.remove(&at).unwrap_or_default();
@@ -108,32 +112,39 @@ impl<'a> Matching<'a> {
                         this.remove_spec(spec, None, Some(id), facts);
                     }
                 }
-                for table in stale {
-                    this.remove_spec(spec, Some(table), None, facts);
+                for stale in stale {
+                    this.remove_spec(spec, Some(stale.table), None, facts);
                 }
                 continue;
             }
-            let mut tables: Vec<&HostRunner> = stale.clone();
-            let claims_of_spec = if marked.is_empty() { named.remove(&at).unwrap_or_default() } else { marked };
-            let found = match claims_of_spec.as_slice() {
+            let mut tables: Vec<&HostRunner> = stale.iter().map(|stale| stale.table).collect();
+            let marked = this.living(marked);
+            let found = match marked.as_slice() {
                 [] => {
                     this.unread(&claims.unread)?;
-                    this.search(runners, spec, facts, &stale, &mut without_id)?
+                    let hand_made = Candidates {
+                        named: named.remove(&at).unwrap_or_default(),
+                        disputed: disputed.remove(&at).unwrap_or_default(),
+                        stale,
+                    };
+                    tables.extend(hand_made.named.iter().map(|claim| claim.table));
+                    this.search(runners, spec, facts, hand_made, &mut without_id)?
                 }
-                [claim] => {
-                    let Claim { table, record, marker } = claim.clone();
-                    Some(Found::Table { table, record, marker })
-                }
+                [claim] => Some(settled(claim)),
                 several => {
-                    this.problems.push(ambiguous(runners, spec, several.iter().map(|claim| claim.table)));
+                    this.problems.push(duplicates::tables(runners, spec, several, facts));
                     tables.extend(several.iter().map(|claim| claim.table));
                     None
                 }
             };
             let record = found.as_ref().and_then(Found::record);
             let wrong = record.and_then(|record| wrong_scope(spec, record));
+            let twice = record.and_then(|record| duplicates::records(runners, spec, record.id, facts));
             match found.filter(|_| wrong.is_none()) {
-                Some(found) => this.live.push((spec, found)),
+                Some(found) => {
+                    this.problems.extend(twice);
+                    this.live.push((spec, found));
+                }
                 None => {
                     this.problems.extend(wrong);
                     let why = this.problems.last().map(|problem| problem.message.clone()).unwrap_or_default();
@@ -215,23 +226,47 @@ impl<'a> Matching<'a> {
         }
     }
 
-    /// By its mark.
+    /// Of several tables of one spec those whose token is the record's, if any is; the others are nobody's runner.
+    fn living(&mut self, mut claims: Vec<Claim<'a>>) -> Vec<Claim<'a>> {
+        if claims.len() < 2 {
+            return claims;
+        }
+        let proven = |claim: &Claim<'_>| claim.proof == Proof::Yes;
+        // Without a list of GitLab's the mark says which token was handed out.
+        let handed_out = |claim: &Claim<'_>| {
+            let digest = claim.marker.as_ref().and_then(|marker| marker.token.clone());
+            claim.proof == Proof::Unknown
+                && digest.is_some()
+                && claim.table.token.as_ref().map(Secret::digest) == digest
+        };
+        let keep: Vec<usize> = if claims.iter().any(proven) {
+            (0..claims.len()).filter(|at| proven(&claims[*at])).collect()
+        } else if claims.iter().any(handed_out) {
+            (0..claims.len()).filter(|at| handed_out(&claims[*at])).collect()
+        } else if claims.iter().all(|claim| claim.proof == Proof::No) {
+            vec![0]
+        } else {
+            return claims;
+        };
+        let mut at = 0;
+        let (kept, others) = claims.drain(..).partition(|_| {
+            at += 1;
+            keep.contains(&(at - 1))
+        });
+        let others: Vec<Claim<'a>> = others;
+        self.others.extend(others.into_iter().map(|claim| Other { table: claim.table, kind: Stranger::OtherToken }));
+        kept
+    }
+
+    /// By its mark; where no record has it, by the tables that could be the spec's.
     fn search(
         &mut self,
         runners: &Runners,
         spec: &RunnerSpec,
         facts: &'a Facts,
-        stale: &[&'a HostRunner],
+        hand_made: Candidates<'a>,
         without_id: &mut Vec<&'a HostRunner>,
     ) -> Result<Option<Found<'a>>, CannotTell> {
-        let stale = match stale {
-            [] => None,
-            [table] => Some(*table),
-            several => {
-                self.problems.push(ambiguous(runners, spec, several.iter().copied()));
-                return Ok(None);
-            }
-        };
         let ids = searched(runners, spec, facts)?;
         let record = match ids.as_slice() {
             [] => None,
@@ -241,52 +276,110 @@ impl<'a> Matching<'a> {
                 facts.records.get(id).ok_or_else(unasked)?.read(what.clone())?
             }
             several => {
-                let ids: Vec<_> = several.iter().map(|id| format!("#{id}")).collect();
-                self.problems.push(Problem {
-                    message: format!(
-                        "GitLab has {} runners for {} of this host: {}",
-                        ids.len(),
-                        spec.name,
-                        ids.join(", ")
-                    ),
-                    help: Some("delete all but one of them in GitLab".to_owned()),
-                    unknown_only: false,
-                });
+                self.problems.push(duplicates::problem(runners, spec, several, None, facts));
                 return Ok(None);
             }
         };
         let marker = record.and_then(|record| marker::parse(&record.maintenance_note).1);
-        let name = runners.text_of(spec, "name");
-        let is_it = |table: &HostRunner| match (&table.token, marker.as_ref().and_then(|marker| marker.token.as_ref()))
-        {
-            (Some(token), Some(digest)) if token.digest() == *digest => true,
-            _ => name.as_deref() == Some(table.name.as_str()),
-        };
-        let nameless = without_id.iter().position(|table| is_it(table));
-        match (record, marker, nameless) {
-            (Some(record), marker, Some(at)) => Ok(Some(Found::Table { table: without_id.remove(at), record, marker })),
-            (Some(record), Some(marker), None) => Ok(Some(Found::Record { record, marker, stale })),
+        let Candidates { named, disputed, stale } = hand_made;
+        match (record, marker) {
+            (Some(record), Some(marker)) => {
+                // The marked record is the spec's: what else has its name stays as it is.
+                self.others.extend(named.into_iter().chain(disputed).map(of_somebody));
+                let handed_out = |table: &HostRunner| {
+                    marker.token.is_some() && table.token.as_ref().map(Secret::digest) == marker.token
+                };
+                let Some(at) = without_id.iter().position(|table| handed_out(table)) else {
+                    return Ok(Some(Found::Record { record, marker, stale: self.first(stale) }));
+                };
+                self.others.extend(stale.into_iter().map(Stale::other));
+                let table = without_id.remove(at);
+                // A token that was the record's once and that GitLab does not list is one no longer.
+                let proof = resolve(runners, table, facts).proof;
+                Ok(Some(Found::Table { table, record, marker: Some(marker), proof }))
+            }
             // The mark was taken out between the search and the reading.
-            (Some(record), None, None) => Err(CannotTell {
+            (Some(record), None) => Err(CannotTell {
                 what: format!("runner #{} in GitLab", record.id),
                 why: "it changed while it was read; run rprov again".to_owned(),
             }),
-            (None, _, Some(at)) => {
-                self.problems.push(Problem {
-                    message: format!(
-                        "{} of {} may be {}, but it has no id: which runner of GitLab it is cannot be told",
-                        shown(without_id[at]),
-                        runners.path,
-                        spec.name
-                    ),
-                    help: Some("add its `id` (GitLab shows it as #NUMBER), or remove the table".to_owned()),
-                    unknown_only: false,
-                });
-                Ok(None)
-            }
-            (None, _, None) => Ok(Some(Found::Nothing { stale })),
+            (None, _) => self.unmarked(runners, spec, facts, Candidates { named, disputed, stale }, without_id),
         }
     }
+
+    /// A spec whose mark no record has.
+    fn unmarked(
+        &mut self,
+        runners: &Runners,
+        spec: &RunnerSpec,
+        facts: &'a Facts,
+        hand_made: Candidates<'a>,
+        without_id: &[&'a HostRunner],
+    ) -> Result<Option<Found<'a>>, CannotTell> {
+        let Candidates { named, disputed, stale } = hand_made;
+        let named = self.living(named);
+        match named.as_slice() {
+            [] => {}
+            [claim] => {
+                self.others.extend(stale.into_iter().map(Stale::other));
+                self.others.extend(disputed.into_iter().map(of_somebody));
+                return Ok(Some(settled(claim)));
+            }
+            several => {
+                self.problems.push(duplicates::tables(runners, spec, several, facts));
+                return Ok(None);
+            }
+        }
+        if let Some(claim) = disputed.first() {
+            self.problems.push(duplicates::disputed(runners, spec, claim));
+            return Ok(None);
+        }
+        let name = runners.text_of(spec, "name");
+        let nameless = without_id.iter().find(|table| name.as_deref() == Some(table.name.as_str()));
+        if let Some(table) = nameless {
+            let why = match proof::untold(&spec.scope, facts) {
+                Some(why) => format!("GitLab does not list how tokens begin, which would tell: {why}"),
+                None => "GitLab lists several runners whose tokens begin like its own".to_owned(),
+            };
+            self.problems.push(Problem {
+                message: format!(
+                    "{} of {} may be {}, but it has no id: which runner of GitLab it is cannot be told; {why}",
+                    shown(table),
+                    runners.path,
+                    spec.name
+                ),
+                help: Some(
+                    "give `gitlab.api_token` a token with the scope `read_api`, so that GitLab lists how tokens begin; or write \
+                     the `id` into the table: `gitlab-runner verify` on the host tells whether its token works, and GitLab shows \
+                     the id as #NUMBER at the runner of that system id"
+                        .to_owned(),
+                ),
+                unknown_only: false,
+            });
+            return Ok(None);
+        }
+        Ok(Some(Found::Nothing { stale: self.first(stale) }))
+    }
+
+    /// The table that gives way to the spec's own; of several any is as good, for none is a runner.
+    fn first(&mut self, stale: Vec<Stale<'a>>) -> Option<Stale<'a>> {
+        let mut stale = stale.into_iter();
+        let first = stale.next();
+        self.others.extend(stale.map(Stale::other));
+        first
+    }
+}
+
+/// Tables with a spec's name whose records do not carry the spec's mark.
+struct Candidates<'a> {
+    named: Vec<Claim<'a>>,
+    disputed: Vec<Claim<'a>>,
+    stale: Vec<Stale<'a>>,
+}
+
+fn settled<'a>(claim: &Claim<'a>) -> Found<'a> {
+    let Claim { table, record, marker, proof } = claim.clone();
+    Found::Table { table, record, marker, proof }
 }
 
 fn searched(runners: &Runners, spec: &RunnerSpec, facts: &Facts) -> Result<Vec<u64>, CannotTell> {
@@ -295,19 +388,4 @@ fn searched(runners: &Runners, spec: &RunnerSpec, facts: &Facts) -> Result<Vec<u
     let unasked = || CannotTell { what: what.clone(), why: format!("they were not searched for {}", runners.host) };
     let found = facts.marked.get(&spec.name).ok_or_else(unasked)?.read(what.clone())?;
     Ok(found.cloned().unwrap_or_default())
-}
-
-fn ambiguous<'a>(runners: &Runners, spec: &RunnerSpec, tables: impl Iterator<Item = &'a HostRunner>) -> Problem {
-    let tables: Vec<_> = tables.map(|table| format!("number {} is {}", table.number, shown(table))).collect();
-    Problem {
-        message: format!(
-            "{} [[runners]] tables of {} are {}: {}",
-            tables.len(),
-            runners.path,
-            spec.name,
-            tables.join(", ")
-        ),
-        help: Some("remove all but one of them from the file".to_owned()),
-        unknown_only: false,
-    }
 }

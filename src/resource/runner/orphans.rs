@@ -1,7 +1,7 @@
 //! Orphans: records that carry a mark of rprov's, and that no host of the inventory has or is to have. Which of them are
 //! this inventory's own, and which of those may be deleted. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Span;
 use crate::facts::{Known, ManagerFact, RunnerRecord};
@@ -56,6 +56,49 @@ impl Fleet<'_> {
             !mark.is_foreign(self.inventory) && !wanted && !claimed && !self.deleting.contains(&id)
         };
         marked.iter().filter(orphan).collect()
+    }
+
+    /// Records that share the mark of a runner spec of the inventory, each group by itself: one of them is somebody else's, or was
+    /// made twice.
+    pub fn twins<'m>(&self, marked: &'m [Marked]) -> Vec<Vec<&'m Marked>> {
+        let mut groups: BTreeMap<(&str, &str), Vec<&'m Marked>> = BTreeMap::new();
+        for one in marked.iter().filter(|one| !self.deleting.contains(&one.record.id)) {
+            let (host, mark) = (self.hosts.iter().find(|host| host.name == one.mark.host), &one.mark);
+            let wanted = host.is_some_and(|host| host.runners.iter().any(|spec| spec.name == mark.runner));
+            if wanted && !mark.is_foreign(self.inventory) {
+                groups.entry((&mark.host, &mark.runner)).or_default().push(one);
+            }
+        }
+        groups.into_values().filter(|group| group.len() > 1).collect()
+    }
+
+    /// What is to be said of them. `managers` says what has used a record.
+    pub fn judge_twins(
+        &self,
+        twins: &[Vec<&Marked>],
+        managers: impl Fn(u64) -> Known<Vec<ManagerFact>>,
+    ) -> Vec<Problem> {
+        let problem = |group: &Vec<&Marked>| {
+            let each = group.iter().map(|one| {
+                let id = one.record.id;
+                let user = self.uses().find(|(_, used)| used.is_of(id, one.mark.token.as_deref()));
+                let user = user.map(|(host, _)| format!("; host {host} has it")).unwrap_or_default();
+                format!("#{id} ({}{user})", last_contact(&managers(id)))
+            });
+            let each: Vec<String> = each.collect();
+            let mark = group.first().map(|one| (escape(&one.mark.host), escape(&one.mark.runner)));
+            let (host, runner) = mark.unwrap_or_default();
+            Problem {
+                message: format!(
+                    "GitLab has {} runners marked for {runner} of host {host}: {}",
+                    each.len(),
+                    each.join(", ")
+                ),
+                help: Some(super::duplicates::HELP.to_owned()),
+                unknown_only: false,
+            }
+        };
+        twins.iter().map(problem).collect()
     }
 
     /// What is to be said of orphans, and done about them. `managers` says what has used a record.

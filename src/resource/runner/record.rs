@@ -14,6 +14,7 @@ use crate::text::escape;
 
 use super::Runners;
 use super::projects::{self, Moves};
+use super::proof::Proof;
 
 /// What the user calls it.
 pub(super) const KIND: &str = "runner record";
@@ -27,19 +28,31 @@ pub(super) enum Doubt {
     Renewed,
     /// It is good, and the mark does not say so yet.
     Unmarked(&'static str),
+    /// The record is not marked as this runner's: only the token makes it so, and GitLab must say that it does.
+    Foreign(&'static str),
     /// It does not work, or is somebody else's: only a new one helps.
     Wrong(&'static str),
 }
 
-/// Compares the table's token with the mark.
-pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>) -> Doubt {
+/// What a hand-made runner's taking over is called.
+const BY_HAND: &str =
+    "made by hand, and this host has its token: it is taken over with it; apply asks GitLab with the token first";
+/// The same where the plan cannot know.
+const BY_HAND_UNKNOWN: &str =
+    "made by hand; it is taken over with its token if that is its own: apply asks GitLab with it first";
+/// A note that somebody edited.
+const RESTORED: &str = "its mark means somebody else, and this host has its token: the mark is restored; apply asks GitLab with the \
+                        token first";
+
+/// Compares the table's token with what GitLab lists, and with the mark. `own` is the mark that the record is to have.
+pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>, proof: Proof, own: &Marker) -> Doubt {
     let Some(token) = &table.token else { return Doubt::Wrong("config.toml has no token for it") };
     let Some(marker) = marker else {
-        return Doubt::Unmarked("made by hand; taken over because of its name, its token stays");
+        return Doubt::Foreign(if proof == Proof::Yes { BY_HAND } else { BY_HAND_UNKNOWN });
     };
-    let Some(digest) = &marker.token else { return Doubt::Unmarked("an earlier run ended before it noted the token") };
-    if *digest == token.digest() {
-        return Doubt::None;
+    let handed_out = marker.token.as_ref().is_some_and(|digest| *digest == token.digest());
+    if marker.runner != own.runner || (marker.host != own.host && !handed_out) {
+        return Doubt::Foreign(RESTORED);
     }
     // Only a token that ends is renewed by the runner itself, and then it is younger than the one that the mark means.
     let renewed = table.expires.is_some()
@@ -48,8 +61,22 @@ pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>) -> Doubt 
             (Some(_), None) => true,
             (None, _) => false,
         };
-    if renewed { Doubt::Renewed } else { Doubt::Wrong("the token in config.toml is not the one that GitLab gave") }
+    match (&marker.token, proof) {
+        (None, Proof::No) => Doubt::Wrong(DEAD),
+        (None, _) => Doubt::Unmarked("an earlier run ended before it noted the token"),
+        (Some(_), Proof::No) if handed_out || renewed => Doubt::Wrong(DEAD),
+        (Some(_), _) if handed_out => Doubt::None,
+        (Some(_), Proof::Yes | Proof::Unknown) if renewed => Doubt::Renewed,
+        (Some(_), Proof::Yes) => {
+            Doubt::Unmarked("config.toml has the token that GitLab has by now, and the mark an older one")
+        }
+        (Some(_), _) => Doubt::Wrong("the token in config.toml is not the one that GitLab gave"),
+    }
 }
+
+/// Why a token that rprov wrote itself is wrong.
+const DEAD: &str =
+    "GitLab has another token for it than config.toml: it was reset there, and the runner is turned away";
 
 /// A record that is not there yet.
 pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {
@@ -115,6 +142,9 @@ pub(super) fn update(
     doubt: Doubt,
     table: &HostRunner,
 ) -> Option<Change> {
+    if let Doubt::Foreign(why) = doubt {
+        return Some(take_over(runners, spec, record, marker, why, table));
+    }
     let label = marker.and_then(|marker| relabelled(runners, marker));
     let marker = marker.cloned().unwrap_or_else(|| runners.mark(&spec.name));
     let marker = marker.of_inventory(runners.inventory.as_deref());
@@ -126,22 +156,8 @@ pub(super) fn update(
     match doubt {
         // What the runner does to its own token is no difference: the mark follows beside the plan.
         Doubt::None | Doubt::Renewed if difference.attrs.is_empty() => None,
-        Doubt::None | Doubt::Renewed => Some(difference.change(runners, spec, record, None)),
-        Doubt::Unmarked(why) => {
-            let mut change = difference.change(runners, spec, record, Some(why));
-            let obtained = table.obtained.as_ref().map(|time| time.seconds).or(marker.obtained);
-            let note = marker::compose(&spec.note, &Marker { token: None, obtained, ..marker });
-            let attributes = RunnerAttributes { maintenance_note: Some(note), ..difference.attributes };
-            let update = GitlabStep::UpdateRunner {
-                id: Some(record.id),
-                token: runners.token(spec),
-                attributes,
-                stamp_token: true,
-            };
-            let moves = difference.moves.steps(runners, spec, Some(record.id));
-            change.steps = [update].into_iter().chain(moves).map(Step::Gitlab).collect();
-            Some(change)
-        }
+        Doubt::None | Doubt::Renewed | Doubt::Foreign(_) => Some(difference.change(runners, spec, record, None)),
+        Doubt::Unmarked(why) => Some(stamped(runners, spec, record, &difference, marker, table, why)),
         Doubt::Wrong(why) => {
             let mut change = difference.change(runners, spec, record, Some(why));
             let old = table.token.as_ref().map(|_| "(secret)".to_owned());
@@ -149,6 +165,52 @@ pub(super) fn update(
             Some(change)
         }
     }
+}
+
+/// A record whose mark learns which token it is of.
+fn stamped(
+    runners: &Runners,
+    spec: &RunnerSpec,
+    record: &RunnerRecord,
+    difference: &Difference,
+    marker: Marker,
+    table: &HostRunner,
+    why: &str,
+) -> Change {
+    let mut change = difference.change(runners, spec, record, Some(why));
+    let obtained = table.obtained.as_ref().map(|time| time.seconds).or(marker.obtained);
+    let note = marker::compose(&spec.note, &Marker { token: None, obtained, ..marker });
+    let attributes = RunnerAttributes { maintenance_note: Some(note), ..difference.attributes.clone() };
+    let update =
+        GitlabStep::UpdateRunner { id: Some(record.id), token: runners.token(spec), attributes, stamp_token: true };
+    let moves = difference.moves.steps(runners, spec, Some(record.id));
+    change.steps = [update].into_iter().chain(moves).map(Step::Gitlab).collect();
+    change
+}
+
+/// A record that is not marked as this runner's, and that the host's token opens. That is the one proof that it is not somebody
+/// else's, and the beginning of a token, which many may see, is not the token: GitLab is asked with it before anything changes.
+fn take_over(
+    runners: &Runners,
+    spec: &RunnerSpec,
+    record: &RunnerRecord,
+    marker: Option<&Marker>,
+    why: &str,
+    table: &HostRunner,
+) -> Change {
+    let own = Marker { obtained: marker.and_then(|marker| marker.obtained), ..runners.mark(&spec.name) };
+    let mut difference = Difference::of(spec, record, &own);
+    if let Some(marker) = marker {
+        let shown = |mark: &Marker| {
+            let inventory = mark.inventory.as_ref().map(|name| format!(" of inventory {}", escape(name)));
+            format!("{} on {}{}", escape(&mark.runner), escape(&mark.host), inventory.unwrap_or_default())
+        };
+        difference.label(spec, &own, Some(Attr::new("mark", Some(shown(marker)), Some(shown(&own)))));
+    }
+    let mut change = stamped(runners, spec, record, &difference, own, table, why);
+    let prove = GitlabStep::ProveToken { id: record.id, token: runners.token(spec), system_id: runners.system_id() };
+    change.steps.insert(0, Step::Gitlab(prove));
+    change
 }
 
 /// A record whose host has another name in the inventory now: nothing of the runner itself changes, its mark does.

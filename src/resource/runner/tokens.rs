@@ -103,7 +103,9 @@ pub(super) fn within(runners: &Runners, tables: &[HostRunner], seen: &mut [Seen]
         if roles.iter().all(|role| *role == Role::Stray) {
             diff.notes.push(runners.note(message));
         } else if roles.len() > 1 {
-            let help = Some("remove all but one of them from the file".to_owned());
+            let help =
+                "the token is not lost as long as one of them stays: take out those whose settings are not wanted";
+            let help = Some(help.to_owned());
             diff.problems.push(Problem { message, help, unknown_only: false });
         }
         // A single one that several tables could be: matching has said so.

@@ -57,14 +57,17 @@ pub(super) fn seen(matching: &Matching<'_>) -> Vec<Seen> {
             Found::Record { record, .. } => {
                 (Some(record.id), Verdict::Differs, "config.toml does not name it".to_owned())
             }
-            Found::Nothing { stale: Some(table) } => {
-                (table.id, Verdict::DeletedInGitlab, "config.toml still has it".to_owned())
+            Found::Nothing { stale: Some(stale) } if stale.gone => {
+                (stale.table.id, Verdict::DeletedInGitlab, "config.toml still has it".to_owned())
+            }
+            Found::Nothing { stale: Some(_) } => {
+                (None, Verdict::OnlyInInventory, "config.toml has it with a token that opens no runner".to_owned())
             }
             Found::Nothing { stale: None } => (None, Verdict::OnlyInInventory, String::new()),
         };
         let table = match found {
             Found::Table { table, .. } => Some(table.number),
-            Found::Record { stale, .. } | Found::Nothing { stale } => stale.map(|table| table.number),
+            Found::Record { stale, .. } | Found::Nothing { stale } => stale.map(|stale| stale.table.number),
         };
         all.push(Seen::new(RunnerView::new(&spec.name, id, verdict, detail), Role::Managed, table));
     }

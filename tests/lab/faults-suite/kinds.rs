@@ -29,6 +29,7 @@ pub(crate) fn of_row(row: &str) -> Option<&str> {
     let last = path.rsplit('/').next().unwrap_or_default();
     Some(match (method, last) {
         ("POST", "reset_authentication_token") => "gitlab_reset_token",
+        ("POST", "verify") => "gitlab_prove_token",
         ("POST", "runners") if path == "/user/runners" => "gitlab_create_runner",
         ("POST", "runners") => "gitlab_assign_project",
         ("DELETE", "*") if path.starts_with("/projects/") => "gitlab_unassign_project",

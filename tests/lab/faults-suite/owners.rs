@@ -9,7 +9,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
         "files and packages",
         &["install_packages", "remove_packages", "directory", "write_file", "attributes", "remove_file"],
     ),
-    ("runner and its configuration", &["gitlab_update_runner"]),
+    ("runner and its configuration", &["gitlab_prove_token", "gitlab_update_runner"]),
     ("config.toml lost", &["gitlab_reset_token"]),
     ("things stopped", &["start_container", "unit"]),
     ("docker reloaded, container updated", &["update_container", "restart_container"]),

@@ -31,6 +31,8 @@ pub(crate) struct Scenario {
     edits: &'static [(&'static str, &'static str, &'static str)],
     /// What happens to the host before each run.
     pub(crate) disturb: Option<fn(&Host)>,
+    /// What happens to the runner in GitLab before each run.
+    pub(crate) edit_record: Option<fn(&mut gitlab_double::Runner)>,
     /// The runner has its token throughout.
     pub(crate) keeps_token: bool,
     /// Each run begins with a bare host and an empty GitLab.
@@ -46,6 +48,7 @@ const PLAIN: Scenario = Scenario {
     family: Family::Container,
     edits: &[],
     disturb: None,
+    edit_record: None,
     keeps_token: true,
     from_bare: false,
     phases: false,
@@ -107,6 +110,7 @@ pub(crate) const ALL: &[Scenario] = &[
             ("tags: [docker, production]", "tags: [docker, production]", "tags: [docker]"),
             ("maximum_timeout: 2h", "maximum_timeout: 2h", "maximum_timeout: 3h"),
         ],
+        edit_record: Some(empty_note),
         ..PLAIN
     },
     Scenario { name: "config.toml lost", disturb: Some(lose_config), keeps_token: false, ..PLAIN },
@@ -207,6 +211,11 @@ fn leave_group(host: &Host) {
 /// No inventory takes a directory away, and each run has to make it: otherwise only the first has all points.
 fn forget_directory(host: &Host) {
     host.sh("rm -rf /srv/faults");
+}
+
+/// Without its mark only the token says whose it is.
+fn empty_note(runner: &mut gitlab_double::Runner) {
+    runner.maintenance_note = None;
 }
 
 fn lose_config(host: &Host) {

@@ -32,6 +32,9 @@ pub(crate) fn prepare(bench: &mut Bench, scenario: &Scenario, side: Side) {
     if let Some(disturb) = scenario.disturb {
         disturb(bench.host());
     }
+    if let Some(edit) = scenario.edit_record {
+        bench.world.gitlab.edit(|state| state.runners.values_mut().for_each(edit));
+    }
     bench.world.write_inventory(&scenario.inventory(&bench.world, side));
 }
 

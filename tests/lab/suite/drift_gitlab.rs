@@ -63,13 +63,69 @@ fn drift_of_the_record() {
 fn drift_of_the_marker() {
     let Some(world) = World::converged() else { return };
     let before = world.gitlab.runner();
-    // Without its marker the record is still the one that config.toml names.
-    world.gitlab.edit_runner(|runner| runner.maintenance_note = None);
+    let note = before.maintenance_note.clone().unwrap_or_default();
+    // Without its marker, or with one that somebody edited, the record is still the one that the host's token opens.
+    for edited in [None, Some(note.replace("host=", "host=old-")), Some(note.replace("runner=docker", "runner=dockr"))] {
+        world.gitlab.edit_runner(|runner| runner.maintenance_note = edited.clone());
+        world.gitlab.forget_requests();
+        world.plan();
+        assert_eq!(world.gitlab.mutations(), Vec::<String>::new(), "a plan asks GitLab with the token");
+        world.apply();
+        let id = before.id;
+        assert!(world.gitlab.mutations().contains(&format!("PUT /api/v4/runners/{id}")), "{edited:?}");
+        let after = world.gitlab.runner();
+        assert_eq!((after.id, &after.token), (id, &before.token), "{edited:?}");
+        assert_eq!(after.maintenance_note, before.maintenance_note, "{edited:?}");
+        world.assert_converged("after the note was edited");
+    }
+}
+
+/// What makes a record this host's is the token that the host has: an id in config.toml, or a mark that somebody copied, is
+/// nothing, and a token that was reset in GitLab's pages is seen.
+#[test]
+fn the_token_says_whose_a_record_is() {
+    let Some(world) = World::converged() else { return };
+    let (host, ours) = (world.host(), world.gitlab.runner());
+    world.gitlab.edit_runner(|runner| runner.token = "glrt-t1_reset-in-a-page".to_owned());
+    let text = world.plan_text();
+    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains("it was reset there"), "{text}");
+    assert!(!text.contains("reset-in-a-page"), "{text}");
     world.apply();
-    let after = world.gitlab.runner();
-    assert_eq!((after.id, &after.token), (before.id, &before.token));
-    assert_eq!(after.maintenance_note, before.maintenance_note);
-    world.assert_converged("after the note was emptied");
+    assert!(host.sh("cat /srv/gitlab-runner/config.toml").contains(&world.gitlab.runner().token));
+    world.assert_converged("after the token was reset in GitLab's pages");
+
+    // The id of somebody else's runner, of the same name, and a token of old.
+    let (theirs, before) = world.gitlab.edit(|state| {
+        let mut theirs = state.runners[&ours.id].clone();
+        (theirs.id, theirs.maintenance_note) = (77, Some("ours, says another team".to_owned()));
+        (theirs.token, theirs.tag_list) = ("glrt-t1_in-use-elsewhere".to_owned(), vec!["theirs".to_owned()]);
+        state.runners.insert(77, theirs.clone());
+        (77, theirs)
+    });
+    let token = world.gitlab.state().runners[&ours.id].token.clone();
+    host.sh(&format!(
+        "sed -i 's/^id = .*/id = {theirs}/; s/{token}/glrt-t1_of-another-gitlab/' /srv/gitlab-runner/config.toml"
+    ));
+    world.apply();
+    let state = world.gitlab.state();
+    assert_eq!(serde_json::to_string(&state.runners[&theirs]).ok(), serde_json::to_string(&before).ok());
+    assert_eq!(state.runners.len(), 2, "a second record of ours");
+    let config = host.sh("cat /srv/gitlab-runner/config.toml");
+    assert!(config.contains(&state.runners[&ours.id].token) && !config.contains("of-another-gitlab"));
+    world.assert_converged("after an id of another GitLab's");
+
+    // Somebody copies the mark: both are told, in a plan and among the orphans, and nothing is done.
+    world.gitlab.edit(|state| {
+        let note = state.runners[&ours.id].maintenance_note.clone();
+        state.runners.get_mut(&theirs).expect("it is there").maintenance_note = note;
+    });
+    world.gitlab.forget_requests();
+    for args in [&[][..], &["--orphans"]] {
+        let said = world.run("plan", args).expect(3).both();
+        assert!(said.contains(&format!("#{}", ours.id)) && said.contains("#77") && said.contains("GitLab has 2 runners"), "{said}");
+    }
+    world.run("apply", &["--yes"]).expect(3);
+    assert_eq!(world.gitlab.mutations(), Vec::<String>::new());
 }
 
 #[test]

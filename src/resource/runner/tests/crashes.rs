@@ -65,6 +65,21 @@ fn every_kind_of_change() {
         world.edit("id = 42\n", "");
         survives("an id is lost", &world);
 
+        let mut world = good.clone();
+        let [one, two] = [42, 43].map(|id| world.records[&id].token.clone());
+        let file = world.file.take().unwrap();
+        world.file = Some(file.replace(&one, "glrt-swap").replace(&two, &one).replace("glrt-swap", &two));
+        survives("two tokens are swapped", &world);
+
+        let mut world = good.clone();
+        world.records.get_mut(&42).unwrap().token = "glrt-reset-by-hand".to_owned();
+        survives("a token is reset in GitLab", &world);
+
+        let mut world = good.clone();
+        let note = world.record(42).maintenance_note.replace("runner=docker", "runner=dockr");
+        world.record(42).maintenance_note = note;
+        survives("the note is edited", &world);
+
         if lifetime.is_some() {
             let mut world = good.clone();
             world.rotate(42);
@@ -83,10 +98,12 @@ fn a_hand_made_runner_is_taken_over() {
     survives("a hand-made runner", &world);
     let token = world.records[&42].token.clone();
     let shown = world.shown();
-    let why = "(made by hand; taken over because of its name, its token stays)";
+    let why =
+        "(made by hand, and this host has its token: it is taken over with it; apply asks GitLab with the token first)";
     assert_eq!(shown, [format!("~ runner record #42 docker None {why}"), "  note: \"by hand\" -> \"\"".to_owned()]);
     world.converge();
     assert_eq!((world.records.len(), &world.records[&42].token), (1, &token));
+    assert_eq!(world.proofs, 1, "no word of GitLab's that the token is its own");
 }
 
 #[test]

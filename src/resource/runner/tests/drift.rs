@@ -33,7 +33,7 @@ fn a_bare_host() {
     world.converge();
     let file = world.file.clone().unwrap();
     assert!(
-        file.contains("id = 42\ntoken = \"glrt-1790000001\"\ntoken_obtained_at = 2026-09-21T14:13:21Z\n"),
+        file.contains("id = 42\ntoken = \"glrt-1000000971\"\ntoken_obtained_at = 2026-09-21T14:13:21Z\n"),
         "{file}"
     );
     assert!(file.contains("token_expires_at = 0001-01-01T00:00:00Z\n"), "{file}");

@@ -157,8 +157,18 @@ fn two_records_with_one_mark_are_a_problem() {
     let mut world = World::applied(vec![runner("docker")]);
     stranger(&mut world, 50, "twin");
     world.record(50).maintenance_note = "[rprov host=ci.example.com runner=docker]".to_owned();
-    assert_eq!(world.diff().problems, vec![], "the table settles it");
+    let listed = |world: &World| world.diff().problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>();
+    // Also where a table settles which of them is the spec's.
+    world.contacts = [(42, 300), (50, 200_000)].into();
+    let message = "GitLab has 2 runners for docker of this host: #42 (last contact 5 minutes ago; \
+                   /srv/gitlab-runner/config.toml names it), #50 (last contact 2 days ago)";
+    assert_eq!(listed(&world), [message]);
+    assert_eq!(world.diff().changes, vec![]);
     world.file = None;
+    let message = "GitLab has 2 runners for docker of this host: #42 (last contact 5 minutes ago), #50 (last contact 2 days \
+                   ago)";
+    assert_eq!(problem(&world), message);
+    world.untold = true;
     assert_eq!(problem(&world), "GitLab has 2 runners for docker of this host: #42, #50");
 }
 
@@ -223,13 +233,18 @@ fn a_lost_id() {
     assert_eq!(world.shown().len(), 3);
     world.converge();
     assert_eq!((world.records.len(), &world.records[&42].token), (1, &token));
-    // Without a mark nothing proves it.
+    // Nor is a mark needed, where GitLab lists how the token begins.
     world.edit("id = 42\n", "");
     world.record(42).maintenance_note.clear();
+    assert!(world.shown().contains(&"  runners.docker.id: (unset) -> 42".to_owned()), "{:#?}", world.shown());
+    world.clone().converge();
+    // Without either nothing proves it.
+    world.untold = true;
     assert_eq!(
         problem(&world),
         "runner \"ci.example.com docker\" (without an id) of /srv/gitlab-runner/config.toml may be docker, but it has \
-         no id: which runner of GitLab it is cannot be told"
+         no id: which runner of GitLab it is cannot be told; GitLab does not list how tokens begin, which would tell: GET \
+         /graphql: 401 Invalid token"
     );
 }
 

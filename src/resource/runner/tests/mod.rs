@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Content, Facts, Known, PathFact, PathKind, RunnerRecord, Way};
+use crate::facts::{Content, Facts, Known, ListedRunner, PathFact, PathKind, RunnerRecord, Way};
 use crate::inventory::model::{
     Connection, ContainerSpec, GitlabSpec, HostSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged,
 };
@@ -13,11 +13,13 @@ use crate::resource::runner::Runners;
 use crate::resource::{Context, Diff, Earlier, Resource as _};
 use crate::runner_config::parse::parse;
 use crate::runner_config::{saved_by_runner, span, table};
+use crate::secret::start::TokenStart;
 use crate::secret::{Late, Secret, SecretBook, SecretId};
 use crate::step::{GitlabStep, RunnerAttributes, Step};
 
 mod crashes;
 mod drift;
+mod identity;
 mod matches;
 mod orphans;
 mod projects;
@@ -49,10 +51,21 @@ struct World {
     running: Option<bool>,
     /// GitLab does not answer.
     offline: bool,
+    /// GitLab does not list how tokens begin.
+    untold: bool,
+    /// What `POST /runners/verify` was asked.
+    proofs: usize,
+    /// Records that something else than this host contacts GitLab with: seconds ago.
+    contacts: BTreeMap<u64, u64>,
     /// Names of the inventory's hosts.
     hosts: BTreeSet<String>,
     /// `gitlab.inventory`.
     inventory: Option<String>,
+}
+
+/// A token of its own for each second, from its first character on.
+fn token_at(clock: i64) -> String {
+    format!("glrt-{}", clock.to_string().chars().rev().collect::<String>())
 }
 
 fn runner(name: &str) -> RunnerSpec {
@@ -128,6 +141,9 @@ impl World {
             lifetime: None,
             running: Some(true),
             offline: false,
+            untold: false,
+            proofs: 0,
+            contacts: BTreeMap::new(),
             hosts: [HOST.to_owned(), "other.example.com".to_owned()].into(),
             inventory: None,
         }
@@ -174,6 +190,10 @@ impl World {
             .map_or(Known::Absent, |running| Known::Present(serde_json::json!({"State": {"Running": running}})));
         facts.containers.insert("gitlab-runner".to_owned(), container);
         let resource = self.resource();
+        for scope in resource.wanted_lists() {
+            let listed = self.listed(&scope);
+            facts.listed.insert(scope, listed);
+        }
         for id in resource.wanted_records(&facts) {
             let record = self.records.get(&id).map_or(Known::Absent, |server| Known::Present(server.record.clone()));
             let record = if self.offline { Known::Unread("no route to host".to_owned()) } else { record };
@@ -195,6 +215,28 @@ impl World {
             facts.projects.insert(path, known);
         }
         facts
+    }
+
+    /// What GitLab lists of a scope.
+    fn listed(&self, scope: &Scope) -> Known<std::sync::Arc<Vec<ListedRunner>>> {
+        if self.offline || self.untold {
+            return Known::Unread("GET /graphql: 401 Invalid token".to_owned());
+        }
+        let among = |paths: &[String], path: &String| paths.iter().any(|own| own.eq_ignore_ascii_case(path));
+        let of_scope = |record: &RunnerRecord| match scope {
+            Scope::Instance => record.runner_type == "instance_type",
+            Scope::Group(path) => record.runner_type == "group_type" && among(&record.groups, path),
+            Scope::Project(path) => record.runner_type == "project_type" && among(&record.projects[..1], path),
+        };
+        let listed = |server: &Server| ListedRunner {
+            id: server.record.id,
+            mark: marker::parse(&server.record.maintenance_note).1,
+            note_hidden: server.record.note_hidden,
+            token: TokenStart::new(server.token.strip_prefix("glrt-").unwrap_or_default().chars().take(8).collect()),
+            contacted_ago: self.contacts.get(&server.record.id).copied(),
+        };
+        let found = self.records.values().filter(|server| of_scope(&server.record)).map(listed);
+        Known::Present(std::sync::Arc::new(found.collect()))
     }
 
     fn marked(&self, spec: &str) -> Vec<u64> {
@@ -296,12 +338,21 @@ impl World {
                 self.records.insert(id, Server { record, token: String::new() });
                 self.give_token(id, token, book, ids);
             }
+            GitlabStep::ProveToken { id, token, system_id } => {
+                assert_eq!(system_id.as_str(), "/srv/gitlab-runner/.runner_system_id");
+                assert_eq!(
+                    book.get(token).unwrap().expose(),
+                    self.records[id].token,
+                    "a stranger's runner is taken over"
+                );
+                self.proofs += 1;
+            }
             GitlabStep::ResetToken { id, token } => {
                 let (text, mark) = marker::parse(&self.record(*id).maintenance_note);
-                if let Some(mark) = mark {
-                    let note = marker::compose(&text, &mark.reset(self.clock));
-                    self.record(*id).maintenance_note = note;
-                }
+                let mark = mark.expect("no token of a record that is not ours is ever reset");
+                assert_eq!(SecretId::runner_token(&mark.host, &mark.runner), *token, "another runner's token is reset");
+                let note = marker::compose(&text, &mark.reset(self.clock));
+                self.record(*id).maintenance_note = note;
                 self.give_token(*id, token, book, ids);
             }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
@@ -346,7 +397,7 @@ impl World {
     fn give_token(&mut self, id: u64, token: &SecretId, book: &mut SecretBook, ids: &mut BTreeMap<SecretId, u64>) {
         self.clock += 1;
         let server = self.records.get_mut(&id).unwrap();
-        server.token = format!("glrt-{}", self.clock);
+        server.token = token_at(self.clock);
         let time = |seconds: i64| Secret::new(jiff::Timestamp::from_second(seconds).unwrap().to_string());
         let expires = self.lifetime.map(|lifetime| self.clock + lifetime).unwrap_or(-62_135_596_800);
         book.bind(token.late_beside(Late::RunnerId).unwrap(), Secret::new(id.to_string()));
@@ -426,7 +477,7 @@ impl World {
     /// The runner renews its token, as it does when three quarters of its life are over.
     fn rotate(&mut self, id: u64) {
         self.clock += 5000;
-        let old = std::mem::replace(&mut self.records.get_mut(&id).unwrap().token, format!("glrt-{}", self.clock));
+        let old = std::mem::replace(&mut self.records.get_mut(&id).unwrap().token, token_at(self.clock));
         let new = self.records[&id].token.clone();
         let time = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap().to_string();
         let file = self.file.as_ref().unwrap();

@@ -56,6 +56,24 @@ impl Search {
         fleet.judge(&fleet.orphans(&self.marked), |_| self.managers.clone())
     }
 
+    /// What is said of records that share a mark.
+    fn twins(&self) -> Vec<String> {
+        let uses: Vec<TokenUse> = self.world.resource().tokens(&self.world.facts());
+        let (hosts, tokens) = ([self.world.spec.clone()], [(HOST.to_owned(), uses)]);
+        let origin = span(1);
+        let fleet = Fleet {
+            inventory: self.inventory,
+            hosts: &hosts,
+            tokens: &tokens,
+            deleting: &self.deleting,
+            hindrance: None,
+            delete: self.delete,
+            origin: &origin,
+        };
+        let said = fleet.judge_twins(&fleet.twins(&self.marked), |_| self.managers.clone());
+        said.into_iter().map(|problem| problem.message).collect()
+    }
+
     /// Found, told, and not deleted: the detail.
     fn only_told(&self) -> String {
         let diff = self.diff();
@@ -202,6 +220,27 @@ fn who_uses_a_record_is_asked_only_where_it_matters() {
     assert_eq!(asked(&world, true), [42, 43]);
     world.spec.runners.pop();
     assert_eq!(asked(&world, false), [43]);
-    world.edit("glrt-1790000001", "glrt-mine");
+    world.edit("glrt-1000000971", "glrt-mine");
     assert_eq!(asked(&world, false), [43, 42]);
+}
+
+/// Also where a table of the host settles which of them is the spec's.
+#[test]
+fn two_records_with_one_mark_are_always_told() {
+    let wanted = Marker::new(HOST, "docker").of_inventory(Some("prod"));
+    let mut search = Search::of(wanted.clone());
+    assert_eq!(search.twins(), Vec::<String>::new());
+    let own = search.world.records[&42].record.clone();
+    let mark = marker::parse(&own.maintenance_note).1.unwrap();
+    search.marked.push(Marked { mark, record: own });
+    let message = "GitLab has 2 runners marked for docker of host ci.example.com: #9 (last contact 3 days ago), #42 (last contact \
+                   3 days ago; host ci.example.com has it)";
+    assert_eq!(search.twins(), [message]);
+    search.is_no_orphan();
+    // Of another inventory's, or about to be deleted: one is left.
+    search.marked[0].mark = wanted.clone().of_inventory(Some("test"));
+    assert_eq!(search.twins(), Vec::<String>::new());
+    search.marked[0].mark = wanted;
+    search.deleting = [9].into();
+    assert_eq!(search.twins(), Vec::<String>::new());
 }

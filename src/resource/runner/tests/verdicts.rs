@@ -118,16 +118,10 @@ fn the_same_token_in_two_tables_of_ours_stops_the_host() {
     twice(&mut world, |table| table.replace("id = 42\n", "").replace("ci.example.com docker", "mine"));
     let diff = world.diff();
     assert_eq!(diff.changes, vec![]);
-    let message = "2 [[runners]] tables of /srv/gitlab-runner/config.toml have the same token, so to GitLab they are one \
-                   runner: number 1 is runner \"ci.example.com docker\" (#42), number 2 is runner \"mine\" (without an id)";
+    let message = "2 [[runners]] tables of /srv/gitlab-runner/config.toml are docker: number 1 is runner \
+                   \"ci.example.com docker\" (#42), number 2 is runner \"mine\" (without an id), the token of #42";
     assert_eq!(diff.problems[0].message, message);
-    assert_eq!(
-        verdicts(&world),
-        [
-            "docker #42 same token twice: tables 1 and 2 of config.toml have it",
-            "mine - same token twice: tables 1 and 2 of config.toml have it"
-        ]
-    );
+    assert_eq!(verdicts(&world), ["docker #42 same token twice: tables 1 and 2 of config.toml have it"]);
     // It never takes the record away from the table that stays.
     world.spec.runners.clear();
     let diff = world.diff();

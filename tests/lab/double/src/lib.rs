@@ -12,6 +12,7 @@ mod entity;
 mod fault;
 mod page;
 mod params;
+mod query;
 mod release;
 mod reply;
 mod request;

@@ -1,5 +1,6 @@
 //! The REST API: which path and method goes to which endpoint. Authentication is each endpoint's own first step.
 
+mod graphql;
 mod jobs;
 mod lists;
 mod managing;
@@ -25,6 +26,9 @@ pub(crate) fn handle(state: &mut State, request: &Request, version: &str) -> Rep
 /// The route table.
 fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
     let path: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    if let ("GET" | "POST", ["api", "graphql"]) = (request.method.as_str(), path.as_slice()) {
+        return graphql::execute(state, request);
+    }
     let ["api", "v4", path @ ..] = path.as_slice() else { return Err(Reply::no_route()) };
     match (request.method.as_str(), path) {
         ("GET", ["version" | "metadata"]) => meta::version(state, request, version),

@@ -1,0 +1,203 @@
+//! Whose a runner is: what GitLab lists of marks and tokens, for how many calls, and what a token itself proves.
+
+use std::collections::BTreeMap;
+
+use gitlab_double::{Double, Fault, State, tokens};
+use rprov::gitlab::GitlabError;
+use rprov::inventory::model::Scope;
+use rprov::marker;
+use rprov::name::RemotePath;
+use rprov::secret::start::Fit;
+use rprov::secret::{Secret, SecretBook, SecretId};
+use rprov::step::GitlabStep;
+
+use crate::{add, client, count, note, shown};
+
+fn with_token(state: &mut State, runner_type: &str, note: Option<&str>, token: &str) -> u64 {
+    let id = add(state, runner_type, note);
+    state.runners.get_mut(&id).unwrap().token = token.to_owned();
+    id
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned())
+}
+
+#[tokio::test]
+async fn two_hundred_and_fifty_runners_cost_three_calls_for_fifty_hosts() {
+    let double = Double::start().await.unwrap();
+    double
+        .edit(|state| {
+            for number in 0..250 {
+                with_token(
+                    state,
+                    "instance_type",
+                    Some(&note(&format!("h{number}"), "docker")),
+                    &format!("glrt-t1_{number:020}x"),
+                );
+            }
+        })
+        .unwrap();
+    let client = client(&double, tokens::CREATE_MANAGE_READ);
+    let hosts: Vec<_> = (0..50)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.listed(&Scope::Instance).await })
+        })
+        .collect();
+    for host in hosts {
+        let listed = host.await.unwrap().unwrap().unwrap();
+        assert_eq!(listed.len(), 250);
+        assert!(listed.windows(2).all(|two| two[0].id < two[1].id));
+        assert!(listed[7].mark.as_ref().unwrap().is_of("h7", "docker"));
+        assert_eq!((listed[7].note_hidden, listed[7].contacted_ago), (false, None));
+    }
+    assert_eq!((count(&double, "GET", "/api/graphql"), double.requests().len()), (3, 3));
+}
+
+#[tokio::test]
+async fn each_scope_has_its_own_and_tokens_are_told_apart() {
+    let double = Double::start().await.unwrap();
+    let ids = double
+        .edit(|state| {
+            let instance = with_token(state, "instance_type", None, "glrt-t1_ABCDEFGHIJKLMNOPQRST");
+            let group = with_token(state, "group_type", None, "glrt-t2_BBCDEFGHIJKLMNOPQRST");
+            let project = with_token(state, "project_type", None, "glrt-t3_CBCDEFGHIJKLMNOPQRST");
+            // Of another project, whose maintainers write what they like into its note.
+            let guest = with_token(state, "project_type", Some(&note("a", "docker")), "glrt-t3_DBCDEFGHIJKLMNOPQRST");
+            state.runners.get_mut(&guest).unwrap().project_ids = vec![21, 20];
+            [instance, group, project]
+        })
+        .unwrap();
+    let client = client(&double, tokens::ADMIN_API);
+    let scopes = [Scope::Instance, Scope::Group("acme".to_owned()), Scope::Project("acme/app".to_owned())];
+    for ((scope, id), letter) in scopes.into_iter().zip(ids).zip(["A", "B", "C"]) {
+        let listed = client.listed(&scope).await.unwrap().unwrap();
+        assert_eq!(listed.iter().map(|runner| runner.id).collect::<Vec<_>>(), [id], "{scope}");
+        let start = listed[0].token.as_ref().unwrap();
+        let token = format!("glrt-t{}_{letter}BCDEFGHIJKLMNOPQRST", id.min(3));
+        assert_eq!(start.fits(&secret(&token)), Fit::Yes, "{token}");
+        assert_eq!(start.fits(&secret("glrt-t1_ZBCDEFGHIJKLMNOPQRST")), Fit::No);
+        assert!(!format!("{listed:?}").contains("BCDEF"), "{listed:?}");
+    }
+}
+
+/// A refusal is remembered, and is no error: REST goes on, and what proves something then is the token itself.
+#[tokio::test]
+async fn where_gitlab_does_not_tell_it_says_why_and_is_asked_once() {
+    let double = Double::start().await.unwrap();
+    double.edit(|state| add(state, "instance_type", None)).unwrap();
+    for (token, words) in [(tokens::CREATE_MANAGE, "401 Invalid token"), (tokens::OWNER, "you don't have permission")] {
+        let client = client(&double, token);
+        double.clear_requests();
+        for _ in 0..3 {
+            let why = client.listed(&Scope::Instance).await.unwrap().unwrap_err();
+            assert!(why.contains(words) && !why.contains("glpat"), "{why}");
+        }
+        assert_eq!(double.requests().len(), 1);
+    }
+    // An old release, or a proxy that lets only `/api/v4` through.
+    double.fault(Fault::on("GET", "/api/graphql").status(404));
+    assert!(client(&double, tokens::ADMIN_API).listed(&Scope::Instance).await.unwrap().is_err());
+    // A broken connection is one.
+    double.fault(Fault::on("GET", "/api/graphql").close().times(9));
+    assert!(client(&double, tokens::ADMIN_API).listed(&Scope::Instance).await.is_err());
+}
+
+#[tokio::test]
+async fn a_token_proves_whose_it_is_in_the_name_of_the_hosts_own_manager() {
+    let double = Double::start().await.unwrap();
+    let (mine, theirs) = double
+        .edit(|state| {
+            let mine = with_token(state, "instance_type", Some("by hand"), "glrt-t1_ABCDEFGHIJKLMNOPQRST");
+            (mine, with_token(state, "instance_type", Some("theirs"), "glrt-t1_ZBCDEFGHIJKLMNOPQRST"))
+        })
+        .unwrap();
+    let client = client(&double, tokens::CREATE_MANAGE);
+    let token = SecretId::runner_token("a", "docker");
+    let step = |id| GitlabStep::ProveToken {
+        id,
+        token: token.clone(),
+        system_id: RemotePath::new("/etc/gitlab-runner/.runner_system_id").unwrap(),
+    };
+    let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+    book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
+    client.run_step_as(&step(mine), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap();
+    let systems = |id: u64| {
+        let managers = double.state().runners[&id].managers.clone();
+        managers.into_iter().map(|manager| manager.system_id).collect::<Vec<_>>()
+    };
+    assert_eq!((systems(mine), systems(theirs)), (vec!["s_0123456789ab".to_owned()], vec![]));
+    // Another runner's, whatever its id says.
+    let error = client.run_step_as(&step(theirs), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap_err();
+    assert_eq!(error, GitlabError::OtherToken { id: theirs, opened: Some(mine) });
+    assert!(!shown(&error).contains("ABCDE"), "{}", shown(&error));
+    // Nobody's.
+    book.bind(token.clone(), secret("glrt-t1_ABCDEFGHmade-up"));
+    let error = client.run_step(&step(mine), &mut book, &mut ids).await.unwrap_err();
+    assert_eq!(error, GitlabError::OtherToken { id: mine, opened: None });
+    assert_eq!(systems(theirs), Vec::<String>::new());
+    // As a runner of before 15 has it.
+    book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
+    client.run_step(&step(mine), &mut book, &mut ids).await.unwrap();
+    assert_eq!(systems(mine), ["s_0123456789ab", "<legacy>"]);
+}
+
+/// Whatever a plan says, saved by an older release or made while somebody edited the note.
+#[tokio::test]
+async fn no_token_of_a_record_that_is_not_ours_is_ever_reset() {
+    let double = Double::start().await.unwrap();
+    let token = SecretId::runner_token("ci.example.com", "docker");
+    for now in [
+        None,
+        Some("by hand".to_owned()),
+        Some(note("ci.example.com", "shell")),
+        Some(note("other.example.com", "docker")),
+        Some("[rprov host=ci.example.com".to_owned()),
+    ] {
+        let id = double.edit(|state| add(state, "instance_type", now.as_deref())).unwrap();
+        let before = double.state().runners[&id].token.clone();
+        let step = GitlabStep::ResetToken { id, token: token.clone() };
+        let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+        let error = client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap_err();
+        assert_eq!(error, GitlabError::Remarked { id }, "{now:?}");
+        let left = &double.state().runners[&id];
+        assert_eq!((&left.token, &left.maintenance_note), (&before, &now), "{now:?}");
+    }
+    assert_eq!(count(&double, "POST", "/api/v4/runners/*"), 0);
+    let id = double.edit(|state| add(state, "instance_type", Some(&note("ci.example.com", "docker")))).unwrap();
+    let step = GitlabStep::ResetToken { id, token };
+    let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+    client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap();
+    assert_ne!(double.state().runners[&id].token, format!("glrt-by-hand-{id}"));
+}
+
+/// A record of another project with our mark in its note is not the one that a lost answer left behind.
+#[tokio::test]
+async fn a_mark_in_another_projects_runner_is_not_adopted() {
+    let double = Double::start().await.unwrap();
+    let guest = double
+        .edit(|state| {
+            let guest = add(state, "project_type", Some(&note("ci.example.com", "docker")));
+            state.runners.get_mut(&guest).unwrap().project_ids = vec![21, 20];
+            guest
+        })
+        .unwrap();
+    let before = double.state().runners[&guest].token.clone();
+    let attributes = rprov::step::RunnerAttributes {
+        maintenance_note: Some(note("ci.example.com", "docker")),
+        tag_list: Some(vec!["docker".to_owned()]),
+        ..Default::default()
+    };
+    let step = GitlabStep::CreateRunner {
+        token: SecretId::runner_token("ci.example.com", "docker"),
+        runner_type: "project_type".to_owned(),
+        namespace: Some("acme/app".to_owned()),
+        attributes,
+    };
+    let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+    client(&double, tokens::OWNER).run_step(&step, &mut book, &mut ids).await.unwrap();
+    let state = double.state();
+    assert_eq!((state.runners.len(), &state.runners[&guest].token), (2, &before));
+    assert!(marker::parse(state.runners[&guest].maintenance_note.as_deref().unwrap()).1.is_some());
+}

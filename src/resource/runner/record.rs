@@ -34,15 +34,12 @@ pub(super) enum Doubt {
     Wrong(&'static str),
 }
 
-/// What a hand-made runner's taking over is called.
-const BY_HAND: &str =
-    "made by hand, and this host has its token: it is taken over with it; apply asks GitLab with the token first";
+/// Why a hand-made runner is taken over.
+const BY_HAND: &str = "made by hand, and this host has its token; apply asks GitLab first";
 /// The same where the plan cannot know.
-const BY_HAND_UNKNOWN: &str =
-    "made by hand; it is taken over with its token if that is its own: apply asks GitLab with it first";
-/// A note that somebody edited.
-const RESTORED: &str = "its mark means somebody else, and this host has its token: the mark is restored; apply asks GitLab with the \
-                        token first";
+const BY_HAND_UNKNOWN: &str = "made by hand; taken over if this host has its token: apply asks GitLab first";
+/// A note that somebody edited, or whose spec or host has another name by now.
+const RESTORED: &str = "its mark means another runner, and this host has its token: apply asks GitLab first";
 
 /// Compares the table's token with what GitLab lists, and with the mark. `own` is the mark that the record is to have.
 pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>, proof: Proof, own: &Marker) -> Doubt {

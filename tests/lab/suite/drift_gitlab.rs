@@ -65,7 +65,8 @@ fn drift_of_the_marker() {
     let before = world.gitlab.runner();
     let note = before.maintenance_note.clone().unwrap_or_default();
     // Without its marker, or with one that somebody edited, the record is still the one that the host's token opens.
-    for edited in [None, Some(note.replace("host=", "host=old-")), Some(note.replace("runner=docker", "runner=dockr"))] {
+    for edited in [None, Some(note.replace("host=", "host=old-")), Some(note.replace("runner=docker", "runner=dockr"))]
+    {
         world.gitlab.edit_runner(|runner| runner.maintenance_note = edited.clone());
         world.gitlab.forget_requests();
         world.plan();
@@ -122,7 +123,10 @@ fn the_token_says_whose_a_record_is() {
     world.gitlab.forget_requests();
     for args in [&[][..], &["--orphans"]] {
         let said = world.run("plan", args).expect(3).both();
-        assert!(said.contains(&format!("#{}", ours.id)) && said.contains("#77") && said.contains("GitLab has 2 runners"), "{said}");
+        assert!(
+            said.contains(&format!("#{}", ours.id)) && said.contains("#77") && said.contains("GitLab has 2 runners"),
+            "{said}"
+        );
     }
     world.run("apply", &["--yes"]).expect(3);
     assert_eq!(world.gitlab.mutations(), Vec::<String>::new());

@@ -98,8 +98,7 @@ fn a_hand_made_runner_is_taken_over() {
     survives("a hand-made runner", &world);
     let token = world.records[&42].token.clone();
     let shown = world.shown();
-    let why =
-        "(made by hand, and this host has its token: it is taken over with it; apply asks GitLab with the token first)";
+    let why = "(made by hand, and this host has its token; apply asks GitLab first)";
     assert_eq!(shown, [format!("~ runner record #42 docker None {why}"), "  note: \"by hand\" -> \"\"".to_owned()]);
     world.converge();
     assert_eq!((world.records.len(), &world.records[&42].token), (1, &token));

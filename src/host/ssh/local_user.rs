@@ -1,6 +1,8 @@
 //! Who runs this program: their name, home directory and agent. Reads the environment, nothing else does here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::local_file;
 
 /// The private keys that ssh looks for, in the directory `.ssh`.
 const USUAL_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -36,6 +38,19 @@ impl LocalUser {
         let directory = self.home.as_ref().map(|home| home.join(".ssh"));
         let files = directory.into_iter().flat_map(|directory| USUAL_FILES.map(|name| directory.join(name)));
         files.filter(|path| path.exists()).collect()
+    }
+
+    /// The name, without asking a program: jobs in containers often have it in no variable.
+    pub(super) fn name_on_file(&self) -> Result<String, String> {
+        let uid = rustix::process::getuid().as_raw().to_string();
+        let of_passwd = || {
+            let (bytes, _) = local_file::read(Path::new("/etc/passwd"), local_file::MAX_SSH_FILE).ok()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let line = text.lines().find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+            line.split(':').next().filter(|name| !name.is_empty()).map(str::to_owned)
+        };
+        let name = self.name.clone().or_else(of_passwd);
+        name.ok_or_else(|| "the local user has no name in USER and /etc/passwd: set `ssh.user`".to_owned())
     }
 
     /// The name. In containers and cron jobs the environment does not say it.

@@ -35,11 +35,8 @@ impl Guide {
     /// The way to a host of the inventory.
     pub(super) async fn way(&self, spec: &SshSpec, local: &LocalUser) -> Result<Hop, HostError> {
         let here = self.here.get_or_try_init(|| async {
-            if self.no_programs && local.name.is_none() {
-                let why = "the environment does not say who this is, and no program is asked here".to_owned();
-                return Err(HostError::Connect { address: spec.address.clone(), why });
-            }
-            let user = local.name().await.map_err(|why| HostError::Connect { address: spec.address.clone(), why })?;
+            let name = if self.no_programs { local.name_on_file() } else { local.name().await };
+            let user = name.map_err(|why| HostError::Connect { address: spec.address.clone(), why })?;
             Ok(config::here(local, user))
         });
         let here = here.await?;

@@ -13,12 +13,14 @@ use tokio::time::timeout;
 use super::output::{Output, begun};
 use super::sudo::{self, Gate, Seen, WITHOUT_PASSWORD};
 use super::{Host, HostError, Limits, OnLine, Reply, Root, Script, SudoPassword};
+use crate::script::environment::{HOME, PATH, SHELL};
 
 /// How long a command that hit a bound has to end when it is told to, before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a script needs to know of this program's environment. Everything else stays here: it may hold secrets.
-const ENVIRONMENT: [&str; 6] = ["PATH", "HOME", "USER", "LOGNAME", "TERM", "LANG"];
+/// All that sudo and the shell find in their environment. That of this program stays here: it may hold secrets, and give
+/// options to programs.
+const ENVIRONMENT: [(&str, &str); 3] = [("PATH", PATH), ("HOME", HOME), ("LC_ALL", "C")];
 
 /// This machine.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ impl LocalHost {
 
     /// `sh -s`, and the gate to be passed first if sudo may ask for a password.
     fn shell(&self) -> Result<(Command, Option<Passage<'_>>), HostError> {
-        let Root::Sudo(Some(password)) = &self.root else { return Ok((self.command("sh", &["-s"]), None)) };
+        let Root::Sudo(Some(password)) = &self.root else { return Ok((self.command(SHELL, &["-s"]), None)) };
         let gate = Gate::new(HERE)?;
         let mut command = Command::new(&self.sudo);
         command.args(&gate.words()[1..]);
@@ -76,7 +78,7 @@ impl LocalHost {
         for signal in ["TERM", "KILL"] {
             // A process of another user can only be ended by the one who started it: sudo again. `kill` is part of sh.
             let kill = format!("kill -s {signal} -- -{group}");
-            let mut command = self.command("sh", &["-c", &kill]);
+            let mut command = self.command(SHELL, &["-c", &kill]);
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let _ = timeout(GRACE, command.status()).await;
             if timeout(GRACE, child.wait()).await.is_ok() {
@@ -95,7 +97,7 @@ impl Host for LocalHost {
         command.process_group(0).kill_on_drop(true);
         let failed = |error: std::io::Error| match &self.root {
             Root::Sudo(_) => Self::sudo_error(format!("{}: {error}", self.sudo.display())),
-            Root::AsIs => HostError::Start { program: "sh".to_owned(), why: error.to_string() },
+            Root::AsIs => HostError::Start { program: SHELL.to_owned(), why: error.to_string() },
         };
         let mut child = command.spawn().map_err(failed)?;
         let failure = match timeout(limits.time, converse(&mut child, gate, script, limits, on_line)).await {
@@ -114,8 +116,7 @@ impl Host for LocalHost {
 }
 
 fn in_bare_environment(command: &mut Command) {
-    command.env_clear();
-    command.envs(ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env_clear().envs(ENVIRONMENT);
 }
 
 /// Feeds the script and takes what is printed until both streams are closed and the command has ended.

@@ -40,6 +40,7 @@ use super::output::{Output, begun};
 use super::sudo::{self, Gate, Seen, WITHOUT_PASSWORD};
 use super::{Access, Host, HostError, Limits, OnLine, Reply, Root, Script, SudoPassword};
 use crate::inventory::model::SshSpec;
+use crate::script::environment::{FRESH, SHELL};
 use crate::script::quote;
 
 /// How long a command that hit a bound has to end when it is told to.
@@ -78,15 +79,15 @@ impl SshHost {
         Self { handle, address, user, root, used: false, ended }
     }
 
-    /// What the login shell runs, with words of sudo's before. The script's one argument is where the connection comes
-    /// from, which sudo would take out of the environment: a firewall's plan must know it.
+    /// What the login shell runs, with words of sudo's before: in an environment of its own, whatever the login has set. The
+    /// script's one argument is where the connection comes from: a firewall's plan must know it.
     fn command(&self, gate: Option<&Gate>) -> String {
-        const SHELL: &str = "sh -s -- \"$SSH_CONNECTION\"";
-        match (gate, &self.root) {
-            (Some(gate), _) => format!("{} \"$SSH_CONNECTION\"", gate.words().map(|word| quote(&word)).join(" ")),
-            (None, Root::Sudo(_)) => format!("{} {SHELL}", WITHOUT_PASSWORD.join(" ")),
-            (None, Root::AsIs) => SHELL.to_owned(),
-        }
+        let words = match (gate, &self.root) {
+            (Some(gate), _) => gate.words().map(|word| quote(&word)).join(" "),
+            (None, Root::Sudo(_)) => format!("{} {SHELL} -s --", WITHOUT_PASSWORD.join(" ")),
+            (None, Root::AsIs) => format!("{SHELL} -s --"),
+        };
+        format!("{FRESH} {words} \"$SSH_CONNECTION\"")
     }
 
     /// `USER@ADDRESS:PORT`

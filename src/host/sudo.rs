@@ -9,6 +9,7 @@ use ring::rand::SecureRandom as _;
 use super::access::SudoPassword;
 use super::output::said;
 use super::{HostError, Script};
+use crate::script::environment::SHELL;
 
 /// sudo without a password, as words of a command line.
 pub(super) const WITHOUT_PASSWORD: [&str; 3] = ["sudo", "-n", "--"];
@@ -64,8 +65,8 @@ impl Gate {
     /// sudo with everything up to the script's own arguments, as words. None holds a quote or a backslash, which shells
     /// of users read in different ways.
     pub(super) fn words(&self) -> [String; 9] {
-        let shell = format!("echo; echo @{} root; exec sh -s -- \"$1\"", self.nonce);
-        ["sudo", "-S", "-p", &self.prompt_argument(), "--", "sh", "-c", &shell, "sh"].map(str::to_owned)
+        let shell = format!("echo; echo @{} root; exec {SHELL} -s -- \"$1\"", self.nonce);
+        ["sudo", "-S", "-p", &self.prompt_argument(), "--", SHELL, "-c", &shell, "sh"].map(str::to_owned)
     }
 
     /// Standard output.

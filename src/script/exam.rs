@@ -3,7 +3,7 @@
 
 use crate::script::reply::{self, BadReply};
 
-use super::{Script, quote, wrap};
+use super::{Script, environment, quote, wrap};
 
 /// What is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,9 +81,9 @@ reach() {
   esac
   if command -v curl >/dev/null; then
     if [ -n "$4" ]; then
-      said=$(printf %s "$4" | base64 -d | curl -sS -o /dev/null -m 15 --cacert /dev/stdin -- "$1" 2>&1)
+      said=$(printf %s "$4" | base64 -d | curl -q -sS -o /dev/null -m 15 --cacert /dev/stdin -- "$1" 2>&1)
     else
-      said=$(curl -sS -o /dev/null -m 15 -- "$1" 2>&1)
+      said=$(curl -q -sS -o /dev/null -m 15 -- "$1" 2>&1)
     fi
     code=$?
     [ "$code" -ne 0 ] || { echo 'reach answered'; return; }
@@ -119,7 +119,7 @@ reach() {
 /// The script.
 #[must_use]
 pub fn script(exam: &Exam, nonce: &str) -> Script {
-    let mut body = String::from(FUNCTIONS);
+    let mut body = format!("{FUNCTIONS}{}system_proxy\n", environment::SYSTEM_PROXY);
     body.push_str("printf 'clock %s\\n' \"$(date +%s)\"\n");
     for place in &exam.places {
         let ca = place.ca_pem.as_ref().map(|pem| reply::to_base64(pem.as_bytes())).unwrap_or_default();
@@ -202,7 +202,7 @@ mod tests {
 
     fn ask(shell: &[&str], exam: &Exam, before: &str) -> Answers {
         let script = script(exam, "n0");
-        let text = script.expose().replacen("unset CDPATH", &format!("{before}\nunset CDPATH"), 1);
+        let text = script.expose().replacen("nonce='n0'", &format!("{before}\nnonce='n0'"), 1);
         let out = run(shell, &Script::new(text));
         parse(exam, &out.stdout, "n0").unwrap_or_else(|error| panic!("{shell:?}: {error}: {out:?}"))
     }

@@ -1,7 +1,7 @@
 //! The only shell text in the program: questions and steps as POSIX sh, and answers back as values. Pure: no I/O.
 //!
 //! Every script is one function that runs with its standard input closed, so that no command in it can swallow the rest
-//! of the script, and so that a script cut short is a syntax error which does nothing. Values enter only through
+//! of the script, and so that a script cut short is a syntax error which does nothing. [`environment`] says what it runs in. Values enter only through
 //! [`quote`], file contents as base64 (never in an argument: `printf` is a built-in of the shell).
 
 use base64::Engine as _;
@@ -13,6 +13,7 @@ use crate::text::{Text, Unbound};
 
 pub mod advice;
 pub mod applied;
+pub mod environment;
 pub mod exam;
 pub mod guard;
 pub mod lock;
@@ -107,20 +108,12 @@ fn docker_login(login: &Login, book: &SecretBook) -> Result<String, Unbound> {
     Ok(format!("header = \"X-Registry-Auth: {auth}\""))
 }
 
-/// What every script starts with: a fixed locale, clock zone and search path, and files that only their owner may read.
-const PRELUDE: &str = "\
-LC_ALL=C TZ=UTC PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL TZ PATH
-unset CDPATH ENV BASH_ENV POSIXLY_CORRECT 2>/dev/null
-umask 077
-set -u
-";
-
 /// A whole script around a body. `nonce` opens the answer, so that what a login shell prints before it is told apart.
 #[must_use]
 pub fn wrap(body: &str, nonce: &str) -> Script {
     let text = format!(
-        "rprov_main() {{\n{PRELUDE}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
+        "rprov_main() {{\n{prelude}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
+        prelude = environment::prelude(),
         nonce = quote(nonce)
     );
     Script { text, opening: Some(format!("\n@{nonce} begin\n")) }

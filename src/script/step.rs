@@ -6,7 +6,7 @@ use crate::step::{Check, Displaced, Step, UnitAction, WriteFile, temporary};
 use crate::text::Unbound;
 
 use super::reply::to_base64;
-use super::{Script, guard, lock, paths, quote, wrap};
+use super::{Script, environment, guard, lock, paths, quote, wrap};
 
 mod container;
 mod expect;
@@ -21,6 +21,7 @@ pub const MOVED: i32 = 75;
 const FUNCTIONS: &str = r#"# A mirror that goes silent halfway has kept apt for 17 minutes, whatever its own timeouts say. What has come is kept, and
 # the second try goes on from there.
 update_lists() {
+  system_proxy
   for _ in 1 2; do
     timeout 300 apt-get -q -o DPkg::Lock::Timeout=300 "$@" update
     updated=$?
@@ -32,6 +33,7 @@ update_lists() {
 # Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.
 transaction() {
   going=$1; shift
+  system_proxy
   apt="apt-get -q -y --no-install-recommends --allow-downgrades --allow-change-held-packages -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
   sim="apt-get -s -q --no-install-recommends --allow-downgrades --allow-change-held-packages"
   # The last: gitlab-runner's package would remove every network that no container uses just now (19.3 and later listen).
@@ -262,11 +264,11 @@ pub fn checked(
 
 /// What every script of steps can call.
 fn functions() -> String {
-    [paths::FUNCTIONS, paths::STEPS, FUNCTIONS].concat()
+    [environment::SYSTEM_PROXY, paths::FUNCTIONS, paths::STEPS, FUNCTIONS].concat()
 }
 
 fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &SecretBook) -> Result<String, Unbound> {
-    let mut body = String::new();
+    let mut body = String::from("[ -z \"$left_out\" ] || printf '%s\\n' \"$left_out\" >&2\n");
     body.push_str(&functions());
     body.push_str(container::FUNCTIONS);
     if !preconditions.is_empty() {

@@ -220,6 +220,24 @@ async fn a_login_shell_that_runs_nothing_is_told() {
     }
 }
 
+/// sshd passes variables on that it accepts, a login shell sets others, and bash takes functions from its environment.
+#[tokio::test]
+async fn the_environment_of_the_login_stays_outside() {
+    let hostile =
+        "export CURL_HOME=/tmp/evil DOCKER_HOST=evil http_proxy=evil LD_BIND_NOW=1 SHELLOPTS PATH=/tmp/evil:$PATH";
+    let sshd = sshd!(&format!("ForceCommand {hostile}; export HOME=/tmp/evil; eval \"$SSH_ORIGINAL_COMMAND\""));
+    let mut host = connect(&sshd).await;
+    let seen = String::from_utf8(sh(&mut host, "env; echo \"from $1\"").await.stdout).unwrap();
+    assert!(
+        !seen.contains("evil") && !seen.contains("LD_BIND") && seen.lines().any(|line| line == "HOME=/nonexistent"),
+        "{seen}"
+    );
+    let known = ["PATH", "HOME", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"];
+    let names = seen.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+    assert_eq!(names.filter(|name| !known.contains(name)).collect::<Vec<_>>(), Vec::<&str>::new(), "{seen}");
+    assert!(seen.contains("\nfrom 127.0.0.1 "), "{seen}");
+}
+
 #[tokio::test]
 async fn noise_around_a_script_does_no_harm() {
     let noise = "echo Welcome; echo '@nonce begin'; echo News >&2; set -x; eval \"$SSH_ORIGINAL_COMMAND\"; s=$?; echo bye; exit $s";
@@ -244,7 +262,8 @@ async fn sudo_that_refuses_is_told_from_the_script() {
         assert!(why.contains(words), "{why}");
         assert!(address.ends_with(&format!("@127.0.0.1:{}", sshd.port)), "{address}");
     }
-    let sshd = sshd!("ForceCommand case $SSH_ORIGINAL_COMMAND in 'sudo -n -- sh -s '*) sh -s;; *) exit 99;; esac");
+    let sshd =
+        sshd!("ForceCommand case $SSH_ORIGINAL_COMMAND in *' sudo -n -- /bin/sh -s '*) sh -s;; *) exit 99;; esac");
     let mut host = SshHost::connect_as(&SshSpec { sudo: true, ..sshd.spec() }, &nobody()).await.unwrap();
     let reply = sh(&mut host, "echo nonce; echo 'sudo: inside' >&2; exit 1").await;
     assert_eq!((reply.stdout.as_slice(), reply.status), (b"nonce\n".as_slice(), Some(1)));

@@ -184,7 +184,10 @@ fn a_password_for_sudo_is_typed_once_for_all_hosts() {
     std::fs::create_dir(dir.path().join("bin")).unwrap();
     std::fs::write(dir.path().join("bin/sudo"), SUDO.replace("DIR", &here)).unwrap();
     sshd::run(Command::new("chmod").arg("755").arg(dir.path().join("bin/sudo")));
-    let sshd = match Sshd::start_in(dir, &[&format!("SetEnv PATH={here}/bin:/usr/bin:/bin")]) {
+    // Programs are looked for where the command says, not where the login does.
+    let there = format!("s|PATH=/usr/sbin:|PATH={here}/bin:/usr/sbin:|");
+    let command = format!("ForceCommand eval \"$(printf %s \"$SSH_ORIGINAL_COMMAND\" | sed '{there}')\"");
+    let sshd = match Sshd::start_in(dir, &[&command]) {
         Ok(sshd) => sshd,
         Err(why) => crate::skip!(why),
     };

@@ -33,7 +33,7 @@ fn paths(spec: &ProbeSpec) -> Vec<String> {
 /// Questions that Docker passes on to registries: in the same process, with a time limit of their own. Credentials go
 /// through a pipe that the shell's own printf fills: `None` if there are none.
 fn registries(spec: &ProbeSpec, book: &SecretBook) -> (String, Option<String>) {
-    let options = format!("-sg --max-time 8 --unix-socket {SOCKET} -w '{STATUS}'");
+    let options = format!("-sg --noproxy '*' --max-time 8 --unix-socket {SOCKET} -w '{STATUS}'");
     let asked: Vec<&String> = spec.images.iter().filter(|(_, asked)| **asked).map(|(name, _)| name).collect();
     let url = |image: &str| format!("http://docker/distribution/{}/json", path_part(image));
     let login = |image: &String| spec.logins.get(image).and_then(|login| docker_login(login, book).ok());
@@ -52,7 +52,7 @@ fn registries(spec: &ProbeSpec, book: &SecretBook) -> (String, Option<String>) {
         }
         let header = login(image).map(|header| format!("{header}\n")).unwrap_or_default();
         config.push_str(&format!(
-            "silent\ngloboff\nmax-time = 8\nunix-socket = \"{SOCKET}\"\nwrite-out = \"{STATUS}\"\n{header}url = \"{}\"\n",
+            "silent\ngloboff\nnoproxy = \"*\"\nmax-time = 8\nunix-socket = \"{SOCKET}\"\nwrite-out = \"{STATUS}\"\n{header}url = \"{}\"\n",
             url(image)
         ));
     }
@@ -77,17 +77,24 @@ if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
     echo 'docker denied'
   elif command -v curl >/dev/null; then
     echo 'docker curl'
-    {pipe}curl -sg --fail-early --max-time 30 --unix-socket {SOCKET} -w '{STATUS}' {urls}{registries}
+    {pipe}curl -q -sg --noproxy '*' --fail-early --max-time 30 --unix-socket {SOCKET} -w '{STATUS}' {urls}{registries}
     printf 'docker-status %s\\n' \"$?\"
   elif command -v docker >/dev/null; then
     echo 'docker client'
 {client}  else
-    echo 'docker clientless'
+    case $unsafe in
+      *' docker '*|*' curl '*) printf 'docker unsafe %s\\n' \"$left_out\";;
+      *) echo 'docker clientless';;
+    esac
   fi
 elif command -v dockerd >/dev/null; then
   echo 'docker stopped'
 else
-  echo 'docker none'
+  # Not there, or there where it must not be started from.
+  case $unsafe in
+    *' docker'*) printf 'docker unsafe %s\\n' \"$left_out\";;
+    *) echo 'docker none';;
+  esac
 fi
 ",
         urls = urls.join(" "),

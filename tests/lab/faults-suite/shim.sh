@@ -11,8 +11,8 @@ if [ -e "$dir/on" ]; then
   parent=0 session=0 words=
   { read -r _ _ _ parent _ session _ </proc/self/stat; IFS= read -r words <"/proc/$parent/cmdline"; } 2>/dev/null
   case $words in
-    # `sh -s -- ADDRESS`: NUL bytes are dropped.
-    sh-s--*)
+    # `/bin/sh -s -- ADDRESS`: NUL bytes are dropped.
+    /bin/sh-s--*)
       n=1
       # The number is whose file was made first.
       set -C

@@ -1,5 +1,6 @@
 //! Stand-ins for the commands that rprov's scripts call on a host: they number the calls, and hold the one that is asked for.
-//! Nothing of it is in the program itself: its scripts look for commands in `/usr/local/sbin` first.
+//! Nothing of it is in the program itself: its scripts look for commands in `/usr/sbin` first, and most of them are in `/usr/bin`.
+//! Of the few that are in `/usr/sbin` themselves, the stand-in takes the place, by a diversion that dpkg knows of.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +12,10 @@ use super::points::{Call, Way};
 
 /// Where the stand-ins and the harness meet, in the host.
 const DIR: &str = "/run/rprov-faults";
+/// Where a command goes whose place a stand-in takes: as deep as its own, so that its relative links hold.
+const DIVERTED: &str = "/usr/rprov-faults";
+/// Commands of `/usr/sbin` that scripts of rprov call. No others are diverted: the words of the source may mean any.
+const OF_SBIN: [&str; 3] = ["nft", "usermod", "update-ca-certificates"];
 /// What must stay what it is: the shells that run the scripts.
 const NEVER: [&str; 5] = ["sh", "dash", "bash", "busybox", "sudo"];
 
@@ -20,15 +25,26 @@ pub(crate) fn install(host: &Host) {
     gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/script"), &mut words);
     let all: Vec<&str> = words.iter().map(String::as_str).filter(|word| !NEVER.contains(word)).collect();
     let found = host.sh(&format!(
-        "for word in {}; do path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v -- \"$word\") || continue\n\
+        "mkdir -p {DIVERTED}
+         for word in {of_sbin}; do
+           [ ! -x /usr/sbin/$word ] || [ -e {DIVERTED}/$word ] ||
+             dpkg-divert --quiet --local --rename --divert {DIVERTED}/$word --add /usr/sbin/$word >&2 || exit
+           [ ! -x {DIVERTED}/$word ] || printf '%s %s\\n' $word {DIVERTED}/$word
+         done
+         for word in {all}; do path=$(PATH=/usr/bin:/bin command -v -- \"$word\") || continue
+         # What is there by that name already is another command, or a link to this one.
+         [ ! -e /usr/sbin/$word ] && [ ! -L /usr/sbin/$word ] || grep -qs '^real=.* dir={DIR}' /usr/sbin/$word || continue
          case $path in /*) printf '%s %s\\n' \"$word\" \"$path\";; esac; done",
-        all.join(" ")
+        of_sbin = OF_SBIN.join(" "),
+        all = all.join(" ")
     ));
     let root = host.root();
     let mut count = 0;
     for (name, path) in found.lines().filter_map(|line| line.split_once(' ')) {
         let text = include_str!("shim.sh").replace("@REAL@", path).replace("@NAME@", name);
-        let file = root.join("usr/local/sbin").join(name);
+        let file = root.join("usr/sbin").join(name);
+        // Not through a link: it would lead out of the host.
+        let _ = fs::remove_file(&file);
         fs::write(&file, text).expect("a stand-in can be written");
         make_executable(&file);
         count += 1;
@@ -40,7 +56,7 @@ pub(crate) fn install(host: &Host) {
 /// were any.
 pub(crate) fn prune(host: &Host) -> bool {
     let gone = host.sh(
-        r#"for file in $(grep -ls '^real=' /usr/local/sbin/*); do real=$(sed -n 's/^real=\([^ ]*\) .*/\1/p' "$file")
+        r#"for file in $(grep -ls '^real=.* dir=/run/rprov-faults' /usr/sbin/*); do real=$(sed -n 's/^real=\([^ ]*\) .*/\1/p' "$file")
          [ -x "$real" ] || { rm -f "$file"; echo gone; }; done"#,
     );
     !gone.is_empty()
@@ -109,7 +125,7 @@ impl Shims {
 /// Waits until none of rprov's scripts runs in the host any more; whether that came.
 pub(crate) fn await_scripts(host: &Host, patience: Duration) -> bool {
     let until = Instant::now() + patience;
-    while host.check("pgrep -f '^sh -s -- '") {
+    while host.check("pgrep -f '^/bin/sh -s -- '") {
         if Instant::now() > until {
             return false;
         }

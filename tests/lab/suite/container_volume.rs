@@ -65,7 +65,7 @@ fn container_volume_from_nothing_and_replaced() {
     run.kill();
     // What it began on the host goes on to its end: a runner that was told to stop is not left at that.
     host.sh("docker exec gitlab-runner rm /tmp/job");
-    host.wait_until(120, "! pgrep -f '(^| )sh -s -- '");
+    host.wait_until(120, "! pgrep -f '(^|[ /])sh -s -- '");
     host.sh("[ ! -e /run/rprov.lock/info ] || sed -i '1s/.*/1/;4s/^[0-9]* [0-9-]*/1 1/' /run/rprov.lock/info");
     world.apply();
     world.assert_converged("after a replacement that was interrupted");

@@ -63,7 +63,7 @@ fn assert_sound(world: &World, when: &str) {
 /// come to its end, and turns the lock's own clock.
 fn let_the_lock_expire(world: &World) {
     let host = world.host();
-    host.wait_until(180, "! pgrep -f '(^| )sh -s -- '");
+    host.wait_until(180, "! pgrep -f '(^|[ /])sh -s -- '");
     host.sh("[ ! -e /run/rprov.lock/info ] || sed -i '1s/.*/1/;4s/^[0-9]* [0-9-]*/1 1/' /run/rprov.lock/info");
 }
 
@@ -120,11 +120,11 @@ fn a_restart_that_a_dead_script_owes_is_made() {
     let started = || host.container("gitlab-runner")["State"]["StartedAt"].clone();
     let before = started();
     host.sh(
-        "cat >/usr/local/sbin/docker <<'END'\n#!/bin/sh\ncase $1 in kill) kill -9 $PPID; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/local/sbin/docker",
+        "cat >/usr/sbin/docker <<'END'\n#!/bin/sh\ncase $1 in kill) kill -9 $PPID; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/sbin/docker",
     );
     world.edit_inventory("concurrent: 100,", "concurrent: 100, listen_address: \"0.0.0.0:9252\",");
     let died = world.run("apply", &["--yes"]).expect(3);
-    host.sh("rm /usr/local/sbin/docker");
+    host.sh("rm /usr/sbin/docker");
     assert!(host.sh("cat /srv/gitlab-runner/config.toml").contains("listen_address"), "{died}");
     assert_eq!(started(), before, "{died}");
     let plan = world.plan();

@@ -187,7 +187,7 @@ fn apply_that_waits(world: &World) -> Run {
     world.edit_inventory("tags: [docker, production]", "tags: [docker, production, fast]");
     world.edit_inventory("concurrent: 100", "concurrent: 7");
     world.host().sh(
-        "touch /run/hold; cat >/usr/local/sbin/sha256sum <<'END'\n#!/bin/sh\nwhile [ -e /run/hold ]; do touch /run/held; sleep 0.1; done\nexec /usr/bin/sha256sum \"$@\"\nEND\nchmod 0755 /usr/local/sbin/sha256sum",
+        "touch /run/hold; cat >/usr/sbin/sha256sum <<'END'\n#!/bin/sh\nwhile [ -e /run/hold ]; do touch /run/held; sleep 0.1; done\nexec /usr/bin/sha256sum \"$@\"\nEND\nchmod 0755 /usr/sbin/sha256sum",
     );
     let run = world.start("apply", &["--yes"]);
     world.host().wait_until(180, "[ -e /run/held ]");

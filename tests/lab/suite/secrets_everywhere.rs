@@ -216,7 +216,7 @@ impl Case {
     /// The host's docker says `name: value` of everything it is given, and fails, where it creates a container.
     fn break_docker(&self) {
         self.world.host().sh(
-            "cat >/usr/local/sbin/docker <<'END'\n#!/bin/sh\ncase \"$*\" in *--env-file*) env >&2; echo \"$*\" >&2; cat >&2; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/local/sbin/docker",
+            "cat >/usr/sbin/docker <<'END'\n#!/bin/sh\ncase \"$*\" in *--env-file*) env >&2; echo \"$*\" >&2; cat >&2; exit 1;; esac\nexec /usr/bin/docker \"$@\"\nEND\nchmod 0755 /usr/sbin/docker",
         );
     }
 
@@ -287,7 +287,7 @@ fn every_secret_is_in_its_place_and_nowhere_else() {
     let failed = case.run("apply", &["--yes", "-v"], 3);
     assert!(failed.both().contains("CANARY=(secret)"), "the step did not say what it was given: {failed}");
     case.run("apply", &["--yes", "--format", "json"], 3);
-    case.world.host().sh("rm /usr/local/sbin/docker");
+    case.world.host().sh("rm /usr/sbin/docker");
     case.run("apply", &["--yes"], 0);
     // A call to GitLab that fails, and whose answer holds what was sent.
     let place = "gitlab.variables[].value";

@@ -76,7 +76,7 @@ fn sudo_with_a_password_that_nobody_sees() {
     outputs.push(case.run(PASSWORD, &["apply", "--yes", "-v"]).expect(0));
     outputs.push(case.run(PASSWORD, &["plan", "--format", "json"]).expect(0));
     let traced = trace.stop();
-    assert!(contains(&traced, b"sudo") && contains(&traced, b"exec sh -s"), "the trace saw nothing");
+    assert!(contains(&traced, b"sudo") && contains(&traced, b"exec /bin/sh -s"), "the trace saw nothing");
     // A part that needs no quoting anywhere.
     let part = "Xylo-phone";
     assert!(!contains(&traced, part.as_bytes()), "a command line or an environment on the host holds the password");

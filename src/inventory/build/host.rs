@@ -14,6 +14,7 @@ use crate::inventory::model::{
 use crate::inventory::node::{Entry, Node};
 use crate::inventory::{schema, validate};
 use crate::name::RemotePath;
+use crate::script::environment;
 use crate::secret::looks;
 use crate::template::{self, Value};
 use crate::text::Text;
@@ -261,6 +262,7 @@ impl Build<'_> {
             ("log_tag", Value::from(CLEANUP_TAG)),
             ("schedule", Value::from(schedule.as_str())),
             ("script_path", Value::from(CLEANUP_SCRIPT)),
+            ("environment", Value::from(environment::own())),
             ("host", scene.values.get_attr("host").unwrap_or_default()),
             ("vars", scene.values.get_attr("vars").unwrap_or_default()),
         ]);

@@ -248,7 +248,9 @@ pids="$pids $!"
 # ------------------------------------------------------------------------------------------------ what must not happen
 
 everything >"$work/before"
-DOCKER_HOST=unix://$work/nobody "$script" --older-than 1 >"$work/out" 2>&1
+# What whoever starts it has set does not count, so the script itself asks elsewhere.
+sed "s|unix:///var/run/docker.sock|unix://$work/nobody|" "$script" >"$work/broken"
+sh "$work/broken" --older-than 1 >"$work/out" 2>&1
 check 'docker broken: reported as a failure' [ $? = 1 ]
 check 'docker broken: said so' grep -q 'cannot tell which jobs are running' "$work/out"
 everything >"$work/after"

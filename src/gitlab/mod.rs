@@ -27,6 +27,7 @@ mod listing;
 mod managers;
 mod notes;
 mod pages;
+mod pinned;
 mod preconditions;
 mod projects;
 mod record;

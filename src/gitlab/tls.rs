@@ -50,8 +50,9 @@ impl TlsTrouble {
             }
             Self::Time => "have GitLab's certificate renewed; if it is a good one, this machine's clock is wrong",
             Self::Authority => {
-                "GitLab presents the certificate of an authority as its own (`CA:TRUE`): have one made for the server, \
-                 signed by that authority (`gitlab.ca_file`), or a self-signed one with `basicConstraints=CA:FALSE`"
+                "GitLab presents the certificate of an authority as its own (`CA:TRUE`): if it is GitLab's own, as `openssl req \
+                 -x509` makes it, name exactly that one with `gitlab.ca_file`; else have one made for the server, signed by \
+                 that authority"
             }
             Self::NoTls => "is `gitlab.url` right? What answers there does not speak TLS: another port, or http://",
             Self::Other => {

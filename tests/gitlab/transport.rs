@@ -256,9 +256,10 @@ async fn each_trouble_with_a_certificate_has_its_own_advice() {
     assert!(kind == TlsTrouble::Name && said.contains("127.0.0.2") && said.contains("`gitlab.url`"), "{said}");
     let (kind, said) = trouble(include_bytes!("../data/tls/expired-server.pem"), "127.0.0.1", other).await;
     assert!(kind == TlsTrouble::Time && said.contains("clock"), "{said}");
+    // An authority's own certificate, which is not the one that is named.
     let own = include_str!("../data/tls/self-signed-ca.pem");
-    let (kind, said) = trouble(own.as_bytes(), "127.0.0.1", own).await;
-    assert!(kind == TlsTrouble::Authority && said.contains("CA:FALSE"), "{said}");
+    let (kind, said) = trouble(own.as_bytes(), "127.0.0.1", CA).await;
+    assert!(kind == TlsTrouble::Authority && said.contains("name exactly that one"), "{said}");
     // A server that vouches for itself, and whose certificate is named as the authority.
     let own = include_str!("../data/tls/self-signed.pem");
     let (kind, said) = trouble(own.as_bytes(), "127.0.0.1", CA).await;
@@ -270,6 +271,58 @@ async fn each_trouble_with_a_certificate_has_its_own_advice() {
     let url = private_gitlab("127.0.0.1", 1);
     let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(&format!("{other}{CA}"))).unwrap();
     assert_eq!(client.version().await.unwrap(), "1.2.3");
+}
+
+/// What `openssl req -x509` makes: `CA:TRUE`, and issued by itself.
+#[tokio::test]
+async fn a_certificate_that_vouches_for_itself_is_taken_if_it_is_the_one_that_is_named() {
+    let own = include_str!("../data/tls/self-signed-ca.pem");
+    let twin = include_str!("../data/tls/self-signed-ca-twin.pem");
+    let leaf = include_str!("../data/tls/self-signed.pem");
+    // Named alone, and as one of several.
+    for (shown, named) in [(own, own.to_owned()), (own, format!("{CA}{own}")), (leaf, leaf.to_owned())] {
+        let url = gitlab_with(shown.as_bytes(), "127.0.0.1", 1);
+        let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(&named)).unwrap();
+        assert_eq!(client.version().await.unwrap(), "1.2.3");
+    }
+    // One with the same key and the same names is another one: it has not been looked at by anybody.
+    let (kind, _) = trouble(twin.as_bytes(), "127.0.0.1", own).await;
+    assert_eq!(kind, TlsTrouble::Authority);
+    // Name, time and purpose count as for every other.
+    for certificate in [own, leaf] {
+        let (kind, said) = trouble(certificate.as_bytes(), "127.0.0.2", certificate).await;
+        assert!(kind == TlsTrouble::Name && said.contains("127.0.0.2"), "{said}");
+    }
+    let expired = include_str!("../data/tls/self-signed-ca-expired.pem");
+    assert_eq!(trouble(expired.as_bytes(), "127.0.0.1", expired).await.0, TlsTrouble::Time);
+    let client = include_str!("../data/tls/self-signed-ca-client.pem");
+    assert_eq!(trouble(client.as_bytes(), "127.0.0.1", client).await.0, TlsTrouble::Other);
+}
+
+/// Whoever copies the certificate, which is public, does not have its key.
+#[tokio::test]
+async fn a_named_certificate_without_its_key_is_refused() {
+    let own = include_str!("../data/tls/self-signed-ca.pem");
+    let chain = vec![CertificateDer::from_pem_slice(own.as_bytes()).unwrap()];
+    let provider = rustls::crypto::ring::default_provider();
+    let foreign = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/other.key")).unwrap();
+    let key = provider.key_provider.load_private_key(foreign).unwrap();
+    let certified = Arc::new(rustls::sign::CertifiedKey::new(chain, key));
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(config.with_cert_resolver(resolver));
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(1) {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            answer(&mut rustls::StreamOwned::new(session, stream.unwrap()));
+        }
+    });
+    let client = Client::new(&url, Secret::new(TOKEN.to_owned()), Some(own)).unwrap();
+    let error = client.version().await.unwrap_err();
+    assert!(matches!(error, GitlabError::Tls { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,114 @@
+//! Trust in a GitLab whose certificate vouches for itself (`openssl req -x509`): the connection is good if the server shows
+//! exactly the certificate that `gitlab.ca_file` holds. No I/O beyond the system's authorities, which are read once.
+//!
+//! `openssl req -x509` marks what it makes as an authority (`CA:TRUE`). Go, and so gitlab-runner, takes such a certificate from a
+//! server if it is itself among the trusted ones; webpki never takes an authority's certificate from a server. So what the system's
+//! authorities and those of the file do not vouch for is compared, byte by byte, with the file's self-issued certificates. Only one
+//! that is the same counts, and its names, its time and its purpose are checked as for any other; that the server has the key is
+//! proved by the handshake's signature, which is always verified.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use x509_parser::parse_x509_certificate;
+
+/// How to connect to a GitLab that the system's authorities or those in this PEM text vouch for.
+///
+/// # Errors
+/// When the text holds no usable certificate: why.
+pub(super) fn config(pem: &str) -> Result<ClientConfig, String> {
+    let garbled = |_| "one of its certificates is cut off or garbled".to_owned();
+    let roots: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(garbled)?;
+    if roots.is_empty() {
+        return Err("it has no `-----BEGIN CERTIFICATE-----` block".to_owned());
+    }
+    let own = roots.iter().filter(|root| is_self_issued(root)).cloned().collect();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let usual = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
+        .map_err(|error| error.to_string())?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Pinned { usual: Arc::new(usual), own }))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
+    parse_x509_certificate(certificate).is_ok_and(|(_, one)| one.subject() == one.issuer())
+}
+
+/// See the module's text.
+#[derive(Debug)]
+struct Pinned {
+    /// Verifies chains of authorities, and all signatures.
+    usual: Arc<dyn ServerCertVerifier>,
+    /// Certificates that a server may show although no authority has issued them.
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if !self.own.iter().any(|own| own.as_ref() == shown.as_ref()) {
+            return self.usual.verify_server_cert(shown, intermediates, name, ocsp, now);
+        }
+        is_for_servers_now(shown, now)?;
+        verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate counts at this time, and may be a server's: if it says what it is for, that must be among it.
+fn is_for_servers_now(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let bad = |error: CertificateError| Err(Error::InvalidCertificate(error));
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return bad(CertificateError::BadEncoding) };
+    let (validity, now) = (parsed.validity(), i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    if now < validity.not_before.timestamp() {
+        return bad(CertificateError::NotValidYet);
+    }
+    if now > validity.not_after.timestamp() {
+        return bad(CertificateError::Expired);
+    }
+    match parsed.extended_key_usage() {
+        Ok(Some(usage)) if !(usage.value.server_auth || usage.value.any) => bad(CertificateError::InvalidPurpose),
+        Ok(_) => Ok(()),
+        Err(_) => bad(CertificateError::BadEncoding),
+    }
+}

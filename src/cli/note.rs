@@ -197,6 +197,7 @@ mod tests {
             GitlabError::Lost { call: text(), why: text() },
             GitlabError::Redirect { call: text(), to: text(), base: Some(text()) },
             GitlabError::Answer { call: text(), why: text() },
+            GitlabError::TooLarge { call: text(), mib: 16 },
         ];
         let statuses = [400, 401, 403, 404, 409, 422, 429, 500, 502];
         for error in errors.into_iter().chain(tls).chain(statuses.map(refused)) {

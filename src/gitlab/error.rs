@@ -103,6 +103,14 @@ pub enum GitlabError {
         /// Why.
         why: String,
     },
+    /// The answer is longer than any that makes sense; the rest of it was not read. The request may have been carried out.
+    #[error("{call}: the answer cannot be understood: it is larger than {mib} MiB")]
+    TooLarge {
+        /// Method and path.
+        call: String,
+        /// What is taken at most.
+        mib: usize,
+    },
     /// A list changed under the eyes of the reader, again and again.
     #[error("{call}: the list changed each time it was read")]
     Moving {
@@ -254,7 +262,7 @@ impl GitlabError {
                     .to_owned()
             }
             Self::Refused { .. } => return self.help_refused(),
-            Self::Answer { .. } => {
+            Self::Answer { .. } | Self::TooLarge { .. } => {
                 "check that `gitlab.url` is GitLab's own address, not that of a login page or proxy in front of it".to_owned()
             }
             Self::Moving { .. } => "run again when nobody else deletes runners".to_owned(),
@@ -319,7 +327,7 @@ impl GitlabError {
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } => true,
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Answer { .. } | Self::TooLarge { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
             _ => false,
         }
@@ -341,6 +349,7 @@ impl GitlabError {
             Self::Redirect { to, .. } => to,
             Self::Token
             | Self::TokenKind { .. }
+            | Self::TooLarge { .. }
             | Self::NotesHidden { .. }
             | Self::Timeout { .. }
             | Self::Moving { .. }

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::error::{Access, GitlabError};
 use super::failure::{Failure, Next, redirect, refused, tls_trouble, words};
+use super::pinned;
 use super::token::wrong_kind;
 use crate::diagnostic::UNRESOLVED;
 use crate::secret::Secret;
@@ -143,6 +144,11 @@ impl Answer {
         GitlabError::Answer { call: self.call.clone(), why }
     }
 
+    /// Whether it used little of what an answer may be.
+    pub(super) fn is_short(&self) -> bool {
+        self.body.len() < MAX_BODY / 4
+    }
+
     /// A header that holds a number.
     pub(super) fn number(&self, header: &str) -> Option<u64> {
         self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
@@ -193,17 +199,10 @@ impl Http {
             .connect_timeout(timing.connect)
             .timeout(timing.request);
         if let Some(pem) = ca_pem {
-            let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| GitlabError::Ca { why: words(&error) })?;
-            if roots.is_empty() {
-                return Err(GitlabError::Ca { why: "it has no `-----BEGIN CERTIFICATE-----` block".to_owned() });
-            }
-            builder = builder.tls_certs_merge(roots);
+            let config = pinned::config(pem).map_err(|why| GitlabError::Ca { why })?;
+            builder = builder.tls_backend_preconfigured(config);
         }
-        let client = builder.build().map_err(|error| match ca_pem {
-            Some(_) => GitlabError::Ca { why: words(&error) },
-            None => GitlabError::Setup { why: words(&error) },
-        })?;
+        let client = builder.build().map_err(|error| GitlabError::Setup { why: words(&error) })?;
         let url = url.trim_end_matches('/').to_owned();
         let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
         let (listener, told) = (OnceLock::new(), Mutex::new(None));
@@ -271,8 +270,7 @@ impl Http {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY => {
-                    let why = format!("it is larger than {} MiB", MAX_BODY >> 20);
-                    let error = GitlabError::Answer { call: call.name(), why };
+                    let error = GitlabError::TooLarge { call: call.name(), mib: MAX_BODY >> 20 };
                     return Err(Failure { error, next: Next::Stop, wait: None });
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),

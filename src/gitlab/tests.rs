@@ -97,7 +97,7 @@ async fn an_answer_without_end_is_cut_off() {
     let timing = Timing { request: Duration::from_secs(60), ..Timing::default() };
     let client = Client::with_timing(&url, Secret::new("x".to_owned()), None, timing).unwrap();
     let error = client.version().await.unwrap_err();
-    assert!(matches!(error, GitlabError::Answer { .. }), "{error:?}");
+    assert!(matches!(error, GitlabError::TooLarge { mib: 16, .. }), "{error:?}");
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
     // Not here: the connection is closed by a task of this thread.
     let sent = tokio::task::spawn_blocking(|| server.join().unwrap()).await.unwrap();

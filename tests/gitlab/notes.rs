@@ -83,7 +83,47 @@ async fn it_is_found_on_a_later_page() {
     let client = client(&double, tokens::DEVELOPER);
     let outcome = client.keep_note(PLACE, MARK, &format!("{MARK}new"), true).await.unwrap();
     assert_eq!(outcome, NoteOutcome::Changed(46));
-    assert_eq!(count(&double, "GET", NOTES), 4);
+    assert_eq!(count(&double, "GET", NOTES), 2);
+}
+
+/// GitLab takes a million characters, and JSON makes more of some of them.
+#[tokio::test]
+async fn long_comments_of_others_do_not_hide_it() {
+    let double = Double::start().await.unwrap();
+    let (long, longer) = ("x".repeat(1_000_000), "\u{1}".repeat(1_000_000));
+    (0..18).for_each(|_| by_hand(&double, 1, &long));
+    (0..3).for_each(|_| by_hand(&double, 1, &longer));
+    (0..77).for_each(|n| by_hand(&double, 1, &format!("talk {n}")));
+    let client = client(&double, tokens::DEVELOPER);
+    let text = format!("{MARK}the plan");
+    assert_eq!(client.keep_note(PLACE, MARK, &text, true).await.unwrap(), NoteOutcome::Made(99));
+    assert_eq!(client.keep_note(PLACE, MARK, &format!("{MARK}another"), true).await.unwrap(), NoteOutcome::Changed(99));
+    // Short ones are not asked for one by one.
+    assert!(count(&double, "GET", NOTES) <= 30, "{}", count(&double, "GET", NOTES));
+}
+
+/// An early one ends the search.
+#[tokio::test]
+async fn hundreds_of_later_comments_are_not_read() {
+    let double = Double::start().await.unwrap();
+    by_hand(&double, 1, "please look");
+    by_hand(&double, 2, &format!("{MARK}old"));
+    (0..500).for_each(|n| by_hand(&double, 1, &format!("talk {n}")));
+    double.edit(|state| state.merge_requests[0].notes[0].system = true).unwrap();
+    let client = client(&double, tokens::DEVELOPER);
+    let outcome = client.keep_note(PLACE, MARK, &format!("{MARK}new"), true).await.unwrap();
+    assert_eq!(outcome, NoteOutcome::Changed(2));
+    assert_eq!(count(&double, "GET", NOTES), 1);
+}
+
+/// A system note of the same user that repeats the mark is none of rprov's; GitLab refuses to change it.
+#[tokio::test]
+async fn a_system_note_is_left_alone() {
+    let double = Double::start().await.unwrap();
+    by_hand(&double, 2, &format!("{MARK}changed the description"));
+    double.edit(|state| state.merge_requests[0].notes[0].system = true).unwrap();
+    let client = client(&double, tokens::DEVELOPER);
+    assert_eq!(client.keep_note(PLACE, MARK, &format!("{MARK}x"), true).await.unwrap(), NoteOutcome::Made(2));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //!
 //! | layer | modules | may do |
 //! |---|---|---|
-//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`], [`openpgp`], [`local_file`] | values |
+//! | 0 | [`secret`], [`text`], [`diagnostic`], [`name`], [`marker`], [`certificate`], [`openpgp`], [`local_file`], [`visible`] | values |
 //! | 1 | [`inventory::model`], [`facts`], [`step`], [`plan`], [`event`] | what is wanted, what was seen, what can be done, what will be and was done |
 //! | 2 | [`runner_config`], [`template`], [`script`] | text from values, values from text |
 //! | 3 | [`inventory`], [`resource`] | the user's files to the model; one kind of managed thing per file: compares desired with facts |
@@ -39,4 +39,5 @@ pub mod step;
 pub mod template;
 pub mod text;
 pub mod ui;
+pub mod visible;
 pub mod web;

@@ -12,7 +12,7 @@ mod source;
 /// The layers, lowest first. The table in `src/lib.rs` says the same. A module that is not named belongs to the nearest
 /// one above it that is.
 const LAYERS: &[&[&str]] = &[
-    &["secret", "text", "diagnostic", "name", "marker", "certificate", "openpgp", "local_file"],
+    &["secret", "text", "diagnostic", "name", "marker", "certificate", "openpgp", "local_file", "visible"],
     &["inventory::model", "facts", "step", "plan", "event"],
     &["runner_config", "template", "script"],
     &["inventory", "resource"],

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::jump;
 use super::model::Owner;
 use crate::name::RemotePath;
+use crate::visible::first_harmful;
 
 pub(crate) mod cron;
 mod docker;
@@ -146,6 +147,13 @@ impl Format {
     /// # Errors
     /// When the text does not have this form.
     pub fn check(self, text: &str) -> Result<(), Bad> {
+        let is_name = !matches!(self, Self::Any | Self::Line(_) | Self::Block(_));
+        // Line breaks and the like have messages of their own.
+        if let Some(c) = first_harmful(text).filter(|c| is_name && !"\0\t\n\r".contains(*c)) {
+            let number = format!("U+{:04X}", u32::from(c));
+            let message = format!("holds {number}, which cannot be seen");
+            return bad(message, "take it out: to readers it is another name than to programs");
+        }
         match self {
             Self::Any => Ok(()),
             Self::Line(max) if text.contains(['\n', '\r', '\0']) => {

@@ -174,7 +174,9 @@ fn shown(text: &str, hidden: &[std::ops::Range<usize>], column: usize) -> Line {
     let word = word_at(text, column);
     let (mut start, mut end) = (None, None);
     let mut out = String::new();
+    let mut watch = crate::visible::Watch::default();
     for (at, c) in text.char_indices() {
+        let objects = watch.objects(c);
         let inside = hidden.iter().find(|range| range.contains(&at));
         if start.is_none() && at >= word.start {
             // Inside of something hidden, its mark is what can be pointed at.
@@ -187,7 +189,7 @@ fn shown(text: &str, hidden: &[std::ops::Range<usize>], column: usize) -> Line {
             Some(range) if range.start == at => out.push_str(HIDDEN),
             Some(_) => {}
             None if c == '\t' => out.push_str("    "),
-            None if crate::ui::style::is_harmful(c) => crate::ui::style::push_escaped(&mut out, c),
+            None if objects => crate::ui::style::push_escaped(&mut out, c),
             None => out.push(c),
         }
     }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::progress::lines::Lines;
 use super::progress::{Phase, View as _};
-use super::style::{Look, is_harmful};
+use super::style::Look;
 use super::{diagnostics, outcome, outcome_json, plan_human};
 use crate::apply::Outcome;
 use crate::diagnostic::{Diagnostic, Sources, Span};
@@ -18,12 +18,13 @@ use crate::name::RemotePath;
 use crate::plan::json::PlanV1;
 use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, TextChange};
 use crate::step::{Step, UnitAction};
+use crate::visible::is_harmful;
 
 /// What a line would begin with that is not rprov's.
 const FORGED: &str = "Plan: 0 to add, 0 to change, 0 to remove. FORGED";
 
 /// Ways to begin a line of one's own, or to do worse.
-const HOSTILE: [&str; 16] = [
+const HOSTILE: [&str; 22] = [
     "\n",
     "\r",
     "\r\n",
@@ -40,6 +41,12 @@ const HOSTILE: [&str; 16] = [
     "\u{8}\u{8}\u{8}\u{7f}",
     "\u{202e}\u{2066}\u{200b}",
     "\u{0}\t",
+    "\u{200d}\u{ad}\u{2060}",
+    "\u{3164}\u{2800}\u{ffa0}\u{115f}",
+    "\u{a0}\u{2003}\u{3000}",
+    "\u{fe0f}\u{e0041}\u{180b}\u{34f}",
+    "\u{335}\u{336}\u{337}\u{338}\u{335}\u{336}",
+    "\u{17b4}\u{61c}\u{1d173}",
 ];
 
 /// Texts in turn, each with one of those in it.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Effects, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::visible::Watch;
+
 /// `--color`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -182,13 +184,14 @@ pub fn sanitize_line(text: &str) -> Cow<'_, str> {
 }
 
 fn clean(text: &str, keep_tabs: bool) -> Cow<'_, str> {
-    let bad = |c: char| is_harmful(c) && !(keep_tabs && c == '\t');
-    if !text.contains(bad) {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte) || (keep_tabs && byte == b'\t')) {
         return Cow::Borrowed(text);
     }
+    let mut watch = Watch::default();
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if bad(c) { push_escaped(&mut out, c) } else { out.push(c) }
+        let bad = watch.objects(c) && !(keep_tabs && c == '\t');
+        if bad { push_escaped(&mut out, c) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
@@ -203,14 +206,6 @@ pub(crate) fn push_escaped(out: &mut String, c: char) {
         c if u32::from(c) < 0x100 => drop(write!(out, "\\x{:02x}", u32::from(c))),
         c => drop(write!(out, "\\u{{{:x}}}", u32::from(c))),
     }
-}
-
-/// Characters that steer a terminal, or make text look like other text.
-pub(crate) fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Columns that a harmless text takes.
@@ -341,6 +336,11 @@ mod tests {
         assert_eq!(sanitize("a\r\n\tb\u{9b}31m\u{7f}"), "a\\r\\n\\tb\\x9b31m\\x7f");
         assert_eq!(sanitize("user\u{202e}gpj.exe\u{2066}"), "user\\u{202e}gpj.exe\\u{2066}");
         assert_eq!(sanitize_line("\ta\x1b"), "\ta\\x1b");
+        assert_eq!(sanitize("a\u{200d}b\u{ad}c\u{3164}d\u{2800}"), "a\\u{200d}b\\xadc\\u{3164}d\\u{2800}");
+        assert_eq!(sanitize("a\u{a0}b\u{fe0f}\u{e0041}"), "a\\xa0b\\u{fe0f}\\u{e0041}");
+        assert_eq!(sanitize_line("a\u{2003}b\u{34f}"), "a\\u{2003}b\\u{34f}");
+        let flood = format!("a{}b", "\u{336}".repeat(99));
+        assert!(sanitize(&flood).matches("\\u{336}").count() == 95, "{}", sanitize(&flood));
     }
 
     #[test]

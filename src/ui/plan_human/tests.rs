@@ -253,7 +253,7 @@ fn hostile_text_steers_nothing() {
     };
     for verbose in [false, true] {
         let text = render(&Plan { hosts: vec![host.clone()] }, Look::plain(80).verbose(verbose));
-        let found = text.chars().find(|c| *c != '\n' && crate::ui::style::is_harmful(*c));
+        let found = text.chars().find(|c| *c != '\n' && crate::visible::is_harmful(*c));
         assert_eq!(found, None);
         // The only place where a line of theirs starts a line of ours is a file's diff, behind its sign.
         assert!(!text.lines().any(|line| line.starts_with("fake")), "{text}");

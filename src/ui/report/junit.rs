@@ -4,12 +4,12 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::plan::{HostPlan, Plan};
 use crate::ui::plan_human;
-use crate::ui::style::{Look, count};
+use crate::ui::style::{Look, count, sanitize};
 
 pub(super) fn render(plan: &Plan) -> Result<String, String> {
     let mut suite = TestSuite::new("rprov plan");
     for host in &plan.hosts {
-        let mut case = TestCase::new(host.name.as_str(), status(host));
+        let mut case = TestCase::new(sanitize(&host.name).into_owned(), status(host));
         case.set_classname("rprov plan");
         suite.add_test_case(case);
     }

@@ -6,6 +6,7 @@ use crate::gitlab::pipeline_line;
 use crate::plan::Plan;
 use crate::resource::file::sha256;
 use crate::ui::style::sanitize;
+use crate::visible::is_harmful;
 
 /// Bytes of a mark's key that are written out; a longer one is told from others by its digest.
 const LONGEST_KEY: usize = 200;
@@ -104,7 +105,7 @@ fn origin(plan: &Plan, source: &Source<'_>) -> String {
 /// What is none is not made a link.
 fn is_address(text: &str) -> bool {
     let begins = text.starts_with("https://") || text.starts_with("http://");
-    begins && text.chars().count() <= LONGEST_SHOWN && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+    begins && text.chars().count() <= LONGEST_SHOWN && !text.contains(|c: char| c.is_whitespace() || is_harmful(c))
 }
 
 #[cfg(test)]

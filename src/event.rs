@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::plan::HostPlan;
+use crate::secret::SecretBook;
 
 /// One thing that happened on one host.
 #[derive(Debug, Clone)]
@@ -122,6 +123,18 @@ impl Failure {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Without the secrets that are known, whoever wrote these words: commands, hosts, GitLab and advice quote what they were given.
+    #[must_use]
+    pub fn without_secrets(self, book: &SecretBook) -> Self {
+        Self {
+            message: book.scrub_said(&self.message),
+            command: self.command.map(|command| book.scrub(&command)),
+            output: book.scrub_lines(&self.output),
+            help: self.help.map(|help| book.scrub_said(&help)),
+            ..self
+        }
     }
 
     /// With the number of changes that were done before.

@@ -3,13 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
+mod forms;
 pub mod looks;
+mod scrub;
 pub mod start;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use scrub::SHORTEST;
+use scrub::Scrubber;
 
 /// A secret value. Zeroed when dropped.
 #[derive(Clone)]
@@ -49,6 +55,11 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How the identity of a text begins that is known to the inventory and not to be shown.
+const CONTENT: &str = "content:";
+/// The same of a table of config.toml that stays.
+const KEPT: &str = "kept:";
+
 /// Which secret is meant, without its value: what plans, JSON and logs hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -84,6 +95,35 @@ impl SecretId {
     pub fn is_of_token(&self, token: &Self) -> bool {
         let name = |id: &Self| id.0.split_once(':').map(|(_, name)| name.to_owned());
         self == token || (self.is_late() && name(self) == name(token))
+    }
+
+    /// A text that is not to be shown because of a secret in it, or because nobody said that it may be: `what` names it.
+    #[must_use]
+    pub fn content(what: &str) -> Self {
+        Self(format!("{CONTENT}{what}"))
+    }
+
+    /// Whether this is the [content](SecretId::content) of something.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        self.0.starts_with(CONTENT)
+    }
+
+    /// The value of a CI/CD variable that is a secret although the inventory has it in clear.
+    #[must_use]
+    pub fn variable(what: &str) -> Self {
+        Self(format!("variable:{what}"))
+    }
+
+    /// A table of config.toml that nobody declared.
+    #[must_use]
+    pub fn kept(host: &str, number: usize) -> Self {
+        Self(format!("{KEPT}{host}/{number}"))
+    }
+
+    /// Whether this is a whole text, in which secrets may be, but not every word is one.
+    fn is_text(&self) -> bool {
+        self.0.starts_with(CONTENT) || self.0.starts_with(KEPT)
     }
 
     /// Whether this is a value beside a token, which is no secret.
@@ -123,60 +163,94 @@ impl Late {
 
 impl fmt::Display for SecretId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_late() { write!(f, "({} from GitLab)", self.0) } else { write!(f, "(secret {})", self.0) }
+        if self.is_late() {
+            write!(f, "({} from GitLab)", self.0)
+        } else if let Some(what) = self.0.strip_prefix(CONTENT) {
+            write!(f, "(not shown: {what})")
+        } else {
+            write!(f, "(secret {})", self.0)
+        }
     }
 }
 
 /// The values of secrets, by identity.
 #[derive(Debug, Clone, Default)]
-pub struct SecretBook(BTreeMap<SecretId, Secret>);
+pub struct SecretBook {
+    values: BTreeMap<SecretId, Secret>,
+    /// Made of the values when it is first needed.
+    scrubber: OnceLock<Arc<Scrubber>>,
+}
 
 impl SecretBook {
     /// Adds or replaces a value.
     pub fn bind(&mut self, id: SecretId, value: Secret) {
-        self.0.insert(id, value);
+        if self.values.get(&id).is_none_or(|known| !known.same_as(&value)) {
+            self.scrubber = OnceLock::new();
+        }
+        self.values.insert(id, value);
     }
 
     /// Adds all of another book.
     pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        other.values.into_iter().for_each(|(id, value)| self.bind(id, value));
     }
 
     /// The value, if it is known.
     #[must_use]
     pub fn get(&self, id: &SecretId) -> Option<&Secret> {
-        self.0.get(id)
+        self.values.get(id)
     }
 
-    /// Every value known, so that a text from elsewhere (a command's output) can be cleared of them.
+    /// Every value known.
     pub fn values(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values()
+        self.values.values()
     }
 
-    /// The text with every known secret of at least six characters replaced by `(secret)`: as it is, as it stands between
-    /// double quotes, and each line of one that has several, for programs print the line that they do not understand.
+    /// The text with every known secret replaced by `(secret)`: whole or a run of it, as it is and in the notations of JSON, shells,
+    /// URLs, base64, hexadecimal and markup, on one line or broken into several. Values of fewer than six characters are found
+    /// where they stand alone, of fewer than [`SHORTEST`] not at all.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        // A runner's id is no secret, and messages without it say nothing.
-        for (_, secret) in self.0.iter().filter(|(id, _)| !id.is_late()) {
-            let value = secret.expose();
-            let mut hide = |form: &str, shortest: usize| {
-                // Shorter values would turn ordinary words into riddles.
-                if form.len() >= shortest && clean.contains(form) {
-                    clean = clean.replace(form, "(secret)");
-                }
-            };
-            hide(value, 6);
-            if value.contains(['"', '\\', '\n', '\t']) {
-                let quoted = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t");
-                hide(&quoted, 6);
-            }
-            if value.trim_end().contains('\n') {
-                value.lines().for_each(|line| hide(line.trim(), 12));
-            }
+        self.scrubber().scrub(text, false)
+    }
+
+    /// The same for a text that others made, and may have cut: what is left of a secret at the edge of a line goes too.
+    #[must_use]
+    pub fn scrub_said(&self, text: &str) -> String {
+        self.scrubber().scrub(text, true)
+    }
+
+    /// The same for lines that follow each other, as many as before.
+    #[must_use]
+    pub fn scrub_lines(&self, lines: &[String]) -> Vec<String> {
+        let bare: Vec<String> = lines.iter().map(|line| line.replace('\n', " ")).collect();
+        if bare.is_empty() {
+            Vec::new()
+        } else {
+            self.scrub_said(&bare.join("\n")).split('\n').map(str::to_owned).collect()
         }
-        clean
+    }
+
+    /// Whether a text holds a known secret, or a run of one.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        self.scrubber().finds(text)
+    }
+
+    fn scrubber(&self) -> &Scrubber {
+        self.scrubber.get_or_init(|| {
+            let mut secret = Vec::new();
+            // A runner's id is no secret, and messages without it say nothing; of a whole text only parts are secret.
+            for (id, value) in self.values.iter().filter(|(id, _)| !id.is_late()) {
+                if id.is_text() {
+                    let text = value.expose();
+                    secret.extend(looks::find(text).into_iter().map(|one| Secret::new(text[one.range].to_owned())));
+                } else {
+                    secret.push(value.clone());
+                }
+            }
+            Arc::new(Scrubber::new(secret.iter()))
+        })
     }
 }
 

@@ -354,6 +354,9 @@ pub enum GitlabStep {
         key: String,
         /// Value.
         value: Text,
+        /// A plan may show it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        show: bool,
         /// Further attributes as the API names them.
         attributes: BTreeMap<String, serde_json::Value>,
     },

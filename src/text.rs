@@ -119,6 +119,17 @@ impl Text {
         self.0.iter().any(|segment| !matches!(segment, Segment::Plain(_)))
     }
 
+    /// Puts a name in the place of each plain part that `name` has one for.
+    pub fn name_plain(&mut self, mut name: impl FnMut(&str) -> Option<SecretId>) {
+        for segment in &mut self.0 {
+            if let Segment::Plain(text) = segment
+                && let Some(id) = name(text)
+            {
+                *segment = Segment::Secret(id);
+            }
+        }
+    }
+
     /// The text to show: every secret by its name.
     #[must_use]
     pub fn redacted(&self) -> String {
@@ -169,6 +180,15 @@ pub fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// The beginning of a text from elsewhere, with a mark where something was cut off, by which what is left of a secret in it is known.
+#[must_use]
+pub fn shorten(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 fn broken() -> String {

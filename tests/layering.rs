@@ -79,6 +79,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
 /// Where the value of a secret is taken out of its type, and why.
 const EXPOSES: &[(&str, &str)] = &[
     ("secret", "compares, digests and scrubs values itself"),
+    ("secret::scrub", "makes of values what is looked for in texts from elsewhere"),
     ("secret::start", "compares how a token begins with what GitLab shows of it"),
     ("text", "puts values into a file's text on its way to a host"),
     ("resource::file", "compares a file's content with the wanted one"),

@@ -13,6 +13,7 @@ use crate::resource::system_id;
 use crate::script::{advice, applied, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::{GitlabStep, Step};
+use crate::text::shorten;
 
 use super::agreed;
 use super::exchange::{self, ReadError, last_lines, nonce};
@@ -25,6 +26,8 @@ use super::{CancelFlag, Shared, stopped};
 const LOOKED_AT: usize = 200;
 /// How many of them are shown.
 const LAST_LINES: usize = 12;
+/// Characters of a line that are shown while a step runs.
+const LONGEST_LINE: usize = 4096;
 /// For as long the lock is kept while a run is written down.
 const LOCK_SECONDS: u64 = 300;
 
@@ -57,10 +60,10 @@ pub(super) async fn changes(
         one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| Failure {
             during: what.clone(),
             // Advice may quote what a command said, and a command may name what it was given.
-            message: target.book.scrub(&failed.message),
+            message: target.book.scrub_said(&failed.message),
             command: failed.command.map(|command| target.book.scrub(&command)),
-            output: failed.output.iter().map(|line| target.book.scrub(line)).collect(),
-            help: failed.help.map(|help| target.book.scrub(&help)),
+            output: target.book.scrub_lines(&failed.output),
+            help: failed.help.map(|help| target.book.scrub_said(&help)),
             done,
             remaining: None,
             cause: failed.cause,
@@ -107,7 +110,7 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     if reply.status == Some(0) && reply::body(&String::from_utf8_lossy(&reply.stdout), &nonce).is_ok() {
         return Ok(());
     }
-    let output = last_lines(&reply, LAST_LINES);
+    let output = last_lines(&reply, LAST_LINES, &target.book);
     if let Some(lock::LOST | lock::GONE) = reply.status {
         let message = if reply.status == Some(lock::GONE) { LOCK_GONE } else { LOCK_LOST };
         let failure = Failure::new(during, message).help(TWO_RUNS);
@@ -288,7 +291,9 @@ async fn on_host(
     let Some(host) = target.host.as_mut() else {
         return Err(failed("there is no connection".to_owned(), None));
     };
-    let mut on_line = |line: &str| shared.send(name, EventKind::Output(book.scrub(line)));
+    let mut on_line = |line: &str| {
+        shared.send(name, EventKind::Output(shorten(&book.scrub_said(line), LONGEST_LINE)));
+    };
     let reply = host
         .run(&text, limits, &mut on_line)
         .await
@@ -297,7 +302,7 @@ async fn on_host(
     if reply.status == Some(0) && reply::body(&stdout, &nonce).is_ok() {
         return Ok(());
     }
-    let mut output = last_lines(&reply, LOOKED_AT);
+    let mut output = last_lines(&reply, LOOKED_AT, &book);
     let at = reply::after_begin(&stdout, &nonce)
         .and_then(|body| body.lines().rev().find_map(|line| line.strip_prefix("step ")?.parse::<usize>().ok()));
     let step = at.and_then(|at| steps.get(at));

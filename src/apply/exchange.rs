@@ -8,6 +8,7 @@ use crate::facts::{Facts, ProbeSpec};
 use crate::host::{Host, HostError, Limits, Reply};
 use crate::script::{lock, probe};
 use crate::secret::SecretBook;
+use crate::text::shorten;
 
 /// What reading a host can fail with.
 #[derive(Debug)]
@@ -73,18 +74,22 @@ pub(super) fn nonce() -> String {
     format!("rprov{:x}x{count}x{:x}", now & 0xffff_ffff_ffff, std::process::id())
 }
 
-/// The last lines of what a host printed on standard error.
-pub(super) fn last_lines(reply: &Reply, count: usize) -> Vec<String> {
-    let text = String::from_utf8_lossy(&reply.stderr);
-    // From the end: there may be millions.
-    let lines = text.lines().rev().map(str::trim_end).filter(|line| !line.is_empty()).take(count);
-    let mut lines: Vec<String> = lines.map(|line| line.chars().take(LONGEST_LINE).collect()).collect();
+/// The last lines of what a host printed on standard error, without secrets: they are taken out before anything is cut off.
+pub(super) fn last_lines(reply: &Reply, count: usize, book: &SecretBook) -> Vec<String> {
+    // From the end: there may be millions, and one more than is shown, of which the first may go on.
+    let lines = reply.stderr.rsplit(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty());
+    let cleared = |line: &[u8]| String::from_utf8_lossy(&line[..line.len().min(CLEARED)]).into_owned();
+    let mut lines: Vec<String> = lines.take(count + 1).map(cleared).collect();
     lines.reverse();
-    lines
+    let mut lines = book.scrub_lines(&lines);
+    lines.drain(..lines.len().saturating_sub(count));
+    lines.iter().map(|line| shorten(line, LONGEST_LINE)).collect()
 }
 
 /// Characters of a host's line that are shown: it may have put all its output on one.
 const LONGEST_LINE: usize = 1000;
+/// Bytes of a line that are looked through: as many more that what is shown holds no half of a secret.
+const CLEARED: usize = 64 << 10;
 
 /// Reads a host. `before` and `after` are shell text around the probe: taking the lock, giving it back.
 pub(super) async fn read(
@@ -99,32 +104,54 @@ pub(super) async fn read(
     let limits = Limits { time: Duration::from_secs(120), ..Limits::default() };
     let reply = host.run(&script, limits, &mut |_| {}).await.map_err(ReadError::Host)?;
     if reply.status == Some(lock::HELD) {
-        let lines = last_lines(&reply, 1);
+        let lines = last_lines(&reply, 1, book);
         let holder = lines.last().map(|line| line.trim_start_matches("held ").to_owned());
         return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
     }
     if reply.status == Some(lock::TWIN) {
-        let name = last_lines(&reply, 1).pop().unwrap_or_default();
+        let name = last_lines(&reply, 1, book).pop().unwrap_or_default();
         return Err(ReadError::Twin(name.trim_start_matches("name ").to_owned()));
     }
     if reply.status == Some(lock::REFUSED) {
-        let why = last_lines(&reply, 1).pop().unwrap_or_default();
+        let why = last_lines(&reply, 1, book).pop().unwrap_or_default();
         return Err(ReadError::Unlockable { why: why.trim_start_matches("cannot make the lock: ").to_owned() });
     }
     probe::parse(spec, &reply.stdout, &nonce)
-        .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5) })
+        .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5, book) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::{Secret, SecretId};
 
     #[test]
     fn the_last_lines_are_few_and_short() {
-        let said =
-            |stderr: String| last_lines(&Reply { stdout: Vec::new(), stderr: stderr.into(), status: Some(1) }, 3);
+        let said = |stderr: String| {
+            last_lines(&Reply { stdout: Vec::new(), stderr: stderr.into(), status: Some(1) }, 3, &SecretBook::default())
+        };
         assert_eq!(said("a\n\nb\r\n  c \nd\n".to_owned()), ["b", "  c", "d"]);
         assert_eq!(said("y\n".repeat(1_000_000)), ["y", "y", "y"]);
-        assert_eq!(said("ä".repeat(1_000_000))[0].chars().count(), LONGEST_LINE);
+        assert_eq!(said("ä".repeat(1_000_000))[0].chars().count(), LONGEST_LINE + 1);
+    }
+
+    #[test]
+    fn secrets_are_taken_out_before_lines_are_cut() {
+        let secret = "glpat-Zq4Vw7Xk2Bn8Mc5Rt1Yp";
+        let mut book = SecretBook::default();
+        book.bind(SecretId::new("env:S"), Secret::new(secret.to_owned()));
+        let said = |stderr: String, count| {
+            last_lines(&Reply { stdout: Vec::new(), stderr: stderr.into(), status: Some(1) }, count, &book)
+        };
+        for before in LONGEST_LINE - secret.len()..=LONGEST_LINE {
+            let line = said(format!("{}{secret} and more", "x".repeat(before)), 1).remove(0);
+            assert!(!line.contains("glpat") && line.chars().count() <= LONGEST_LINE + 1, "{before}: {line}");
+        }
+        for before in CLEARED - secret.len()..=CLEARED {
+            let line = said(format!("{}{secret}", " ".repeat(before)), 1).concat();
+            assert!(!line.contains("glpa"), "{before}: {line}");
+        }
+        // Broken by the host into the line that is shown and the one before.
+        assert_eq!(said("x glpat-Zq4Vw7Xk2Bn8Mc\n5Rt1Yp y\n".to_owned(), 1), ["(secret) y"]);
     }
 }

@@ -84,7 +84,7 @@ impl Fleet {
         })
     }
 
-    async fn look(&self, shared: &Shared) -> (HostPlan, Facts, Vec<Problem>) {
+    async fn look(&mut self, shared: &Shared) -> (HostPlan, Facts, Vec<Problem>) {
         let mut facts = Facts::default();
         // Rights in GitLab are not root's on a host: what is unread here is a failure.
         facts.system.root = true;
@@ -108,7 +108,7 @@ impl Fleet {
             Some(_) => resources.into_iter().map(|one| Shown::default().veil(one)).collect(),
             None => resources,
         };
-        let mut plan = desired::plan(&self.name, &resources, &facts, &self.book);
+        let mut plan = desired::plan(&self.name, &resources, &facts, &mut self.book);
         if let Some(hosts) = &self.orphans {
             let found = orphans::look(shared, hosts, &mut facts).await;
             plan.changes.extend(found.changes);
@@ -126,6 +126,7 @@ impl Fleet {
     pub(super) async fn apply(mut self, shared: &Shared, cancel: &CancelFlag) -> Outcome {
         let result =
             if self.plan.problems.is_empty() { self.changes(shared, cancel).await } else { Err(refused(&self.plan)) };
+        let result = result.map_err(|failure| failure.without_secrets(&self.book));
         match &result {
             Ok(changes) => shared.send(&self.name, EventKind::Done { changes: *changes }),
             Err(failure) => shared.send(&self.name, EventKind::Failed(Box::new(failure.clone()))),

@@ -70,7 +70,7 @@ fn comparable(plan: &HostPlan, saved: bool) -> Vec<Change> {
 pub(super) fn failure(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool, book: &SecretBook) -> Failure {
     let message = "the host changed after the plan was made; nothing was done";
     let failure = Failure::new("checking the plan", message).help(NEW_PLAN);
-    let mut output: Vec<String> = what(approved, now, facts, saved).iter().map(|line| book.scrub(line)).collect();
+    let mut output: Vec<String> = what(approved, now, facts, saved).iter().map(|line| book.scrub_said(line)).collect();
     if output.len() > MOST {
         let more = output.len() - (MOST - 1);
         output.truncate(MOST - 1);

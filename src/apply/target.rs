@@ -107,7 +107,7 @@ impl Target {
             match shared.connector.connect(&spec.connection).await {
                 Ok(host) => target.host = Some(host),
                 Err(error) => target.plan.problems.push(Problem {
-                    message: error.to_string(),
+                    message: target.book.scrub_said(&error.to_string()),
                     help: error.help(),
                     unknown_only: false,
                 }),
@@ -148,12 +148,13 @@ impl Target {
                         target.plan = plan;
                         None
                     }
-                    Err(error) => Some((target.book.scrub(&error.message()), error.help())),
+                    Err(error) => Some((error.message(), error.help())),
                 }
             }
             Err(error) => Some((error.to_string(), error.help())),
         };
         if let Some((message, help)) = problem {
+            let (message, help) = (target.book.scrub_said(&message), help.map(|help| target.book.scrub_said(&help)));
             let problem = Problem { message: message.clone(), help: help.clone(), unknown_only: false };
             let about = if target.host.is_some() { "reading" } else { "ssh" };
             target.findings = vec![Finding::stops(about, &problem)];
@@ -186,7 +187,7 @@ impl Target {
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
-        let mut plan = desired::plan(&spec.name, &self.resources, &facts, &self.book);
+        let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
         self.lacking = records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))
     }
@@ -205,6 +206,7 @@ impl Target {
         } else {
             Err(refused(&self.plan))
         };
+        let result = result.map_err(|failure| failure.without_secrets(&self.book));
         match &result {
             Ok(changes) => shared.send(&name, EventKind::Done { changes: *changes }),
             Err(failure) => shared.send(&name, EventKind::Failed(Box::new(failure.clone()))),
@@ -337,8 +339,7 @@ fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Fa
         ReadError::Answer { message, output } => (message, output),
         other => (other.message(), Vec::new()),
     };
-    let output = output.iter().map(|line| book.scrub(line)).collect();
-    Failure { help, output, cause, ..Failure::new(during, book.scrub(&message)).after(done) }
+    Failure { help, output, cause, ..Failure::new(during, message).after(done) }.without_secrets(book)
 }
 
 /// What answers by this name is not what the plan was made for.

@@ -43,6 +43,7 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
     }
     report::write(&args.report, &opened.plan, console)?;
     if let Some(path) = &args.out {
+        saved::may_be_published(&opened.plan, console)?;
         let saved = saved::of(&opened.plan, &opened.inventory, opened.whole, global, &session::owner());
         saved::write(&saved, path, console)?;
         let shown = crate::ui::style::sanitize(&path.display().to_string()).into_owned();

@@ -46,6 +46,22 @@ pub(super) fn changed_files(saved: &SavedPlan, inventory: &Inventory) -> Vec<Str
     known.into_iter().filter(|file| saved.files.get(*file) != now.get(*file)).cloned().collect()
 }
 
+/// Refuses a plan with something in it that looks like a secret and can only be held as it is: a label of a container, a description.
+pub(super) fn may_be_published(plan: &Plan, console: &Console) -> Result<(), Exit> {
+    let mut refused = None;
+    for host in &plan.hosts {
+        for (change, what) in host.unpublishable() {
+            let message =
+                format!("the plan cannot be saved: {} {} of {} holds {what}", change.kind, change.name, host.name);
+            let problem = Diagnostic::error(sanitize(&message).into_owned());
+            let problem = change.origin.iter().fold(problem, |problem, at| problem.at(at));
+            let help = "a saved plan may be read by everybody: take it out of the inventory, or put it where a secret can be named";
+            refused = Some(console.stop(problem.help(help)));
+        }
+    }
+    refused.map_or(Ok(()), Err)
+}
+
 /// Writes the file in one instant: whoever reads it finds a whole plan.
 pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result<(), Exit> {
     let what = format!("cannot save the plan in {}", path.display());

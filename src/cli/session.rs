@@ -166,8 +166,15 @@ pub(super) async fn open_saved(
     console: &Console,
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
-    for file in saved::changed_files(saved, &inventory) {
+    let changed = saved::changed_files(saved, &inventory);
+    for file in &changed {
         console.note(Diagnostic::warning(format!("{file} is no longer as it was when the plan was made")));
+    }
+    // What a plan holds by name only is compared by these files.
+    if !changed.is_empty() && saved.plan.hosts.iter().any(HostPlan::withholds) {
+        let problem = Diagnostic::error("the plan holds texts by name that come from these files: nothing was done");
+        console.note(problem.help("make a new plan, then apply that"));
+        return Err(Exit::Stale);
     }
     let (mut hosts, mut gitlab, mut unknown) = (Vec::new(), None, Vec::new());
     for plan in saved.plan.hosts.iter().filter(|plan| !plan.changes.is_empty() || !plan.problems.is_empty()) {

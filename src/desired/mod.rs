@@ -18,6 +18,7 @@ pub mod machine;
 mod packages;
 pub mod preconditions;
 pub mod rights;
+mod seal;
 pub mod shown;
 pub mod status;
 mod summary;
@@ -131,9 +132,9 @@ pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::scri
     crate::script::probe::script(&probe, &SecretBook::default(), "", "", "rprov")
 }
 
-/// Compares everything. A resource that cannot be compared becomes a problem of the host; the others are still shown.
+/// Compares everything. What the plan must not show stands in it by name, and the book knows it then. A resource that cannot be compared becomes a problem of the host; the others are still shown.
 #[must_use]
-pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &SecretBook) -> HostPlan {
+pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> HostPlan {
     let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
     let mut earlier = Earlier::default();
     for resource in resources {
@@ -161,6 +162,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &S
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));
+    seal::seal(&mut plan, book);
     plan.preconditions = preconditions::of(&plan.changes, facts);
     plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
     plan.machine = machine::installation(&facts.system.machine);

@@ -13,7 +13,7 @@ use super::failure::{Failure, Next, redirect, refused, tls_trouble, words};
 use super::pinned;
 use super::token::wrong_kind;
 use crate::diagnostic::UNRESOLVED;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBook, SecretId};
 
 /// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
 const AT_ONCE: usize = 8;
@@ -356,7 +356,9 @@ impl Http {
 
     /// A server that repeats what it was sent must not bring the token into a message.
     fn scrub(&self, text: &str) -> String {
-        text.replace(self.token.expose(), "(secret)")
+        let mut book = SecretBook::default();
+        book.bind(SecretId::new("token"), self.token.clone());
+        book.scrub_said(text)
     }
 }
 

@@ -64,7 +64,7 @@ impl Client {
         system_id: Option<&str>,
     ) -> Result<StepOutcome, GitlabError> {
         let outcome = self.run(step, book, ids, system_id).await;
-        outcome.map_err(|error| error.cleared(|text| book.scrub(text)))
+        outcome.map_err(|error| error.cleared(|text| book.scrub_said(text)))
     }
 
     async fn run(
@@ -118,7 +118,7 @@ impl Client {
                 self.assign(id, project).await.map(|()| StepOutcome::Done)
             }
             GitlabStep::UnassignProject { id, project } => Ok(gone(self.unassign(*id, project).await?)),
-            GitlabStep::SetVariable { namespace, exists, key, value, attributes } => {
+            GitlabStep::SetVariable { namespace, exists, key, value, attributes, .. } => {
                 let environment = attributes.get("environment_scope").and_then(serde_json::Value::as_str);
                 let key = variable_key(namespace.as_ref(), key, environment)?;
                 let value = Secret::new(value.reveal(book)?);

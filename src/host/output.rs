@@ -2,6 +2,7 @@
 
 use super::sudo::{has_begun, is_sudo};
 use super::{HostError, OnLine, Reply, Script};
+use crate::text::shorten;
 
 /// Both streams of one command.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub(super) struct Output {
 
 /// Lines that are given out while a command runs: who shows them is slower than a host that floods.
 const MOST_LINES: usize = 20_000;
-/// Bytes of a line that are given out.
-const LONGEST_LINE: usize = 4096;
+/// Bytes of a line that are given out: more than is shown, so that what is shown holds no half of a secret.
+const LONGEST_LINE: usize = 8192;
 
 impl Output {
     /// Takes at most `limit` bytes of both streams together.
@@ -76,7 +77,7 @@ pub(super) fn said(stdout: &[u8], stderr: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes);
         // From the end: there may be millions.
         let lines = text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(3);
-        let mut lines: Vec<String> = lines.map(|line| line.chars().take(200).collect()).collect();
+        let mut lines: Vec<String> = lines.map(|line| shorten(line, 200)).collect();
         lines.reverse();
         lines.join("; ")
     };
@@ -170,7 +171,7 @@ mod tests {
         let lines = "y\n".repeat(1_000_000);
         assert_eq!(said(lines.as_bytes(), b""), "y; y; y");
         let long = said(&[b'x'; 1_000_000], &[b'z'; 1_000_000]);
-        assert_eq!(long.len(), 200 + 2 + 200);
+        assert_eq!(long.chars().count(), 201 + 2 + 201);
     }
 
     #[test]

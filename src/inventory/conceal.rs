@@ -1,12 +1,13 @@
 //! Takes secrets that were written into the inventory out of the text that messages quote. Pure.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{HIDDEN, Sources, Span};
 use crate::secret::looks;
 
-/// The sources with every value at `hidden`, and everything that looks like a token of GitLab's, as [`HIDDEN`].
+/// The sources with every value at `hidden`, and everything that looks like a secret, as [`HIDDEN`].
 pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
     let mut clean = Sources::default();
     for (file, text) in sources.0 {
@@ -15,30 +16,25 @@ pub(super) fn tokens(sources: Sources, hidden: &[Span]) -> Sources {
             let column = places.entry(span.line).or_insert(span.column);
             *column = span.column.min(*column);
         }
-        let text = if places.is_empty() && !text.contains("gl") { text } else { concealed(&text, &places) };
+        let found: Vec<Range<usize>> = looks::find(&text).into_iter().map(|one| one.range).collect();
+        let text = if places.is_empty() && found.is_empty() { text } else { concealed(&text, &places, &found) };
         clean.0.insert(file, text);
     }
     clean
 }
 
-/// `hidden`: the columns, by line, from which on nothing may be shown.
-fn concealed(text: &str, hidden: &HashMap<usize, usize>) -> Arc<str> {
+/// `hidden`: the columns, by line, from which on nothing may be shown; `found`: bytes of which none may be, in order.
+fn concealed(text: &str, hidden: &HashMap<usize, usize>, found: &[Range<usize>]) -> Arc<str> {
     let mut out = String::with_capacity(text.len());
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        let hide = |text: &str| -> String { text.chars().map(|c| if c == '\n' { c } else { HIDDEN }).collect() };
-        if let Some(column) = hidden.get(&(index + 1)) {
-            let from = line.char_indices().nth(column - 1).map_or(line.len(), |(at, _)| at);
-            out.push_str(&line[..from]);
-            out.push_str(&hide(&line[from..]));
-            continue;
-        }
-        let mut at = 0;
-        for token in looks::tokens(line) {
-            out.push_str(&line[at..token.start]);
-            out.push_str(&hide(&line[token.clone()]));
-            at = token.end;
-        }
-        out.push_str(&line[at..]);
+    let mut found = found.iter().peekable();
+    let (mut line, mut column) = (1, 1);
+    for (at, c) in text.char_indices() {
+        while found.next_if(|range| range.end <= at).is_some() {}
+        let inside = found.peek().is_some_and(|range| range.contains(&at));
+        let behind = hidden.get(&line).is_some_and(|from| column >= *from);
+        // Places stay what they are.
+        out.push(if c != '\n' && (inside || behind) { HIDDEN } else { c });
+        (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
     }
     out.into()
 }

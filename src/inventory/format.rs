@@ -148,8 +148,10 @@ impl Format {
     /// When the text does not have this form.
     pub fn check(self, text: &str) -> Result<(), Bad> {
         let is_name = !matches!(self, Self::Any | Self::Line(_) | Self::Block(_));
-        // Line breaks and the like have messages of their own.
-        if let Some(c) = first_harmful(text).filter(|c| is_name && !"\0\t\n\r".contains(*c)) {
+        // Of ASCII, most forms say themselves what they take; a path takes all but a line break.
+        let is_path = matches!(self, Self::HostPath | Self::LocalPath);
+        let odd = |c: &char| is_name && if c.is_ascii() { is_path && !"\0\t\n\r".contains(*c) } else { true };
+        if let Some(c) = first_harmful(text).filter(odd) {
             let number = format!("U+{:04X}", u32::from(c));
             let message = format!("holds {number}, which cannot be seen");
             return bad(message, "take it out: to readers it is another name than to programs");

@@ -107,6 +107,8 @@ pub struct VariableSpec {
     pub value: Text,
     /// Only for protected refs. Default false.
     pub protected: bool,
+    /// Plans may show its value. Default false.
+    pub show: bool,
     /// Masked in job logs. Default false.
     pub masked: bool,
     /// Not expanded. Default false.

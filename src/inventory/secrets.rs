@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::model::{Inventory, SecretKind, SecretSource};
 use crate::diagnostic::Diagnostic;
 use crate::local_file::{self, Unreadable};
-use crate::secret::{Secret, SecretBook, SecretId};
+use crate::secret::{SHORTEST, Secret, SecretBook, SecretId};
 
 /// Longest value: a file of certificates fits.
 const MAX_VALUE: u64 = 1 << 20;
@@ -46,13 +46,22 @@ pub fn resolve(
     let mut problems = Vec::new();
     for id in which {
         let Some(source) = inventory.secrets.get(&id).filter(|_| resolved.book.get(&id).is_none()) else { continue };
-        match value(source, environment, &mut resolved.warnings) {
+        let before = resolved.warnings.len();
+        let value = value(source, environment, &mut resolved.warnings);
+        for warning in &mut resolved.warnings[before..] {
+            warning.span.get_or_insert_with(|| source.origin.clone());
+        }
+        match value {
             Ok(value) => resolved.book.bind(id, value),
             Err(problem) => problems.push(problem.at(&source.origin)),
         }
     }
     problems.sort_by(|one, other| (&one.span, &one.message).cmp(&(&other.span, &other.message)));
     problems.dedup();
+    // What a program said may hold what another one gave.
+    for problem in &mut problems {
+        problem.help = problem.help.take().map(|help| resolved.book.scrub_said(&help));
+    }
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
 }
 
@@ -74,7 +83,7 @@ fn value(
                     problem.help(format!("`export {name}=…` before the run; in CI a masked variable named {name}"))
                 );
             };
-            return finish(value.into_encoded_bytes(), &format!("the environment variable {name}"), false);
+            return finish(value.into_encoded_bytes(), &format!("the environment variable {name}"), false, warnings);
         }
         SecretKind::File(path) => {
             let (bytes, mode) =
@@ -91,17 +100,26 @@ fn value(
             (format!("the output of `{program}`"), run(program, arguments)?)
         }
     };
-    finish(bytes, &what, true)
+    finish(bytes, &what, true, warnings)
 }
 
 /// Text without the line break that editors and programs end it with.
-fn finish(bytes: Vec<u8>, what: &str, drop_line_break: bool) -> Result<Secret, Diagnostic> {
+fn finish(
+    bytes: Vec<u8>,
+    what: &str,
+    drop_line_break: bool,
+    warnings: &mut Vec<Diagnostic>,
+) -> Result<Secret, Diagnostic> {
     let mut text = String::from_utf8(bytes).map_err(|_| Diagnostic::error(format!("{what} is not UTF-8 text")))?;
     if drop_line_break && text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
             text.pop();
         }
+    }
+    if text.len() < SHORTEST && !text.is_empty() {
+        let message = format!("{what} is too short to be kept out of messages: it would be found in every word");
+        warnings.push(Diagnostic::warning(message).help("use a longer one: it could be guessed as well"));
     }
     if text.is_empty() {
         let help = "a secret has to say something; in CI: is the variable protected, and this branch not?";

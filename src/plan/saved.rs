@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::precondition::{PathIs, Precondition};
 use super::{Change, HostPlan, Plan};
+use crate::secret::looks;
 use crate::step::{GitlabStep, Step};
+use crate::text::{Segment, Text};
 
 /// The value of `format`.
 pub const FORMAT: &str = "rprov-saved-plan/1";
@@ -150,6 +152,31 @@ impl HostPlan {
         ))
     }
 
+    /// Whether a step names a text of the inventory that may not be shown, or that nobody said may be.
+    #[must_use]
+    pub fn withholds(&self) -> bool {
+        let secret =
+            |text: &Text| text.segments().iter().any(|one| matches!(one, Segment::Secret(id) if id.is_content()));
+        self.changes.iter().flat_map(|change| &change.steps).any(|step| match step {
+            Step::WriteFile(file) => secret(&file.content),
+            Step::CreateContainer(container) => container.env.values().any(secret),
+            Step::Gitlab(GitlabStep::SetVariable { value, .. }) => secret(value),
+            _ => false,
+        })
+    }
+
+    /// What of the plan can only be held as it is, and looks like a secret: the change and what it looks like.
+    #[must_use]
+    pub fn unpublishable(&self) -> Vec<(&Change, &'static str)> {
+        let look = |change: &Change| {
+            let steps = serde_json::to_value(&change.steps).unwrap_or_default();
+            let mut found = None;
+            strings(&steps, &mut |text| found = found.or_else(|| looks::find(text).first().map(|one| one.what)));
+            found
+        };
+        self.changes.iter().filter_map(|change| Some((change, look(change)?))).collect()
+    }
+
     /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
     #[must_use]
     pub fn publishable(mut self) -> Self {
@@ -174,6 +201,20 @@ impl HostPlan {
 }
 
 mod keys;
+
+/// Goes through the texts of a document, but for names of secrets.
+fn strings(value: &serde_json::Value, see: &mut dyn FnMut(&str)) {
+    match value {
+        serde_json::Value::String(text) => see(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, see)),
+        serde_json::Value::Object(fields) => {
+            let fields =
+                fields.iter().filter(|(key, _)| !matches!(key.as_str(), "secret" | "escaped" | "password" | "token"));
+            fields.for_each(|(_, value)| strings(value, see));
+        }
+        _ => {}
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, TextChange};
-use crate::secret::{Secret, SecretBook, looks};
+use crate::secret::{Secret, SecretBook};
 use crate::step::{Check, Displaced, Step, WriteFile};
 use crate::text::Text;
 
@@ -193,7 +193,6 @@ impl Resource for File {
         // What a host lets not everybody read may hold a password, and a plan is for everybody.
         let private = found.as_ref().is_some_and(|found| found.fact.mode & 0o004 == 0);
         let old = found.and_then(|found| found.text).unwrap_or("").to_owned();
-        let looks_secret = looks::holds_token(&old) || looks::holds_private_key(&old);
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
                 "content",
@@ -204,10 +203,6 @@ impl Resource for File {
         } else if private && !old.is_empty() {
             let shown = |text: &str| Some(format!("({text})"));
             attrs.push(Attr::new("content", shown("not shown: not everybody may read it"), shown("the inventory's")));
-            None
-        } else if looks_secret {
-            let shown = |text: &str| Some(format!("({text})"));
-            attrs.push(Attr::new("content", shown("not shown: a token or a key is in it"), shown("the inventory's")));
             None
         } else {
             Some(TextChange { old, new: wanted })

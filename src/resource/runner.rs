@@ -259,7 +259,7 @@ impl Runners {
     }
 
     fn kept(&self, table: &HostRunner) -> SecretId {
-        SecretId::new(format!("kept:{}/{}", self.host, table.number))
+        SecretId::kept(&self.host, table.number)
     }
 
     /// The `[[runners]]` table that the inventory asks for, with `name` and `url`.

@@ -13,6 +13,11 @@ use crate::step::{GitlabStep, Step};
 use super::file::reveal;
 use super::{Context, Diff, Resource};
 
+/// Stands for a value.
+const NOT_SHOWN: &str = "(not shown)";
+/// Stands for a value that is not the one before.
+const OTHER: &str = "(not shown: another value)";
+
 /// A variable to be there or not.
 #[derive(Debug, Clone)]
 pub struct Variable(pub VariableSpec);
@@ -78,17 +83,22 @@ impl Resource for Variable {
             return Ok(diff);
         }
         let wanted = reveal(&spec.value, context.book, &self.about())?;
-        // A masked value is a secret even where the inventory holds it in clear.
-        let masked = |is_masked: bool, value: &str| {
-            if is_masked { "(masked)".to_owned() } else { looks::without_tokens(&format!("{value:?}")) }
+        // Of a value that is in the inventory in clear nobody has said that readers of a plan may know it, and of GitLab's even less:
+        // an administrator's token reads what they may not. No digest either: that of a short password can be guessed.
+        let hidden = spec.masked || found.is_some_and(|found| found.masked);
+        let show = |value: &str| {
+            let value =
+                if spec.show && !hidden { looks::redacted(&format!("{value:?}")) } else { NOT_SHOWN.to_owned() };
+            Some(context.book.scrub(&value))
         };
-        let shown = if spec.value.is_tainted() { spec.value.redacted() } else { masked(spec.masked, &wanted) };
+        let new = if spec.value.is_tainted() { Some(spec.value.redacted()) } else { show(&wanted) };
         let mut attrs = Vec::new();
         match found.map(|found| &found.value) {
-            None => attrs.push(Attr::new("value", None, Some(shown))),
+            None => attrs.push(Attr::new("value", None, new)),
             Some(Some(old)) if old.expose() != wanted => {
-                let hide = spec.masked || spec.value.is_tainted() || found.is_some_and(|found| found.masked);
-                attrs.push(Attr::new("value", Some(masked(hide, old.expose())), Some(shown)));
+                let old = if spec.value.is_tainted() { Some(NOT_SHOWN.to_owned()) } else { show(old.expose()) };
+                let other = |text: String| if Some(&text) == old.as_ref() { OTHER.to_owned() } else { text };
+                attrs.push(Attr::new("value", old.clone(), new.map(other)));
             }
             Some(None) => {
                 let message = "its value is hidden in GitLab and cannot be compared".to_owned();
@@ -122,6 +132,7 @@ impl Resource for Variable {
             exists: found.is_some(),
             key: spec.key.clone(),
             value: spec.value.clone(),
+            show: spec.show && !hidden,
             attributes,
         };
         diff.changes.push(self.change(if found.is_some() { Action::Change } else { Action::Add }, attrs, step));
@@ -147,6 +158,7 @@ mod tests {
             key: "KEY".to_owned(),
             value,
             protected: false,
+            show: false,
             masked,
             raw: false,
             file: false,
@@ -173,18 +185,24 @@ mod tests {
         (attr.old.clone().unwrap(), attr.new.clone().unwrap())
     }
 
-    /// Each of the three signs alone says that a value is a secret.
+    /// Nothing of a value is told, whatever GitLab or the inventory say of it, but that it is another.
     #[test]
-    fn a_value_that_may_be_a_secret_is_not_shown() {
-        let masked = "(masked)".to_owned();
-        assert_eq!(shown(spec(Text::plain(NEW), true), OLD, false), (masked.clone(), masked.clone()));
-        assert_eq!(shown(spec(Text::plain("open"), false), OLD, true).0, masked);
+    fn a_value_is_not_shown_unless_the_inventory_says_so() {
+        let differs = (NOT_SHOWN.to_owned(), OTHER.to_owned());
+        for (masked, in_gitlab) in [(false, false), (true, false), (false, true)] {
+            assert_eq!(shown(spec(Text::plain(NEW), masked), OLD, in_gitlab), differs);
+        }
         let secret = Text::secret(SecretId::new("env:KEY"));
-        assert_eq!(shown(spec(secret, false), OLD, false), (masked, "(secret env:KEY)".to_owned()));
-        // What nobody calls a secret and looks like one.
+        let named = (NOT_SHOWN.to_owned(), "(secret env:KEY)".to_owned());
+        assert_eq!(shown(spec(secret.clone(), false), OLD, false), named);
+        let open = |value: Text| VariableSpec { show: true, ..spec(value, false) };
+        assert_eq!(shown(open(secret), OLD, false), named);
+        assert_eq!(shown(open(Text::plain("new")), "old", false), ("\"old\"".to_owned(), "\"new\"".to_owned()));
+        // What GitLab masks, what looks like a secret, and what this run knows as one.
+        assert_eq!(shown(open(Text::plain("new")), "old", true), differs);
         let token = "glpat-0123456789abcdefghij";
-        assert_eq!(shown(spec(Text::plain("new"), false), token, false).0, "\"glpat-(hidden)\"");
-        let open = ("\"old\"".to_owned(), "\"new\"".to_owned());
-        assert_eq!(shown(spec(Text::plain("new"), false), "old", false), open);
+        assert_eq!(shown(open(Text::plain("new")), token, false).0, "\"glpat-(hidden)\"");
+        assert_eq!(shown(open(Text::plain("new")), "https://a:hunter2@b/", false).0, "\"https://a(hidden)@b/\"");
+        assert_eq!(shown(open(Text::plain("new")), &format!("x{NEW}"), false).0, "\"x(secret)\"");
     }
 }

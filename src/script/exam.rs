@@ -2,6 +2,7 @@
 //! firewall's rules. Changes nothing on the host. Pure: no I/O.
 
 use crate::script::reply::{self, BadReply};
+use crate::text::shorten;
 
 use super::{Script, environment, quote, wrap};
 
@@ -150,11 +151,10 @@ pub fn parse(exam: &Exam, stdout: &[u8], nonce: &str) -> Result<Answers, BadRepl
     let mut next = |tag: &str| {
         let line = lines.next().unwrap_or_default();
         let rest = line.strip_prefix(tag).and_then(|rest| rest.strip_prefix(' '));
-        let odd =
-            || BadReply::Garbled(format!("`{}` stands where {tag} should", line.chars().take(80).collect::<String>()));
+        let odd = || BadReply::Garbled(format!("`{}` stands where {tag} should", shorten(line, 80)));
         rest.map(str::to_owned).ok_or_else(odd)
     };
-    let odd = |line: &str| BadReply::Garbled(line.chars().take(80).collect());
+    let odd = |line: &str| BadReply::Garbled(shorten(line, 80));
     let clock = next("clock")?;
     let mut answers = Answers { clock: clock.parse().map_err(|_| odd(&clock))?, ..Answers::default() };
     for _ in &exam.places {

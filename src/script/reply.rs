@@ -18,7 +18,7 @@ pub enum BadReply {
 
 fn said(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
-    line.map(|line| format!("; it said: {}", line.chars().take(200).collect::<String>())).unwrap_or_default()
+    line.map(|line| format!("; it said: {}", crate::text::shorten(line, 200))).unwrap_or_default()
 }
 
 /// The lines between `@NONCE begin` and `@NONCE end`.

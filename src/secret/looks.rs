@@ -3,10 +3,19 @@
 
 use std::ops::Range;
 
-/// What GitLab's tokens begin with, before a dash.
-const PREFIXES: &[&str] = &[
+mod content;
+
+pub use content::{Found, find, speaks};
+
+/// What GitLab's tokens begin with, before a dash: personal, group and project access tokens; deploy tokens; runners' (also of those
+/// registered the old way); of CI jobs; trigger; feed; incoming mail; agents; workspaces; SCIM; clients of feature flags; OAuth
+/// application secrets. A routable one has dots behind that; an instance may put a word of its own before it.
+pub(crate) const PREFIXES: &[&str] = &[
     "glpat", "gldt", "glrt", "glrtr", "glcbt", "glptt", "glft", "glimt", "glagent", "glwt", "glsoat", "glffct", "gloas",
 ];
+
+/// What registration tokens begin with.
+pub(crate) const REGISTRATION: &str = "GR1348941";
 
 /// Words that make a name speak of a secret.
 const WORDS: [&str; 8] = ["token", "password", "passwd", "secret", "passphrase", "credential", "credentials", "pwd"];
@@ -53,20 +62,33 @@ pub fn hide(text: &str, ranges: &[Range<usize>]) -> String {
     out + &text[at..]
 }
 
-/// The bytes of each of GitLab's tokens behind its prefix: `glpat-` or `glrt-` and the like, and at least 16 more.
+/// The text with `(hidden)` for everything that looks like a secret.
+#[must_use]
+pub fn redacted(text: &str) -> String {
+    let ranges: Vec<Range<usize>> = find(text).into_iter().map(|one| one.range).collect();
+    hide(text, &ranges)
+}
+
+/// The bytes of each of GitLab's tokens behind its prefix: `glpat-` or `glrt-` and the like, or `GR1348941`, and at least 16 more.
 #[must_use]
 pub fn tokens(line: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(next) = line[at..].find("gl") {
-        let from = &line[at + next..];
-        let word = from.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(from.len());
-        let prefix = from[..word].find('-').unwrap_or(0);
-        if PREFIXES.contains(&&from[..prefix]) && word >= prefix + 17 {
-            found.push(at + next + prefix + 1..at + next + word);
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut add = |start: usize| {
+        let rest = &line[start..];
+        let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());
+        if length >= 16 {
+            found.push(start..start + length);
         }
-        at += next + word;
+    };
+    for (at, _) in line.match_indices("gl") {
+        let behind = |prefix: &&str| line[at..].strip_prefix(*prefix).is_some_and(|rest| rest.starts_with('-'));
+        if let Some(prefix) = PREFIXES.iter().find(|prefix| behind(prefix)) {
+            add(at + prefix.len() + 1);
+        }
     }
+    line.match_indices(REGISTRATION).for_each(|(at, start)| add(at + start.len()));
+    found.sort_by_key(|range| range.start);
+    found.dedup_by(|next, last| next.start < last.end);
     found
 }
 

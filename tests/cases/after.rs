@@ -110,7 +110,7 @@ impl Simulated {
         let mut stopped = false;
         for round in 0..3 {
             let (facts, mut book) = self.read(world);
-            let plan = world.plan(&facts, &book);
+            let plan = world.plan(&facts, &mut book);
             if plan.has_problems() {
                 return Err(format!("round {round} cannot be planned: {:?}", problems(&plan)));
             }

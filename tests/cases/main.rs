@@ -80,7 +80,7 @@ impl World {
         Self { inventory, resources, variables, book }
     }
 
-    fn plan(&self, facts: &Facts, book: &SecretBook) -> Plan {
+    fn plan(&self, facts: &Facts, book: &mut SecretBook) -> Plan {
         let mut hosts: Vec<HostPlan> = Vec::new();
         if let Some(gitlab) = self.inventory.gitlab.as_ref().filter(|_| !self.variables.is_empty()) {
             let mut plan = desired::plan(&gitlab.url, &self.variables, facts, book);
@@ -109,8 +109,8 @@ fn outcome(path: &Path, dir: &Path) -> String {
     }
     host.now();
     case.facts.lay_over(&mut host.facts);
-    let (facts, book) = host.read(&world);
-    let plan = world.plan(&facts, &book);
+    let (facts, mut book) = host.read(&world);
+    let plan = world.plan(&facts, &mut book);
     let look = style::Look::plain(100);
     let out = plan_human::render(&plan, look);
     for secret in case.secrets.values().chain(host.tokens()) {

@@ -28,6 +28,7 @@ fn places() -> [(Scope, Option<(String, String)>); 3] {
 fn set(namespace: Option<(String, String)>, exists: bool, value: Text) -> GitlabStep {
     let attributes = [("masked".to_owned(), true.into()), ("variable_type".to_owned(), "file".into())];
     GitlabStep::SetVariable {
+        show: false,
         namespace,
         exists,
         key: "DEPLOY_KEY".to_owned(),

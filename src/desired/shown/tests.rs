@@ -32,7 +32,7 @@ fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
         };
         facts.paths.insert(RemotePath::new(path).unwrap(), Known::Present(fact));
     }
-    crate::desired::plan("a", &resources, &facts, &SecretBook::default())
+    crate::desired::plan("a", &resources, &facts, &mut SecretBook::default())
 }
 
 #[test]

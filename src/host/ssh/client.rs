@@ -11,6 +11,7 @@ use russh::{Channel, Preferred, SshId, cipher, compression, kex};
 use super::trust::Trust;
 use crate::diagnostic::said;
 use crate::host::HostError;
+use crate::text::shorten;
 
 /// A silent connection is asked for a sign of life this often.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -247,7 +248,7 @@ pub(super) fn words(error: &russh::Error) -> String {
 
 /// Text from a host in one line of bounded length.
 fn printable(text: &str) -> String {
-    text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    shorten(text, 300).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -276,6 +277,6 @@ mod tests {
     #[test]
     fn text_from_hosts_is_tamed() {
         assert_eq!(printable("a\u{1b}[31mb\nc"), "a [31mb c");
-        assert_eq!(printable(&"x".repeat(1000)).len(), 300);
+        assert_eq!(printable(&"x".repeat(1000)), format!("{}…", "x".repeat(300)));
     }
 }

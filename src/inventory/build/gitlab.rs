@@ -79,6 +79,12 @@ impl Build<'_> {
                 self.error(problem.help("a masked value has at least 8 characters and no blanks"));
             }
         }
+        let show = flag(node, "show", false);
+        let at = node.get("show").filter(|_| show).map(|node| &node.span);
+        if let Some(at) = at.filter(|_| value.is_tainted() || masked) {
+            let problem = Diagnostic::error("a secret is not shown in plans").at(at);
+            self.error(problem.help("remove `show`: it is for values that everybody who sees a plan may know"));
+        }
         let environment = node.get("environment_scope");
         if let Some(environment) = environment.filter(|_| scope == Scope::Instance) {
             let problem = Diagnostic::error("an instance variable has no environment scope").at(&environment.span);
@@ -89,6 +95,7 @@ impl Build<'_> {
             key: node.get("key")?.text()?.into_owned(),
             value,
             protected: flag(node, "protected", false),
+            show,
             masked,
             raw: flag(node, "raw", false),
             file: is_word(node, "type", "file"),

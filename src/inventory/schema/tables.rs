@@ -95,6 +95,7 @@ static VARIABLE: Table = Table {
         Field::required("scope", Kind::Scope, "instance, { group: … } or { project: … }"),
         Field::required("key", Kind::Text(Format::VariableKey), "its key"),
         Field::new("value", Kind::TextOrSecret(Format::Any), "its value"),
+        Field::new("show", Kind::Boolean, "plans show its value, and GitLab's beside it; default false"),
         Field::new("protected", Kind::Boolean, "only for protected branches and tags; default false"),
         Field::new("masked", Kind::Boolean, "hidden in job logs; default false"),
         Field::new("raw", Kind::Boolean, "`$` in the value is not expanded; default false"),

@@ -60,11 +60,34 @@ fn no_shell_reads_a_command() {
 fn a_file_that_others_can_read_is_a_warning() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
-    std::fs::write(&path, "x").unwrap();
+    std::fs::write(&path, "long enough").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let resolved = all(&inventory(&[("f", SecretKind::File(path))])).unwrap();
     assert_eq!(resolved.warnings.len(), 1);
     assert!(resolved.warnings[0].message.contains("(mode 0644)"), "{}", resolved.warnings[0].message);
+}
+
+#[test]
+fn a_value_that_cannot_be_cleared_from_messages_is_a_warning() {
+    let of = |value: &str| all(&inventory(&[("c", command(&["printf", "%s", value]))])).unwrap().warnings;
+    assert_eq!(of("1234"), []);
+    let warnings = of("123");
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(
+        warnings[0].message,
+        "the output of `printf` is too short to be kept out of messages: it would be found in every word"
+    );
+    assert_eq!(warnings[0].span.as_ref().map(|span| span.line), Some(3));
+}
+
+#[test]
+fn what_one_program_says_is_cleared_of_what_another_gave() {
+    let secrets = [
+        ("a", SecretKind::Env("TOKEN".to_owned())),
+        ("b", command(&["sh", "-c", "echo \"bad: from-env\" >&2; exit 1"])),
+    ];
+    let problems = all(&inventory(&secrets)).unwrap_err();
+    assert_eq!(problems[0].help.as_deref(), Some("it said: bad: (secret)"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::inventory::model::Owner;
+use crate::secret::looks;
 use crate::step::{
     Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile,
 };
@@ -460,7 +461,7 @@ impl From<&GitlabStep> for StepV1 {
             GitlabStep::UnassignProject { id, project } => {
                 Self::GitlabUnassignProject { id: *id, project: project.clone() }
             }
-            GitlabStep::SetVariable { namespace, exists, key, value, attributes } => Self::GitlabSetVariable {
+            GitlabStep::SetVariable { namespace, exists, key, value, attributes, show: _ } => Self::GitlabSetVariable {
                 namespace: namespace.clone(),
                 exists: *exists,
                 key: key.clone(),
@@ -510,7 +511,7 @@ impl From<&CreateContainer> for ContainerV1 {
             image,
             mounts,
             env: plain.into_iter().map(|(key, text)| (key, text.redacted())).collect(),
-            labels,
+            labels: labels.into_iter().map(|(key, value)| (key, looks::redacted(&value))).collect(),
             network: networks.next().unwrap_or_default(),
             ports,
             extra_hosts,

@@ -129,6 +129,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
         Step::Gitlab(GitlabStep::AssignProject { id: None, token, project: "acme/other".to_owned() }),
         Step::Gitlab(GitlabStep::UnassignProject { id: 42, project: "acme/old".to_owned() }),
         Step::Gitlab(GitlabStep::SetVariable {
+            show: true,
             namespace: None,
             exists: false,
             key: "GIT_CLONE_PATH".to_owned(),

@@ -245,3 +245,35 @@ fn plans_of_every_release_are_read() {
     assert_eq!(now.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "kinds of steps in no file");
     assert!(known.len() >= 33, "the file holds {} kinds of steps: {known:?}", known.len());
 }
+
+#[test]
+fn what_looks_like_a_secret_and_has_no_name_is_told() {
+    let plan = |steps: Vec<Step>| {
+        let mut host = everything().plan.hosts.remove(0);
+        host.changes[0].steps = steps;
+        host
+    };
+    let container = |label: &str| {
+        let Some(Step::CreateContainer(made)) =
+            crate::plan::json::tests::steps().into_iter().find(|step| matches!(step, Step::CreateContainer(_)))
+        else {
+            panic!()
+        };
+        let mut made = made;
+        made.labels.insert("hook".to_owned(), label.to_owned());
+        Step::CreateContainer(made)
+    };
+    assert_eq!(everything().plan.hosts[0].unpublishable(), []);
+    assert_eq!(plan(vec![container("a label")]).unpublishable(), []);
+    for label in ["https://ci:hunter2-hunter2@example.com/", "glpat-0123456789abcdefghij", "password=hunter2"] {
+        assert_eq!(plan(vec![container(label)]).unpublishable().len(), 1, "{label}");
+    }
+    // The name of a secret may be a command that speaks of one.
+    let mut named = Text::plain("a = ");
+    named.push_secret(crate::secret::SecretId::new("command:vault read -field=x --token hunter2-hunter2"));
+    let Step::WriteFile(file) = everything().plan.hosts[0].changes[0].steps.last().unwrap().clone() else { panic!() };
+    let file = |content: Text| plan(vec![Step::WriteFile(WriteFile { content, ..file.clone() })]);
+    assert_eq!(file(named.clone()).unpublishable(), []);
+    assert!(!file(named).withholds());
+    assert!(file(Text::secret(crate::secret::SecretId::content("/etc/motd"))).withholds());
+}

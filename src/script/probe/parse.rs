@@ -10,6 +10,7 @@ use crate::facts::{
 use crate::name::RemotePath;
 use crate::script::reply::{self, BadReply};
 use crate::secret::Secret;
+use crate::text::shorten;
 
 mod docker;
 mod routes;
@@ -38,9 +39,8 @@ impl<'a> Lines<'a> {
 
     fn expect(&mut self, prefix: &str) -> Result<&'a str, BadReply> {
         let found = self.0.peek().copied().unwrap_or("").to_owned();
-        self.tagged(prefix).ok_or_else(|| {
-            BadReply::Garbled(format!("`{prefix}` expected, `{}` found", found.chars().take(80).collect::<String>()))
-        })
+        self.tagged(prefix)
+            .ok_or_else(|| BadReply::Garbled(format!("`{prefix}` expected, `{}` found", shorten(&found, 80))))
     }
 }
 
@@ -64,9 +64,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     rooms(spec, &mut lines, &mut facts)?;
     match lines.0.next() {
         None => Ok(facts),
-        Some(line) => {
-            Err(BadReply::Garbled(format!("`{}` was not asked for", line.chars().take(80).collect::<String>())))
-        }
+        Some(line) => Err(BadReply::Garbled(format!("`{}` was not asked for", shorten(line, 80)))),
     }
 }
 

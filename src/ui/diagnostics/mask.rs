@@ -6,24 +6,6 @@ use std::ops::Range;
 use crate::diagnostic::HIDDEN;
 use crate::secret::looks;
 
-/// How GitLab's own tokens begin.
-const PREFIXES: [&str; 14] = [
-    "glpat-",
-    "glrt-",
-    "glrtr-",
-    "gldt-",
-    "glptt-",
-    "glcbt-",
-    "glft-",
-    "glagent-",
-    "glsoat-",
-    "gloas-",
-    "glimt-",
-    "glffct-",
-    "_gitlab_session=",
-    "GR1348941",
-];
-
 /// The text with tokens of GitLab's cut to their kind: `glpat-(hidden)`.
 pub(super) fn tokens(text: &str) -> String {
     looks::hide(text, &token_ranges(text))
@@ -61,8 +43,9 @@ fn merge(mut ranges: Vec<Range<usize>>, line: &str) -> Vec<Range<usize>> {
 
 fn token_ranges(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
-    for prefix in PREFIXES {
-        for (at, _) in text.match_indices(prefix) {
+    let dashed = looks::PREFIXES.iter().map(|prefix| format!("{prefix}-"));
+    for prefix in dashed.chain(["_gitlab_session=".to_owned(), looks::REGISTRATION.to_owned()]) {
+        for (at, _) in text.match_indices(&prefix) {
             let start = at + prefix.len();
             let rest = &text[start..];
             let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());

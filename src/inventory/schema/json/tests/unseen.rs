@@ -245,6 +245,7 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
             "value-network-bits: `203.0.113.7/24` has address bits beyond its prefix",
         ],
     ),
+    ("one key of a table beside the value of another", &["variable-show: a secret is not shown in plans"]),
     ("secrets by their look, which may stand in any text", &["tokens: this looks like a token of GitLab's"]),
     (
         "GitLab Runner ignores what it does not know, so only a slip in a known name is an error",

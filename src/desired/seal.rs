@@ -1,0 +1,111 @@
+//! What a plan must not show, taken out of it: texts that hold what looks like a secret, or one that this run knows, stand in its steps
+//! by name as secrets do, and what is told of them holds no word of theirs. A plan is shown, saved and published; whoever carries it
+//! out makes it anew of the same inventory, and has these texts then. Pure.
+
+use crate::plan::{Attr, Change, HostPlan};
+use crate::secret::{Secret, SecretBook, SecretId, looks};
+use crate::step::{GitlabStep, Step};
+use crate::text::Text;
+
+/// Takes out of the plan what must not be shown. The book learns the texts that it now names.
+pub(super) fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
+    let mut learned = Vec::new();
+    for change in &mut plan.changes {
+        for step in &mut change.steps {
+            withhold(step, book, &mut learned);
+        }
+        show(change, book);
+    }
+    for note in &mut plan.notes {
+        note.message = book.scrub(&note.message);
+    }
+    for problem in &mut plan.problems {
+        problem.message = book.scrub_said(&problem.message);
+        problem.help = problem.help.take().map(|help| book.scrub_said(&help));
+    }
+    for runner in &mut plan.runners {
+        runner.detail = book.scrub(&runner.detail);
+    }
+    learned.into_iter().for_each(|(id, value)| book.bind(id, value));
+}
+
+type Learned = Vec<(SecretId, Secret)>;
+
+fn withhold(step: &mut Step, book: &SecretBook, learned: &mut Learned) {
+    match step {
+        Step::WriteFile(file) => {
+            let what = file.path.to_string();
+            by_name(&mut file.content, &what, false, book, learned);
+        }
+        Step::CreateContainer(container) => {
+            for (key, value) in &mut container.env {
+                let what = format!("{key} of the container {}", container.name);
+                by_name(value, &what, looks::speaks(key), book, learned);
+            }
+        }
+        Step::Gitlab(GitlabStep::SetVariable { namespace, key, value, attributes, show, .. }) => {
+            let place =
+                namespace.as_ref().map_or_else(|| "instance".to_owned(), |(kind, path)| format!("{kind} {path}"));
+            let environment = attributes.get("environment_scope").and_then(serde_json::Value::as_str).unwrap_or("*");
+            let what = format!("{key} ({place}, {environment})");
+            // That it is not to be shown says nothing: only what is a secret by its name or by its mask is one in other texts, too.
+            let masked = attributes.get("masked").and_then(serde_json::Value::as_bool).unwrap_or(false);
+            if (masked || looks::speaks(key)) && !value.is_tainted() {
+                learned.push((SecretId::variable(&what), Secret::new(value.redacted())));
+            }
+            by_name(value, &what, !*show, book, learned);
+        }
+        _ => {}
+    }
+}
+
+/// Puts names in the place of the plain parts of a text that hold a secret; of all of them if it is `always` one.
+fn by_name(text: &mut Text, what: &str, always: bool, book: &SecretBook, learned: &mut Learned) {
+    let mut number = 0;
+    text.name_plain(|plain| {
+        let found = looks::find(plain);
+        if plain.is_empty() || !(always || !found.is_empty() || book.is_in(plain)) {
+            return None;
+        }
+        number += 1;
+        let what = if number == 1 { what.to_owned() } else { format!("{what}, part {number}") };
+        let id = SecretId::content(&what);
+        learned.push((id.clone(), Secret::new(plain.to_owned())));
+        Some(id)
+    });
+}
+
+/// What is told of a change.
+fn show(change: &mut Change, book: &SecretBook) {
+    change.reason = change.reason.take().map(|reason| book.scrub(&reason));
+    for attr in &mut change.attrs {
+        let secret = looks::speaks(&attr.path);
+        let clean = |value: String| {
+            let value = looks::redacted(&book.scrub(&value));
+            // What stands in brackets is rprov's own, and a list's brackets hold no password under a name of one.
+            if secret && !value.starts_with(['(', '[', '{']) { "(hidden)".to_owned() } else { value }
+        };
+        attr.old = attr.old.take().map(clean);
+        attr.new = attr.new.take().map(clean);
+    }
+    let Some(text) = &change.text else { return };
+    let why = |text: &str| match looks::find(text).first() {
+        Some(found) => Some(format!("(not shown: {} is in it)", found.what)),
+        None => book.is_in(text).then(|| "(not shown: a secret of the inventory is in it)".to_owned()),
+    };
+    let (old, new) = (why(&text.old), why(&text.new));
+    if old.is_none() && new.is_none() {
+        return;
+    }
+    let old = old.unwrap_or_else(|| "(not shown)".to_owned());
+    let attr = Attr::new(
+        "content",
+        (!text.old.is_empty()).then_some(old),
+        new.or_else(|| Some("(the inventory's)".to_owned())),
+    );
+    change.attrs.push(attr);
+    change.text = None;
+}
+
+#[cfg(test)]
+mod tests;

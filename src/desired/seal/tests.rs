@@ -1,0 +1,136 @@
+//! What looks like a secret, or is one, is in nothing that a plan becomes.
+
+use super::*;
+use crate::inventory::model::Owner;
+use crate::name::RemotePath;
+use crate::plan::json::PlanV1;
+use crate::plan::{Action, Effect, Note, Plan, Problem, TextChange};
+use crate::step::WriteFile;
+
+const CANARY: &str = "Zq4Vw7Xk2Bn8Mc5Rt1YpLs9D";
+
+fn change(old: &str, new: &str) -> Change {
+    let file = WriteFile {
+        path: RemotePath::new("/etc/app.conf").unwrap(),
+        content: Text::plain(new),
+        mode: 0o644,
+        owner: Owner::default(),
+        keep_previous: false,
+        check: None,
+        replaces: Some("ab".repeat(32)),
+        restarts: None,
+        displaces: None,
+    };
+    Change {
+        kind: "file".to_owned(),
+        name: "/etc/app.conf".to_owned(),
+        action: Action::Change,
+        reason: None,
+        attrs: Vec::new(),
+        text: Some(TextChange { old: old.to_owned(), new: new.to_owned() }),
+        effect: Effect::None,
+        service: None,
+        origin: None,
+        steps: vec![Step::WriteFile(file)],
+    }
+}
+
+fn known() -> SecretBook {
+    let mut book = SecretBook::default();
+    book.bind(SecretId::new("env:S"), Secret::new(CANARY.to_owned()));
+    book
+}
+
+/// The plan as it is drawn, for programs, and as it is saved; and the book then.
+fn published(mut plan: HostPlan, mut book: SecretBook) -> (String, HostPlan, SecretBook) {
+    seal(&mut plan, &mut book);
+    let plans = Plan { hosts: vec![plan.clone()] };
+    let json = serde_json::to_string(&PlanV1::from(&plans)).unwrap();
+    let saved = serde_json::to_string(&plan.clone().publishable()).unwrap();
+    (format!("{plans:?}\n{json}\n{saved}"), plan, book)
+}
+
+fn of(changes: Vec<Change>) -> HostPlan {
+    HostPlan { name: "h".to_owned(), changes, ..HostPlan::default() }
+}
+
+#[test]
+fn what_looks_like_a_secret_is_in_no_plan_and_is_written_all_the_same() {
+    let key = format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{CANARY}\n-----END OPENSSH PRIVATE KEY-----\n");
+    let contents = [
+        format!("token = glpat-{CANARY}\n"),
+        key,
+        format!("a = 1\ndb_password={CANARY}\n"),
+        format!("https://ci:{CANARY}@example.com/\n"),
+        format!("machine x login y password {CANARY}\n"),
+        format!("{{\"auths\":{{\"r\":{{\"auth\":\"{CANARY}\"}}}}}}"),
+        format!("users: [{{ name: x, user: {{ client-key-data: {CANARY} }} }}]\n"),
+    ];
+    for content in contents {
+        // On its way to a host, and where a host has it.
+        for (old, new) in [("", content.as_str()), (content.as_str(), "nothing\n"), ("nothing\n", &content)] {
+            let (text, plan, book) = published(of(vec![change(old, new)]), SecretBook::default());
+            assert!(!text.contains(CANARY), "{text}");
+            assert!(text.contains("(not shown: "), "{text}");
+            let Step::WriteFile(file) = &plan.changes[0].steps[0] else { panic!() };
+            assert_eq!(file.content.reveal(&book).unwrap(), new);
+        }
+        // What says it later, a command that fails, is cleared of it.
+        let (.., book) = published(of(vec![change("", &content)]), SecretBook::default());
+        assert!(!book.scrub(&format!("line 2: {CANARY}?")).contains(CANARY));
+    }
+}
+
+#[test]
+fn what_this_run_knows_is_in_no_plan_whatever_it_looks_like() {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("u:{CANARY}"));
+    for content in [format!("x {CANARY} y\n"), format!("x {encoded} y\n"), format!("{}\n", &CANARY[..14])] {
+        for (old, new) in [("nothing\n", content.as_str()), (content.as_str(), "nothing\n")] {
+            let (text, ..) = published(of(vec![change(old, new)]), known());
+            assert!(!text.contains(content.trim()) && !text.contains(&CANARY[..12]), "{text}");
+            assert!(text.contains("(not shown: a secret of the inventory is in it)"), "{text}");
+        }
+    }
+    let mut plan = of(vec![change("a\n", "b\n")]);
+    plan.changes[0].attrs = vec![
+        Attr::new("labels.x", Some(format!("\"{CANARY}\"")), Some("\"y\"".to_owned())),
+        Attr::new("env.DB_PASSWORD", Some("\"hunter\"".to_owned()), Some("(secret env:DB)".to_owned())),
+        Attr::new("url", Some("https://u:hunter22@x/".to_owned()), None),
+    ];
+    plan.notes = vec![Note { about: "x".to_owned(), message: format!("it says {CANARY}") }];
+    plan.problems = vec![Problem { message: format!("cut {}", &CANARY[..9]), help: None, unknown_only: false }];
+    let (text, plan, _) = published(plan, known());
+    assert!(!text.contains(&CANARY[..9]) && !text.contains("hunter"), "{text}");
+    assert!(plan.changes[0].text.is_some(), "the rest is shown");
+    assert_eq!(plan.changes[0].attrs[1].new.as_deref(), Some("(secret env:DB)"));
+}
+
+#[test]
+fn what_is_no_secret_is_shown() {
+    let (text, plan, book) = published(of(vec![change("a = 1\n", "password=$DB_PASSWORD\n")]), known());
+    assert!(text.contains("$DB_PASSWORD"), "{text}");
+    assert!(plan.changes[0].text.is_some() && plan.changes[0].attrs.is_empty());
+    assert_eq!(book.values().count(), 1);
+}
+
+#[test]
+fn values_of_variables_are_named_unless_they_may_be_shown() {
+    let variable = |show| {
+        let step = Step::Gitlab(GitlabStep::SetVariable {
+            namespace: None,
+            exists: false,
+            key: "DEPLOY_DIR".to_owned(),
+            value: Text::plain("/srv/somewhere/else"),
+            show,
+            attributes: [("masked".to_owned(), serde_json::Value::Bool(false))].into(),
+        });
+        published(of(vec![Change { steps: vec![step], text: None, ..change("", "") }]), SecretBook::default())
+    };
+    let (text, plan, book) = variable(false);
+    assert!(!text.contains("/srv/somewhere/else"), "{text}");
+    let Step::Gitlab(GitlabStep::SetVariable { value, .. }) = &plan.changes[0].steps[0] else { panic!() };
+    assert_eq!(value.reveal(&book).unwrap(), "/srv/somewhere/else");
+    assert_eq!(book.scrub("cd /srv/somewhere/else"), "cd /srv/somewhere/else", "it is no secret by its name");
+    assert!(variable(true).0.contains("/srv/somewhere/else"));
+}

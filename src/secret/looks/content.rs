@@ -1,0 +1,287 @@
+//! What looks like a secret in the text of a file: keys, tokens, passwords in the notations of many programs. No I/O.
+//!
+//! Rather too much than too little, but for what only says where a secret is: a variable, a path, a place in a template.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use regex::{Captures, Regex};
+
+/// A part of a text that looks like a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it looks like: `a private key`.
+    pub what: &'static str,
+    /// Its bytes.
+    pub range: Range<usize>,
+}
+
+/// Words of which one is in every line that is looked at closely.
+const HINTS: [&str; 10] = ["pass", "pwd", "token", "secret", "key", "auth", "credential", "psk", "cookie", "login"];
+
+/// What the last word of a name says.
+const LAST: [&str; 16] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "credentials",
+    "apikey",
+    "psk",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "authtoken",
+    "requirepass",
+];
+
+/// What a word before `key` makes of it.
+const KEYS: [&str; 13] = [
+    "private",
+    "secret",
+    "access",
+    "api",
+    "auth",
+    "signing",
+    "encryption",
+    "account",
+    "shared",
+    "preshared",
+    "master",
+    "deploy",
+    "client",
+];
+
+/// Values that are none.
+const NOTHING: [&str; 22] = [
+    "true",
+    "false",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "none",
+    "null",
+    "nil",
+    "undefined",
+    "required",
+    "optional",
+    "sufficient",
+    "requisite",
+    "default",
+    "prompt",
+    "string",
+    "str",
+    "file",
+    "env",
+    "redacted",
+    "hidden",
+];
+
+macro_rules! pattern {
+    ($name:ident, $text:expr) => {
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+    };
+}
+
+// NAME = VALUE, "NAME": "VALUE", NAME: VALUE, export NAME=VALUE.
+pattern!(
+    ASSIGNED,
+    r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)["']?\]?(?:\s*(?:=>|:=|[=:])\s*)(?:!![a-z]+\s+)?(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
+);
+// --NAME VALUE
+pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
+// <NAME>VALUE</NAME>
+pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
+pattern!(SPACED, r"(?i)^\s*(?P<name>password|passwd|requirepass|masterauth|secret|token)\s+(?P<value>\S+)\s*$");
+pattern!(NETRC, r"(?i)(?:^|\s)(?:login\s+\S+\s+|account\s+\S+\s+)+password\s+(?P<value>\S+)");
+pattern!(PGPASS, r"^[^\s:#]+:(?:\d{2,5}|\*):[^:\s]*:[^:\s]+:(?P<value>\S+)\s*$");
+pattern!(
+    HEADER,
+    r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]?\s*["']?(?:basic\s|bearer\s|token\s|digest\s|negotiate\s)\s*(?P<value>[^\s"']{6,})"#
+);
+pattern!(BARE_HEADER, r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?P<value>[^\s"']{6,})["']?\s*$"#);
+pattern!(COOKIE, r#"(?i)\b(?:set-)?cookie["']?\s*:\s*(?P<value>[^\s"']{8,})"#);
+pattern!(WIREGUARD, r"(?i)^\s*(?:PrivateKey|PresharedKey)\s*=\s*(?P<value>[A-Za-z0-9+/]{43}=)");
+pattern!(URL, r#"(?i)\b[a-z][a-z0-9+.-]*://(?P<user>[^\s/?#"'<>@:]*)(?P<value>:[^\s/?#"'<>]*)?@"#);
+// Tokens of others by how they begin, keys in one word, hashes of passwords.
+pattern!(
+    KNOWN,
+    concat!(
+        r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}",
+        r"|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{40,}|\bdckr_pat_[\w-]{20,}|\bhv[sb]\.[\w-]{20,}",
+        r"|\bdop_v1_[a-f0-9]{40,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bsk-[\w-]{20,}|\btskey-[\w-]{16,}",
+        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\bAGE-SECRET-KEY-[A-Z0-9-]{20,}|\bhooks\.slack\.com/services/[\w/]{16,}",
+        r"|\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2id?|scrypt|yescrypt)\$[./A-Za-z0-9$,=+-]{16,}"
+    )
+);
+
+const NAMED: &str = "a password, a key or a token";
+
+/// Everything in a text that looks like a secret, in order, apart from each other.
+#[must_use]
+pub fn find(text: &str) -> Vec<Found> {
+    let mut found: Vec<Found> =
+        super::tokens(text).into_iter().map(|range| Found { what: "a token of GitLab's", range }).collect();
+    found.extend(private_keys(text).into_iter().map(|range| Found { what: "a private key", range }));
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        in_line(line.trim_end_matches(['\n', '\r']), &mut |what, range| {
+            found.push(Found { what, range: start + range.start..start + range.end });
+        });
+        start += line.len();
+    }
+    found.retain(|one| !text[one.range.clone()].trim().is_empty());
+    found.sort_by_key(|one| (one.range.start, one.range.end));
+    found.dedup_by(|next, last| {
+        let joins = next.range.start < last.range.end;
+        if joins {
+            last.range.end = last.range.end.max(next.range.end);
+        }
+        joins
+    });
+    found
+}
+
+fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
+    let mut every = |pattern: &LazyLock<Option<Regex>>, what: &'static str, fits: &dyn Fn(&Captures<'_>) -> bool| {
+        // Without its pattern, all of the line is hidden: a test sees that first.
+        let Some(pattern) = pattern.as_ref() else { return push(what, 0..line.len()) };
+        let mut at = 0;
+        while let Some(captures) = pattern.captures_at(line, at) {
+            let end = captures.get(0).map_or(line.len(), |all| all.end());
+            let value = captures.name("value").or_else(|| captures.name("user")).or_else(|| captures.get(0));
+            let Some(value) = value else { break };
+            // What has no value in it is known by how it begins.
+            let known = captures.name("value").or_else(|| captures.name("user")).is_none();
+            if fits(&captures) && (known || is_value(value.as_str())) {
+                push(what, value.range());
+                at = end;
+            } else {
+                // In a value that is none there may be a name and a value.
+                at = if value.start() > at { value.start() } else { end.max(at + 1) };
+            }
+            if at >= line.len() || !line.is_char_boundary(at) {
+                break;
+            }
+        }
+    };
+    let name = |captures: &Captures<'_>| captures.name("name").is_some_and(|name| speaks(name.as_str()));
+    let any = |_: &Captures<'_>| true;
+    if line.contains("://") {
+        // A name alone is a token if nobody would call himself so.
+        let fits = |captures: &Captures<'_>| {
+            let user = captures.name("user").map_or("", |user| user.as_str());
+            let value = captures.name("value").map(|value| value.as_str().trim_start_matches(':'));
+            value.map_or(user.len() >= 16 && is_value(user), |value| !value.is_empty() && is_place(value).is_none())
+        };
+        every(&URL, "a password in a URL", &fits);
+    }
+    if line.contains(['-', '_', '.', '$', '/', 'A']) {
+        every(&KNOWN, "a token, a key or a password's hash", &any);
+    }
+    let lower = line.to_ascii_lowercase();
+    if HINTS.iter().any(|hint| lower.contains(hint)) {
+        for pattern in [&ASSIGNED, &ELEMENT, &OPTION] {
+            every(pattern, NAMED, &name);
+        }
+        every(&SPACED, NAMED, &any);
+        every(&NETRC, "a password of a .netrc", &any);
+        every(&HEADER, "an Authorization header", &any);
+        every(&BARE_HEADER, "an Authorization header", &any);
+        every(&COOKIE, "a cookie", &any);
+        every(&WIREGUARD, "a private key", &any);
+    }
+    if line.matches(':').count() == 4 {
+        every(&PGPASS, "a password of a .pgpass", &any);
+    }
+}
+
+/// Whether a name is that of a secret: `DB_PASSWORD`, `clientSecret`, `client-key-data`, `_authToken`.
+#[must_use]
+pub fn speaks(name: &str) -> bool {
+    let words = words(name);
+    let kind = |word: &&str| matches!(*word, "data" | "base64" | "b64" | "value");
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !kind(word)).collect();
+    match words.as_slice() {
+        ["auth"] => true,
+        [.., one, "key" | "keys"] => KEYS.contains(one),
+        [.., last] => LAST.contains(last) || ["password", "passwd", "secret"].iter().any(|word| last.ends_with(word)),
+        [] => false,
+    }
+}
+
+/// The words of a name, whichever way they are joined.
+fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut before = ' ';
+    for c in name.chars() {
+        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && before.is_ascii_lowercase()) {
+            words.push(String::new());
+        }
+        if let Some(last) = words.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
+            last.push(c.to_ascii_lowercase());
+        }
+        before = c;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// How a value begins that only says where the value is.
+fn is_place(value: &str) -> Option<&'static str> {
+    const PLACES: [&str; 16] =
+        ["$", "%(", "%{", "{{", "{%", "<", "~/", "./", "../", "@", "(", "vault:", "file:", "env:", "secret:", "!"];
+    PLACES.into_iter().find(|start| value.starts_with(start))
+}
+
+/// Whether a value is one, and not the place of one.
+fn is_value(value: &str) -> bool {
+    let bare = value.trim_start_matches(':').trim_matches(['"', '\'']);
+    bare.chars().count() >= 4
+        && is_place(bare).is_none()
+        && !(bare.starts_with('/') && bare[1..].contains('/'))
+        && !NOTHING.iter().any(|nothing| bare.eq_ignore_ascii_case(nothing))
+        && !bare.chars().all(|c| "*.x-_#".contains(c))
+}
+
+/// The blocks of private keys.
+fn private_keys(text: &str) -> Vec<Range<usize>> {
+    const WHOLE: [&str; 3] = [
+        "PuTTY-User-Key-File-",
+        "untrusted comment: signify secret key",
+        "untrusted comment: minisign encrypted secret key",
+    ];
+    let mut found = Vec::new();
+    for (at, begin) in text.match_indices("-----BEGIN ") {
+        let rest = &text[at + begin.len()..];
+        let label = rest.split("-----").next().unwrap_or_default();
+        if label.len() < 60 && (label.contains("PRIVATE KEY") || label.contains("OpenVPN Static key")) {
+            let line_end = |from: usize| rest[from..].find('\n').map_or(rest.len(), |line| from + line);
+            let end = rest.find("-----END ").map_or(rest.len(), line_end);
+            found.push(at..at + begin.len() + end);
+        }
+    }
+    for start in WHOLE {
+        found.extend(text.match_indices(start).map(|(at, _)| at..text.len()));
+    }
+    // The same in base64, as a kubeconfig has it.
+    for (at, start) in text.match_indices("LS0tLS1CRUdJTi") {
+        let rest = &text[at..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+/=_-".contains(c))).unwrap_or(rest.len());
+        let head = rest.get(..end.min(64) / 4 * 4).unwrap_or(start);
+        let head = base64::engine::general_purpose::STANDARD.decode(head).unwrap_or_default();
+        if String::from_utf8_lossy(&head).contains("PRIVATE KEY") {
+            found.push(at..at + end);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! What is found in files, and what is not.
+
+use super::*;
+
+/// The text with what was found hidden.
+fn hidden(text: &str) -> String {
+    let ranges: Vec<_> = find(text).into_iter().map(|one| one.range).collect();
+    crate::secret::looks::hide(text, &ranges)
+}
+
+#[test]
+fn secrets_of_many_programs() {
+    let canary = "Zq4Vw7Xk2Bn8Mc5Rt1YpLs9D";
+    for line in [
+        "password=CANARY",
+        "DB_PASSWORD: CANARY",
+        "export PGPASSWORD='CANARY'",
+        "Environment=\"API_TOKEN=CANARY\"",
+        "requirepass CANARY",
+        "password = \"CANARY\"",
+        "\"clientSecret\": \"CANARY\",",
+        "<password>CANARY</password>",
+        "aws_secret_access_key = CANARY",
+        "Authorization: Bearer CANARY",
+        "authorization: CANARY",
+        "proxy_set_header Authorization \"Basic CANARY\";",
+        "-H 'PRIVATE-TOKEN: CANARY'",
+        "curl --header \"Job-Token: CANARY\" https://x",
+        "machine gitlab.example.com login ci password CANARY",
+        "//registry.npmjs.org/:_authToken=CANARY",
+        "db.example.com:5432:app:app:CANARY",
+        "https://user:CANARY@registry.example.com/",
+        "https://CANARY@gitlab.example.com/a.git",
+        "postgres://app:CANARY@db/app?sslmode=require",
+        "GET /?private_token=CANARY&x=1",
+        "{ \"auths\": { \"r\": { \"auth\": \"CANARY\" } } }",
+        "    client-key-data: CANARY",
+        "    token: CANARY",
+        "vault login --token CANARY",
+        "mysql --password CANARY",
+        "password: !!str CANARY",
+        "Set-Cookie: _gitlab_session=CANARY",
+        "glrtr-CANARY",
+        "glwt-CANARY",
+        "glagent-CANARY.01.1a2b3c4d5",
+        "single-glpat-CANARY",
+        "gldt-CANARY",
+        "gloas-CANARY",
+        "glcbt-64_CANARY",
+        "GR1348941CANARY",
+        "ghp_CANARYCANARY",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.CANARY",
+        "root:$6$saltsalt$CANARY:19000:0:99999:7:::",
+        "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQCANARY",
+    ] {
+        let text = format!("# a line\n{}\nanother = 1\n", line.replace("CANARY", canary));
+        assert!(!hidden(&text).contains(canary), "{line}: {}", hidden(&text));
+        assert!(hidden(&text).contains("another = 1"), "{line}: {}", hidden(&text));
+    }
+    let key = "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n";
+    assert_eq!(hidden(key), "[Interface]\nPrivateKey = (hidden)\n");
+    assert_eq!(hidden("k AKIAIOSFODNN7EXAMPLE"), "k (hidden)");
+}
+
+#[test]
+fn private_keys_of_all_kinds() {
+    for label in
+        ["RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK"]
+    {
+        let key = format!("-----BEGIN {label}-----\nAAAA\nBBBB\n-----END {label}-----");
+        assert_eq!(hidden(&format!("a\n{key}\nb\n")), "a\n(hidden)\nb\n");
+        // Cut off.
+        assert_eq!(hidden(&format!("a\n-----BEGIN {label}-----\nAAAA\n")), "a\n(hidden)");
+        let encoded = base64::engine::general_purpose::STANDARD.encode(&key);
+        assert_eq!(hidden(&format!("client: {encoded}\n")), "client: (hidden)\n");
+    }
+    assert_eq!(hidden("PuTTY-User-Key-File-3: ssh-ed25519\nPrivate-Lines: 1\nAAAA\n"), "(hidden)");
+    let public = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert_eq!(hidden(public), public);
+    let encoded = base64::engine::general_purpose::STANDARD.encode(public);
+    assert_eq!(hidden(&encoded), encoded);
+}
+
+#[test]
+fn what_only_says_where_a_secret_is() {
+    for text in [
+        "password=$DB_PASSWORD",
+        "password: \"${DB_PASSWORD}\"",
+        "password: {{ vault.password }}",
+        "token: /run/secrets/token",
+        "password_file: /etc/x/password",
+        "PasswordAuthentication no",
+        "password_authentication = no",
+        "password [success=1 default=ignore] pam_unix.so obscure",
+        "proxy_set_header Authorization $http_authorization;",
+        "secretName: registry",
+        "token=$(cat /run/token)",
+        "api_key = ",
+        "tokens_per_second: 100",
+        "max_token_length=4096",
+        "public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI",
+        "key: value",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbcdefghijklmnopqrstuvwxyz me@host",
+        "HostKey /etc/ssh/ssh_host_ed25519_key",
+        "ssh://git@gitlab.example.com/a.git",
+        "http://[2001:db8::1]:8080/",
+        "*/5 * * * * root /usr/bin/true",
+        "10:00:00:00:01",
+        "keyboard = us",
+        "net.ipv4.tcp_keepalive_time = 600",
+        "glue-code-for-all-the-things",
+        "/mnt/gluster-volume-of-the-builds",
+    ] {
+        assert_eq!(hidden(text), text);
+    }
+}
+
+#[test]
+fn much_text_is_read_once() {
+    let text = "server { listen 80; } # nothing here\n".repeat(20_000);
+    assert_eq!(find(&text), []);
+}

@@ -1,0 +1,240 @@
+//! Finds known secrets in a text from elsewhere: whole or in pieces, as they are or encoded. No I/O.
+//!
+//! A program that quotes what it was given may cut it (a column limit, `tail`), wrap it, or write it in the notation of its own
+//! (JSON, a shell's, a URL's, base64). So not the value is looked for, but every run of [`WINDOW`] bytes of it and of what common
+//! notations make of it; what is found is joined, and nothing depends on the order of names or on one secret being inside another.
+//! Of these runs only hashes are kept, under keys of this process.
+
+use std::collections::{HashSet, hash_map::RandomState};
+use std::hash::BuildHasher as _;
+use std::ops::Range;
+
+use super::Secret;
+use super::forms::{encoded, escaped, lines, parts};
+
+/// Bytes in a row that must not be shown. Fewer are in ordinary words, too.
+const WINDOW: usize = 12;
+/// Shorter values, down to [`SHORTEST`], are hidden where they stand alone, for as parts of words they mean nothing.
+const WORD: usize = 6;
+/// Shorter values cannot be hidden without making riddles of all texts.
+pub const SHORTEST: usize = 4;
+/// Bytes at the edge of a line that may be the rest of a secret that was cut there.
+const EDGE: usize = 8;
+/// The same before a mark of a cut.
+const BEFORE_CUT: usize = 4;
+/// Longer values are not encoded: nobody quotes them so, and the memory is better spent.
+const ENCODED: usize = 64 << 10;
+/// What stands for a secret.
+const INSTEAD: &str = "(secret)";
+
+/// What is looked for.
+#[derive(Clone, Default)]
+pub(super) struct Scrubber {
+    /// Hashes of all windows.
+    windows: HashSet<u64>,
+    keys: RandomState,
+    /// Whole texts that are shorter than a window, or parts of which may be shown.
+    whole: Vec<Secret>,
+    /// Short ones.
+    words: Vec<Secret>,
+    /// How texts begin, and how they end.
+    heads: Vec<Secret>,
+    tails: Vec<Secret>,
+}
+
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scrubber")
+    }
+}
+
+impl Scrubber {
+    pub(super) fn new<'a>(values: impl Iterator<Item = &'a Secret>) -> Self {
+        let mut scrubber = Self::default();
+        for value in values {
+            scrubber.add(value.expose());
+        }
+        for list in [&mut scrubber.whole, &mut scrubber.words, &mut scrubber.heads, &mut scrubber.tails] {
+            list.sort_by(|one, other| (other.expose().len(), one.expose()).cmp(&(one.expose().len(), other.expose())));
+            list.dedup_by(|one, other| one.same_as(other));
+        }
+        scrubber
+    }
+
+    fn add(&mut self, value: &str) {
+        let value = value.trim_matches(['\n', '\r']);
+        if value.len() < WORD {
+            if value.len() >= SHORTEST {
+                self.words.push(Secret::new(value.to_owned()));
+            }
+        }
+        let short = value.len() <= ENCODED;
+        let escapes = |text: &str| if short { escaped(text) } else { Vec::new() };
+        for part in parts(value) {
+            self.piece(part);
+            escapes(part).iter().for_each(|form| self.piece(form));
+        }
+        for text in lines(value).chain([value]) {
+            let forms = escapes(text).into_iter().chain([text.to_owned()]);
+            self.whole.extend(forms.filter(|form| form.len() >= WORD).map(Secret::new));
+        }
+        if short {
+            encoded(value).iter().for_each(|form| self.piece(form));
+        }
+    }
+
+    /// A text of which no run may be shown.
+    fn piece(&mut self, text: &str) {
+        if text.len() < WORD {
+            return;
+        }
+        if text.len() < WINDOW {
+            self.whole.push(Secret::new(text.to_owned()));
+        }
+        for window in text.as_bytes().windows(WINDOW) {
+            self.windows.insert(self.keys.hash_one(window));
+        }
+        let (mut head, mut tail) = (text.len().min(WINDOW), text.len().saturating_sub(WINDOW));
+        while !text.is_char_boundary(head) {
+            head -= 1;
+        }
+        while !text.is_char_boundary(tail) {
+            tail += 1;
+        }
+        self.heads.push(Secret::new(text[..head].to_owned()));
+        self.tails.push(Secret::new(text[tail..].to_owned()));
+    }
+
+    /// Whether the text holds one, or a run of one.
+    pub(super) fn finds(&self, text: &str) -> bool {
+        self.ranges(text).iter().any(|hidden| *hidden)
+    }
+
+    /// The text without what was found. `cut`: somebody may have cut it at the edges of its lines.
+    pub(super) fn scrub(&self, text: &str, cut: bool) -> String {
+        let mut hidden = self.ranges(text);
+        if cut {
+            self.edges(text, &mut hidden);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut inside = false;
+        for (at, c) in text.char_indices() {
+            let hide = hidden[at..at + c.len_utf8()].contains(&true);
+            match (hide, c) {
+                // One that goes over lines is hidden in each of them: how many there are stays.
+                (true, '\n' | '\r') => {
+                    out.push(c);
+                    inside = false;
+                }
+                (true, _) if !inside => {
+                    out.push_str(INSTEAD);
+                    inside = true;
+                }
+                (true, _) => {}
+                (false, _) => {
+                    out.push(c);
+                    inside = false;
+                }
+            }
+        }
+        out
+    }
+
+    /// Of each byte whether it is a secret's.
+    fn ranges(&self, text: &str) -> Vec<bool> {
+        let mut hidden = vec![false; text.len()];
+        if self.windows.is_empty() && self.whole.is_empty() && self.words.is_empty() {
+            return hidden;
+        }
+        self.runs(text, |range| hidden[range].fill(true));
+        for word in &self.words {
+            let word = word.expose();
+            for (at, _) in text.match_indices(word) {
+                let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+                if !joins(text[..at].chars().next_back()) && !joins(text[at + word.len()..].chars().next()) {
+                    hidden[at..at + word.len()].fill(true);
+                }
+            }
+        }
+        // What was broken into lines is one text again without the breaks and what indents the next line.
+        if text.trim_end().contains('\n') {
+            let (joined, places) = joined(text);
+            self.runs(&joined, |range| places[range].iter().for_each(|at| hidden[*at] = true));
+        }
+        hidden
+    }
+
+    fn runs(&self, text: &str, mut hide: impl FnMut(Range<usize>)) {
+        if !self.windows.is_empty() {
+            for (at, window) in text.as_bytes().windows(WINDOW).enumerate() {
+                if self.windows.contains(&self.keys.hash_one(window)) {
+                    hide(at..at + WINDOW);
+                }
+            }
+        }
+        for value in &self.whole {
+            let value = value.expose();
+            text.match_indices(value).for_each(|(at, _)| hide(at..at + value.len()));
+        }
+    }
+
+    /// What is left of a secret that was cut at the end or at the beginning of a line.
+    fn edges(&self, text: &str, hidden: &mut [bool]) {
+        let mut start = 0;
+        for line in text.split_inclusive('\n') {
+            let bare = line.trim_end();
+            let lead = bare.len() - bare.trim_start().len();
+            for (end, least) in ends(bare) {
+                for head in &self.heads {
+                    let head = head.expose();
+                    let fits = (least..=head.len())
+                        .rev()
+                        .find(|length| head.is_char_boundary(*length) && bare[..end].ends_with(&head[..*length]));
+                    if let Some(length) = fits {
+                        hidden[start + end - length..start + end].fill(true);
+                    }
+                }
+            }
+            for tail in &self.tails {
+                let tail = tail.expose();
+                let fits = (EDGE..=tail.len()).rev().find(|length| {
+                    let from = tail.len() - length;
+                    tail.is_char_boundary(from) && bare[lead..].starts_with(&tail[from..])
+                });
+                if let Some(length) = fits {
+                    hidden[start + lead..start + lead + length].fill(true);
+                }
+            }
+            start += line.len();
+        }
+    }
+}
+
+/// Where a line may have been cut, and how many bytes before it are suspicious: at its end, within quotes or not, and at each mark of
+/// a cut.
+fn ends(line: &str) -> Vec<(usize, usize)> {
+    let mut ends = vec![(line.len(), EDGE), (line.trim_end_matches(['"', '\'', '`', ')', '.', ',']).len(), EDGE)];
+    for mark in ["…", "..."] {
+        ends.extend(line.match_indices(mark).map(|(at, _)| (at, BEFORE_CUT)));
+    }
+    ends
+}
+
+/// The text without line breaks, blanks after them and a backslash before them; and where each byte was.
+fn joined(text: &str) -> (String, Vec<usize>) {
+    let (mut out, mut places) = (String::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let body = line.trim_end_matches(['\n', '\r']);
+        let bare = body.strip_suffix('\\').unwrap_or(body);
+        let bare = if at > 0 { bare.trim_start_matches([' ', '\t']) } else { bare };
+        let from = at + (body.len() - body.trim_start_matches([' ', '\t']).len()) * usize::from(at > 0);
+        out.push_str(bare);
+        places.extend(from..from + bare.len());
+        at += line.len();
+    }
+    (out, places)
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use crate::name::RemotePath;
 use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 
+pub mod access;
+
 /// The outcome of looking at one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known<T> {
@@ -134,6 +136,10 @@ pub struct Facts {
     /// Tables whose rules in the kernel no connection has confirmed: a timer on the host takes them back, and
     /// [`Facts::nft_tables`] has what comes back then.
     pub unconfirmed_tables: BTreeSet<String>,
+    /// A change of what logins depend on is on trial, or was when its run died: [`Facts::paths`] has what comes back.
+    pub unconfirmed_access: bool,
+    /// Devices and tunnels; asked for with tables of nftables, and empty where no device may be a tunnel.
+    pub network: access::Network,
     /// apt's source files, if they were asked for, in the order in which apt reads them.
     pub apt_sources: Option<Known<Vec<AptSource>>>,
     /// Keys of package repositories that the controller fetched, armored, by URL. Each has the fingerprint that was asked for.
@@ -314,12 +320,15 @@ pub struct SystemFacts {
     pub apt: bool,
     /// The host's clock in seconds since 1970 when the probe ran.
     pub now: i64,
-    /// The address that this connection comes from, as the host sees it (`SSH_CONNECTION`).
+    /// The address that this connection comes from, as the host sees it (`SSH_CONNECTION`). On the machine that rprov runs on:
+    /// where the person came from who started it there, if anybody did by SSH.
     pub peer: Option<String>,
     /// The host's own address that this connection goes to.
     pub sshd_address: Option<IpAddr>,
     /// The port that this connection comes in at, as the host sees it: sshd's own, whatever leads there.
     pub sshd_port: Option<u16>,
+    /// The login of this connection.
+    pub login: access::LoginFact,
 }
 
 /// What tells one machine from another, as far as the host says it. None of it is enough alone: copies of a disk have one

@@ -138,6 +138,25 @@ pub enum Step {
         /// After how many seconds the old rules come back.
         seconds: u64,
     },
+    /// Keep what the steps after it change of what logins depend on, and arm a timer on the host that puts it back unless a
+    /// new login confirms the change in time.
+    GuardAccess {
+        /// The files and directories.
+        paths: Vec<RemotePath>,
+        /// After how many seconds what was there comes back.
+        seconds: u64,
+    },
+    /// Check what logins depend on and let sshd read it again. The run tries a new login after this step; the step ends its
+    /// script.
+    TryAccess {
+        /// What sshd's unit must do for the change to be in force; `None`: nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sshd: Option<UnitAction>,
+        /// Whether sudo's files are checked too.
+        sudo: bool,
+        /// Whose login it is that must succeed.
+        by: TriedBy,
+    },
     /// Make the collection of trusted authorities anew from the certificates on the host.
     UpdateCaCertificates {
         /// From nothing: a link to a certificate that is gone stays otherwise.
@@ -194,6 +213,18 @@ pub enum Check {
     Nft,
     /// `sh -n FILE`
     Shell,
+}
+
+/// Whose new login shows that the host can still be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TriedBy {
+    /// The run connects anew.
+    Connection,
+    /// The run works on the host itself, where a person came by SSH: that person logs in anew.
+    Person,
+    /// The run works on the host itself, and nobody came by SSH: what can be checked is checked, and no login is tried.
+    Nobody,
 }
 
 /// What to do to a unit.

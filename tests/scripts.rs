@@ -12,7 +12,7 @@ use rprov::name::RemotePath;
 use rprov::script::lock::{self, Holder};
 use rprov::script::step;
 use rprov::secret::SecretBook;
-use rprov::step::{Check, Step, UnitAction, WriteFile};
+use rprov::step::{Check, Step, TriedBy, UnitAction, WriteFile};
 use rprov::text::Text;
 
 fn root() -> &'static Path {
@@ -167,6 +167,8 @@ fn scripts_that_change_hosts() {
             ruleset: "table inet rprov {\n}\n".to_owned(),
             seconds: 60,
         },
+        Step::GuardAccess { paths: vec![RemotePath::new("/etc/ssh/sshd_config").unwrap()], seconds: 60 },
+        Step::TryAccess { sshd: Some(UnitAction::Reload), sudo: true, by: TriedBy::Connection },
         Step::UpdateCaCertificates { fresh: true },
     ];
     let steps: Vec<&Step> = steps.iter().collect();

@@ -17,7 +17,7 @@ use crate::text::shorten;
 
 use super::agreed;
 use super::exchange::{self, ReadError, last_lines, nonce};
-use super::guard::{Guard, Unconfirmed};
+use super::guard::{Guard, Kind, Unconfirmed};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
 use super::target::Target;
 use super::{CancelFlag, Shared, stopped};
@@ -142,15 +142,15 @@ async fn one(
             continue;
         }
         let mut count = steps[at..].iter().take_while(|step| !matches!(step, Step::Gitlab(_))).count();
-        let guarded = steps[at..at + count].iter().position(|step| matches!(step, Step::GuardRuleset { .. }));
+        let ends = |step: &Step| matches!(step, Step::GuardRuleset { .. } | Step::TryAccess { .. });
+        let guarded = steps[at..at + count].iter().position(ends);
         count = guarded.map_or(count, |guarded| guarded + 1);
         let now = &steps[at..at + count];
         let needs = required.iter().filter(|one| one.step >= at && one.step < at + count);
         let needs = Vec::from_iter(needs.map(|one| (one.step - at, &one.what)));
-        let done = if let Some(step @ Step::GuardRuleset { seconds, .. }) = now.last() {
-            let guard = Guard::starts(*seconds);
+        let done = if let Some(guard) = Guard::of(now, crate::desired::tried_by(&target.facts)) {
             guarded_on_host(target, shared, name, now, &needs, guard).await.map_err(|mut failed| {
-                failed.command.get_or_insert_with(|| script::shown(step));
+                failed.command = failed.command.or_else(|| now.last().map(script::shown));
                 failed
             })
         } else {
@@ -172,7 +172,8 @@ async fn one(
     Ok(())
 }
 
-/// Steps of which the last loads firewall rules: they stay only if a new connection succeeds.
+/// Steps of which the last loads firewall rules, or ends a change of what logins depend on: it stays only if a new connection
+/// succeeds.
 async fn guarded_on_host(
     target: &mut Target,
     shared: &Shared,
@@ -183,9 +184,14 @@ async fn guarded_on_host(
 ) -> Result<(), Failed> {
     let result = match on_host(target, shared, name, steps, needs).await {
         Ok(()) => guard.confirm(target, shared, name).await,
-        // The rules themselves may have cut the connection that loaded them.
-        Err(failed) if failed.unanswered => guard.take_back(target, shared, name, failed.message).await,
-        Err(failed) => return Err(failed),
+        // The change itself may have cut the connection that made it.
+        Err(failed) if failed.unanswered && guard.kind() != Kind::Beyond => {
+            guard.take_back(target, shared, name, failed.message).await
+        }
+        Err(failed) => {
+            guard.give_up(target, shared, name).await;
+            return Err(failed);
+        }
     };
     let Err(unconfirmed) = result else { return Ok(()) };
     let failed = |message: String, help: &str| Failed {
@@ -197,23 +203,45 @@ async fn guarded_on_host(
         unanswered: false,
         moved: None,
     };
+    let rules = guard.kind() == Kind::Rules;
     Err(match unconfirmed {
-        Unconfirmed::Back(why) => failed(
+        Unconfirmed::Back(why) if rules => failed(
             format!("no new connection succeeded with the new rules, so the old ones are back: {why}"),
             "nobody is locked out; see which address and port the host is reached by now, and whether `firewall` lets them \
              in, then run `rprov apply` again",
         ),
-        Unconfirmed::Unseen(why) => failed(
+        Unconfirmed::Back(why) => failed(
+            format!("no new login succeeded with this change, so what was there before is back: {why}"),
+            "nobody is locked out; see what the change takes away from the login that rprov uses (its user, key, shell, \
+             sudo), then run `rprov apply` again",
+        ),
+        Unconfirmed::Stays(why) => failed(
+            format!("no new login succeeds since this change: {why}"),
+            "nothing puts packages back: log in on the host's own console, or in a session that is still open, and install \
+             what was there before",
+        ),
+        Unconfirmed::Unseen(why) if rules => failed(
             format!(
                 "no new connection succeeded with the new rules, and the host does not say which are in force: {why}"
             ),
             "the host puts the old rules back by itself, a minute after it loaded the new ones; run `rprov plan` when it \
              answers",
         ),
+        Unconfirmed::Unseen(why) => failed(
+            format!(
+                "no new login succeeded with this change, and the host does not say whether it is still there: {why}"
+            ),
+            "the host puts back what was there by itself, some minutes after the change or when it boots; run `rprov plan` \
+             when it answers",
+        ),
         Unconfirmed::Lost => Failed { cause: Cause::Stale, ..failed(LOCK_LOST.to_owned(), TWO_RUNS) },
         // Nobody can have waited for the end of the lock and be done by now.
         Unconfirmed::Restarted => failed(
-            "the host was restarted before the new rules were confirmed, and keeps its old ones".to_owned(),
+            if rules {
+                "the host was restarted before the new rules were confirmed, and keeps its old ones".to_owned()
+            } else {
+                "the host was restarted before a login confirmed this change, and puts back what was there".to_owned()
+            },
             "run `rprov apply` again to continue",
         ),
     })

@@ -1,12 +1,15 @@
-//! The new connection that new firewall rules must let in before they stay. The run's own one proves nothing: it was
-//! there before, and rules let what is there go on. Whatever happens here, the host's own timer has the last word.
+//! The new connection that must succeed before new firewall rules, or a change of what logins depend on, stay. The run's own
+//! one proves nothing: it was there before. Nor does a shell on the host itself, where rprov runs there: then a person logs
+//! in anew. Whatever happens here, the host's own timer has the last word.
 
 use std::time::{Duration, Instant};
 
 use crate::event::EventKind;
 use crate::host::{Host, HostError, Limits};
 use crate::inventory::model::Connection;
+use crate::script::guard::{access, since};
 use crate::script::{guard, lock, reply, wrap};
+use crate::step::{Step, TriedBy};
 
 use super::Shared;
 use super::exchange::nonce;
@@ -21,19 +24,72 @@ const AFTER: Duration = Duration::from_secs(5);
 /// For a script that only renames a file, or loads rules.
 const SHORT: Limits = Limits { time: Duration::from_secs(30), bytes: 1 << 20 };
 
+/// How often a host that answers, and does not let rprov in, is asked again: some bar who fails too often.
+const REFUSALS: usize = 2;
+
 /// A guard on a host: when its script was started, and for how long it waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guard {
+    kind: Kind,
+    by: TriedBy,
     started: Instant,
     seconds: Duration,
 }
 
-/// Rules that were not confirmed.
+/// What is guarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Firewall rules.
+    Rules,
+    /// What logins depend on.
+    Access,
+    /// The same, and nothing can put it back: packages.
+    Beyond,
+}
+
+impl Kind {
+    fn confirm(self, holder: &lock::Holder<'_>) -> String {
+        match self {
+            Self::Rules => guard::confirm(holder),
+            Self::Access => access::confirm(holder),
+            Self::Beyond => lock::keep(holder, 180),
+        }
+    }
+
+    fn confirm_by_person(self, holder: &lock::Holder<'_>) -> String {
+        match self {
+            Self::Rules => guard::confirm_by_person(holder),
+            Self::Access => access::confirm_by_person(holder),
+            Self::Beyond => lock::keep(holder, 180),
+        }
+    }
+
+    fn take_back(self, holder: &lock::Holder<'_>) -> String {
+        match self {
+            Self::Rules => guard::take_back(holder),
+            Self::Access => access::take_back(holder),
+            Self::Beyond => lock::keep(holder, 180),
+        }
+    }
+
+    /// What comes back.
+    fn old(self) -> &'static str {
+        match self {
+            Self::Rules => "the old rules come back",
+            Self::Access => "what was there before comes back",
+            Self::Beyond => "this host counts as failed",
+        }
+    }
+}
+
+/// A change that was not confirmed.
 #[derive(Debug)]
 pub(super) enum Unconfirmed {
-    /// The old ones are in force again; why.
+    /// What was there before is back; why.
     Back(String),
-    /// Nobody could see whether they are.
+    /// Nothing can put back what was there before; why.
+    Stays(String),
+    /// Nobody could see whether it is.
     Unseen(String),
     /// Another run has taken the host's lock over.
     Lost,
@@ -44,6 +100,10 @@ pub(super) enum Unconfirmed {
 /// What a try came to.
 enum Tried {
     Confirmed,
+    /// No person has logged in yet.
+    NotYet,
+    /// The host answers, and does not let rprov in.
+    Refused(String),
     TooLate,
     LockLost,
     LockGone,
@@ -51,41 +111,86 @@ enum Tried {
 }
 
 impl Guard {
-    /// A guard whose script starts now.
-    pub(super) fn starts(seconds: u64) -> Self {
-        Self { started: Instant::now(), seconds: Duration::from_secs(seconds) }
+    /// The guard of these steps, whose script starts now, if one of them has one. `by`: who can try the rules of a firewall.
+    pub(super) fn of(steps: &[Step], by: TriedBy) -> Option<Self> {
+        let kept = steps.iter().find_map(|step| match step {
+            Step::GuardAccess { seconds, .. } => Some(*seconds),
+            _ => None,
+        });
+        let (kind, by, seconds) = match steps.last()? {
+            Step::GuardRuleset { seconds, .. } => (Kind::Rules, by, *seconds),
+            Step::TryAccess { by, .. } => (kept.map_or(Kind::Beyond, |_| Kind::Access), *by, kept.unwrap_or(60)),
+            _ => return None,
+        };
+        Some(Self { kind, by, started: Instant::now(), seconds: Duration::from_secs(seconds) })
+    }
+
+    /// What it guards.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     fn until(&self) -> Instant {
         self.started + self.seconds.saturating_sub(MARGIN)
     }
 
-    /// Connects anew and confirms the rules, as often as there is time for; takes them back if it cannot.
+    /// Connects anew and confirms the change, as often as there is time for; takes it back if it cannot.
     pub(super) async fn confirm(self, target: &mut Target, shared: &Shared, name: &str) -> Result<(), Unconfirmed> {
-        let left = self.until().saturating_duration_since(Instant::now());
-        let told = format!("connecting anew: the old rules come back unless that succeeds within {} s", left.as_secs());
-        shared.send(name, EventKind::Output(told));
+        let left = self.until().saturating_duration_since(Instant::now()).as_secs();
+        let old = self.kind.old();
+        let from = target.facts.system.peer.clone().unwrap_or_default();
+        shared.send(
+            name,
+            EventKind::Output(match self.by {
+                TriedBy::Connection => format!("connecting anew: {old} unless that succeeds within {left} s"),
+                TriedBy::Person => format!(
+                    "log in to this host anew by SSH, from {from} as the same user: {old} unless that succeeds within {left} s"
+                ),
+                TriedBy::Nobody => "no login is tried: rprov runs on this host itself".to_owned(),
+            }),
+        );
         let connection = &target.spec(shared).connection;
-        let mut why = "there was no time left for a new connection".to_owned();
+        let mut why = match self.by {
+            TriedBy::Person => format!("nobody logged in anew from {from} within {left} s"),
+            _ => "there was no time left for a new connection".to_owned(),
+        };
+        let mut refusals = 0;
         loop {
             let left = self.until().saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || refusals == REFUSALS {
                 break;
             }
-            match tokio::time::timeout(left, try_once(connection, shared, name)).await {
+            match tokio::time::timeout(left, self.try_once(connection, shared, name)).await {
                 Ok(Tried::Confirmed) => return Ok(()),
                 Ok(Tried::LockLost) => return Err(Unconfirmed::Lost),
                 Ok(Tried::LockGone) => return Err(Unconfirmed::Restarted),
                 Ok(Tried::TooLate) => {
-                    "the host had taken the rules back before the new connection was there".clone_into(&mut why);
+                    "the host had taken it back before the new connection was there".clone_into(&mut why);
                     break;
+                }
+                Ok(Tried::NotYet) => {}
+                Ok(Tried::Refused(error)) => {
+                    why = error;
+                    refusals += 1;
                 }
                 Ok(Tried::Failed(error)) => why = error,
                 Err(_) => break,
             }
             tokio::time::sleep(PAUSE.min(self.until().saturating_duration_since(Instant::now()))).await;
         }
+        if self.kind == Kind::Beyond {
+            return Err(Unconfirmed::Stays(why));
+        }
         self.take_back(target, shared, name, why).await
+    }
+
+    /// Puts back at once what a script kept that failed before it tried anything; else the host's timer does.
+    pub(super) async fn give_up(self, target: &mut Target, shared: &Shared, name: &str) {
+        if self.kind == Kind::Access
+            && let Some(host) = target.host.as_mut()
+        {
+            let _ = self.ask_back(host.as_mut(), shared, name).await;
+        }
     }
 
     /// Has the old rules back, by the connection that is there if it still lives, or by the host's timer, and sees to it.
@@ -97,14 +202,14 @@ impl Guard {
         why: String,
     ) -> Result<(), Unconfirmed> {
         let mut back = match target.host.as_mut() {
-            Some(host) => ask_back(host.as_mut(), shared, name).await,
+            Some(host) => self.ask_back(host.as_mut(), shared, name).await,
             None => None,
         };
         if back.is_none() {
             let fired = self.started + self.seconds + AFTER;
             tokio::time::sleep(fired.saturating_duration_since(Instant::now())).await;
             if let Ok(mut host) = shared.connector.connect(&target.spec(shared).connection).await {
-                back = ask_back(host.as_mut(), shared, name).await;
+                back = self.ask_back(host.as_mut(), shared, name).await;
                 // The old connection is lost: what is left to do, such as giving the lock back, goes this way.
                 if let Some(mut old) = target.host.replace(host) {
                     old.close().await;
@@ -116,38 +221,59 @@ impl Guard {
             Some(Tried::LockLost) => Err(Unconfirmed::Lost),
             Some(Tried::LockGone) => Err(Unconfirmed::Restarted),
             Some(Tried::TooLate) => Err(Unconfirmed::Back(why)),
-            Some(Tried::Failed(_)) | None => Err(Unconfirmed::Unseen(why)),
+            Some(Tried::NotYet | Tried::Refused(_) | Tried::Failed(_)) | None => Err(Unconfirmed::Unseen(why)),
+        }
+    }
+
+    /// One new connection that confirms the change; or one look whether a person has made one.
+    async fn try_once(self, connection: &Connection, shared: &Shared, name: &str) -> Tried {
+        let mut host = match shared.connector.connect(connection).await {
+            Ok(host) => host,
+            Err(error) => return not_let_in(&error),
+        };
+        let holder = shared.holder(name);
+        let text = match self.by {
+            TriedBy::Person => self.kind.confirm_by_person(&holder),
+            TriedBy::Connection | TriedBy::Nobody => self.kind.confirm(&holder),
+        };
+        let tried = match exchange(host.as_mut(), &text).await {
+            Ok((Some(0), _)) => Tried::Confirmed,
+            Ok((Some(guard::TAKEN_BACK), _)) => Tried::TooLate,
+            Ok((Some(since::NOT_YET), _)) => Tried::NotYet,
+            Ok((Some(lock::LOST), _)) => Tried::LockLost,
+            Ok((Some(lock::GONE), _)) => Tried::LockGone,
+            Ok(_) => Tried::Failed("the host's answer was cut short".to_owned()),
+            Err(error) => not_let_in(&error),
+        };
+        host.close().await;
+        tried
+    }
+
+    /// Asks a host for what it had; `None`: it does not say. It is back, or was confirmed by a connection that ended before it
+    /// could tell.
+    async fn ask_back(self, host: &mut dyn Host, shared: &Shared, name: &str) -> Option<Tried> {
+        let holder = shared.holder(name);
+        match exchange(host, &self.kind.take_back(&holder)).await {
+            Ok((Some(0), said)) if said == guard::BACK => Some(Tried::TooLate),
+            Ok((Some(0), said)) if said == guard::CONFIRMED => Some(Tried::Confirmed),
+            Ok((Some(lock::LOST), _)) => Some(Tried::LockLost),
+            Ok((Some(lock::GONE), _)) => Some(Tried::LockGone),
+            _ => None,
         }
     }
 }
 
-/// One new connection that confirms the rules.
-async fn try_once(connection: &Connection, shared: &Shared, name: &str) -> Tried {
-    let mut host = match shared.connector.connect(connection).await {
-        Ok(host) => host,
-        Err(error) => return Tried::Failed(error.to_string()),
-    };
-    let tried = match exchange(host.as_mut(), &guard::confirm(&shared.holder(name))).await {
-        Ok((Some(0), _)) => Tried::Confirmed,
-        Ok((Some(guard::TAKEN_BACK), _)) => Tried::TooLate,
-        Ok((Some(lock::LOST), _)) => Tried::LockLost,
-        Ok((Some(lock::GONE), _)) => Tried::LockGone,
-        Ok(_) => Tried::Failed("the host's answer was cut short".to_owned()),
-        Err(error) => Tried::Failed(error.to_string()),
-    };
-    host.close().await;
-    tried
-}
-
-/// Asks a host for its old rules; `None`: it does not say. They are back, or were confirmed by a connection that ended
-/// before it could tell.
-async fn ask_back(host: &mut dyn Host, shared: &Shared, name: &str) -> Option<Tried> {
-    match exchange(host, &guard::take_back(&shared.holder(name))).await {
-        Ok((Some(0), said)) if said == guard::BACK => Some(Tried::TooLate),
-        Ok((Some(0), said)) if said == guard::CONFIRMED => Some(Tried::Confirmed),
-        Ok((Some(lock::LOST), _)) => Some(Tried::LockLost),
-        Ok((Some(lock::GONE), _)) => Some(Tried::LockGone),
-        _ => None,
+/// Whether a host that does not let rprov in was there at all: one that was may be told apart from a network that is slow.
+fn not_let_in(error: &HostError) -> Tried {
+    match error {
+        HostError::Auth { .. }
+        | HostError::Sudo { .. }
+        | HostError::SudoPassword { .. }
+        | HostError::NotStarted { .. }
+        | HostError::UnknownKey { .. }
+        | HostError::ChangedKey { .. }
+        | HostError::RevokedKey { .. } => Tried::Refused(error.to_string()),
+        _ => Tried::Failed(error.to_string()),
     }
 }
 

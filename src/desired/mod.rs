@@ -10,6 +10,7 @@ use crate::secret::SecretBook;
 use crate::step::Step;
 use crate::text::Text;
 
+mod access;
 mod cleanup;
 mod docker;
 pub mod exam;
@@ -23,6 +24,7 @@ pub mod shown;
 pub mod status;
 mod summary;
 
+pub use access::tried_by;
 pub use packages::repositories;
 
 /// The resources of a host, in the order in which they are compared and applied: what later ones stand on comes first.
@@ -162,6 +164,15 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));
+    access::guard(&mut plan, facts);
+    if facts.unconfirmed_access {
+        plan.notes.push(Note {
+            about: "logins".to_owned(),
+            message: "a run that has not ended changed what logins depend on, and no new login has confirmed it: the host puts \
+                      back what was there, and this plan goes from that"
+                .to_owned(),
+        });
+    }
     seal::seal(&mut plan, book);
     plan.preconditions = preconditions::of(&plan.changes, facts);
     plan.after_run = preconditions::last_apply(facts).map(|last| last.run);

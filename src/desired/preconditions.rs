@@ -127,7 +127,10 @@ fn things(step: &Step, change: &Change, facts: &Facts) -> Vec<Thing> {
         Step::FetchPackages(_)
         | Step::RefreshLists(_)
         | Step::AddToGroup { .. }
-        | Step::UpdateCaCertificates { .. } => Vec::new(),
+        | Step::UpdateCaCertificates { .. }
+        // What they keep and try is what the steps between them change.
+        | Step::GuardAccess { .. }
+        | Step::TryAccess { .. } => Vec::new(),
     }
 }
 

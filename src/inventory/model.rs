@@ -571,13 +571,37 @@ impl JobsSpec {
     }
 }
 
+/// What an entry of `firewall.allow` lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opens {
+    /// Ports.
+    Ports {
+        /// Which.
+        ports: Ports,
+        /// `udp` instead of `tcp`.
+        udp: bool,
+    },
+    /// All of an IP protocol that has no ports, by its number: a tunnel's own packets.
+    Protocol(u8),
+}
+
+impl Opens {
+    /// Whether a TCP connection to this port is let in.
+    #[must_use]
+    pub fn is_tcp(self, port: u16) -> bool {
+        matches!(self, Self::Ports { ports, udp: false } if ports.contains(port))
+    }
+}
+
+/// IP protocols without ports that `firewall.allow` knows, by the kernel's names, and their numbers.
+pub const PROTOCOLS: [(&str, u8); 7] =
+    [("gre", 47), ("esp", 50), ("ah", 51), ("ipip", 4), ("sit", 41), ("l2tp", 115), ("vrrp", 112)];
+
 /// One of `firewall.allow`.
 #[derive(Debug, Clone)]
 pub struct AllowSpec {
-    /// Which ports.
-    pub ports: Ports,
-    /// `udp` instead of `tcp`.
-    pub udp: bool,
+    /// What is let in.
+    pub what: Opens,
     /// Who. Empty: everyone.
     pub from: Vec<IpNet>,
     /// Where the entry stands.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::facts::{CannotTell, Facts, ProbeSpec};
-use crate::inventory::model::{AllowSpec, FirewallSpec};
+use crate::inventory::model::{AllowSpec, FirewallSpec, PROTOCOLS};
 use crate::name::RemotePath;
 use crate::plan::{Action, Change, Effect, Note, Problem, TextChange};
 use crate::step::Step;
@@ -13,6 +13,7 @@ use super::file::File;
 use super::{Context, Diff, Resource};
 
 mod rules;
+mod tunnel;
 
 /// Family and name of the table.
 pub const TABLE: &str = "inet rprov";
@@ -22,6 +23,15 @@ const REPLACE: &str = "table inet rprov\ndelete table inet rprov\n";
 
 /// Seconds after which the old rules are back unless a new connection succeeds with the new ones.
 pub const CONFIRM_WITHIN: u64 = 60;
+
+/// The same where it is a person who must log in anew.
+pub const CONFIRM_BY_PERSON_WITHIN: u64 = 180;
+
+/// For how long a change is on trial.
+#[must_use]
+pub fn confirm_within(facts: &Facts) -> u64 {
+    if facts.local && facts.system.peer.is_some() { CONFIRM_BY_PERSON_WITHIN } else { CONFIRM_WITHIN }
+}
 
 /// The table in the kernel.
 #[derive(Debug, Clone)]
@@ -77,7 +87,7 @@ impl Firewall {
         let peer = unmapped(peer);
         // Not the port that the inventory names: ssh_config or a router may lead from one to the other.
         let port = facts.system.sshd_port.unwrap_or(self.spec.ssh_port);
-        let opens = |allow: &&AllowSpec| !allow.udp && allow.ports.contains(port);
+        let opens = |allow: &&AllowSpec| allow.what.is_tcp(port);
         let allowed = self
             .spec
             .allow
@@ -131,7 +141,12 @@ impl Firewall {
     }
 }
 
-/// Whether an interface counts as one of Docker's.
+/// Whether a connection never leaves the host.
+fn from_itself(peer: IpAddr, facts: &Facts) -> bool {
+    let peer = unmapped(peer);
+    peer.is_loopback() || facts.system.sshd_address.map(unmapped) == Some(peer)
+}
+
 /// A v4 connection to a v6 socket is one of v4.
 fn unmapped(address: IpAddr) -> IpAddr {
     match address {
@@ -140,9 +155,14 @@ fn unmapped(address: IpAddr) -> IpAddr {
     }
 }
 
+/// Whether an interface counts as one of Docker's.
 fn is_bridge(interface: &str) -> bool {
     rules::BRIDGES.iter().any(|bridge| interface.starts_with(bridge))
 }
+
+/// Names under which nft may print protocols, beside those of the inventory, and their numbers.
+const NAMES: [(&str, u8); 7] =
+    [("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("icmpv6", 58), ("ipencap", 4), ("ipv6", 41)];
 
 /// One line per rule, without indentation and empty lines.
 fn normal(table: &str) -> String {
@@ -155,7 +175,7 @@ fn by_number(table: &str) -> String {
     let mut out = String::new();
     for line in table.lines() {
         let mut line = format!("{line} ");
-        for (name, number) in [("icmp", 1), ("tcp", 6), ("udp", 17), ("ipv6-icmp", 58), ("icmpv6", 58)] {
+        for (name, number) in NAMES.into_iter().chain(PROTOCOLS) {
             line = line.replace(&format!("l4proto {name} "), &format!("l4proto {number} "));
         }
         out.push_str(line.trim_end());
@@ -193,11 +213,43 @@ impl Resource for Firewall {
         if found.is_some_and(|found| normal(found) == normal(&wanted)) {
             return Ok(diff);
         }
-        if let Some(peer) = context.facts.system.peer.as_deref()
-            && let Ok(address) = peer.parse::<IpAddr>()
-            && let Some(why) = self.cuts_off(address, context.facts)
-        {
-            return Err(CannotTell { what: self.about(), why });
+        let note = |message: String| Note { about: self.about(), message };
+        let peer = context.facts.system.peer.as_deref().and_then(|peer| peer.parse::<IpAddr>().ok());
+        if let Some(peer) = peer {
+            if !context.facts.local && from_itself(peer, context.facts) {
+                return Err(CannotTell {
+                    what: self.about(),
+                    why: "rprov connects to this host from the host itself, where no rule stops it: the trial of the new rules \
+                          would show nothing; run rprov on another machine, or say `connection: local`"
+                        .to_owned(),
+                });
+            }
+            if let Some(why) = self.cuts_off(peer, context.facts) {
+                return Err(CannotTell { what: self.about(), why });
+            }
+            let way = tunnel::way(&self.spec, context.facts, peer);
+            if let Some(why) = way.cut {
+                return Err(CannotTell { what: self.about(), why });
+            }
+            diff.notes.extend(way.unknown.iter().map(|name| {
+                note(format!(
+                    "this connection comes through {name}, a tunnel that may end on this host, and what carries it cannot be \
+                     told: let its own packets in by `firewall.allow`, such as `{{ port: 1194, protocol: udp }}` or \
+                     `{{ protocol: esp }}`, unless this host opens the tunnel itself"
+                ))
+            }));
+        }
+        match (context.facts.local, peer) {
+            (true, Some(peer)) => diff.notes.push(note(format!(
+                "rprov runs on this host itself, so the rules stay only if you log in anew by SSH from {peer} within {} s of \
+                 their loading",
+                confirm_within(context.facts)
+            ))),
+            (true, None) => diff.notes.push(note(
+                "rprov runs on this host itself, and nobody came here by SSH: no login over the network tries these rules"
+                    .to_owned(),
+            )),
+            (false, _) => {}
         }
         let old = found.map(|found| by_number(found)).unwrap_or_default();
         diff.earlier.rules = Some(old.clone());
@@ -214,7 +266,7 @@ impl Resource for Firewall {
             steps: vec![Step::GuardRuleset {
                 table: TABLE.to_owned(),
                 ruleset: self.ruleset(),
-                seconds: CONFIRM_WITHIN,
+                seconds: confirm_within(context.facts),
             }],
         });
         Ok(diff)

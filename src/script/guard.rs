@@ -2,8 +2,14 @@
 //! new connection disarms it. Whoever renames the file of the old rules first, timer or connection, decides which rules
 //! stay. All of it lies below /run, and nothing is on the disk yet: a reboot ends it with the old rules. Pure: shell text
 //! only.
+//!
+//! While they are on trial, the rules are loaded in a [stricter form](trial): what was let in before counts for nothing.
 
 use super::{lock, quote};
+
+pub mod access;
+pub mod since;
+pub mod trial;
 
 /// Where the old rules lie while new ones are on trial.
 pub const PATH: &str = "/run/rprov-firewall";
@@ -15,10 +21,10 @@ pub const UNIT: &str = "rprov-firewall-undo";
 pub const TAKEN_BACK: i32 = 76;
 
 /// What [`take_back`] prints: the old rules are in force.
-pub const BACK: &str = "rules back";
+pub const BACK: &str = "back";
 
 /// What [`take_back`] prints: a new connection has confirmed the new rules, and they stay.
-pub const CONFIRMED: &str = "rules confirmed";
+pub const CONFIRMED: &str = "confirmed";
 
 const FUNCTIONS: &str = r#"# Whether rules are on trial: the timer runs, or what it started.
 guard_armed() {
@@ -36,7 +42,7 @@ guard_take_back() {
   if [ -e "$guard/undone" ]; then nft -f "$guard/undone" || return; fi
   rm -rf -- "$guard"
 }
-# table seconds rules
+# table seconds rules rules-while-on-trial
 guard_ruleset() {
   [ -d "$guard_systemd" ] || { printf 'there is no systemd on this host, and so no timer that could take the rules back\n'; return 1; }
   # What a run that died has loaded is nobody's old rules.
@@ -45,6 +51,8 @@ guard_ruleset() {
   systemctl reset-failed "$guard_unit.service" 2>/dev/null
   rm -rf -- "$guard" && mkdir -- "$guard" || return
   printf %s "$3" | base64 -d >"$guard/new" && nft -c -f "$guard/new" || return
+  printf %s "$4" | base64 -d >"$guard/trial" && nft -c -f "$guard/trial" || return
+  guard_since >"$guard/since"
   tables=$(nft list tables) || return
   printf 'table %s\ndelete table %s\n' "$1" "$1" >"$guard/old" || return
   case "
@@ -58,14 +66,18 @@ table $1
     --description='puts the old firewall rules back unless rprov can connect with the new ones' \
     /bin/sh -c "PATH=$PATH; mv -f -- $guard/undo $guard/undone && { nft -f $guard/undone || { sleep 1; nft -f $guard/undone; }; }" ||
     { code=$?; rm -rf -- "$guard"; return "$code"; }
-  nft -f "$guard/new" || { code=$?; guard_take_back; return "$code"; }
+  nft -f "$guard/trial" || { code=$?; guard_take_back; return "$code"; }
   # The machine stood still for so long that the timer came first: nothing would take these rules back.
   [ -e "$guard/undo" ] || { guard_take_back; printf 'loading the rules took too long\n'; return 1; }
 }
-# The file that is left says that the rules were confirmed, if the answer does not arrive.
+# The file that is left says that the rules were confirmed, if the answer does not arrive. Only then do they get the form
+# in which they stay: a timer that came first has put the old ones back, and those must not be replaced again. Rules that
+# are left in their stricter form, by a run that dies here, let everybody in who was let in by the trial, and differ from
+# the plan's.
 guard_confirm() {
   if mv -- "$guard/undo" "$guard/confirmed" 2>/dev/null; then systemctl stop "$guard_unit.timer" 2>/dev/null; fi
-  [ -e "$guard/confirmed" ]
+  [ -e "$guard/confirmed" ] || return
+  nft -f "$guard/new"
 }
 "#;
 
@@ -74,10 +86,10 @@ fn paths(path: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, systemd: &str) -> String {
-    format!("{}{FUNCTIONS}", paths(path, systemd))
+    format!("{}{}{FUNCTIONS}", paths(path, systemd), since::FUNCTION)
 }
 
-/// Shell functions for the step: `guard_ruleset TABLE SECONDS RULES`, with the rules in base64.
+/// Shell functions for the step: `guard_ruleset TABLE SECONDS RULES RULES`, with the rules in base64, last as they are on trial.
 #[must_use]
 pub fn functions() -> String {
     functions_at(PATH, "/run/systemd/system")
@@ -90,6 +102,12 @@ pub fn confirm(holder: &lock::Holder<'_>) -> String {
     format!("{}{}guard_confirm || exit {TAKEN_BACK}\n", lock::keep(holder, 180), functions())
 }
 
+/// The same for a person's login, where rprov runs on the host itself; ends with [`since::NOT_YET`] until there was one.
+#[must_use]
+pub fn confirm_by_person(holder: &lock::Holder<'_>) -> String {
+    format!("{}{}", since::someone(PATH), confirm(holder))
+}
+
 /// Shell text that takes the new rules back now, whether the timer has done so or not. Prints [`BACK`] or [`CONFIRMED`].
 #[must_use]
 pub fn take_back(holder: &lock::Holder<'_>) -> String {
@@ -97,11 +115,12 @@ pub fn take_back(holder: &lock::Holder<'_>) -> String {
 }
 
 const TAKE_BACK: &str = r#"if [ -e "$guard/confirmed" ]; then
-  echo 'rules confirmed'
+  nft -f "$guard/new" >&2 || exit
+  echo 'confirmed'
 else
   # Where nothing is left of the guard, the rules were never loaded, or the host was off in between.
   guard_take_back >&2 || exit
-  echo 'rules back'
+  echo 'back'
 fi
 "#;
 

@@ -8,6 +8,7 @@ use crate::secret::SecretBook;
 
 use super::{Script, guard, quote, wrap};
 
+mod access;
 mod docker;
 mod parse;
 
@@ -21,7 +22,7 @@ pub fn script(spec: &ProbeSpec, book: &SecretBook, before: &str, after: &str, no
 }
 
 fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
-    let mut out = String::from(SYSTEM);
+    let mut out = format!("{SYSTEM}{}{MACHINE}", access::peer());
     out.push_str(&paths(spec));
     out.push_str(&packages(spec));
     out.push_str(&units(spec));
@@ -29,6 +30,7 @@ fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     out.push_str(&nft(spec));
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
+    out.push_str(&access::script());
     out.push_str(&rooms(spec));
     out
 }
@@ -106,8 +108,10 @@ command -v apt-get >/dev/null && echo apt
 uptime=
 [ -r /proc/uptime ] && read -r uptime _ </proc/uptime
 printf 'clock %s %s\n' "$(date +%s.%N)" "$uptime"
-printf 'peer %s\n' "${SSH_CONNECTION:-${1:-}}"
-machine='' boot='' first=''
+"#;
+
+/// Which machine and which of its boots it is.
+const MACHINE: &str = r#"machine='' boot='' first=''
 { read -r machine </etc/machine-id; read -r boot </proc/sys/kernel/random/boot_id; read -r first </proc/1/stat; } 2>/dev/null
 printf 'machine %s %s %s\n' "${machine:--}" "${boot:--}" "${first##*) }"
 "#;
@@ -268,6 +272,7 @@ fn nft(spec: &ProbeSpec) -> String {
     }
     out.push_str("else echo 'nft failed'; fi\n");
     out.push_str(ROUTES);
+    out.push_str(access::TUNNELS);
     out
 }
 

@@ -277,6 +277,10 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
     if steps.iter().any(|step| matches!(step, Step::GuardRuleset { .. })) {
         body.push_str(&guard::functions());
     }
+    let guarded = steps.iter().any(|step| matches!(step, Step::GuardAccess { .. }));
+    if guarded || steps.iter().any(|step| matches!(step, Step::TryAccess { .. })) {
+        body.push_str(&guard::access::functions());
+    }
     let mut stopped = false;
     for (number, step) in steps.iter().enumerate() {
         // Where the run has died, a script ends at the next thing that it says. Not while a runner is stopped that a step to
@@ -289,7 +293,11 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
         for check in preconditions.iter().filter(own).filter_map(|(_, what)| expect::check(what)) {
             body.push_str(&format!("{check} || exit\n"));
         }
-        body.push_str(&format!("{{ {}; }} >&2 || exit\n", command(step, book)?));
+        let command = match step {
+            Step::TryAccess { sshd, sudo, .. } => guard::access::attempt(*sshd, *sudo, guarded),
+            step => command(step, book)?,
+        };
+        body.push_str(&format!("{{ {command}; }} >&2 || exit\n"));
     }
     Ok(body)
 }
@@ -309,7 +317,8 @@ pub fn longest(step: &Step) -> u64 {
         | Step::StopUnit { stop_timeout, .. }
         | Step::RestartUnit { stop_timeout, .. } => stop_timeout + 120,
         Step::RefreshLists(_) => 600,
-        Step::GuardRuleset { seconds, .. } => *seconds,
+        Step::GuardRuleset { seconds, .. } | Step::GuardAccess { seconds, .. } => *seconds,
+        Step::TryAccess { .. } => 120,
         Step::Unit { .. } => 300,
         Step::RestartWith { .. } => 600,
         Step::CreateContainer(_)
@@ -393,8 +402,11 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
         Step::GuardRuleset { table, ruleset, seconds } => {
-            format!("guard_ruleset {} {seconds} {}", quote(table), quote(&to_base64(ruleset.as_bytes())))
+            let (stays, trial) = (to_base64(ruleset.as_bytes()), to_base64(guard::trial::of(ruleset).as_bytes()));
+            format!("guard_ruleset {} {seconds} {} {}", quote(table), quote(&stays), quote(&trial))
         }
+        Step::GuardAccess { paths, seconds } => guard::access::arm(paths, *seconds),
+        Step::TryAccess { sshd, sudo, .. } => guard::access::attempt(*sshd, *sudo, false),
         Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(_) => ":".to_owned(),
     })
@@ -480,6 +492,11 @@ pub fn shown(step: &Step) -> String {
         Step::GuardRuleset { table, seconds, .. } => {
             format!("nft -f (table {table}; back after {seconds} s unless a new connection succeeds)")
         }
+        Step::GuardAccess { paths, seconds } => {
+            let paths: Vec<&str> = paths.iter().map(crate::name::RemotePath::as_str).collect();
+            format!("keep {} (back after {seconds} s unless a new login succeeds)", paths.join(", "))
+        }
+        Step::TryAccess { sshd, sudo, by } => guard::access::shown(*sshd, *sudo, *by),
         Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
         Step::Gitlab(step) => shown_gitlab(step),
     }

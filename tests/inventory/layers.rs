@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rprov::inventory::model::{
-    ConfigTable, ConfigValue, Connection, DockerSource, HostSpec, Inventory, Scope, SecretKind, Unmanaged,
+    ConfigTable, ConfigValue, Connection, DockerSource, HostSpec, Inventory, Opens, Scope, SecretKind, Unmanaged,
 };
 use rprov::secret::SecretId;
 
@@ -147,7 +147,11 @@ fn docker_manager_cleanup_firewall() {
     let from: Vec<String> = firewall.ssh_from.iter().map(ToString::to_string).collect();
     assert_eq!(from, ["203.0.113.0/24", "2001:db8::/32", "198.51.100.7/32"]);
     assert_eq!(firewall.ssh_port, 2200);
-    let allow: Vec<_> = firewall.allow.iter().map(|a| (a.ports.first, a.ports.last, a.udp, a.from.len())).collect();
+    let ports = |allow: &rprov::inventory::model::AllowSpec| match allow.what {
+        Opens::Ports { ports, udp } => (ports.first, ports.last, udp, allow.from.len()),
+        Opens::Protocol(number) => panic!("{number} is no port"),
+    };
+    let allow: Vec<_> = firewall.allow.iter().map(ports).collect();
     assert_eq!(allow, [(9252, 9252, false, 1), (8000, 8010, true, 0)]);
 
     let bare = host(&inventory, "bare.example.com");

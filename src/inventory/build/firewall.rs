@@ -6,7 +6,7 @@ use super::Build;
 use super::read::{Scene, is_word, one_or_list, port};
 use crate::diagnostic::Diagnostic;
 use crate::inventory::format::{self, Format};
-use crate::inventory::model::{AllowSpec, FirewallSpec, JobsSpec, Ports, ReachSpec};
+use crate::inventory::model::{AllowSpec, FirewallSpec, JobsSpec, Opens, PROTOCOLS, Ports, ReachSpec};
 use crate::inventory::node::{Entry, Node};
 
 /// What `internal` stands for: private and shared addresses, link-local ones, and their like of IPv6.
@@ -25,8 +25,8 @@ impl Build<'_> {
         let mut allow = Vec::new();
         for item in node.get("allow").map(Node::items).unwrap_or_default() {
             let from = self.nets_at(item, "from", scene);
-            let Some(ports) = self.ports_at(item, scene) else { continue };
-            allow.push(AllowSpec { ports, udp: is_word(item, "protocol", "udp"), from, origin: item.span.clone() });
+            let Some(what) = self.opens(item, scene) else { continue };
+            allow.push(AllowSpec { what, from, origin: item.span.clone() });
         }
         Some(FirewallSpec {
             ssh_from: self.nets_at(node, "ssh_from", scene),
@@ -35,6 +35,28 @@ impl Build<'_> {
             jobs: node.entry("jobs").filter(|jobs| !jobs.value.is_null()).map(|jobs| self.jobs(jobs, scene)),
             origin: entry.span.clone(),
         })
+    }
+
+    /// What an entry of `firewall.allow` lets in: ports, or a protocol that has none.
+    fn opens(&mut self, item: &Node, scene: &Scene) -> Option<Opens> {
+        let whole = PROTOCOLS.iter().find(|(name, _)| is_word(item, "protocol", name));
+        match (whole, item.get("port")) {
+            (None, None) => {
+                let problem = Diagnostic::error("an entry without a port opens nothing").at(&item.span);
+                self.error(problem.help("add `port`, or a `protocol` that has none, such as gre"));
+                None
+            }
+            (None, Some(_)) => {
+                let ports = self.ports_at(item, scene)?;
+                Some(Opens::Ports { ports, udp: is_word(item, "protocol", "udp") })
+            }
+            (Some((_, number)), None) => Some(Opens::Protocol(*number)),
+            (Some((name, _)), Some(port)) => {
+                let problem = Diagnostic::error(format!("{name} has no ports")).at(&port.span);
+                self.error(problem.help("leave `port` out; for ports the protocol is tcp or udp"));
+                None
+            }
+        }
     }
 
     fn jobs(&mut self, entry: &Entry, scene: &Scene) -> JobsSpec {

@@ -526,8 +526,22 @@ static REACH: Table = Table {
 static ALLOW: Table = Table {
     title: "an entry of `firewall.allow`",
     fields: &[
-        Field::required("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010"),
-        Field::new("protocol", Kind::Word(&[word("tcp"), word("udp")]), "of that port; default tcp"),
+        Field::new("port", Kind::Text(Format::Ports), "a port, or a range such as 8000-8010"),
+        Field::new(
+            "protocol",
+            Kind::Word(&[
+                word("tcp"),
+                word("udp"),
+                word("gre"),
+                word("esp"),
+                word("ah"),
+                word("ipip"),
+                word("sit"),
+                word("l2tp"),
+                word("vrrp"),
+            ]),
+            "of that port; default tcp; the protocols of tunnels have no port",
+        ),
         Field::new("from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach it; default everyone"),
     ],
     choices: &[],

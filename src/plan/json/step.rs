@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::inventory::model::Owner;
 use crate::secret::looks;
 use crate::step::{
-    Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile,
+    Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, TriedBy, UnitAction, UpdateContainer, WriteFile,
 };
 use crate::text::{Segment, Text};
 
@@ -254,6 +254,24 @@ pub enum StepV1 {
         /// Seconds until the old rules come back.
         seconds: u64,
     },
+    /// Keep what the steps after it change; a timer on the host puts it back unless a new login succeeds.
+    GuardAccess {
+        /// The files and directories.
+        paths: Vec<String>,
+        /// Seconds until what was there comes back.
+        seconds: u64,
+    },
+    /// Check what logins depend on, let sshd read it, and try a new login.
+    TryAccess {
+        /// `reload` or `restart`: what sshd's unit does for the change to be in force.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        sshd: Option<String>,
+        /// Whether sudo's files are checked too.
+        sudo: bool,
+        /// Whose login must succeed: `connection` (rprov's), `person` (rprov runs on the host itself, and somebody who came
+        /// there by SSH logs in anew), `nobody` (none is tried).
+        by: String,
+    },
     /// Make the collection of trusted authorities anew.
     UpdateCaCertificates {
         /// From nothing, so that what is gone leaves nothing behind.
@@ -368,16 +386,7 @@ impl From<&Step> for StepV1 {
                 Self::Attributes { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
             }
             Step::RemoveFile(path) => Self::RemoveFile { path: path.to_string() },
-            Step::Unit { unit, action } => {
-                let action = match action {
-                    UnitAction::DaemonReload => "daemon_reload",
-                    UnitAction::Enable => "enable",
-                    UnitAction::Start => "start",
-                    UnitAction::Reload => "reload",
-                    UnitAction::Restart => "restart",
-                };
-                Self::Unit { unit: unit.clone(), action: action.to_owned() }
-            }
+            Step::Unit { unit, action } => Self::Unit { unit: unit.clone(), action: verb(*action).to_owned() },
             Step::RestartWith { unit, path } => Self::RestartWith { unit: unit.clone(), path: path.to_string() },
             Step::PullImage(image) => Self::PullImage { image: image.clone(), login: None },
             Step::PullImageAs { image, login } => {
@@ -405,9 +414,32 @@ impl From<&Step> for StepV1 {
             Step::GuardRuleset { table, ruleset, seconds } => {
                 Self::GuardRuleset { table: table.clone(), ruleset: ruleset.clone(), seconds: *seconds }
             }
+            Step::GuardAccess { paths, seconds } => {
+                Self::GuardAccess { paths: paths.iter().map(ToString::to_string).collect(), seconds: *seconds }
+            }
+            Step::TryAccess { sshd, sudo, by } => Self::TryAccess {
+                sshd: sshd.map(|action| verb(action).to_owned()),
+                sudo: *sudo,
+                by: match by {
+                    TriedBy::Connection => "connection",
+                    TriedBy::Person => "person",
+                    TriedBy::Nobody => "nobody",
+                }
+                .to_owned(),
+            },
             Step::UpdateCaCertificates { fresh } => Self::UpdateCaCertificates { fresh: *fresh },
             Step::Gitlab(call) => call.into(),
         }
+    }
+}
+
+fn verb(action: UnitAction) -> &'static str {
+    match action {
+        UnitAction::DaemonReload => "daemon_reload",
+        UnitAction::Enable => "enable",
+        UnitAction::Start => "start",
+        UnitAction::Reload => "reload",
+        UnitAction::Restart => "restart",
     }
 }
 

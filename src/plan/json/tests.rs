@@ -4,7 +4,9 @@ use super::*;
 use crate::inventory::model::{ContainerOptions, Login, Owner};
 use crate::name::RemotePath;
 use crate::secret::SecretId;
-use crate::step::{Check, CreateContainer, GitlabStep, RunnerAttributes, Step, UnitAction, UpdateContainer, WriteFile};
+use crate::step::{
+    Check, CreateContainer, GitlabStep, RunnerAttributes, Step, TriedBy, UnitAction, UpdateContainer, WriteFile,
+};
 use crate::text::Text;
 
 fn path(text: &str) -> RemotePath {
@@ -97,6 +99,8 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             ruleset: "table inet rprov {\n}\n".to_owned(),
             seconds: 60,
         },
+        Step::GuardAccess { paths: vec![path("/etc/ssh/sshd_config.d/a.conf")], seconds: 60 },
+        Step::TryAccess { sshd: Some(UnitAction::Reload), sudo: false, by: TriedBy::Connection },
         Step::UpdateCaCertificates { fresh: true },
         Step::Gitlab(GitlabStep::CreateRunner {
             token: token.clone(),

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::inventory::model::{AllowSpec, FirewallSpec, JobsSpec, Ports, ReachSpec};
+use crate::inventory::model::{AllowSpec, FirewallSpec, JobsSpec, Opens, Ports, ReachSpec};
 
 use super::TABLE;
+use crate::script::guard::trial::SHORTCUT;
 
 /// Interfaces of Docker's networks: `docker0`, `docker_gwbridge`, and `br-` with the beginning of a network's id. By name,
 /// since address pools tell neither networks with a subnet of their own nor IPv6, and can be an office's own network too.
@@ -56,7 +57,7 @@ fn lines<const N: usize>(rules: [&str; N]) -> Vec<String> {
 fn input(spec: &FirewallSpec) -> Vec<String> {
     let mut rules = lines([
         "type filter hook input priority filter; policy drop;",
-        "ct state established,related accept",
+        SHORTCUT,
         "ct state invalid drop",
         "iifname \"lo\" accept",
     ]);
@@ -76,14 +77,15 @@ fn input(spec: &FirewallSpec) -> Vec<String> {
 /// What passes through: from jobs to elsewhere, and from elsewhere to published ports. A published port's own number is
 /// that of the connection before Docker's translation.
 fn forward(spec: &FirewallSpec) -> Vec<String> {
-    let mut rules =
-        lines(["type filter hook forward priority filter - 1; policy accept;", "ct state established,related accept"]);
+    let mut rules = lines(["type filter hook forward priority filter - 1; policy accept;", SHORTCUT]);
     let verdict = if spec.jobs.is_some() { "goto jobs" } else { "accept" };
     rules.extend(BRIDGES.map(|bridge| format!("iifname \"{bridge}*\" {verdict}")));
     for allow in &spec.allow {
-        let protocol = if allow.udp { 17 } else { 6 };
+        // What has no ports is not published.
+        let Opens::Ports { ports: open, udp } = allow.what else { continue };
+        let protocol = if udp { 17 } else { 6 };
         for from in sources(&allow.from) {
-            let ports = ports(allow.ports);
+            let ports = ports(open);
             rules.push(format!("ct status dnat {from}meta l4proto {protocol} ct original proto-dst {ports} accept"));
         }
     }
@@ -130,9 +132,11 @@ fn names() -> [String; 2] {
 
 /// An entry of `firewall.allow`.
 fn allowed(allow: &AllowSpec) -> Vec<String> {
-    let protocol = if allow.udp { "udp" } else { "tcp" };
-    let ports = ports(allow.ports);
-    sources(&allow.from).iter().map(|from| format!("{from}{protocol} dport {ports} accept")).collect()
+    let what = match allow.what {
+        Opens::Ports { ports: open, udp } => format!("{} dport {}", if udp { "udp" } else { "tcp" }, ports(open)),
+        Opens::Protocol(number) => format!("meta l4proto {number}"),
+    };
+    sources(&allow.from).iter().map(|from| format!("{from}{what} accept")).collect()
 }
 
 /// An entry of `firewall.jobs.allow`.

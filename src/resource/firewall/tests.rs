@@ -3,15 +3,14 @@
 use super::*;
 use crate::diagnostic::Span;
 use crate::facts::Route;
-use crate::inventory::model::{AllowSpec, JobsSpec, Ports, ReachSpec};
+use crate::inventory::model::{AllowSpec, JobsSpec, Opens, Ports, ReachSpec};
 use ipnet::IpNet;
 
 fn firewall() -> Firewall {
     let origin = Span { file: "x.yml".into(), line: 1, column: 1 };
     let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
     let allow = |from_port, to_port, udp, from| AllowSpec {
-        ports: Ports { first: from_port, last: to_port },
-        udp,
+        what: Opens::Ports { ports: Ports { first: from_port, last: to_port }, udp },
         from,
         origin: origin.clone(),
     };

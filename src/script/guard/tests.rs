@@ -103,7 +103,9 @@ impl<'a> Host<'a> {
     }
 
     fn load(&self, rules: &str) -> i32 {
-        self.run(&format!("guard_ruleset 'inet rprov' 60 {} || exit\n", quote(&to_base64(rules.as_bytes()))))
+        let trial = rules.replace("new", "trial of new");
+        let (stays, trial) = (quote(&to_base64(rules.as_bytes())), quote(&to_base64(trial.as_bytes())));
+        self.run(&format!("guard_ruleset 'inet rprov' 60 {stays} {trial} || exit\n"))
     }
 
     fn confirm(&self) -> i32 {
@@ -136,13 +138,18 @@ fn new() -> Option<String> {
     Some(NEW.lines().skip(2).map(|line| format!("{line}\n")).collect())
 }
 
+/// What is in force while the new rules are on trial.
+fn on_trial() -> Option<String> {
+    new().map(|rules| rules.replace("new", "trial of new"))
+}
+
 #[test]
 fn rules_that_nobody_confirms_are_taken_back() {
     for old in [Some(OLD), None] {
         each(old, |host| {
             assert_eq!(host.load(NEW), 0, "{:?}", host.shell);
-            assert_eq!(host.kernel(), new());
-            assert_eq!(host.log(), "load new, timer: armed, undo: 600\n", "the timer stands before the rules do");
+            assert_eq!(host.kernel(), on_trial());
+            assert_eq!(host.log(), "load trial, timer: armed, undo: 600\n", "the timer stands before the rules do");
             host.fire();
             assert_eq!(host.kernel().as_deref(), old);
             assert_eq!(host.confirm(), TAKEN_BACK);
@@ -155,7 +162,9 @@ fn rules_that_nobody_confirms_are_taken_back() {
 fn confirmed_rules_stay() {
     each(Some(OLD), |host| {
         assert_eq!(host.load(NEW), 0);
+        assert_eq!(host.kernel(), on_trial(), "what was let in before may not count");
         assert_eq!(host.confirm(), 0);
+        assert_eq!(host.kernel(), new(), "{:?}", host.shell);
         assert!(!host.has("timer"), "{:?}", host.shell);
         // Where its answer was lost, it is asked again; and a timer that was about to fire finds nothing.
         assert_eq!(host.confirm(), 0);
@@ -211,7 +220,7 @@ fn rules_of_a_run_that_died_are_not_taken_for_the_old_ones() {
         assert_eq!(host.probe(), "none\n");
         assert_eq!(host.load(&NEW.replace("new", "newer")), 0);
         host.fire();
-        assert_eq!(host.kernel(), new(), "{:?}", host.shell);
+        assert_eq!(host.kernel(), on_trial(), "{:?}", host.shell);
     });
 }
 
@@ -219,7 +228,7 @@ fn rules_of_a_run_that_died_are_not_taken_for_the_old_ones() {
 fn without_a_way_back_nothing_is_loaded() {
     let untouched = |host: &Host<'_>, old: &str| {
         assert_eq!(host.kernel().as_deref(), Some(old), "{:?}", host.shell);
-        assert!(!host.log().contains("load new"), "{:?}", host.shell);
+        assert!(!host.log().contains("load trial"), "{:?}", host.shell);
         assert!(!host.has("timer"), "{:?}", host.shell);
     };
     // No timer; rules that nft refuses; old rules that it would not take again; no systemd.
@@ -239,7 +248,7 @@ fn without_a_way_back_nothing_is_loaded() {
     each(Some(OLD), |host| {
         let functions = functions_at(&host.guard(), "/nowhere");
         let rules = quote(&to_base64(NEW.as_bytes()));
-        let out = host.sh(&functions, &format!("guard_ruleset 'inet rprov' 60 {rules} || exit\n"));
+        let out = host.sh(&functions, &format!("guard_ruleset 'inet rprov' 60 {rules} {rules} || exit\n"));
         assert_eq!(out.status.code(), Some(1));
         untouched(host, OLD);
     });

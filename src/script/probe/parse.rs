@@ -21,7 +21,7 @@ const NOT_ROOT: &str = "only root may read it";
 const LARGEST: u64 = 1 << 20;
 
 /// Reads the lines of one answer.
-struct Lines<'a>(std::iter::Peekable<std::str::Lines<'a>>);
+pub(super) struct Lines<'a>(std::iter::Peekable<std::str::Lines<'a>>);
 
 impl<'a> Lines<'a> {
     fn next(&mut self, expected: &str) -> Result<&'a str, BadReply> {
@@ -29,7 +29,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The rest of the next line if it starts with `prefix` and a blank, or is `prefix`.
-    fn tagged(&mut self, prefix: &str) -> Option<&'a str> {
+    pub(super) fn tagged(&mut self, prefix: &str) -> Option<&'a str> {
         let line = self.0.peek()?;
         let rest = line.strip_prefix(prefix)?;
         let rest = if rest.is_empty() { rest } else { rest.strip_prefix(' ')? };
@@ -37,7 +37,7 @@ impl<'a> Lines<'a> {
         Some(rest)
     }
 
-    fn expect(&mut self, prefix: &str) -> Result<&'a str, BadReply> {
+    pub(super) fn expect(&mut self, prefix: &str) -> Result<&'a str, BadReply> {
         let found = self.0.peek().copied().unwrap_or("").to_owned();
         self.tagged(prefix)
             .ok_or_else(|| BadReply::Garbled(format!("`{prefix}` expected, `{}` found", shorten(&found, 80))))
@@ -61,6 +61,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     nft(spec, &mut lines, &mut facts)?;
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
+    super::access::read(&mut lines, &mut facts)?;
     rooms(spec, &mut lines, &mut facts)?;
     match lines.0.next() {
         None => Ok(facts),
@@ -246,7 +247,7 @@ fn link_in_the_way(path: &RemotePath, answer: &[u8]) -> String {
     )
 }
 
-fn stat(line: &str) -> Option<PathFact> {
+pub(super) fn stat(line: &str) -> Option<PathFact> {
     let mut fields = line.splitn(5, ' ');
     let mode = u32::from_str_radix(fields.next()?, 16).ok()?;
     let _size: u64 = fields.next()?.parse().ok()?;
@@ -262,7 +263,7 @@ fn stat(line: &str) -> Option<PathFact> {
     Some(PathFact { kind, mode: mode & 0o7777, user, group, mtime_ns, content: None, way: Way::default() })
 }
 
-fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {
+pub(super) fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {
     match lines.expect("content")? {
         "none" => Ok(None),
         "denied" => Ok(Some(Known::Unread(NOT_ROOT.to_owned()))),
@@ -423,7 +424,7 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
         facts.nft_tables.insert(table.clone(), known);
     }
     routes::read(lines, facts);
-    Ok(())
+    super::access::tunnels(lines, facts)
 }
 
 fn apt_sources(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {

@@ -142,6 +142,21 @@ nft-table
 table inet rprov {
 }
 nft-status 0
+tunnel-way [{\"dev\":\"vx0\"}]
+tunnel-devices [{\"ifname\":\"eth0\",\"addr_info\":[{\"local\":\"10.0.0.2\"}]},{\"ifname\":\"vx0\",\"linkinfo\":{\"info_kind\":\"vxlan\",\"info_data\":{\"remote\":\"198.51.100.9\",\"port\":4789}}},{\"ifname\":\"wg0\",\"linkinfo\":{\"info_kind\":\"wireguard\"}}]
+tunnel-wg listen-port wg0	51820
+tunnel-wg endpoints wg0	K=	198.51.100.7:4000
+tunnel-wg endpoints wg0	L=	(none)
+tunnel-wg allowed-ips wg0	L=	10.9.0.0/24 fd00::/64
+tunnel-wg persistent-keepalive wg0	K=	25
+tunnel-wg persistent-keepalive wg0	L=	off
+tunnel-ipsec src 10.7.0.0/16 dst 10.0.0.2/32 \\\tdir in priority 0
+tunnel-end
+login deploy
+login-home /home/deploy
+login-sudo sudo
+login-sshd AuthorizedKeysFile keys/%u
+login-end
 @n0 end
 ";
 
@@ -155,6 +170,48 @@ fn answered() -> ProbeSpec {
     spec.containers.insert("gitlab-runner".to_owned());
     spec.nft_tables.insert("inet rprov".to_owned());
     spec
+}
+
+#[test]
+fn the_way_in_and_what_comes_back_are_read() {
+    let facts = parse(&answered(), unconfirmed("unconfirmed-none /a\n").as_bytes(), "n0").unwrap();
+    let login = &facts.system.login;
+    assert_eq!((login.user.as_str(), login.home.as_ref().map(RemotePath::as_str)), ("deploy", Some("/home/deploy")));
+    assert!(login.sudo);
+    assert_eq!(login.sshd, [("AuthorizedKeysFile".to_owned(), "keys/%u".to_owned())]);
+    // What a run that died has written is not what will be there.
+    assert!(facts.unconfirmed_access);
+    assert!(matches!(facts.paths[&RemotePath::new("/a").unwrap()], Known::Absent));
+    let network = &facts.network;
+    assert_eq!(network.way.as_deref(), Some("vx0"));
+    let vxlan = network.device("vx0").unwrap();
+    assert_eq!((vxlan.kind.as_str(), vxlan.port, vxlan.remote), ("vxlan", Some(4789), "198.51.100.9".parse().ok()));
+    assert_eq!(network.device("wg0").unwrap().port, Some(51820));
+    assert_eq!(network.device("eth0").unwrap().addresses, ["10.0.0.2".parse::<std::net::IpAddr>().unwrap()]);
+    let [first, second] = network.wireguard.as_slice() else { panic!("{network:?}") };
+    assert_eq!((first.endpoint, first.keepalive), ("198.51.100.7".parse().ok(), true));
+    assert_eq!((second.endpoint, second.keepalive, second.allowed.len()), (None, false, 2));
+    assert_eq!(network.ipsec, ["10.7.0.0/16".parse::<ipnet::IpNet>().unwrap()]);
+}
+
+/// The same while a change of logins is on trial.
+fn unconfirmed(lines: &str) -> String {
+    ANSWER.replace("login-end\n", &format!("login-end\n{lines}"))
+}
+
+#[test]
+fn a_file_that_comes_back_has_its_content() {
+    let kept = "unconfirmed-file /b\nstat 81a0 2 root adm 2023-11-14 22:13:10.500000000 +0000\ncontent base64\nYmI=\n\
+                content-status 0\n";
+    let answer = unconfirmed(kept);
+    let facts = parse(&answered(), answer.as_bytes(), "n0").unwrap();
+    let Known::Present(fact) = &facts.paths[&RemotePath::new("/b").unwrap()] else { panic!() };
+    let Some(Known::Present(Content::Text(text))) = &fact.content else { panic!("{fact:?}") };
+    assert_eq!((text.expose(), fact.mode, fact.group.as_str()), ("bb", 0o640, "adm"));
+    // Gone while it was looked at: not known, and not absent.
+    let answer = unconfirmed("unconfirmed-file /b\nstat none\ncontent none\n");
+    let facts = parse(&answered(), answer.as_bytes(), "n0").unwrap();
+    assert!(matches!(&facts.paths[&RemotePath::new("/b").unwrap()], Known::Unread(_)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{GAP, attrs, diff, paragraph, words};
-use crate::plan::{Action, Change, HostPlan};
+use crate::plan::{Action, Change, Effect, HostPlan};
 use crate::ui::style::{Look, Role, columns, cut_end, pad, sanitize};
 
 /// Where the parts of a change's row begin, the same for a whole plan.
@@ -117,7 +117,12 @@ impl Table {
 }
 
 fn effect(change: &Change, jobs: Option<usize>) -> (String, Role) {
-    words::effect(change.effect, change.service.as_deref(), jobs)
+    let (words, loudness) = words::effect(change.effect, change.service.as_deref(), jobs);
+    match words::access(&change.steps) {
+        Some(access) if change.effect == Effect::None => (access.to_owned(), Role::Warn),
+        Some(access) => (format!("{words}; {access}"), loudness),
+        None => (words, loudness),
+    }
 }
 
 /// Files by their last component, unless two share it or `-v` asks for all of it.

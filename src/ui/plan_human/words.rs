@@ -1,6 +1,7 @@
 //! What a change does to running jobs, in words. Pure.
 
 use crate::plan::Effect;
+use crate::step::{Step, TriedBy};
 use crate::ui::style::{Role, count, sanitize};
 
 /// The shortest and most frequent of the effects, whose width narrow tables are laid out for.
@@ -32,6 +33,22 @@ pub(super) fn effect(effect: Effect, service: Option<&str>, jobs: Option<usize>)
         }
         (Effect::KillsJobs, None) => (with_service("restarts", "restarts") + ": running jobs fail", Role::Error),
     }
+}
+
+/// What a change may do to logins, if it may.
+pub(super) fn access(steps: &[Step]) -> Option<&'static str> {
+    let guarded = steps.iter().any(|step| matches!(step, Step::GuardAccess { .. }));
+    let by = steps.iter().find_map(|step| match step {
+        Step::TryAccess { by, .. } => Some(*by),
+        _ => None,
+    })?;
+    Some(match (by, guarded) {
+        (TriedBy::Connection, true) => "may end logins by SSH: put back unless a new login succeeds",
+        (TriedBy::Connection, false) => "may end logins by SSH: a new login is tried after it, nothing puts it back",
+        (TriedBy::Person, true) => "may end logins by SSH: put back unless you log in anew",
+        (TriedBy::Person, false) => "may end logins by SSH: nothing puts it back",
+        (TriedBy::Nobody, _) => "may end logins by SSH: no login tries it from this host itself",
+    })
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Build<'_> {
                 format!("port {port} has no password: whoever reaches the host sees its metrics and its jobs");
             return risk(&message, &format!("listen on \"127.0.0.1:{port}\"; or {open}"));
         };
-        match firewall.allow.iter().find(|allow| !allow.udp && allow.ports.contains(port)) {
+        match firewall.allow.iter().find(|allow| allow.what.is_tcp(port)) {
             None => risk(&format!("the firewall lets nobody reach the metrics on port {port}"), &open),
             Some(allow) if allow.from.is_empty() => {
                 let message = format!("port {port} has no password, and the firewall opens it to everyone");

@@ -1,0 +1,137 @@
+//! Changes on which logins depend. Whatever kind of thing asks for it, a step that touches what sshd, sudo, PAM or the login
+//! itself read is put behind a guard: kept, tried by a new login, and put back if there is none. What nothing can put back,
+//! or nothing can try, is said or refused. Pure.
+
+use crate::facts::Facts;
+use crate::name::RemotePath;
+use crate::plan::{Change, HostPlan, Problem};
+use crate::resource::firewall::confirm_within;
+use crate::step::{Step, TriedBy, UnitAction};
+
+mod packages;
+mod paths;
+
+use paths::{Depends, Logins};
+
+/// Puts guards into a plan.
+pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
+    let logins = Logins::of(&facts.system.login);
+    let by = tried_by(facts);
+    for change in &mut plan.changes {
+        plan.problems.extend(packages::refused(change, facts));
+        guard_change(change, &logins, by, facts);
+    }
+}
+
+/// Who can try a new login.
+#[must_use]
+pub fn tried_by(facts: &Facts) -> TriedBy {
+    match (facts.local, facts.system.peer.is_some()) {
+        (false, _) => TriedBy::Connection,
+        (true, true) => TriedBy::Person,
+        (true, false) => TriedBy::Nobody,
+    }
+}
+
+/// What the steps of one change come to.
+#[derive(Default)]
+struct Touched {
+    first: Option<usize>,
+    last: usize,
+    paths: Vec<RemotePath>,
+    sshd: Option<UnitAction>,
+    sudo: bool,
+    /// Something that nothing puts back: packages.
+    beyond: bool,
+    at_boot: bool,
+    others: bool,
+}
+
+impl Touched {
+    fn at(&mut self, step: usize) {
+        self.first.get_or_insert(step);
+        self.last = step;
+    }
+
+    fn path(&mut self, step: usize, path: &RemotePath, depends: Depends) {
+        match depends {
+            Depends::AtBoot => return self.at_boot = true,
+            Depends::OtherUser => return self.others = true,
+            Depends::Sshd => {
+                self.sshd.get_or_insert(UnitAction::Reload);
+            }
+            Depends::SshdUnit => self.sshd = Some(UnitAction::Restart),
+            Depends::Sudo => self.sudo = true,
+            Depends::Login => {}
+        }
+        self.at(step);
+        if !self.paths.contains(path) {
+            self.paths.push(path.clone());
+        }
+    }
+}
+
+fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts) {
+    let mut touched = Touched::default();
+    for (at, step) in change.steps.iter().enumerate() {
+        match step {
+            Step::WriteFile(file) => {
+                if let Some(depends) = logins.file(&file.path) {
+                    touched.path(at, &file.path, depends);
+                }
+            }
+            Step::Attributes { path, .. } | Step::RemoveFile(path) => {
+                if let Some(depends) = logins.file(path) {
+                    touched.path(at, path, depends);
+                }
+            }
+            Step::Directory { path, .. } => {
+                if let Some(depends) = logins.directory(path) {
+                    touched.path(at, path, depends);
+                }
+            }
+            Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. } => {
+                if packages::come_to_logins(words, facts) {
+                    touched.at(at);
+                    touched.beyond = true;
+                }
+            }
+            Step::RemovePackages(names) => {
+                if packages::go_from_logins(names) {
+                    touched.at(at);
+                    touched.beyond = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut say = |why: &str| {
+        let reason = change.reason.take();
+        change.reason = Some(reason.map_or_else(|| why.to_owned(), |reason| format!("{reason}; {why}")));
+    };
+    if touched.at_boot {
+        say(
+            "it counts from the next boot or restart of what reads it, may cut the host off then, and no login can try that before",
+        );
+    }
+    if touched.others {
+        say("another user logs in by it, which rprov cannot try");
+    }
+    let Some(first) = touched.first else { return };
+    // Without a timer nothing could be put back, and on the host itself, with nobody there by SSH, nothing can be tried.
+    let guarded = !touched.paths.is_empty() && (facts.system.systemd || by != TriedBy::Nobody);
+    let attempt = Step::TryAccess { sshd: touched.sshd, sudo: touched.sudo || touched.beyond, by };
+    change.steps.insert(touched.last + 1, attempt);
+    if guarded {
+        let seconds = confirm_within(facts);
+        change.steps.insert(first, Step::GuardAccess { paths: touched.paths, seconds });
+    }
+}
+
+/// What stops a plan.
+fn problem(message: String, help: &str) -> Problem {
+    Problem { message, help: Some(help.to_owned()), unknown_only: false }
+}
+
+#[cfg(test)]
+mod tests;

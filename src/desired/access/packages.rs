@@ -1,0 +1,105 @@
+//! Packages that logins stand on. Pure.
+
+use crate::facts::{Facts, Known};
+use crate::plan::{Change, Problem};
+use crate::step::Step;
+
+use super::problem;
+
+/// Without one of these nobody logs in by SSH.
+const SSHD: [&str; 6] = ["openssh-server", "openssh-sftp-server", "openssh-client", "ssh", "dropbear", "dropbear-bin"];
+
+/// Without one of these nobody becomes root by sudo.
+const SUDO: [&str; 2] = ["sudo", "sudo-ldap"];
+
+/// What a login asks who somebody is, or starts for it.
+const USED: [&str; 16] = [
+    "nslcd",
+    "nscd",
+    "krb5-user",
+    "login",
+    "passwd",
+    "base-passwd",
+    "bash",
+    "dash",
+    "zsh",
+    "fish",
+    "busybox",
+    "coreutils",
+    "systemd",
+    "systemd-sysv",
+    "libc6",
+    "iproute2",
+];
+
+/// Beginnings of names: what changes how one logs in as soon as it is installed, or carries the connection.
+const CHANGE: [&str; 8] = ["libpam", "libnss", "sssd", "wireguard", "openvpn", "strongswan", "tailscale", "zerotier"];
+
+/// Beginnings of names: what refuses connections as soon as it is installed.
+const REFUSE: [&str; 9] = [
+    "ufw",
+    "firewalld",
+    "shorewall",
+    "fail2ban",
+    "iptables-persistent",
+    "netfilter-persistent",
+    "ferm",
+    "crowdsec",
+    "denyhosts",
+];
+
+fn name(word: &str) -> &str {
+    let word = word.split('=').next().unwrap_or(word).trim_end_matches('?');
+    word.split(':').next().unwrap_or(word)
+}
+
+fn starts(word: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name(word).starts_with(start))
+}
+
+fn is_used(word: &str) -> bool {
+    let name = name(word);
+    [&SSHD[..], &SUDO, &USED].concat().contains(&name) || starts(word, &CHANGE)
+}
+
+/// Whether one of these packages, installed or in another version, may end logins.
+pub(super) fn come_to_logins(words: &[String], facts: &Facts) -> bool {
+    let is_there = |word: &str| matches!(facts.packages.get(name(word)), Some(Known::Present(_)));
+    words.iter().any(|word| starts(word, &CHANGE) || starts(word, &REFUSE) || (is_used(word) && is_there(word)))
+}
+
+/// Whether the removal of one of these may end logins.
+pub(super) fn go_from_logins(names: &[String]) -> bool {
+    names.iter().any(|name| is_used(name))
+}
+
+/// What a change would remove of what rprov comes in by, with nothing that could put it back.
+pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
+    // At the host's own console it is somebody's decision.
+    if facts.local && facts.system.peer.is_none() {
+        return None;
+    }
+    let going = change.steps.iter().flat_map(|step| match step {
+        Step::RemovePackages(names) => names.as_slice(),
+        Step::ReplacePackages { remove, .. } => remove.as_slice(),
+        _ => &[],
+    });
+    for package in going {
+        let name = name(package);
+        if SSHD.contains(&name) {
+            let message = format!("package {name}: its removal would end every login by SSH, and rprov comes by one");
+            return Some(problem(message, LEAVE));
+        }
+        if SUDO.contains(&name) && facts.system.login.sudo {
+            let message = format!(
+                "package {name}: {} becomes root by it, so without it rprov could change nothing here any more",
+                facts.system.login.user
+            );
+            return Some(problem(message, LEAVE));
+        }
+    }
+    None
+}
+
+const LEAVE: &str =
+    "take `state: absent` of it out of the inventory; if it shall go, remove it on the host's own console";

@@ -1,0 +1,284 @@
+//! Which paths logins depend on. Pure.
+
+use crate::facts::access::LoginFact;
+use crate::name::RemotePath;
+
+/// How a login depends on a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::desired) enum Depends {
+    /// sshd reads it when it starts or reloads.
+    Sshd,
+    /// systemd starts sshd by it.
+    SshdUnit,
+    /// sudo reads it.
+    Sudo,
+    /// Each login reads it, or runs it.
+    Login,
+    /// It counts only when the host boots, or its network or firewall starts anew: no login can try it now.
+    AtBoot,
+    /// A user logs in by it who is not rprov's.
+    OtherUser,
+}
+
+use Depends::{AtBoot, Login, Sshd, Sudo};
+
+/// A path and all below it. Without `/usr` in front, where that is the same.
+const BELOW: &[(&str, Depends)] = &[
+    ("/etc/ssh", Sshd),
+    ("/etc/default/ssh", Sshd),
+    ("/etc/dropbear", Sshd),
+    ("/etc/crypto-policies", Sshd),
+    ("/etc/hosts.allow", Login),
+    ("/etc/hosts.deny", Login),
+    ("/run/sshd", Login),
+    ("/etc/sudoers", Sudo),
+    ("/etc/sudoers.d", Sudo),
+    ("/etc/sudo.conf", Sudo),
+    ("/etc/sudo-ldap.conf", Sudo),
+    ("/etc/sudo_logsrvd.conf", Sudo),
+    ("/etc/pam.d", Login),
+    ("/etc/pam.conf", Login),
+    ("/lib/pam.d", Login),
+    ("/etc/security", Login),
+    ("/etc/nologin", Login),
+    ("/run/nologin", Login),
+    ("/etc/passwd", Login),
+    ("/etc/shadow", Login),
+    ("/etc/group", Login),
+    ("/etc/gshadow", Login),
+    ("/etc/nsswitch.conf", Login),
+    ("/etc/login.defs", Login),
+    ("/etc/shells", Login),
+    ("/etc/securetty", Login),
+    ("/etc/environment", Login),
+    ("/etc/profile", Login),
+    ("/etc/profile.d", Login),
+    ("/etc/bash.bashrc", Login),
+    ("/etc/bashrc", Login),
+    ("/etc/zsh", Login),
+    ("/etc/zshenv", Login),
+    ("/etc/fish", Login),
+    ("/etc/csh.cshrc", Login),
+    ("/etc/csh.login", Login),
+    ("/etc/sssd", Login),
+    ("/etc/nslcd.conf", Login),
+    ("/etc/ldap", Login),
+    ("/etc/ldap.conf", Login),
+    ("/etc/krb5.conf", Login),
+    ("/etc/krb5.conf.d", Login),
+    ("/etc/krb5.keytab", Login),
+    ("/etc/pam_ldap.conf", Login),
+    ("/etc/libnss-ldap.conf", Login),
+    ("/etc/ssl/openssl.cnf", Login),
+    ("/etc/ld.so.preload", Login),
+    ("/etc/ld.so.conf", Login),
+    ("/etc/ld.so.conf.d", Login),
+    ("/etc/ld.so.cache", Login),
+    ("/etc/fail2ban", Login),
+    ("/etc/selinux", AtBoot),
+    ("/etc/apparmor.d", AtBoot),
+    ("/sbin/sshd", Login),
+    ("/sbin/nologin", Login),
+    ("/sbin/dropbear", Login),
+    ("/bin/sudo", Login),
+    ("/bin/sh", Login),
+    ("/bin/bash", Login),
+    ("/bin/rbash", Login),
+    ("/bin/dash", Login),
+    ("/bin/zsh", Login),
+    ("/bin/fish", Login),
+    ("/bin/ksh", Login),
+    ("/bin/busybox", Login),
+    ("/bin/env", Login),
+    ("/lib/openssh", Login),
+    ("/libexec/openssh", Login),
+    ("/lib/sudo", Login),
+    ("/libexec/sudo", Login),
+    ("/lib/security", Login),
+    ("/etc/nftables.conf", AtBoot),
+    ("/etc/nftables.d", AtBoot),
+    ("/etc/nftables", AtBoot),
+    ("/etc/iptables", AtBoot),
+    ("/etc/ufw", AtBoot),
+    ("/etc/default/ufw", AtBoot),
+    ("/etc/firewalld", AtBoot),
+    ("/etc/shorewall", AtBoot),
+    ("/etc/shorewall6", AtBoot),
+    ("/etc/ferm", AtBoot),
+    ("/etc/csf", AtBoot),
+    ("/etc/network", AtBoot),
+    ("/etc/netplan", AtBoot),
+    ("/etc/systemd/network", AtBoot),
+    ("/etc/NetworkManager", AtBoot),
+    ("/etc/dhcpcd.conf", AtBoot),
+    ("/etc/dhcp", AtBoot),
+    ("/etc/cloud", AtBoot),
+    ("/etc/wireguard", AtBoot),
+    ("/etc/openvpn", AtBoot),
+    ("/etc/ipsec.conf", AtBoot),
+    ("/etc/ipsec.secrets", AtBoot),
+    ("/etc/ipsec.d", AtBoot),
+    ("/etc/swanctl", AtBoot),
+    ("/etc/strongswan.conf", AtBoot),
+    ("/etc/strongswan.d", AtBoot),
+    ("/etc/iproute2", AtBoot),
+    ("/etc/fstab", AtBoot),
+    ("/etc/crypttab", AtBoot),
+    ("/etc/sysctl.conf", AtBoot),
+    ("/etc/sysctl.d", AtBoot),
+    ("/etc/modprobe.d", AtBoot),
+    ("/etc/modules", AtBoot),
+    ("/etc/modules-load.d", AtBoot),
+    ("/etc/default/grub", AtBoot),
+    ("/etc/systemd/system.conf", AtBoot),
+    ("/etc/systemd/logind.conf", AtBoot),
+    ("/etc/rc.local", AtBoot),
+];
+
+/// Where systemd reads units.
+const UNITS: [&str; 6] = [
+    "/etc/systemd/system",
+    "/etc/systemd/system.control",
+    "/run/systemd/system",
+    "/lib/systemd/system",
+    "/local/lib/systemd/system",
+    "/run/systemd/generator",
+];
+
+/// What the shell of a login reads of its home, or sshd does.
+const HOME: [&str; 20] = [
+    ".ssh",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".profile",
+    ".zshenv",
+    ".zprofile",
+    ".zshrc",
+    ".zlogin",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".kshrc",
+    ".mkshrc",
+    ".config/fish",
+    ".pam_environment",
+    ".k5login",
+    ".k5users",
+    ".rhosts",
+    ".shosts",
+];
+
+/// What the logins of a host depend on.
+#[derive(Debug)]
+pub(in crate::desired) struct Logins {
+    home: Option<String>,
+    /// Paths that sshd's configuration names.
+    named: Vec<String>,
+}
+
+impl Logins {
+    /// Those of a host as it was read.
+    pub(in crate::desired) fn of(login: &LoginFact) -> Self {
+        let home = login.home.as_ref().map(|home| usual(home.as_str()).to_owned()).filter(|home| home != "/");
+        let mut named = Vec::new();
+        for (key, words) in &login.sshd {
+            let relative = key.eq_ignore_ascii_case("AuthorizedKeysFile");
+            for word in words.split([' ', '\t', '=', '"']).filter(|word| !word.is_empty()) {
+                let word = word.replace("%h", home.as_deref().unwrap_or("%h")).replace("%u", &login.user);
+                let path = match (word.starts_with('/'), relative, &home) {
+                    (true, ..) => word,
+                    (false, true, Some(home)) if word != "none" => format!("{home}/{word}"),
+                    _ => continue,
+                };
+                // The rest of a name that depends on what only sshd knows may be anything.
+                let known = path.split_once('%').map_or(path.as_str(), |(known, _)| known);
+                let known =
+                    if known.len() < path.len() { known.rsplit_once('/').map_or("", |(up, _)| up) } else { known };
+                if let Ok(path) = RemotePath::new(known)
+                    && !["/", "/dev/null"].contains(&path.as_str())
+                {
+                    named.push(usual(path.as_str()).to_owned());
+                }
+            }
+        }
+        Self { home, named }
+    }
+
+    /// How logins depend on a file.
+    pub(in crate::desired) fn file(&self, path: &RemotePath) -> Option<Depends> {
+        let path = usual(path.as_str());
+        if let Some((_, depends)) = BELOW.iter().find(|(own, _)| is_below(path, own)) {
+            return Some(*depends);
+        }
+        if let Some(depends) = unit(path) {
+            return Some(depends);
+        }
+        if self.named.iter().any(|named| is_below(path, named)) {
+            return Some(Sshd);
+        }
+        if let Some(home) = &self.home
+            && HOME.iter().any(|name| is_below(path, &format!("{home}/{name}")))
+        {
+            return Some(Login);
+        }
+        // Modules of PAM and of the name service lie in a directory of the architecture's.
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if path.contains("/security/pam_") || name.starts_with("libnss_") || name.starts_with("ld-linux") {
+            return Some(Login);
+        }
+        (path.contains("/.ssh/authorized_keys") || path.ends_with("/.k5login")).then_some(Depends::OtherUser)
+    }
+
+    /// How logins depend on a directory: also on those above what they read. sshd wants them closed to others, and everybody
+    /// must be able to pass.
+    pub(in crate::desired) fn directory(&self, path: &RemotePath) -> Option<Depends> {
+        if let Some(depends) = self.file(path) {
+            return Some(depends);
+        }
+        let path = usual(path.as_str());
+        let above = |below: &str| path == "/" || is_below(below, path);
+        // Directories of the system are above programs, libraries and devices that no list names.
+        const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev"];
+        let known = BELOW.iter().filter(|(_, depends)| *depends != AtBoot).map(|(own, _)| *own);
+        let fixed = known.chain(UNITS).chain(SYSTEM).any(above);
+        let named = self.named.iter().chain(&self.home).any(|own| above(own));
+        (fixed || named).then_some(Login)
+    }
+}
+
+fn is_below(path: &str, own: &str) -> bool {
+    path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The same place by its shorter name: `/usr/lib` is `/lib` wherever systemd is, and `/var/run` is `/run`.
+fn usual(path: &str) -> &str {
+    if let Some(run) = path.strip_prefix("/var").filter(|rest| is_below(rest, "/run")) {
+        return run;
+    }
+    match path.strip_prefix("/usr") {
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+/// Units of sshd, and what they stand on: a drop-in for all services is one for sshd too.
+fn unit(path: &str) -> Option<Depends> {
+    let rest = UNITS.iter().find_map(|base| path.strip_prefix(base)?.strip_prefix('/'))?;
+    let first = rest.split('/').next().unwrap_or_default();
+    let ssh = |name: &str| name.starts_with("ssh") || name.starts_with("dropbear");
+    if ssh(first) || ["service.d", "socket.d"].contains(&first) || (first.ends_with("-.service.d") && ssh(first)) {
+        return Some(Depends::SshdUnit);
+    }
+    let network =
+        ["networking.", "systemd-networkd.", "NetworkManager.", "nftables.", "netfilter-persistent.", "wg-quick@"];
+    let last = rest.rsplit('/').next().unwrap_or_default();
+    let wanted = rest.contains(".wants/") || rest.contains(".requires/");
+    if network.iter().any(|name| first.starts_with(name))
+        || (wanted && (ssh(last) || network.iter().any(|name| last.starts_with(name))))
+    {
+        return Some(AtBoot);
+    }
+    let login = ["systemd-logind.", "user@", "user-", "user.slice", "dbus", "sssd", "nslcd", "systemd-user-sessions."];
+    login.iter().any(|name| first.starts_with(name)).then_some(AtBoot)
+}

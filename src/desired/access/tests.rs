@@ -1,0 +1,245 @@
+//! Which changes are guarded, and which are refused.
+
+use super::*;
+use crate::facts::access::LoginFact;
+use crate::facts::{Known, PackageFact, SystemFacts};
+use crate::inventory::model::Owner;
+use crate::plan::{Action, Effect};
+use crate::step::WriteFile;
+use crate::text::Text;
+
+fn path(text: &str) -> RemotePath {
+    RemotePath::new(text).unwrap()
+}
+
+fn login() -> LoginFact {
+    let line = |key: &str, words: &str| (key.to_owned(), words.to_owned());
+    LoginFact {
+        user: "deploy".to_owned(),
+        home: Some(path("/home/deploy")),
+        sudo: true,
+        sshd: vec![
+            line("authorizedkeysfile", "keys/%u /srv/keys/%u/authorized \"%h/.more keys\""),
+            line("TrustedUserCAKeys", "/srv/ca.pub"),
+            line("HostKey", "/srv/host/%U/key"),
+            line("Banner", "none"),
+            line("AuthorizedKeysCommand", "/opt/keys.sh %u"),
+        ],
+    }
+}
+
+fn logins() -> Logins {
+    Logins::of(&login())
+}
+
+#[test]
+fn files_that_logins_depend_on() {
+    use Depends::*;
+    let table = [
+        ("/etc/ssh/sshd_config", Some(Sshd)),
+        ("/etc/ssh/sshd_config.d/50-x.conf", Some(Sshd)),
+        ("/etc/ssh/ssh_host_ed25519_key", Some(Sshd)),
+        ("/etc/default/ssh", Some(Sshd)),
+        ("/etc/sshx", None),
+        ("/home/deploy/.ssh/authorized_keys", Some(Login)),
+        ("/home/deploy/.ssh/rc", Some(Login)),
+        ("/home/deploy/.bashrc", Some(Login)),
+        ("/home/deploy/.config/fish/config.fish", Some(Login)),
+        ("/home/deploy/project/.bashrc", None),
+        // What sshd's configuration names, wherever that is.
+        ("/home/deploy/keys/deploy", Some(Sshd)),
+        ("/srv/keys/deploy/authorized", Some(Sshd)),
+        ("/srv/keys/other/authorized", None),
+        ("/home/deploy/.more", Some(Sshd)),
+        ("/srv/ca.pub", Some(Sshd)),
+        ("/opt/keys.sh", Some(Sshd)),
+        ("/srv/host/7/key", Some(Sshd)),
+        ("/srv/www/index.html", None),
+        ("/etc/sudoers", Some(Sudo)),
+        ("/etc/sudoers.d/deploy", Some(Sudo)),
+        ("/etc/sudo.conf", Some(Sudo)),
+        ("/etc/pam.d/common-auth", Some(Login)),
+        ("/etc/pam.d/sshd", Some(Login)),
+        ("/etc/security/access.conf", Some(Login)),
+        ("/usr/lib/x86_64-linux-gnu/security/pam_unix.so", Some(Login)),
+        ("/lib/x86_64-linux-gnu/libnss_files.so.2", Some(Login)),
+        ("/etc/hosts.deny", Some(Login)),
+        ("/etc/nologin", Some(Login)),
+        ("/var/run/nologin", Some(Login)),
+        ("/etc/passwd", Some(Login)),
+        ("/etc/shells", Some(Login)),
+        ("/etc/profile.d/x.sh", Some(Login)),
+        ("/etc/ld.so.preload", Some(Login)),
+        ("/usr/bin/sudo", Some(Login)),
+        ("/bin/bash", Some(Login)),
+        ("/usr/sbin/sshd", Some(Login)),
+        ("/usr/lib/openssh/sftp-server", Some(Login)),
+        ("/etc/systemd/system/ssh.service", Some(SshdUnit)),
+        ("/etc/systemd/system/ssh.socket.d/port.conf", Some(SshdUnit)),
+        ("/etc/systemd/system/sshd@.service", Some(SshdUnit)),
+        ("/usr/lib/systemd/system/ssh.service", Some(SshdUnit)),
+        ("/etc/systemd/system/service.d/all.conf", Some(SshdUnit)),
+        ("/etc/systemd/system/multi-user.target.wants/ssh.service", Some(AtBoot)),
+        ("/etc/systemd/system/docker.service.d/x.conf", None),
+        ("/etc/systemd/system/rprov-firewall.service", None),
+        ("/etc/nftables.conf", Some(AtBoot)),
+        ("/etc/iptables/rules.v4", Some(AtBoot)),
+        ("/etc/network/interfaces", Some(AtBoot)),
+        ("/etc/netplan/50-cloud.yaml", Some(AtBoot)),
+        ("/etc/wireguard/wg0.conf", Some(AtBoot)),
+        ("/etc/sysctl.d/99-x.conf", Some(AtBoot)),
+        ("/home/alice/.ssh/authorized_keys", Some(OtherUser)),
+        ("/etc/docker/daemon.json", None),
+        ("/etc/gitlab-runner/config.toml", None),
+        ("/etc/rprov/firewall.nft", None),
+        ("/etc/cron.d/rprov-cleanup", None),
+        ("/usr/local/sbin/rprov-cleanup", None),
+        ("/etc/motd", None),
+    ];
+    let logins = logins();
+    for (file, depends) in table {
+        assert_eq!(logins.file(&path(file)), depends, "{file}");
+    }
+}
+
+#[test]
+fn directories_above_what_logins_depend_on() {
+    let logins = logins();
+    for directory in
+        ["/", "/etc", "/home", "/home/deploy", "/home/deploy/.ssh", "/etc/ssh", "/usr", "/bin", "/run", "/srv/keys"]
+    {
+        assert!(logins.directory(&path(directory)).is_some(), "{directory}");
+    }
+    for directory in
+        ["/builds", "/cache", "/tmp", "/srv/gitlab-runner", "/home/gitlab-runner", "/home/deploy/work", "/var/lib"]
+    {
+        assert_eq!(logins.directory(&path(directory)), None, "{directory}");
+    }
+}
+
+fn facts() -> Facts {
+    let system =
+        SystemFacts { peer: Some("203.0.113.9".to_owned()), systemd: true, login: login(), ..SystemFacts::default() };
+    Facts { system, ..Facts::default() }
+}
+
+fn change(steps: Vec<Step>) -> Change {
+    Change {
+        kind: "file".to_owned(),
+        name: "x".to_owned(),
+        action: Action::Change,
+        reason: None,
+        attrs: Vec::new(),
+        text: None,
+        effect: Effect::None,
+        service: None,
+        origin: None,
+        steps,
+    }
+}
+
+fn write(at: &str) -> Step {
+    Step::WriteFile(WriteFile {
+        path: path(at),
+        content: Text::plain("x"),
+        mode: 0o644,
+        owner: Owner::default(),
+        keep_previous: false,
+        check: None,
+        replaces: None,
+        restarts: None,
+    })
+}
+
+fn guarded(steps: Vec<Step>, facts: &Facts) -> HostPlan {
+    let mut plan = HostPlan { changes: vec![change(steps)], ..HostPlan::default() };
+    guard(&mut plan, facts);
+    plan
+}
+
+fn kept(at: &str, seconds: u64) -> Step {
+    Step::GuardAccess { paths: vec![path(at)], seconds }
+}
+
+fn attempt(sshd: Option<UnitAction>, sudo: bool, by: TriedBy) -> Step {
+    Step::TryAccess { sshd, sudo, by }
+}
+
+#[test]
+fn each_kind_of_step_is_guarded() {
+    let conf = "/etc/ssh/sshd_config.d/a.conf";
+    let keys = "/home/deploy/.ssh/authorized_keys";
+    let reload = Some(UnitAction::Reload);
+    let attributes = Step::Attributes { path: path(keys), mode: 0o666, owner: Owner::default() };
+    let home = Step::Directory { path: path("/home/deploy"), mode: 0o777, owner: Owner::default() };
+    let unit = "/etc/systemd/system/ssh.service.d/a.conf";
+    for (step, at, sshd, sudo) in [
+        (write(conf), conf, reload, false),
+        (Step::RemoveFile(path("/etc/sudoers.d/deploy")), "/etc/sudoers.d/deploy", None, true),
+        (attributes, keys, None, false),
+        (home, "/home/deploy", None, false),
+        (write(unit), unit, Some(UnitAction::Restart), false),
+    ] {
+        let plan = guarded(vec![step.clone()], &facts());
+        let expected = vec![kept(at, 60), step, attempt(sshd, sudo, TriedBy::Connection)];
+        assert_eq!(plan.changes[0].steps, expected);
+        assert!(plan.problems.is_empty());
+    }
+    let plan = guarded(vec![write("/etc/motd")], &facts());
+    assert_eq!(plan.changes[0].steps, [write("/etc/motd")]);
+    let plan = guarded(vec![write("/etc/nftables.conf")], &facts());
+    assert_eq!(plan.changes[0].steps.len(), 1);
+    assert!(plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("next boot")));
+}
+
+#[test]
+fn on_the_host_itself_a_shell_proves_nothing() {
+    let mut facts = facts();
+    facts.local = true;
+    let conf = "/etc/ssh/sshd_config";
+    let steps = |facts: &Facts| guarded(vec![write(conf)], facts).changes.remove(0).steps;
+    let reload = Some(UnitAction::Reload);
+    assert_eq!(steps(&facts), [kept(conf, 180), write(conf), attempt(reload, false, TriedBy::Person)]);
+    facts.system.peer = None;
+    assert_eq!(steps(&facts), [kept(conf, 60), write(conf), attempt(reload, false, TriedBy::Nobody)]);
+    // In a container nothing can put it back, and nothing is cut off.
+    facts.system.systemd = false;
+    assert_eq!(steps(&facts), [write(conf), attempt(reload, false, TriedBy::Nobody)]);
+}
+
+#[test]
+fn packages_that_logins_stand_on_are_not_removed() {
+    let remove = |names: &[&str]| vec![Step::RemovePackages(names.iter().map(|name| (*name).to_owned()).collect())];
+    let problem =
+        |names: &[&str], facts: &Facts| guarded(remove(names), facts).problems.first().map(|one| one.message.clone());
+    for name in ["openssh-server", "openssh-server:amd64", "openssh-sftp-server", "dropbear"] {
+        let why = problem(&["jq", name], &facts()).unwrap_or_else(|| panic!("{name} would go"));
+        assert!(why.contains("would end every login by SSH"), "{why}");
+    }
+    assert!(problem(&["sudo"], &facts()).unwrap().contains("deploy becomes root by it"));
+    assert_eq!(problem(&["jq"], &facts()), None);
+    let mut as_root = facts();
+    as_root.system.login.sudo = false;
+    assert_eq!(problem(&["sudo"], &as_root), None);
+    assert_eq!(guarded(remove(&["sudo"]), &as_root).changes[0].steps.len(), 2, "a login is tried all the same");
+    let mut local = facts();
+    local.local = true;
+    assert!(problem(&["openssh-server"], &local).is_some(), "somebody came here by it");
+    local.system.peer = None;
+    assert_eq!(problem(&["openssh-server"], &local), None);
+}
+
+#[test]
+fn another_version_of_what_logins_stand_on_is_tried() {
+    let mut facts = facts();
+    let fact = PackageFact { version: "2".to_owned(), installed: true, status: "install ok installed".to_owned() };
+    facts.packages.insert("openssh-server".to_owned(), Known::Present(fact));
+    facts.packages.insert("bash".to_owned(), Known::Absent);
+    let steps =
+        |word: &str| guarded(vec![Step::InstallPackages(vec![word.to_owned()])], &facts).changes.remove(0).steps;
+    assert_eq!(steps("openssh-server=1")[1], attempt(None, true, TriedBy::Connection));
+    assert_eq!(steps("firewalld").len(), 2);
+    for word in ["bash", "bash-completion", "git", "loginctl-x"] {
+        assert_eq!(steps(word).len(), 1, "{word}");
+    }
+}

@@ -540,7 +540,7 @@ static ALLOW: Table = Table {
                 word("l2tp"),
                 word("vrrp"),
             ]),
-            "of that port; default tcp; the protocols of tunnels have no port",
+            "of that port, or one of a tunnel, which has no port; default tcp",
         ),
         Field::new("from", Kind::OneOrList(&Kind::Text(Format::Cidr)), "networks that may reach it; default everyone"),
     ],

@@ -115,7 +115,7 @@ access_reads() {
 access_confirm() {
   if mv -- "$access/undo" "$access/confirmed" 2>/dev/null; then
     access_disarm
-    rm -rf -- "$access/saved"
+    for left in saved undo.sh boot listens verb since sudo-reads; do rm -rf -- "${access:?}/$left"; done
   fi
   [ -e "$access/confirmed" ]
 }

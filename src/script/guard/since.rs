@@ -68,3 +68,96 @@ new_login || exit {NOT_YET}
 pub(super) fn someone(guard: &str) -> String {
     someone_at(&format!("{guard}/since"), "/proc")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::script::tests::{run, shells};
+    use crate::script::wrap;
+
+    /// A process in a /proc of the test's own.
+    struct Process<'a> {
+        pid: u32,
+        parent: u32,
+        started: u32,
+        exe: &'a str,
+        connection: &'a str,
+    }
+
+    fn status(shell: &[&str], processes: &[Process<'_>], peer: &str) -> i32 {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().to_str().unwrap();
+        for process in processes {
+            let own = dir.path().join(process.pid.to_string());
+            std::fs::create_dir(&own).unwrap();
+            // Names may hold brackets and blanks.
+            let zeros = "0 ".repeat(17);
+            let stat = format!("{} (a) b (c) S {} {zeros}{} 0\n", process.pid, process.parent, process.started);
+            std::fs::write(own.join("stat"), stat).unwrap();
+            symlink(process.exe, own.join("exe")).unwrap();
+            let told = if process.connection.is_empty() { "" } else { "SSH_CONNECTION=" };
+            std::fs::write(own.join("environ"), format!("A=b\0{told}{}\0Z=\0", process.connection)).unwrap();
+        }
+        std::fs::write(dir.path().join("since"), "1000\n").unwrap();
+        let text = someone_at(&format!("{at}/since"), at);
+        // Who came here is the test's own business.
+        let text = text.replace("climb\nnew_login", &format!("came={} came_by=$(id -u)\nnew_login", quote(peer)));
+        run(shell, &wrap(&text, "n0")).status.code().unwrap()
+    }
+
+    #[test]
+    fn only_a_new_login_from_there_counts() {
+        let sshd = |pid, started| Process { pid, parent: 1, started, exe: "/usr/sbin/sshd", connection: "" };
+        let session = |pid, started| Process { exe: "/usr/lib/openssh/sshd-session", ..sshd(pid, started) };
+        let login =
+            |parent, started, connection| Process { pid: 50, parent, started, exe: "/usr/bin/bash", connection };
+        let here = "203.0.113.9 5 192.0.2.1 22";
+        let again = "203.0.113.9 6 192.0.2.1 22";
+        for shell in shells() {
+            let found = |processes: &[Process<'_>]| status(&shell, processes, here);
+            assert_eq!(found(&[sshd(20, 1001), login(20, 1002, again)]), 0, "{shell:?}");
+            assert_eq!(found(&[session(20, 1001), login(20, 1002, again)]), 0, "{shell:?}: newer than 9.8");
+            for (why, processes) in [
+                ("nobody", vec![]),
+                ("an old login", vec![sshd(20, 10), login(20, 11, again)]),
+                ("a further session of an old connection", vec![sshd(20, 10), login(20, 1002, again)]),
+                ("from elsewhere", vec![sshd(20, 1001), login(20, 1002, "198.51.100.1 6 192.0.2.1 22")]),
+                ("from the host itself", vec![sshd(20, 1001), login(20, 1002, "127.0.0.1 6 127.0.0.1 22")]),
+                (
+                    "a process that only says so",
+                    vec![Process { exe: "/usr/bin/cron", ..sshd(20, 1001) }, login(20, 1002, again)],
+                ),
+                ("not logged in yet", vec![sshd(20, 1001), Process { pid: 51, parent: 20, ..sshd(51, 1002) }]),
+            ] {
+                assert_eq!(found(&processes), NOT_YET, "{shell:?}: {why}");
+            }
+            assert_eq!(
+                status(&shell, &[sshd(20, 1001), login(20, 1002, "")], ""),
+                NOT_YET,
+                "{shell:?}: nobody came here"
+            );
+        }
+    }
+
+    #[test]
+    fn who_came_is_found_above_what_took_the_variable_away() {
+        let text = format!("{CAME}climb\nprintf '%s, %s\\n' \"$came\" \"$came_by\"\n");
+        for shell in shells() {
+            let script = wrap(&text, "n0");
+            let quoted = quote(script.expose());
+            // As sudo does: a process with the variable starts one without it.
+            let inner = format!("env -u SSH_CONNECTION {} -c {quoted}; :", shell.join(" "));
+            let out = std::process::Command::new("sh")
+                .args(["-c", &inner])
+                .env("SSH_CONNECTION", "203.0.113.9 5 192.0.2.1 22")
+                .output()
+                .unwrap();
+            let said = String::from_utf8(out.stdout).unwrap();
+            let user = std::process::Command::new("id").arg("-u").output().unwrap();
+            let user = String::from_utf8(user.stdout).unwrap();
+            assert!(said.contains(&format!("\n203.0.113.9 5 192.0.2.1 22, {}\n", user.trim())), "{shell:?}: {said}");
+        }
+    }
+}

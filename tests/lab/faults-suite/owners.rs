@@ -7,7 +7,16 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("second runner", &["gitlab_create_runner", "gitlab_delete_runner"]),
     (
         "files and packages",
-        &["install_packages", "remove_packages", "directory", "write_file", "attributes", "remove_file"],
+        &[
+            "install_packages",
+            "remove_packages",
+            "directory",
+            "write_file",
+            "attributes",
+            "remove_file",
+            "guard_access",
+            "try_access",
+        ],
     ),
     ("runner and its configuration", &["gitlab_prove_token", "gitlab_update_runner"]),
     ("config.toml lost", &["gitlab_reset_token"]),

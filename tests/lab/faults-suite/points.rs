@@ -99,8 +99,8 @@ fn scripts(plan: &Value) -> Vec<Vec<Value>> {
             } else {
                 own.push(step.clone());
             }
-            // New firewall rules are confirmed by a script of its own, over a new connection.
-            if kind(step) == "guard_ruleset" {
+            // New firewall rules, and changes of what logins depend on, are confirmed by a script of its own, over a new connection.
+            if ["guard_ruleset", "try_access"].contains(&kind(step)) {
                 all.push(std::mem::take(&mut own));
                 all.push(vec![serde_json::json!({ "do": CONFIRMING })]);
             }
@@ -145,6 +145,8 @@ pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
         "stop_unit" | "restart_unit" => name == "systemctl" && words.starts_with("daemon-reload"),
         "pull_image" if step.get("login").is_some() => name == "curl",
         "guard_ruleset" => name == "systemctl",
+        "guard_access" => name == "rm" && words.contains("rprov-access-boot"),
+        "try_access" => name == "sshd",
         CONFIRMING => name == "mv" && words.contains("/undo "),
         "load_ruleset" => name == "nft",
         "update_ca_certificates" => name == "update-ca-certificates",

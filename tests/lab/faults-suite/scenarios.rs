@@ -94,8 +94,8 @@ pub(crate) const ALL: &[Scenario] = &[
             ("    - /cache\n", "    - { path: /cache, mode: \"0700\" }\n", "    - /cache\n    - /srv/faults/deep\n"),
             (
                 "  docker:\n    source: distro\n",
-                "  files:\n    - { path: /etc/faults/secret, content: { file: file-secret-0 } }\n    - { path: /etc/faults/gone, content: there }\n    - { path: /etc/faults/mode, content: same, mode: \"0644\" }\n  docker:\n    source: distro\n",
-                "  files:\n    - { path: /etc/faults/secret, content: { file: file-secret-1 } }\n    - { path: /etc/faults/gone, state: absent }\n    - { path: /etc/faults/mode, content: same, mode: \"0640\" }\n  docker:\n    source: distro\n",
+                "  files:\n    - { path: /etc/faults/secret, content: { file: file-secret-0 } }\n    - { path: /etc/faults/gone, content: there }\n    - { path: /etc/faults/mode, content: same, mode: \"0644\" }\n    - { path: /etc/ssh/sshd_config.d/faults.conf, content: \"MaxSessions 9\\n\" }\n  docker:\n    source: distro\n",
+                "  files:\n    - { path: /etc/faults/secret, content: { file: file-secret-1 } }\n    - { path: /etc/faults/gone, state: absent }\n    - { path: /etc/faults/mode, content: same, mode: \"0640\" }\n    - { path: /etc/ssh/sshd_config.d/faults.conf, content: \"MaxSessions 8\\n\" }\n  docker:\n    source: distro\n",
             ),
         ],
         disturb: Some(forget_directory),

@@ -33,6 +33,7 @@ mod jump;
 mod killed;
 mod locked;
 mod lockout;
+mod logins;
 mod lost_config;
 mod package;
 mod prepared;

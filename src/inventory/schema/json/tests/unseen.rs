@@ -199,6 +199,8 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
             "variables-together: a CI/CD variable needs `value`",
             "variables-together: an instance variable has no environment scope",
             "words: `manager` needs `container` or `package`",
+            "networks: an entry without a port opens nothing",
+            "networks: gre has no ports",
         ],
     ),
     (

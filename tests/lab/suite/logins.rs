@@ -1,0 +1,160 @@
+//! What logins depend on: a change of it that ends them is put back, whatever it is, and the run says so; what nothing could
+//! put back is refused before. And a tunnel that carries rprov's own connection.
+
+use std::process::Command;
+
+use super::rprov::Outcome;
+use super::world::World;
+
+const CONF: &str = "/etc/ssh/sshd_config.d/50-test.conf";
+const KEYS: &str = "/home/deploy/.ssh/authorized_keys";
+const SUDO: &str = "/etc/sudoers.d/test";
+
+/// The lab's host, by an address and a user's login, with more of `host`.
+fn declare(world: &World, address: &str, more: &str) {
+    let setting = |key: &str| world.lab.setting(key).to_owned();
+    world.write_inventory(&format!(
+        "hosts:\n  {}:\n    ssh: {{ address: {address}, user: deploy, become: sudo, identity_file: {}, known_hosts: {} }}\n{more}",
+        world.host().inventory_name(),
+        setting("LAB_SSH_KEY"),
+        setting("LAB_KNOWN_HOSTS"),
+    ));
+}
+
+/// Without the breaks of long lines.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn assert_says(outcome: &Outcome, what: &str) {
+    assert!(in_one_line(&outcome.both()).contains(what), "not said: {what}\n{outcome}");
+}
+
+/// What may not differ after a change that was put back: files with mode and owner, and what is left of the guard.
+fn state(world: &World) -> String {
+    world.host().sh(&format!(
+        "for path in {CONF} {KEYS} {SUDO} /home/deploy /etc/ssh/sshd_config.d /var/lib/rprov/access \
+         /etc/systemd/system/rprov-access-boot.service; do\n\
+         stat -c '%n %a %U:%G %s' $path 2>/dev/null || echo $path none; done; sha256sum {KEYS}; ls -A /etc/ssh/sshd_config.d"
+    ))
+}
+
+#[test]
+fn a_change_that_ends_logins_is_put_back() {
+    let Some(world) = World::bare() else { return };
+    let host = world.host();
+    let address = host.address().to_owned();
+    let before = state(&world);
+
+    for (what, more, why) in [
+        (
+            "sshd lets this user in no more",
+            format!("{{ path: {CONF}, content: \"DenyUsers deploy\\n\" }}"),
+            "so what was there before is back",
+        ),
+        (
+            "sshd does not take it",
+            format!("{{ path: {CONF}, content: \"NoSuchWord yes\\n\" }}"),
+            "what was there before is back",
+        ),
+        (
+            "the key is gone",
+            format!("{{ path: {KEYS}, content: \"# none\\n\", mode: \"0600\", owner: deploy }}"),
+            "so what was there before is back",
+        ),
+        (
+            "sudo does not take it",
+            format!("{{ path: {SUDO}, content: \"deploy ALL=(\\n\", mode: \"0440\" }}"),
+            "what was there before is back",
+        ),
+    ] {
+        declare(&world, &address, &format!("    files:\n      - {more}\n"));
+        let plan = world.plan_text();
+        assert!(
+            in_one_line(&plan).contains("may end logins by SSH: put back unless a new login succeeds"),
+            "{what}\n{plan}"
+        );
+        let outcome = world.run("apply", &["--yes"]).expect(3);
+        assert_says(&outcome, why);
+        assert_eq!(state(&world), before, "{what}\n{outcome}");
+        assert!(!host.check("systemctl -q is-active rprov-access-undo.timer"), "{what}: a timer is still armed");
+    }
+    // Everybody may write to the home: sshd takes no key from it.
+    declare(&world, &address, "    directories:\n      - { path: /home/deploy, mode: \"0777\", owner: deploy }\n");
+    assert_says(&world.run("apply", &["--yes"]).expect(3), "so what was there before is back");
+    assert_eq!(state(&world), before, "the home's mode");
+
+    declare(&world, &address, "    packages: [{ name: openssh-server, state: absent }]\n");
+    let refused = world.run("plan", &[]).expect(3);
+    assert_says(&refused, "its removal would end every login by SSH");
+    world.run("apply", &["--yes"]).expect(3);
+
+    // What lets people in stays, and sshd has read it.
+    declare(&world, &address, &format!("    files:\n      - {{ path: {CONF}, content: \"MaxSessions 7\\n\" }}\n"));
+    world.apply();
+    assert!(host.check("sshd -T | grep -qx 'maxsessions 7'"));
+    assert!(host.check("[ ! -e /etc/systemd/system/rprov-access-boot.service ]"));
+    world.assert_converged("with a file of sshd's");
+
+    through_a_tunnel(&world);
+}
+
+/// The controller's end, which goes with the test.
+struct Tunnel(String);
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "delete", &self.0]).status();
+    }
+}
+
+/// rprov comes by a VXLAN: rules must let its own packets in, although those of the moment belong to what the kernel knows.
+fn through_a_tunnel(world: &World) {
+    let (host, gateway) = (world.host(), world.lab.gateway());
+    let number: u32 = host.address().rsplit('.').next().and_then(|last| last.parse().ok()).expect("an address");
+    let name = format!("vx-rprov{number}");
+    let (here, there) = (format!("10.250.{number}.1"), format!("10.250.{number}.2"));
+    let tunnel = Tunnel(name.clone());
+    let ip =
+        |words: &str| assert!(Command::new("ip").args(words.split(' ')).status().expect("ip").success(), "ip {words}");
+    ip(&format!("link add {name} type vxlan id {number} remote {} local {gateway} dstport 4789", host.address()));
+    ip(&format!("address add {here}/24 dev {name}"));
+    ip(&format!("link set {name} up"));
+    host.sh(&format!(
+        "ip link add vx0 type vxlan id {number} remote {gateway} local {} dstport 4789; ip address add {there}/24 dev vx0; \
+         ip link set vx0 up",
+        host.address()
+    ));
+    // The same host by another address: it keeps its key.
+    let known = std::fs::read_to_string(world.lab.setting("LAB_KNOWN_HOSTS")).expect("the lab has one");
+    let known: String = known
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(names, _)| names.split(',').any(|name| name == host.address()))
+        .map(|(_, key)| format!("{there} {key}\n"))
+        .collect();
+    world.write("known", &known);
+    let rules = |allow: &str| {
+        declare(
+            world,
+            &there,
+            &format!("    packages: [nftables]\n    firewall: {{ ssh_from: [{here}, {gateway}], allow: [{allow}] }}\n"),
+        );
+        world.edit_inventory(
+            world.lab.setting("LAB_KNOWN_HOSTS"),
+            &world.directory().join("known").display().to_string(),
+        );
+    };
+    rules("");
+    let refused = world.run("plan", &[]).expect(3);
+    assert_says(&refused, "this connection comes through vx0 (vxlan), a tunnel that ends on this host");
+    assert_says(&refused, &format!("{{ port: 4789, protocol: udp, from: [{gateway}] }}"));
+    rules(&format!("{{ port: 4789, protocol: udp, from: [{gateway}] }}"));
+    world.apply();
+    assert!(
+        host.check("nft list table inet rprov | grep -q 'ct state established,related accept'"),
+        "not only on trial"
+    );
+    world.assert_converged("through a tunnel");
+    drop(tunnel);
+}

@@ -86,10 +86,11 @@ fn paths(path: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, systemd: &str) -> String {
-    format!("{}{}{FUNCTIONS}", paths(path, systemd), since::FUNCTION)
+    format!("{}{FUNCTIONS}", paths(path, systemd))
 }
 
 /// Shell functions for the step: `guard_ruleset TABLE SECONDS RULES RULES`, with the rules in base64, last as they are on trial.
+/// They call `guard_since`.
 #[must_use]
 pub fn functions() -> String {
     functions_at(PATH, "/run/systemd/system")

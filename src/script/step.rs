@@ -278,6 +278,9 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
         body.push_str(&guard::functions());
     }
     let guarded = steps.iter().any(|step| matches!(step, Step::GuardAccess { .. }));
+    if guarded || steps.iter().any(|step| matches!(step, Step::GuardRuleset { .. })) {
+        body.push_str(guard::since::FUNCTION);
+    }
     if guarded || steps.iter().any(|step| matches!(step, Step::TryAccess { .. })) {
         body.push_str(&guard::access::functions());
     }

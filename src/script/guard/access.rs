@@ -60,7 +60,7 @@ guard_access() {
       kept=directory
       stat -c '%a %u:%g' -- "$path" >"$access/saved/$number" && stat -c 'stat %f %s %U %G %y' -- "$path" >>"$access/saved/$number" || return
     elif [ -e "$path" ]; then
-      kept=file
+      kept='file'
       cp -a -- "$path" "$access/saved/$number" || return
     fi
     # The slash at its end keeps blanks of a name.
@@ -170,10 +170,10 @@ fn paths(path: &str, units: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, units: &str, systemd: &str) -> String {
-    format!("{}{}{FUNCTIONS}", paths(path, units, systemd), since::FUNCTION)
+    format!("{}{FUNCTIONS}", paths(path, units, systemd))
 }
 
-/// Shell functions for the steps.
+/// Shell functions for the steps. They call `guard_since`.
 #[must_use]
 pub fn functions() -> String {
     functions_at(PATH, UNITS, "/run/systemd/system")
@@ -307,5 +307,4 @@ done
 }
 
 #[cfg(test)]
-#[path = "access/tests.rs"]
 mod tests;

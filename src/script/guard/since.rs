@@ -7,9 +7,10 @@ use super::quote;
 pub const NOT_YET: i32 = 78;
 
 /// `guard_since`: when this very shell was started, in the kernel's own ticks.
-pub(super) const FUNCTION: &str = r#"guard_since() {
+pub(in crate::script) const FUNCTION: &str = r#"guard_since() {
   IFS= read -r line <"/proc/$$/stat" || return 0
   # The name of the program stands in brackets and may hold anything.
+  # shellcheck disable=SC2086 # to be split
   set -- ${line##*") "}
   printf '%s\n' "${20}"
 }
@@ -24,7 +25,8 @@ climb() {
   while [ "$pid" -gt 1 ] 2>/dev/null; do
     told=$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p' | tail -n 1)
     [ -z "$told" ] || { came=$told; came_by=$(stat -c %u -- "/proc/$pid"); }
-    IFS= read -r line <"/proc/$pid/stat" 2>/dev/null || return 0
+    { IFS= read -r line <"/proc/$pid/stat"; } 2>/dev/null || return 0
+    # shellcheck disable=SC2086 # to be split
     set -- ${line##*") "}
     pid=$2
   done
@@ -43,12 +45,14 @@ fn someone_at(since: &str, proc: &str) -> String {
 new_login() {{
   for found in {proc}/[0-9]*/stat; do
     {{ IFS= read -r line <"$found"; }} 2>/dev/null || continue
+    # shellcheck disable=SC2086 # to be split
     set -- ${{line##*") "}}
     [ "${{20}}" -gt "$since" ] || continue
     parent=$2 pid=${{found%/stat}}
     case $(readlink "$pid/exe") in */sshd|*/sshd-*|*/sshd\ *|*/dropbear*) continue;; esac
     case $(readlink "{proc}/$parent/exe") in */sshd|*/sshd-*|*/dropbear*) ;; *) continue;; esac
     {{ IFS= read -r line <"{proc}/$parent/stat"; }} 2>/dev/null || continue
+    # shellcheck disable=SC2086 # to be split
     set -- ${{line##*") "}}
     [ "${{20}}" -gt "$since" ] || continue
     told=$(tr '\0' '\n' <"$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')

@@ -82,7 +82,7 @@ impl<'a> Host<'a> {
         let dir = self.dir.path().to_str().unwrap();
         // A name with a hyphen is no function's name in every shell.
         let functions = functions.replace("systemd-run -q", "systemd_run -q");
-        run(self.shell, &wrap(&format!("dir={}\n{STUBS}{functions}{text}", quote(dir)), "n0"))
+        run(self.shell, &wrap(&format!("dir={}\n{STUBS}{}{functions}{text}", quote(dir), since::FUNCTION), "n0"))
     }
 
     /// Runs text after the guard's functions; its status.

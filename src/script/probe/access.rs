@@ -14,7 +14,7 @@ use crate::name::RemotePath;
 /// it are looked at.
 pub(super) fn peer() -> String {
     format!(
-        "peer=${{SSH_CONNECTION:-${{1:-}}}}\nif [ -z \"$peer\" ]; then\n{}climb\npeer=$came\nfi\nprintf 'peer %s\\n' \"$peer\"\n",
+        "peer=${{SSH_CONNECTION:-${{1:-}}}}\nif [ -z \"$peer\" ]; then\n{}climb\npeer=$came\n: \"$came_by\"\nfi\nprintf 'peer %s\\n' \"$peer\"\n",
         since::CAME
     )
 }
@@ -106,12 +106,12 @@ for dev in /sys/class/net/*; do
       # Point to point, without a link layer, IP in IP, GRE; and what is a network card by name only.
       case $type in
         512|65534|768|769|776|778|823) tunnels=yes;;
-        1) [ -e "$dev/device" ] || { read -r link <"$dev/iflink" && [ "$link" != 0 ]; } || tunnels=yes;;
+        1) if [ ! -e "$dev/device" ]; then read -r link <"$dev/iflink"; [ "$link" != 0 ] || tunnels=yes; fi;;
       esac
       [ ! -e "$dev/tun_flags" ] || tunnels=yes;;
   esac
 done
-[ ! -d /sys/module/esp4 ] && [ ! -d /sys/module/esp6 ] || tunnels=yes
+if [ -d /sys/module/esp4 ] || [ -d /sys/module/esp6 ]; then tunnels=yes; fi
 if [ -n "$tunnels" ] && [ -n "$peer" ] && command -v ip >/dev/null; then
   client=${peer%% *} server=${peer#* * } server=${server%% *}
   way=$(ip -j route get "$client" from "$server" 2>/dev/null) || way=$(ip -j route get "$client" 2>/dev/null)

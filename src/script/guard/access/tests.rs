@@ -84,7 +84,7 @@ impl<'a> Host<'a> {
     fn sh(&self, text: &str) -> (i32, String, String) {
         let (guard, units, dir) = (self.guard(), self.units(), self.dir.path().to_str().unwrap());
         let functions = functions_at(&guard, &units, dir).replace("systemd-run -q", "systemd_run -q");
-        let own = format!("dir={}\n{STUBS}{functions}{text}", quote(dir));
+        let own = format!("dir={}\n{STUBS}{}{functions}{text}", quote(dir), since::FUNCTION);
         let out = run(self.shell, &wrap(&own, "n0"));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!said.contains("?\n") && !said.contains("not found"), "{:?}: {said}", self.shell);

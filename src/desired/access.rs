@@ -2,7 +2,7 @@
 //! itself read is put behind a guard: kept, tried by a new login, and put back if there is none. What nothing can put back,
 //! or nothing can try, is said or refused. Pure.
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
 use crate::plan::{Change, HostPlan, Problem};
 use crate::resource::firewall::confirm_within;
@@ -71,22 +71,30 @@ impl Touched {
     }
 }
 
+/// Where a path leads by links that root made, if it was seen to.
+fn real(path: &RemotePath, facts: &Facts) -> Option<RemotePath> {
+    let Some(Known::Present(fact)) = facts.paths.get(path) else { return None };
+    RemotePath::new(fact.way.real.as_deref()?).ok()
+}
+
 fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts) {
     let mut touched = Touched::default();
+    let file = |path: &RemotePath| logins.file(path).or_else(|| logins.file(&real(path, facts)?));
+    let directory = |path: &RemotePath| logins.directory(path).or_else(|| logins.directory(&real(path, facts)?));
     for (at, step) in change.steps.iter().enumerate() {
         match step {
-            Step::WriteFile(file) => {
-                if let Some(depends) = logins.file(&file.path) {
-                    touched.path(at, &file.path, depends);
+            Step::WriteFile(write) => {
+                if let Some(depends) = file(&write.path) {
+                    touched.path(at, &write.path, depends);
                 }
             }
             Step::Attributes { path, .. } | Step::RemoveFile(path) => {
-                if let Some(depends) = logins.file(path) {
+                if let Some(depends) = file(path) {
                     touched.path(at, path, depends);
                 }
             }
             Step::Directory { path, .. } => {
-                if let Some(depends) = logins.directory(path) {
+                if let Some(depends) = directory(path) {
                     touched.path(at, path, depends);
                 }
             }

@@ -148,6 +148,7 @@ fn write(at: &str) -> Step {
         check: None,
         replaces: None,
         restarts: None,
+        displaces: None,
     })
 }
 
@@ -190,6 +191,27 @@ fn each_kind_of_step_is_guarded() {
     let plan = guarded(vec![write("/etc/nftables.conf")], &facts());
     assert_eq!(plan.changes[0].steps.len(), 1);
     assert!(plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("next boot")));
+}
+
+/// A link of root's own is followed, so what counts is where it leads.
+#[test]
+fn a_path_by_another_name_is_guarded() {
+    let mut facts = facts();
+    let way =
+        crate::facts::Way { link: true, real: Some("/etc/ssh/sshd_config".to_owned()), ..crate::facts::Way::default() };
+    let fact = crate::facts::PathFact {
+        kind: crate::facts::PathKind::File,
+        mode: 0o644,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime_ns: 0,
+        content: None,
+        way,
+    };
+    facts.paths.insert(path("/srv/conf/sshd"), Known::Present(fact));
+    let plan = guarded(vec![write("/srv/conf/sshd")], &facts);
+    assert_eq!(plan.changes[0].steps.len(), 3);
+    assert_eq!(plan.changes[0].steps[0], kept("/srv/conf/sshd", 60));
 }
 
 #[test]

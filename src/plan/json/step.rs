@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::inventory::model::Owner;
 use crate::secret::looks;
 use crate::step::{
-    Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, TriedBy, UnitAction, UpdateContainer, WriteFile,
+    Check, CreateContainer, Displaced, GitlabStep, RunnerAttributes, Step, TriedBy, UnitAction, UpdateContainer,
+    WriteFile,
 };
 use crate::text::{Segment, Text};
 

@@ -27,7 +27,7 @@ printf 'login %s\n' "$login"
 printf 'login-home %s\n' "$home"
 printf 'login-sudo %s\n' "${SUDO_USER:+sudo}"
 for conf in /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; do
-  [ -r "$conf" ] && [ -f "$conf" ] || continue
+  if [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
   while read -r key words || [ -n "$key" ]; do
     case $key in ''|\#*) continue;; [Aa]*) ;; *) case $key$words in */*) ;; *) continue;; esac;; esac
     printf 'login-sshd %s %s\n' "$key" "$words"
@@ -97,8 +97,8 @@ fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply
 pub(super) const TUNNELS: &str = r#"tunnels=
 for dev in /sys/class/net/*; do
   kind='' type='' link=''
-  [ -r "$dev/uevent" ] && [ -r "$dev/type" ] || continue
-  while IFS== read -r key value; do [ "$key" != DEVTYPE ] || kind=$value; done <"$dev/uevent"
+  if [ ! -r "$dev/uevent" ] || [ ! -r "$dev/type" ]; then continue; fi
+  while IFS='=' read -r key value; do [ "$key" != DEVTYPE ] || kind=$value; done <"$dev/uevent"
   case $kind in
     wireguard|vxlan|geneve|bareudp|gtp|l2tpeth|ppp|amt|ovpn*) tunnels=yes;;
     '')

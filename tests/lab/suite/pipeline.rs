@@ -59,7 +59,7 @@ fn job(world: &World, pipeline: &serde_json::Value, name: &str, token: &str) -> 
         .env("SSH_KNOWN_HOSTS", world.lab.setting("LAB_KNOWN_HOSTS"))
         .envs([("GITLAB_TOKEN", token), ("RPROV_NOTE_TOKEN", NOTES), ("RPROV_INVENTORY", "inventory.yml")])
         .envs([("CI", "true"), ("GITLAB_CI", "true"), ("CI_PROJECT_ID", "20"), ("CI_MERGE_REQUEST_IID", "7")])
-        .envs([("CI_PIPELINE_ID", "77"), ("CI_SERVER_URL", &url), ("CI_JOB_TOKEN", "x")])
+        .envs([("CI_PIPELINE_ID", "77"), ("CI_SERVER_URL", url), ("CI_JOB_TOKEN", "x")])
         .env("CI_MERGE_REQUEST_PROJECT_URL", format!("file://{}/target", world.directory().display()))
         .env("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "main")
         .envs([("CI_API_V4_URL", format!("{url}/api/v4")), ("CI_JOB_URL", format!("{url}/acme/app/-/jobs/1"))])
@@ -142,7 +142,7 @@ fn a_merge_request_is_looked_at_merged_and_applied() {
     );
     let hash = host.sh("sed -n 's/^root:\\([^:]*\\):.*/root:\\1:/p' /etc/shadow").trim().to_owned();
     assert!(hash.starts_with("root:"), "{hash}");
-    for hostile in [format!("{mine}{files}"), format!("{mine}{files}").replace(&world.gitlab.url(), &theirs)] {
+    for hostile in [format!("{mine}{files}"), format!("{mine}{files}").replace(world.gitlab.url(), &theirs)] {
         world.write_inventory(&hostile);
         let log = passes(&run("preview", READER), 3);
         assert!(log.contains("/etc/shadow") && log.contains("refused: `touch` is not started"), "{log}");

@@ -98,17 +98,15 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
                     touched.path(at, path, depends);
                 }
             }
-            Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. } => {
-                if packages::come_to_logins(words, facts) {
-                    touched.at(at);
-                    touched.beyond = true;
-                }
+            Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. }
+                if packages::come_to_logins(words, facts) =>
+            {
+                touched.at(at);
+                touched.beyond = true;
             }
-            Step::RemovePackages(names) => {
-                if packages::go_from_logins(names) {
-                    touched.at(at);
-                    touched.beyond = true;
-                }
+            Step::RemovePackages(names) if packages::go_from_logins(names) => {
+                touched.at(at);
+                touched.beyond = true;
             }
             _ => {}
         }

@@ -189,7 +189,7 @@ impl Client {
             return Err(GitlabError::Plan { why: format!("runner #{id} is gone") });
         };
         let mark = marker::parse(&record.maintenance_note).1;
-        if !mark.is_some_and(|mark| SecretId::runner_token(&mark.host, &mark.runner) == *token) {
+        if mark.is_none_or(|mark| SecretId::runner_token(&mark.host, &mark.runner) != *token) {
             return Err(GitlabError::Remarked { id });
         }
         let Some(note) = voided(&record.maintenance_note) else { return Err(GitlabError::Remarked { id }) };

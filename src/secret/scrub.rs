@@ -63,10 +63,8 @@ impl Scrubber {
 
     fn add(&mut self, value: &str) {
         let value = value.trim_matches(['\n', '\r']);
-        if value.len() < WORD {
-            if value.len() >= SHORTEST {
-                self.words.push(Secret::new(value.to_owned()));
-            }
+        if value.len() < WORD && value.len() >= SHORTEST {
+            self.words.push(Secret::new(value.to_owned()));
         }
         let short = value.len() <= ENCODED;
         let escapes = |text: &str| if short { escaped(text) } else { Vec::new() };

@@ -362,11 +362,23 @@ pub struct PathFact {
     pub way: Way,
 }
 
-/// What there is to know of the way to a path. Usually nothing: no links, and root alone may write to any directory of it.
+impl PathFact {
+    /// Whether everybody on the host may read it: what a plan may show of it. Its own mode says so only where everybody may
+    /// also enter all directories on the way.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.mode & 0o004 != 0 && !self.way.closed
+    }
+}
+
+/// What there is to know of the way to a path. Usually nothing: no links, root alone may write to any directory of it, and
+/// everybody may enter all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Way {
     /// Somebody other than root may put something else in its place.
     pub exposed: bool,
+    /// Not everybody may enter every directory on the way, or it is not known.
+    pub closed: bool,
     /// The path itself is a symbolic link, made by root; what was seen is what it leads to.
     pub link: bool,
     /// Where it is, if links of root's lead there.

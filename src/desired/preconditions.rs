@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{Content, Facts, Known, PathFact, PathKind, VariableKey};
+use crate::facts::{Content, Facts, Known, PathKind, VariableKey};
 use crate::inventory::model::Scope;
 use crate::name::RemotePath;
 use crate::plan::precondition::{PathIs, Precondition, Required, VariableIs, attributes};
@@ -178,9 +178,8 @@ fn now(was: &Precondition, facts: &Facts) -> Option<Precondition> {
 
 /// Whether a digest of what the file holds could be a hint at a secret.
 fn is_secret(file: &WriteFile, facts: &Facts) -> bool {
-    let private = |fact: &PathFact| fact.mode & 0o004 == 0;
     let old = facts.paths.get(&file.path);
-    file.content.is_tainted() || matches!(old, Some(Known::Present(fact)) if private(fact))
+    file.content.is_tainted() || matches!(old, Some(Known::Present(fact)) if !fact.is_public())
 }
 
 fn path_seen(path: &RemotePath, secret: bool, facts: &Facts) -> Option<Precondition> {

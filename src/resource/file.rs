@@ -120,6 +120,17 @@ pub fn attributes(fact: &PathFact, mode: u32, owner: &Owner) -> Vec<Attr> {
     attrs
 }
 
+/// Stands for a text that not everybody may read.
+pub(super) const NOT_SHOWN: &str = "(not shown: not everybody may read it)";
+
+/// What a plan shows instead of the difference of the texts, if the old one is not to be shown: what a host lets not everybody
+/// read may hold a password, and a plan is for everybody.
+#[must_use]
+pub fn not_shown(found: Option<&Found<'_>>) -> Option<Attr> {
+    found.filter(|found| !found.fact.is_public() && found.text.is_some_and(|text| !text.is_empty()))?;
+    Some(Attr::new("content", Some(NOT_SHOWN.to_owned()), Some("(the inventory's)".to_owned())))
+}
+
 /// The value of a text for a comparison.
 ///
 /// # Errors
@@ -190,8 +201,7 @@ impl Resource for File {
             diff.changes.push(self.change(action, attrs, None, vec![step]));
             return Ok(diff);
         }
-        // What a host lets not everybody read may hold a password, and a plan is for everybody.
-        let private = found.as_ref().is_some_and(|found| found.fact.mode & 0o004 == 0);
+        let not_shown = not_shown(found.as_ref());
         let old = found.and_then(|found| found.text).unwrap_or("").to_owned();
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
@@ -200,9 +210,8 @@ impl Resource for File {
                 Some(content.redacted()),
             ));
             None
-        } else if private && !old.is_empty() {
-            let shown = |text: &str| Some(format!("({text})"));
-            attrs.push(Attr::new("content", shown("not shown: not everybody may read it"), shown("the inventory's")));
+        } else if let Some(attr) = not_shown {
+            attrs.push(attr);
             None
         } else {
             Some(TextChange { old, new: wanted })

@@ -11,7 +11,7 @@ use crate::plan::{Action, Attr, Change, Effect, Problem, TextChange};
 use crate::step::{Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::file::{Found, attributes, displaced, kind_attr, look, sha256};
+use super::file::{Found, NOT_SHOWN, attributes, displaced, kind_attr, look, not_shown, sha256};
 use super::{Context, Diff, Resource};
 use source::Leftover;
 
@@ -205,19 +205,21 @@ impl Repository {
         let path = self.preferences();
         let found = look(context, &path)?;
         let old = found.as_ref().and_then(|found| found.text);
+        let hidden = not_shown(found.as_ref()).is_some();
         let one_line = |text: &str| -> String {
             text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("; ")
         };
+        let shown = |text: &str| if hidden { NOT_SHOWN.to_owned() } else { one_line(text) };
         let Some(text) = self.pin_text() else {
             let mut made = Made::default();
             if found.is_some() {
-                made.attrs.push(Attr::new("pin", old.map(one_line), None));
+                made.attrs.push(Attr::new("pin", old.map(shown), None));
                 made.steps.push(Step::RemoveFile(path));
             }
             return Ok(made);
         };
         let same = old == Some(text.as_str());
-        let attr = (!same).then(|| Attr::new("pin", old.map(one_line), Some(one_line(&text))));
+        let attr = (!same).then(|| Attr::new("pin", old.map(shown), Some(one_line(&text))));
         let mut made = self.file("pin", &path, found.as_ref(), (!same).then_some(text), attr)?;
         made.refresh = false;
         Ok(made)
@@ -310,12 +312,13 @@ impl Resource for Repository {
         let found = look(context, &self.sources())?;
         let old = found.as_ref().and_then(|found| found.text).unwrap_or_default().to_owned();
         let differs = old != wanted;
-        let text = differs.then(|| TextChange { old, new: wanted.clone() });
+        let not_shown = not_shown(found.as_ref()).filter(|_| differs);
+        let text = (differs && not_shown.is_none()).then(|| TextChange { old, new: wanted.clone() });
         let parts = [
             // The key is there before a source that needs it, and a preference before what it is about.
             self.key(context)?,
             self.pin(context)?,
-            self.file("source", &self.sources(), found.as_ref(), differs.then_some(wanted), None)?,
+            self.file("source", &self.sources(), found.as_ref(), differs.then_some(wanted), not_shown)?,
             self.leftovers(context, &mut diff.problems)?,
         ];
         if !diff.problems.is_empty() || parts.iter().all(|part| part.steps.is_empty()) {

@@ -121,6 +121,19 @@ fn what_not_everybody_may_read_is_not_shown() {
 }
 
 #[test]
+fn what_lies_where_not_everybody_gets_is_not_shown() {
+    let mut facts = Facts::default();
+    let Known::Present(fact) = regular("door code canary-old", 0o644, 1) else { unreachable!() };
+    let way = Way { closed: true, ..Way::default() };
+    facts.paths.insert(path("/etc/x"), Known::Present(PathFact { way, ..fact }));
+    let diffed = diff(&file(), &facts).unwrap();
+    assert_eq!(diffed.changes[0].attrs.iter().map(|attr| attr.path.as_str()).collect::<Vec<_>>(), ["content"]);
+    assert!(!format!("{diffed:?}").contains("canary"));
+    facts.paths.insert(path("/etc/x"), regular("door code canary-old", 0o644, 1));
+    assert!(format!("{:?}", diff(&file(), &facts).unwrap()).contains("canary-old"));
+}
+
+#[test]
 fn what_everybody_may_read_and_is_a_secret_all_the_same_is_not_shown() {
     let key = "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n-----END OPENSSH PRIVATE KEY-----\n";
     for old in [key, "header: PRIVATE-TOKEN: glpat-canary0123456789abcd"] {

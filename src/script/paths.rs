@@ -11,16 +11,19 @@
 /// `reach`, and what it stands on. It changes the working directory, so callers run in a subshell. In variables it leaves:
 /// `at`, the directory that it ended in ("" for `/`); `leaf`, what was asked for, in there; `trusted`, not empty while root
 /// alone can change anything on the way; `theirs`, the first directory that others can change; `followed`, not empty if
-/// there was a link of root's on the way.
+/// there was a link of root's on the way; `closed`, not empty unless everybody is known to be let into all directories
+/// on the way to where it ended.
 pub(super) const FUNCTIONS: &str = r#"# Whether root alone can change what lies in this directory. A group that may write counts as others, root's own too: with
 # access control lists these bits are what any user or group may have.
 root_alone() {
-  case $(stat -c '%u %a' . 2>/dev/null) in '0 '*[2367]? | '0 '*[2367]) return 1;; '0 '*) return 0;; esac
+  whose=$(stat -c '%u %a' . 2>/dev/null)
+  case $whose in '0 '*[2367]? | '0 '*[2367]) return 1;; '0 '*) return 0;; esac
   return 1
 }
 # Goes to the last trusted directory on the way to `left`, seen in one go: what lies in trusted directories stays as it is.
+# shellcheck disable=SC2034 # only the probe needs `closed`
 from_the_top() {
-  at='' trusted=yes theirs='' way='' rest=$left
+  at='' trusted=yes theirs='' closed='' way='' rest=$left
   set -- /
   while [ -n "$rest" ]; do
     part=${rest%%/*}
@@ -36,27 +39,31 @@ from_the_top() {
     [ $# -gt 1 ] || break
     case "$who $mode $what" in
       '0 '*[2367]?' directory' | '0 '*[2367]' directory') break;;
-      '0 '*' directory') deepest=$1; shift;;
+      '0 '*' directory') deepest=$1; case $mode in *[0246]) closed=yes;; esac; shift;;
       *) break;;
     esac
   done <<END
 $seen
 END
   cd -P -- "${deepest:-/}" 2>/dev/null || return 13
-  [ -n "$deepest" ] || { trusted='' theirs=/; }
+  [ -n "$deepest" ] || { trusted='' theirs=/ closed=yes; }
   at=${deepest%/}
   left=/$left
   left=${left#"$at"/}
 }
 # Into a directory below this one. Where somebody else could have put a link in its place meanwhile, the kernel says where
 # this has led; a shell may only repeat what it was told.
+# shellcheck disable=SC2034 # only the probe needs `closed`
 step_into() {
   cd -P -- "./$1" 2>/dev/null || return 13
   at=$at/$1
   if [ -z "$trusted" ]; then
+    # No process more only to know who may enter it.
+    closed=yes
     [ "$(readlink /proc/self/cwd)" = "$at" ] || { at=${at%/*}; return 42; }
-  elif ! root_alone; then
-    trusted='' theirs=$at
+  else
+    root_alone || trusted='' theirs=$at
+    case $whose in *[1357]) ;; *) closed=yes;; esac
   fi
 }
 # 44: it is not there; 5: nobody can say
@@ -203,7 +210,8 @@ look_at() {
 "#;
 
 /// For the probe: a look at a path with a link on the way, or where others may write. It opens a regular file only, makes
-/// sure that what it has opened is what it was to open, and tells of that alone; in bounded time and length.
+/// sure that what it has opened is what it was to open, and tells of that alone; in bounded time and length. `is_open` is
+/// the probe's.
 pub(super) const PROBE: &str = r#"# It is for a shell of its own.
 # shellcheck disable=SC2016
 held='exec <"$1" || exit
@@ -227,7 +235,9 @@ careful() (
   kind=plain real=
   [ -z "$followed" ] || real=$(printf %s "$at/$leaf" | base64 | tr -d '\n')
   if [ -L "$1" ]; then kind='link'; fi
-  printf 'careful 0 %s %s %s\n' "${trusted:-exposed}" "$kind" "$real"
+  # Without links it is the way that was asked for.
+  if [ -n "$followed" ]; then entry=${closed:+closed}; elif is_open "$1"; then entry=''; else entry=closed; fi
+  printf 'careful 0 %s %s %s %s\n' "${trusted:-exposed}" "${entry:-open}" "$kind" "$real"
   if [ "$2" = true ] && [ -f "./$leaf" ] && [ -r "./$leaf" ]; then
     timeout 5 sh -c "$held" sh "./$leaf" "$at/$leaf" "$trusted"
   else

@@ -129,10 +129,14 @@ fn paths(spec: &ProbeSpec) -> String {
     let mut out = String::from(super::paths::FUNCTIONS);
     out.push_str(super::paths::PROBE);
     out.push_str(&format!(
-        r#"# Where others than root may write, and links; each between line breaks, with a slash at its end.
+        r#"# Where others than root may write, and links; each between line breaks, with a slash at its end. Likewise what everybody
+# may enter.
 loose='
+' open='
 '
 while read -r who mode path; do
+  case $mode in *[1357]) open="$open$path
+";; esac
   case "$who $mode" in '0 '*[2367]? | '0 '*[2367]) ;; '0 '*) continue;; esac
   loose="$loose$path
 "
@@ -149,6 +153,16 @@ ${{up:-/}}/
 "*) return 0;; esac
   done
   return 1
+}}
+# Whether everybody may enter all directories on the way. One that could not be looked at is none of them.
+is_open() {{
+  up=$1
+  while [ -n "$up" ]; do
+    up=${{up%/*}}
+    case $open in *"
+${{up:-/}}/
+"*) ;; *) return 1;; esac
+  done
 }}
 seek() {{
   is_loose "$1" && return 70
@@ -171,8 +185,11 @@ found=
 set --
 for path in {all}; do
   seek "$path"; code=$?
+  if [ "$code" -eq 0 ]; then
+    set -- "$@" "$path"
+    is_open "$path" || code=10
+  fi
   found="$found $code"
-  [ "$code" -eq 0 ] && set -- "$@" "$path"
 done
 printf 'paths%s\n' "$found"
 if [ $# -gt 0 ]; then

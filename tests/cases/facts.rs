@@ -100,6 +100,8 @@ struct PathSeen {
     unreadable: Option<String>,
     /// Others than root may write to its directory.
     exposed: bool,
+    /// Not everybody may enter all directories above it.
+    closed: bool,
     /// It is a link of root's that leads there.
     link_to: Option<String>,
     /// Links of root's above it lead there.
@@ -323,6 +325,7 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
     }
     fact.way = Way {
         exposed: seen.exposed,
+        closed: seen.closed,
         link: seen.link_to.is_some(),
         real: seen.link_to.clone().or_else(|| seen.real.clone()),
     };

@@ -154,8 +154,9 @@ fn every_kind_has_cases() {
         entries.filter(|path| wanted(path)).map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
     };
     let mut kinds = names(root.join("src/resource"), |_| true);
-    // `manager_package`: until the inventory can ask for it.
-    for not_a_kind in ["mod", "tests", "manager_package"] {
+    // `manager_package`: until the inventory can ask for it. `veiled` is around any of the others, for inventories that are not
+    // trusted, and has no name of its own in a plan; its tests are those of `desired::shown`.
+    for not_a_kind in ["mod", "tests", "manager_package", "veiled"] {
         kinds.remove(not_a_kind);
     }
     let cases = names(root.join("tests/cases"), Path::is_dir);

@@ -1,7 +1,7 @@
 //! Which steps carry which preconditions, and what is said when one no longer holds.
 
 use super::*;
-use crate::facts::{PackageFact, UnitFact, Way};
+use crate::facts::{PackageFact, PathFact, UnitFact, Way};
 use crate::inventory::model::Owner;
 use crate::plan::{Action, Effect};
 use crate::secret::{Secret, SecretId};
@@ -187,4 +187,15 @@ fn the_last_run_is_what_the_host_wrote_down() {
         facts.paths.insert(at.clone(), Known::Present(fact.clone()));
         assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("unknown"));
     }
+}
+
+#[test]
+fn no_digest_is_kept_of_what_lies_where_not_everybody_gets() {
+    let mut facts = facts();
+    let Known::Present(fact) = file(0o644) else { unreachable!() };
+    let way = Way { closed: true, ..Way::default() };
+    facts.paths.insert(path("/etc/open"), Known::Present(PathFact { way, ..fact }));
+    let kept = of(&[change("file", vec![write("/etc/open", Text::plain("new"))])], &facts);
+    assert_eq!(kept.len(), 1);
+    assert!(matches!(&kept[0].what, Precondition::Path { is: PathIs::FileOf(_), .. }), "{kept:?}");
 }

@@ -7,7 +7,7 @@ use super::super::guard::{access, since};
 use super::super::reply::BadReply;
 use super::parse::{Lines, content, stat};
 use crate::facts::access::{Device, LoginFact, Network, WireguardPeer};
-use crate::facts::{Facts, Known, PathFact, PathKind, SystemFacts};
+use crate::facts::{Facts, Known, PathFact, PathKind, SystemFacts, Way};
 use crate::name::RemotePath;
 
 /// Sets `peer`. A script gets it as its argument; on the machine that rprov runs on there is none, and the processes above
@@ -70,12 +70,21 @@ fn kept(lines: &mut Lines<'_>) -> Result<Option<PathFact>, BadReply> {
     Ok(stat(lines.expect("stat")?))
 }
 
-/// What will be at a path counts as what is there. Its content only where that was asked for.
+/// What will be at a path counts as what is there. Its content only where that was asked for. Who can get there, what is
+/// there says.
 fn back(facts: &mut Facts, path: &str, known: Option<Known<PathFact>>) {
     facts.unconfirmed_access = true;
     let Ok(path) = RemotePath::new(path) else { return };
     let Some(now) = facts.paths.get_mut(&path) else { return };
-    *now = known.unwrap_or_else(|| Known::Unread("the host is just putting it back".to_owned()));
+    let closed = !matches!(now, Known::Present(fact) if !fact.way.closed);
+    *now = match known {
+        Some(Known::Present(fact)) => {
+            let way = Way { closed, ..fact.way.clone() };
+            Known::Present(PathFact { way, ..fact })
+        }
+        Some(other) => other,
+        None => Known::Unread("the host is just putting it back".to_owned()),
+    };
 }
 
 fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply> {

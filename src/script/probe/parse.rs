@@ -139,8 +139,13 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
     if codes.len() != spec.paths.len() {
         return Err(BadReply::Garbled(format!("{} paths asked for, {} answered", spec.paths.len(), codes.len())));
     }
-    let there: Vec<&RemotePath> =
-        spec.paths.keys().zip(&codes).filter(|(_, code)| **code == "0").map(|(path, _)| path).collect();
+    let there: Vec<&RemotePath> = spec
+        .paths
+        .keys()
+        .zip(&codes)
+        .filter(|(_, code)| matches!(**code, "0" | CLOSED))
+        .map(|(path, _)| path)
+        .collect();
     let mut stats = Vec::new();
     if !there.is_empty() {
         while let Some(line) = lines.tagged("stat") {
@@ -153,11 +158,14 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
         let known = match *code {
             // It follows further below.
             LOOSE => continue,
-            "0" if !complete => Known::Unread("stat failed: it changed while it was being read".to_owned()),
-            "0" => {
+            "0" | CLOSED if !complete => Known::Unread("stat failed: it changed while it was being read".to_owned()),
+            "0" | CLOSED => {
                 let at = there.iter().position(|there| *there == path).unwrap_or(usize::MAX);
-                stat(stats.get(at).copied().unwrap_or(""))
-                    .map_or_else(|| Known::Unread("stat gave an answer that makes no sense".to_owned()), Known::Present)
+                let way = Way { closed: *code == CLOSED, ..Way::default() };
+                stat(stats.get(at).copied().unwrap_or("")).map_or_else(
+                    || Known::Unread("stat gave an answer that makes no sense".to_owned()),
+                    |fact| Known::Present(PathFact { way, ..fact }),
+                )
             }
             other => not_there(other),
         };
@@ -175,6 +183,9 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
     }
     Ok(())
 }
+
+/// The code of a path that is there, and that not everybody can get to.
+const CLOSED: &str = "10";
 
 /// The code of a path that is looked at with care.
 const LOOSE: &str = "70";
@@ -205,7 +216,8 @@ fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, 
         return Ok(not_there(code));
     }
     let mut words = rest.split(' ');
-    let (exposed, link) = (words.next() == Some("exposed"), words.next() == Some("link"));
+    let (exposed, closed) = (words.next() == Some("exposed"), words.next() != Some("open"));
+    let link = words.next() == Some("link");
     let real = String::from_utf8_lossy(&reply::base64(words.next().unwrap_or_default())?).into_owned();
     let fact = lines.tagged("stat").and_then(stat);
     let content = if lines.0.peek().is_some_and(|line| line.starts_with("content ")) { content(lines)? } else { None };
@@ -222,7 +234,7 @@ fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, 
     if fact.kind == PathKind::Link {
         return Ok(Known::Unread(SWAPPED.to_owned()));
     }
-    let way = Way { exposed, link, real: (!real.is_empty()).then_some(real) };
+    let way = Way { exposed, closed, link, real: (!real.is_empty()).then_some(real) };
     Ok(Known::Present(PathFact { way, content, ..fact }))
 }
 

@@ -208,6 +208,8 @@ fn a_file_that_comes_back_has_its_content() {
     let Known::Present(fact) = &facts.paths[&RemotePath::new("/b").unwrap()] else { panic!() };
     let Some(Known::Present(Content::Text(text))) = &fact.content else { panic!("{fact:?}") };
     assert_eq!((text.expose(), fact.mode, fact.group.as_str()), ("bb", 0o640, "adm"));
+    // Who can get there: unknown, as nothing is there now.
+    assert!(fact.way.closed);
     // Gone while it was looked at: not known, and not absent.
     let answer = unconfirmed("unconfirmed-file /b\nstat none\ncontent none\n");
     let facts = parse(&answered(), answer.as_bytes(), "n0").unwrap();

@@ -177,3 +177,60 @@ fn nothing_foreign_is_read_while_somebody_swaps() {
         });
     }
 }
+
+/// What a file's own mode allows to everybody is worth nothing below a directory that not everybody may enter.
+#[test]
+fn a_way_that_not_everybody_may_go_is_told() {
+    let at = |dir: &Path, name: &str, mode: u32| {
+        std::fs::set_permissions(dir.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    // Temporary directories are closed themselves.
+    let places = if is_root() { vec!["/run", "/tmp"] } else { vec!["/tmp"] };
+    for (shell, place) in shells().into_iter().flat_map(|shell| places.iter().map(move |place| (shell.clone(), *place)))
+    {
+        let dir = tempfile::tempdir_in(place).unwrap();
+        at(dir.path(), "", 0o755);
+        let modes = [("0700", 0o700), ("0750", 0o750), ("0711", 0o711), ("0755", 0o755), ("0744", 0o744)];
+        for (name, mode) in modes {
+            std::fs::create_dir_all(dir.path().join(name).join("below")).unwrap();
+            for name in [format!("{name}/f"), format!("{name}/below/f")] {
+                std::fs::write(dir.path().join(&name), "text\n").unwrap();
+                at(dir.path(), &name, 0o644);
+            }
+            at(dir.path(), &format!("{name}/below"), 0o755);
+            at(dir.path(), name, mode);
+        }
+        let mut names: Vec<String> =
+            modes.iter().flat_map(|(name, _)| [format!("{name}/f"), format!("{name}/below/f")]).collect();
+        names.push("private".to_owned());
+        std::fs::write(dir.path().join("private"), "text\n").unwrap();
+        at(dir.path(), "private", 0o640);
+        if place == "/run" {
+            // Where links lead to says it, and not where they lie.
+            for (link, goal) in [("to-closed", "0700/below"), ("to-open", "0755/below"), ("0700/to-open", "../0755/f")]
+            {
+                symlink(goal, dir.path().join(link)).unwrap();
+            }
+            symlink(dir.path().join("0711/below/f"), dir.path().join("absolute")).unwrap();
+            symlink(dir.path().join("0700/f"), dir.path().join("absolute-closed")).unwrap();
+            names
+                .extend(["to-closed/f", "to-open/f", "0700/to-open", "absolute", "absolute-closed"].map(str::to_owned));
+        }
+        let facts = probe(&shell, &ask(dir.path(), &names.iter().map(String::as_str).collect::<Vec<_>>()));
+        let public: Vec<&str> = names
+            .iter()
+            .filter(|name| matches!(&facts.paths[&path(dir.path(), name)], Known::Present(fact) if fact.is_public()))
+            .map(String::as_str)
+            .collect();
+        let mut expected = vec!["0711/f", "0711/below/f", "0755/f", "0755/below/f"];
+        if place == "/run" {
+            expected.extend(["to-open/f", "absolute"]);
+        }
+        assert_eq!(public, expected, "{shell:?} in {place}");
+        names.iter().for_each(|name| assert_eq!(text(&facts, &path(dir.path(), name)), "text\n", "{name}"));
+        at(dir.path(), "", 0o700);
+        let facts = probe(&shell, &ask(dir.path(), &["0755/below/f"]));
+        let Known::Present(fact) = &facts.paths[&path(dir.path(), "0755/below/f")] else { panic!() };
+        assert!(fact.way.closed && !fact.is_public(), "{fact:?}");
+    }
+}

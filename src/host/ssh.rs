@@ -80,14 +80,14 @@ impl SshHost {
     }
 
     /// What the login shell runs, with words of sudo's before: in an environment of its own, whatever the login has set. The
-    /// script's one argument is where the connection comes from: a firewall's plan must know it.
+    /// script's arguments are where the connection comes from, which a firewall's plan must know, and who logged in.
     fn command(&self, gate: Option<&Gate>) -> String {
         let words = match (gate, &self.root) {
             (Some(gate), _) => gate.words().map(|word| quote(&word)).join(" "),
             (None, Root::Sudo(_)) => format!("{} {SHELL} -s --", WITHOUT_PASSWORD.join(" ")),
             (None, Root::AsIs) => format!("{SHELL} -s --"),
         };
-        format!("{FRESH} {words} \"$SSH_CONNECTION\"")
+        format!("{FRESH} {words} \"$SSH_CONNECTION\" \"$LOGNAME\"")
     }
 
     /// `USER@ADDRESS:PORT`

@@ -22,6 +22,9 @@ pub const FRESH: &str = "/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME
 /// A variable that was exported stays so when a script gives it another value: this also keeps values of the script's own,
 /// such as secrets, out of the environment of its programs.
 const CLEAN: &str = r#"umask 077
+# Who logged in, before sudo: the files that the next login depends on are that user's. The second argument is the name that
+# sshd gave, since nothing else of the login's environment gets here.
+login_sudo=${SUDO_USER:-} login_name=${2:-${LOGNAME:-${USER:-}}}
 LC_ALL=C
 set -f
 IFS='

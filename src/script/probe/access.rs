@@ -19,13 +19,13 @@ pub(super) fn peer() -> String {
     )
 }
 
-const LOGIN: &str = r#"login=${SUDO_USER:-${LOGNAME:-${USER:-}}}
+const LOGIN: &str = r#"login=${login_sudo:-$login_name}
 home=
 # A name that the shell could take for something else has no home here.
 case $login in ''|[-+0-9]*|*[!A-Za-z0-9._-]*) ;; *) eval "home=~$login";; esac
 printf 'login %s\n' "$login"
 printf 'login-home %s\n' "$home"
-printf 'login-sudo %s\n' "${SUDO_USER:+sudo}"
+printf 'login-sudo %s\n' "${login_sudo:+sudo}"
 for conf in /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; do
   if [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
   while read -r key words || [ -n "$key" ]; do

@@ -217,7 +217,8 @@ fn release_at(places: &Places<'_>, holder: &Holder<'_>) -> String {
         "{alone}
 lock_release() {{
   held_run=
-  if [ -r \"$lock/info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
+  lock_plain
+  if [ -n \"$lock_info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
   if [ \"$held_run\" = {id} ]; then mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock\".*; fi
 }}
 [ ! -e \"$lock\" ] || lock_alone lock_release || :

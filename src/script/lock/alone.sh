@@ -1,3 +1,8 @@
+# `lock_info`, if the lock's file is one that can be read: a FIFO would never end, and a link leads anywhere.
+lock_plain() {
+  lock_info=
+  [ -f "$lock/info" ] && [ -r "$lock/info" ] && [ ! -L "$lock/info" ] && lock_info=yes
+}
 # A number that every shell can reckon with: no sign, no leading zero (octal), far below any overflow.
 lock_number() { case $1 in '' | *[!0-9]* | 0?* | ?????????????*) return 1;; esac; }
 # A process by its number and the time at which it started, in `lock_found`; nothing if it does not live.

@@ -11,8 +11,9 @@ lock_clock() {
 # Whose lock it is and the seconds that it still holds. More than it was taken for is no time but a clock that was set
 # back, or another machine's: `lock_odd`.
 lock_look() {
+  lock_plain
   held_until='' held_run='' held_who='' held_for='' held_up='' held_boot='' held_end=''
-  if [ -r "$lock/info" ]; then
+  if [ -n "$lock_info" ]; then
     { IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; read -r held_for held_up held_boot held_end; } 2>/dev/null <"$lock/info"
   fi
   # Older releases end after the third line.

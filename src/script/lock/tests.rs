@@ -501,3 +501,23 @@ fn of_many_take_overs_at_once_one_wins() {
         assert!(codes.iter().all(|code| matches!(code, Some(0 | HELD))), "{run}: {codes:?}");
     }
 }
+
+/// What is no file in the lock's place of one is not read: a FIFO never ends, a link leads anywhere.
+#[test]
+fn what_is_no_file_is_not_read() {
+    for run in runs() {
+        for what in ["mkfifo", "ln -s /dev/zero", "mkdir"] {
+            let _ = std::fs::remove_dir_all(run.lock());
+            std::fs::create_dir(run.lock()).unwrap();
+            let info = run.lock().join("info");
+            let mut words = what.split(' ');
+            let made = Command::new(words.next().unwrap()).args(words).arg(&info).status().unwrap();
+            assert!(made.success());
+            let (status, said) = run.go(&run.acquire(&ALICE, 600));
+            assert_eq!(status, Some(HELD), "{run}: {what}: {said}");
+            assert!(said.starts_with("held an unknown run"), "{run}: {what}: {said}");
+            assert_eq!(run.status(&run.keep(&ALICE, 600)), Some(LOST), "{run}: {what}");
+            assert_eq!(run.status(&run.release(&ALICE)), Some(0), "{run}: {what}");
+        }
+    }
+}

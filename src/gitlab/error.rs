@@ -267,9 +267,14 @@ impl GitlabError {
             }
             Self::Moving { .. } => "run again when nobody else deletes runners".to_owned(),
             Self::Duplicates { .. } => DUPLICATES.to_owned(),
-            Self::OtherToken { .. } => "nothing was changed. If that record is this host's all the same, write its token into the \
-                 table; else take the `id` out of the table, and the host gets a record of its own: the token stays where it is"
-                .to_owned(),
+            Self::OtherToken { id, opened } => {
+                let theirs = opened.map(|other| format!("write `id = {other}` into the table if that one is this host's; "));
+                format!(
+                    "nothing was changed. {}if #{id} is this host's, write its token into the table; else give the table \
+                     another `name` in config.toml: it stays as it is, token and all, and the host gets a record of its own",
+                    theirs.unwrap_or_default()
+                )
+            }
             Self::Unbound(_) => return None,
             Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),
         })

@@ -351,7 +351,8 @@ impl<'a> Matching<'a> {
                 help: Some(
                     "give `gitlab.api_token` a token with the scope `read_api`, so that GitLab lists how tokens begin; or write \
                      the `id` into the table: `gitlab-runner verify` on the host tells whether its token works, and GitLab shows \
-                     the id as #NUMBER at the runner of that system id"
+                     the id as #NUMBER at the runner of that system id. If its token does not work, give the table another `name`: it \
+                     stays as it is, and the host gets a runner of its own"
                         .to_owned(),
                 ),
                 unknown_only: false,

@@ -75,9 +75,16 @@ pub(super) async fn changes(
 
 /// Makes calls that only note what a runner did by itself. One that fails is made by the next run.
 pub(super) async fn upkeep(target: &mut Target, shared: &Shared, steps: &[Step]) {
+    let mut unproven: Option<u64> = None;
     for step in steps {
-        if let Step::Gitlab(step) = step {
-            let _ = gitlab(target, shared, step, &[], &mut RunnerIds::new()).await;
+        let Step::Gitlab(step) = step else { continue };
+        // What a token was to prove is not noted where it did not.
+        if matches!(step, GitlabStep::UpdateRunner { id: Some(id), .. } if unproven == Some(*id)) {
+            continue;
+        }
+        let done = gitlab(target, shared, step, &[], &mut RunnerIds::new()).await;
+        if let (GitlabStep::ProveToken { id, .. }, Err(_)) = (step, done) {
+            unproven = Some(*id);
         }
     }
 }

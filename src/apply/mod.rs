@@ -17,6 +17,7 @@ use crate::gitlab::Client;
 use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
+use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{self, HostTokens};
 use crate::script::lock;
 use crate::secret::SecretBook;
@@ -177,12 +178,14 @@ impl Session {
         let late = shared.settings.orphans != Orphans::Ignore;
         let mut fleet = if late { None } else { Fleet::read(&shared, &book, whole_fleet, None).await };
         let mut targets = joined(tasks).await;
+        let mut openers = Openers::default();
+        targets.iter().for_each(|target| openers.join(&target.openers));
         let mut hosts: Vec<HostTokens<'_>> =
             targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
-        tokens::across(&mut hosts);
+        tokens::across(&mut hosts, &openers);
         machines::across(&shared, &mut targets);
         if late {
-            let hosts = orphans::Hosts::new(&shared, &targets);
+            let hosts = orphans::Hosts::new(&shared, &targets, openers);
             fleet = Fleet::read(&shared, &book, whole_fleet, Some(hosts)).await;
         }
         Self { shared, fleet, targets }

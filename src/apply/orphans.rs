@@ -6,6 +6,7 @@ use crate::facts::{Facts, Known};
 use crate::inventory::model::{Inventory, Scope};
 use crate::plan::{HostPlan, Problem};
 use crate::resource::Diff;
+use crate::resource::runner::openers::Openers;
 use crate::resource::runner::orphans::{Fleet, Marked};
 use crate::resource::runner::tokens::TokenUse;
 use crate::step::{GitlabStep, Step};
@@ -17,13 +18,14 @@ use super::{Orphans, Shared, records};
 #[derive(Debug)]
 pub(super) struct Hosts {
     tokens: Vec<(String, Vec<TokenUse>)>,
+    openers: Openers,
     deleting: BTreeSet<u64>,
     hindrance: Option<Problem>,
 }
 
 impl Hosts {
     /// Of the hosts that were read.
-    pub(super) fn new(shared: &Shared, targets: &[Target]) -> Self {
+    pub(super) fn new(shared: &Shared, targets: &[Target], openers: Openers) -> Self {
         let deletes = |step: &Step| match step {
             Step::Gitlab(GitlabStep::DeleteRunner { id, .. }) => Some(*id),
             _ => None,
@@ -31,6 +33,7 @@ impl Hosts {
         let steps = targets.iter().flat_map(|target| target.plan.changes.iter().flat_map(|change| &change.steps));
         Self {
             tokens: targets.iter().map(|target| (target.plan.name.clone(), target.tokens.clone())).collect(),
+            openers,
             deleting: steps.filter_map(deletes).collect(),
             hindrance: hindrance(&shared.inventory, targets.iter().map(|target| &target.plan)),
         }
@@ -81,7 +84,10 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
         None => return diff,
     };
     let mut marked: BTreeMap<u64, Marked> = BTreeMap::new();
+    // Of scopes, too, that no host has a runner spec for.
+    let (mut openers, mut lists) = (hosts.openers.clone(), Facts::default());
     for scope in scopes(inventory) {
+        lists.listed.insert(scope.clone(), records::listed(client, &scope).await);
         match client.find_marked(&scope).await {
             Ok(found) => marked.extend(
                 found.iter().map(|(mark, record)| (record.id, Marked { mark: mark.clone(), record: record.clone() })),
@@ -89,11 +95,13 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
             Err(error) => diff.problems.push(records::problem(&error)),
         }
     }
+    openers.learn(&lists);
     let marked: Vec<Marked> = marked.into_values().collect();
     let fleet = Fleet {
         inventory: gitlab.inventory.as_deref(),
         hosts: &inventory.hosts,
         tokens: &hosts.tokens,
+        openers: &openers,
         deleting: &hosts.deleting,
         hindrance: hosts.hindrance.clone(),
         delete: shared.settings.orphans == Orphans::Delete,

@@ -102,7 +102,7 @@ pub(super) fn unread(error: &GitlabError) -> String {
 }
 
 /// That it is not told is no reason to stop: then only GitLab's answer to a host's token proves whose it is.
-async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<ListedRunner>>> {
+pub(super) async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<ListedRunner>>> {
     match client.listed(scope).await {
         Ok(Ok(listed)) => Known::Present(listed),
         Ok(Err(why)) => Known::Unread(why),

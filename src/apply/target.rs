@@ -15,6 +15,7 @@ use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem, RunnerView};
 use crate::resource::Resource;
 use crate::resource::runner::Runners;
+use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
 use crate::script::applied::LastApply;
 use crate::script::lock;
@@ -41,6 +42,8 @@ pub(super) struct Target {
     saved: bool,
     /// The runner tokens of its config.toml when it was read.
     pub(super) tokens: Vec<TokenUse>,
+    /// What was read for it of the tokens of GitLab's records.
+    pub(super) openers: Openers,
     /// How it was when it was first read.
     pub(super) status: HostStatus,
     /// What would stop a run.
@@ -87,6 +90,7 @@ impl Target {
             plan,
             saved: false,
             tokens: Vec::new(),
+            openers: Openers::default(),
             status,
             findings: Vec::new(),
             lacking: Vec::new(),
@@ -187,6 +191,8 @@ impl Target {
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
+        self.openers = Openers::default();
+        self.openers.learn(&facts);
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
         self.lacking = records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))

@@ -6,6 +6,7 @@ mod config;
 mod duplicates;
 mod managers;
 mod matching;
+pub mod openers;
 pub mod orphans;
 mod projects;
 mod proof;
@@ -308,8 +309,18 @@ impl Runners {
                 let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name));
                 let change = record::update(self, spec, record, marker.as_ref(), doubt, table);
                 if doubt == Doubt::Renewed {
-                    let message =
-                        format!("{} has renewed its token; apply notes that in the mark of #{}", spec.name, record.id);
+                    let message = if *proof == Proof::Yes {
+                        format!("{} has renewed its token; apply notes that in the mark of #{}", spec.name, record.id)
+                    } else {
+                        // A date is written by hand as easily as a token.
+                        plan.upkeep.push(record::prove(self, spec, record.id));
+                        format!(
+                            "{} seems to have renewed its token, and GitLab does not list how tokens begin: apply asks GitLab with \
+                             it, and notes it in the mark of #{} if it is that runner's. If this is still said after an apply, it \
+                             is not: `gitlab-runner verify` on the host tells",
+                            spec.name, record.id
+                        )
+                    };
                     plan.notes.push(self.note(message));
                     plan.upkeep.push(self.restamp(spec, record.id));
                 }

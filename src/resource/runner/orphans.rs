@@ -12,6 +12,7 @@ use crate::step::{GitlabStep, Step};
 use crate::text::escape;
 
 use super::managers::{LATELY, ago};
+use super::openers::{Openers, Use};
 use super::record::KIND;
 use super::tokens::TokenUse;
 use super::{Diff, Note};
@@ -25,6 +26,8 @@ pub struct Fleet<'a> {
     pub hosts: &'a [HostSpec],
     /// The tokens of each host that was read.
     pub tokens: &'a [(String, Vec<TokenUse>)],
+    /// What is known of the tokens of records.
+    pub openers: &'a Openers,
     /// Records that the hosts' own plans delete.
     pub deleting: &'a BTreeSet<u64>,
     /// Why nothing may be deleted.
@@ -81,8 +84,8 @@ impl Fleet<'_> {
         let problem = |group: &Vec<&Marked>| {
             let each = group.iter().map(|one| {
                 let id = one.record.id;
-                let user = self.uses().find(|(_, used)| used.is_of(id, one.mark.token.as_deref()));
-                let user = user.map(|(host, _)| format!("; host {host} has it")).unwrap_or_default();
+                let user = self.user(one).filter(|(used, ..)| *used == Use::Yes);
+                let user = user.map(|(_, host, _)| format!("; host {host} has it")).unwrap_or_default();
                 format!("#{id} ({}{user})", last_contact(&managers(id)))
             });
             let each: Vec<String> = each.collect();
@@ -106,7 +109,8 @@ impl Fleet<'_> {
         let mut diff = Diff::default();
         for orphan in orphans {
             let (id, mark) = (orphan.record.id, &orphan.mark);
-            if let Some((host, _)) = self.uses().find(|(_, one)| one.is_of(id, mark.token.as_deref())) {
+            let user = self.user(orphan);
+            if let Some((Use::Yes, host, _)) = user {
                 let about = format!("{KIND} #{id} {}", escape(&mark.runner));
                 let message =
                     format!("marked for host {}, and host {host} has its token: it is kept", escape(&mark.host));
@@ -125,7 +129,15 @@ impl Fleet<'_> {
                     unknown_only: false,
                 });
             }
-            match kept {
+            // What cannot be told apart from a token that a host has may be that one.
+            let perhaps = user.map(|(_, host, one)| {
+                format!(
+                    "{} on host {host} may have its token, so it is not deleted: GitLab does not tell how tokens begin, or \
+                     they begin alike, and no mark says which runner that is",
+                    one.label()
+                )
+            });
+            match kept.or(perhaps) {
                 Some(why) => detail += &format!("; {why}"),
                 None if self.delete && self.hindrance.is_none() => diff.changes.push(self.deletion(orphan)),
                 None => {}
@@ -140,6 +152,13 @@ impl Fleet<'_> {
 
     fn uses(&self) -> impl Iterator<Item = (&str, &TokenUse)> {
         self.tokens.iter().flat_map(|(host, uses)| uses.iter().map(move |one| (host.as_str(), one)))
+    }
+
+    /// The table that is a record, or else one that may be.
+    fn user(&self, one: &Marked) -> Option<(Use, &str, &TokenUse)> {
+        let opener = self.openers.of(one.record.id, one.mark.token.as_deref());
+        let used = self.uses().map(|(host, table)| (opener.used(table), host, table));
+        used.filter(|(used, ..)| *used != Use::No).max_by_key(|(used, ..)| *used)
     }
 
     fn of_whom(&self, mark: &Marker) -> String {

@@ -205,9 +205,13 @@ fn take_over(
         difference.label(spec, &own, Some(Attr::new("mark", Some(shown(marker)), Some(shown(&own)))));
     }
     let mut change = stamped(runners, spec, record, &difference, own, table, why);
-    let prove = GitlabStep::ProveToken { id: record.id, token: runners.token(spec), system_id: runners.system_id() };
-    change.steps.insert(0, Step::Gitlab(prove));
+    change.steps.insert(0, prove(runners, spec, record.id));
     change
+}
+
+/// Asks GitLab whether the host's token is this record's.
+pub(super) fn prove(runners: &Runners, spec: &RunnerSpec, id: u64) -> Step {
+    Step::Gitlab(GitlabStep::ProveToken { id, token: runners.token(spec), system_id: runners.system_id() })
 }
 
 /// A record whose host has another name in the inventory now: nothing of the runner itself changes, its mark does.

@@ -3,39 +3,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Known};
 use crate::marker;
 use crate::plan::{HostPlan, Note, Problem, Verdict};
 use crate::runner_config::parse::HostRunner;
+use crate::secret::Secret;
 use crate::step::{GitlabStep, Step};
 
 use super::claims::{base, same_url};
 use super::matching::Matching;
+use super::openers::{Openers, Use};
+use super::proof::{self, Proof};
 use super::views::{self, Role, Seen};
 use super::{Diff, Runners, shown};
 
 /// One table of a host, and the digest of its token.
 #[derive(Debug, Clone)]
 pub struct TokenUse {
+    pub(super) token: Secret,
     /// `Secret::digest`.
-    digest: String,
+    pub(super) digest: String,
     /// The GitLab that it is for.
     url: String,
     /// That is the inventory's.
-    home: bool,
+    pub(super) home: bool,
     role: Role,
     /// Name and id of its view.
     name: String,
     id: Option<u64>,
+    /// The record that its token is known to open, whatever its `id` says.
+    pub(super) settled: Option<u64>,
     /// As messages name it.
     label: String,
 }
 
 impl TokenUse {
-    /// Whether this table is the runner of this record, by its id or by a token with this digest.
+    /// Whether the table says that it is the runner of this record.
     #[must_use]
-    pub fn is_of(&self, id: u64, digest: Option<&str>) -> bool {
-        (self.home && self.id == Some(id)) || digest == Some(self.digest.as_str())
+    pub fn names(&self, id: u64) -> bool {
+        self.home && self.id == Some(id)
+    }
+
+    /// As messages name it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
     }
 
     /// Whether no runner spec claims the table.
@@ -58,9 +70,19 @@ impl Runners {
         let Some(config) = self.peek(facts) else { return Vec::new() };
         let seen = Matching::new(self, &config, facts).map(|matching| views::seen(&matching)).unwrap_or_default();
         let of = |table: &HostRunner| {
-            let digest = table.token.as_ref()?.digest();
+            let token = table.token.clone()?;
+            let digest = token.digest();
             let one = seen.iter().find(|one| one.tables.contains(&table.number));
+            let found = proof::resolve(self, table, facts);
+            let handed_out = |id: &u64| match facts.records.get(id) {
+                Some(Known::Present(record)) => marker::parse(&record.maintenance_note)
+                    .1
+                    .is_some_and(|mark| mark.token.as_deref() == Some(digest.as_str())),
+                _ => false,
+            };
             Some(TokenUse {
+                settled: found.id.filter(|id| found.proof == Proof::Yes || handed_out(id)),
+                token,
                 digest,
                 url: base(&table.url),
                 home: self.url.as_ref().is_some_and(|url| same_url(url, &table.url)),
@@ -123,7 +145,7 @@ pub struct HostTokens<'a> {
 
 /// Compares the hosts of a run. Two that both have a runner spec for one token are stopped, and so is one whose plan would
 /// delete or reset what another host uses; all others only learn of it.
-pub fn across(hosts: &mut [HostTokens<'_>]) {
+pub fn across(hosts: &mut [HostTokens<'_>], openers: &Openers) {
     let mut groups: BTreeMap<(&str, &str), Vec<(usize, &TokenUse)>> = BTreeMap::new();
     for (at, host) in hosts.iter().enumerate() {
         for one in host.uses {
@@ -158,20 +180,20 @@ pub fn across(hosts: &mut [HostTokens<'_>]) {
     let mut problems: Vec<(usize, Problem)> = Vec::new();
     for (at, host) in hosts.iter().enumerate() {
         for (id, digest, what) in harm(host.plan) {
+            let opener = openers.of(id, digest.as_deref());
             let users = hosts.iter().enumerate().filter(|(other, _)| *other != at);
-            let user =
-                users.map(|(_, user)| user).find(|user| user.uses.iter().any(|one| one.is_of(id, digest.as_deref())));
-            if let Some(user) = user {
-                let name = &user.plan.name;
-                problems.push((
-                    at,
-                    Problem {
-                        message: format!("runner #{id} is to {what}, and host {name} uses it too"),
-                        help: Some(format!("take it out of config.toml of {name} first")),
-                        unknown_only: false,
-                    },
-                ));
-            }
+            let tables = users.flat_map(|(other, user)| user.uses.iter().map(move |one| (other, one)));
+            let used = tables.map(|(other, one)| (opener.hinders(one), other, one));
+            let Some((used, other, one)) = used.filter(|(used, ..)| *used != Use::No).max_by_key(|(used, ..)| *used)
+            else {
+                continue;
+            };
+            // Each has what the other lost.
+            let swapped = host.uses.iter().any(|own| {
+                let lost = harm(hosts[other].plan);
+                lost.iter().any(|(id, digest, _)| openers.of(*id, digest.as_deref()).hinders(own) == Use::Yes)
+            });
+            problems.push((at, in_use(id, what, used, &hosts[other].plan.name, one, swapped)));
         }
     }
     for (at, finding) in found {
@@ -180,6 +202,36 @@ pub fn across(hosts: &mut [HostTokens<'_>]) {
     for (at, problem) in problems {
         hosts[at].plan.problems.push(problem);
     }
+}
+
+/// A plan would cut off what another host runs with.
+fn in_use(id: u64, what: &str, used: Use, host: &str, one: &TokenUse, swapped: bool) -> Problem {
+    let label = &one.label;
+    let by = if one.names(id) { String::new() } else { format!(": {label} has its token") };
+    let (message, help) = match used {
+        Use::Yes if swapped => (
+            format!("runner #{id} is to {what}, and host {host} uses it too{by}"),
+            format!(
+                "the two hosts have each other's tokens: give each `token` back to the table whose `id` it belongs to, here and \
+                 on {host}; none is lost then"
+            ),
+        ),
+        Use::Yes => (
+            format!("runner #{id} is to {what}, and host {host} uses it too{by}"),
+            format!("take it out of config.toml of {host} first"),
+        ),
+        Use::No | Use::Untold | Use::Alike => (
+            format!(
+                "runner #{id} is to {what}, and host {host} may use it: which runner {label} there is, is not known"
+            ),
+            format!(
+                "`gitlab-runner verify` on {host} tells whether its token works, and GitLab shows the id as #NUMBER at the \
+                 runner of that system id: write that `id` into the table; a token of `gitlab.api_token` with the scope \
+                 `read_api` lets GitLab list how tokens begin, which tells it most of the time"
+            ),
+        ),
+    };
+    Problem { message, help: Some(help), unknown_only: false }
 }
 
 /// Records whose other users a plan would cut off: id, digest of the token if it is known, and what is done.

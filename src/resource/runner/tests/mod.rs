@@ -204,7 +204,12 @@ impl World {
                 facts.marked.insert(name, Known::Unread("no route to host".to_owned()));
                 continue;
             }
-            let ids = self.marked(&name);
+            let own = |mark: Marker| mark.is_of(&self.spec.name, &name) && !mark.is_foreign(self.inventory.as_deref());
+            let marked = self
+                .records
+                .values()
+                .filter(|server| marker::parse(&server.record.maintenance_note).1.is_some_and(own));
+            let ids: Vec<u64> = marked.map(|server| server.record.id).collect();
             for id in &ids {
                 facts.records.insert(*id, Known::Present(self.records[id].record.clone()));
             }

@@ -4,6 +4,7 @@ use super::matches::with_other;
 use super::*;
 use crate::facts::ManagerFact;
 use crate::plan::{Problem, Verdict};
+use crate::resource::runner::openers::Openers;
 use crate::resource::runner::orphans::{Fleet, Marked};
 use crate::resource::runner::tokens::TokenUse;
 
@@ -44,10 +45,13 @@ impl Search {
         let uses: Vec<TokenUse> = self.world.resource().tokens(&self.world.facts());
         let (hosts, tokens) = ([self.world.spec.clone()], [(HOST.to_owned(), uses)]);
         let origin = span(1);
+        let mut openers = Openers::default();
+        openers.learn(&self.world.facts());
         let fleet = Fleet {
             inventory: self.inventory,
             hosts: &hosts,
             tokens: &tokens,
+            openers: &openers,
             deleting: &self.deleting,
             hindrance: self.hindrance.clone(),
             delete: self.delete,
@@ -61,10 +65,13 @@ impl Search {
         let uses: Vec<TokenUse> = self.world.resource().tokens(&self.world.facts());
         let (hosts, tokens) = ([self.world.spec.clone()], [(HOST.to_owned(), uses)]);
         let origin = span(1);
+        let mut openers = Openers::default();
+        openers.learn(&self.world.facts());
         let fleet = Fleet {
             inventory: self.inventory,
             hosts: &hosts,
             tokens: &tokens,
+            openers: &openers,
             deleting: &self.deleting,
             hindrance: None,
             delete: self.delete,
@@ -157,6 +164,36 @@ fn what_any_host_has_the_token_of_is_kept() {
     search.marked[0].mark.token = None;
     search.marked[0].record.id = 7;
     assert_eq!(search.diff().changes, vec![]);
+}
+
+/// A host has the token of an orphan, and its table no `id`, a wrong one, or one that GitLab never heard of.
+#[test]
+fn what_any_host_has_the_token_of_is_kept_whatever_its_id_says() {
+    let token = "glrt-orphan-still-in-use";
+    for id in ["", "id = 42", "id = 77"] {
+        // By how the token begins, by the mark, and by neither.
+        for (told, noted) in [(true, false), (false, true), (true, true), (false, false)] {
+            let mut search = Search::of(gone(Some("prod")));
+            search.managers = Known::Present(Vec::new());
+            search.world.file = Some(
+                search.world.file.clone().unwrap()
+                    + &format!(
+                        "[[runners]]\nname = 'old'\nurl = 'https://gitlab.example.com'\n{id}\ntoken = '{token}'\nexecutor = 'shell'\n"
+                    ),
+            );
+            let mut record = search.marked[0].record.clone();
+            search.marked[0].mark.token = noted.then(|| Secret::new(token.to_owned()).digest());
+            record.maintenance_note = marker::compose("", &search.marked[0].mark);
+            search.marked[0].record = record.clone();
+            search.world.records.insert(9, Server { record, token: token.to_owned() });
+            search.world.untold = !told;
+            let diff = search.diff();
+            assert_eq!(diff.changes, vec![], "{id} {told} {noted}");
+            let said = format!("{:?}{:?}", diff.notes, diff.runners);
+            let why = if told || noted { "has its token: it is kept" } else { "may have its token" };
+            assert!(said.contains(why), "{id} {told} {noted}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -113,3 +113,29 @@ fn the_file_that_a_package_brings_along_is_no_surprise() {
     world.file = None;
     assert!(world.resource().rewritten(&before, world.facts().paths).is_none(), "there is still none");
 }
+
+/// A younger date is no proof of a token: where GitLab does not list how tokens begin, it is asked before the mark vouches for it.
+#[test]
+fn a_renewal_that_gitlab_does_not_list_is_proven_before_it_is_noted() {
+    let mut world = World::new(vec![runner("docker")]);
+    world.lifetime = Some(10_000);
+    world.converge();
+    world.rotate(42);
+    let proves = |world: &World| {
+        let upkeep = world.diff().upkeep;
+        assert!(matches!(upkeep.last(), Some(Step::Gitlab(GitlabStep::UpdateRunner { stamp_token: true, .. }))));
+        matches!(&upkeep[0], Step::Gitlab(GitlabStep::ProveToken { id: 42, .. }))
+    };
+    assert!(!proves(&world), "GitLab lists it");
+    world.untold = true;
+    assert!(proves(&world));
+    world.converge();
+    assert_eq!(world.diff().upkeep, vec![]);
+    // A dead one with a date of the day after.
+    let token = world.records[&42].token.clone();
+    world.rotate(42);
+    let living = world.records[&42].token.clone();
+    world.edit(&living, "glrt-dead");
+    assert!(proves(&world) && token != living);
+    assert_eq!(world.diff().changes, vec![]);
+}

@@ -3,6 +3,7 @@
 use super::matches::{OTHER, with_other};
 use super::*;
 use crate::plan::{HostPlan, RunnerView, Verdict};
+use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{HostTokens, TokenUse, across};
 
 /// `NAME #ID VERDICT: DETAIL`
@@ -176,10 +177,12 @@ fn read(world: &World, name: &str) -> (Vec<TokenUse>, HostPlan) {
 /// Two hosts of one run, compared; each with its problems and its notes.
 fn together(one: &World, two: &World) -> [HostPlan; 2] {
     let ((uses_one, mut plan_one), (uses_two, mut plan_two)) = (read(one, "one"), read(two, "two"));
-    across(&mut [
-        HostTokens { uses: &uses_one, plan: &mut plan_one },
-        HostTokens { uses: &uses_two, plan: &mut plan_two },
-    ]);
+    let mut openers = Openers::default();
+    openers.learn(&one.facts());
+    openers.learn(&two.facts());
+    let both =
+        &mut [HostTokens { uses: &uses_one, plan: &mut plan_one }, HostTokens { uses: &uses_two, plan: &mut plan_two }];
+    across(both, &openers);
     [plan_one, plan_two]
 }
 
@@ -227,6 +230,104 @@ fn a_record_that_another_host_uses_is_neither_deleted_nor_given_a_new_token() {
     one.spec.runners = vec![runner("docker")];
     let [resetting, _] = together(&one, &two);
     assert_eq!(resetting.problems[0].message, "runner #42 is to get a new token, and host two uses it too");
+}
+
+/// The other host's table has the token, and an `id` that says nothing of it.
+#[test]
+fn a_token_that_another_host_has_under_any_id_is_in_use() {
+    let mut one = World::applied(vec![runner("docker"), runner("shell")]);
+    let token = one.records[&43].token.clone();
+    let untouched = one.clone();
+    for (id, untold) in ["", "id = 42", "id = 77", "id = 43"].into_iter().flat_map(|id| [(id, false), (id, true)]) {
+        one = untouched.clone();
+        one.untold = untold;
+        let mut two = one.clone();
+        two.spec.runners.clear();
+        two.spec.name = "other.example.com".to_owned();
+        two.file = Some(format!(
+            "[[runners]]\nname = 'x'\nurl = 'https://gitlab.example.com'\n{id}\ntoken = '{token}'\nexecutor = 'shell'\n"
+        ));
+        one.file = None;
+        let [resetting, other] = together(&one, &two);
+        let said: Vec<_> = resetting.problems.iter().map(|problem| problem.message.as_str()).collect();
+        let found = |said: &[&str]| {
+            said.iter().any(|it| it.starts_with("runner #43 is to get a new token, and host two uses it too"))
+        };
+        assert!(found(&said), "{id} {untold}: {said:?}");
+        assert!(other.problems.is_empty(), "{other:?}");
+        // And where the host has a list of another scope only, or none, and the mark does not help.
+        one.spec.runners.pop();
+        one.spec.runners.push(RunnerSpec { absent: true, ..runner("shell") });
+        let [deleting, _] = together(&one, &two);
+        let said = format!("{:?}", deleting.problems);
+        assert!(said.contains("runner #43 is to be deleted, and host two uses it too"), "{id} {untold}: {said}");
+        // A note that lost its token: only how the token begins tells, or nothing.
+        let note = one.records[&43].record.maintenance_note.clone();
+        let note = note.split(" token=").next().unwrap().to_owned() + "]";
+        one.record(43).maintenance_note = note.clone();
+        two.record(43).maintenance_note = note;
+        one.spec.runners = vec![runner("docker"), runner("shell")];
+        let [resetting, _] = together(&one, &two);
+        let said = format!("{:?}", resetting.problems);
+        assert!(said.contains("runner #43 is to get a new token, and host two"), "{id} {untold}: {said}");
+    }
+}
+
+/// A table of the other host that is known to be another runner's hinders nobody, whatever GitLab tells.
+#[test]
+fn what_another_host_has_of_its_own_hinders_nobody() {
+    for untold in [false, true] {
+        let mut one = World::applied(vec![runner("docker"), runner("shell")]);
+        one.untold = untold;
+        let two = one.clone();
+        let mut two = World { untold, ..two };
+        two.spec.runners.pop();
+        two.file = Some(format!(
+            "[[runners]]\nname = 'x'\nurl = 'https://gitlab.example.com'\nid = 42\ntoken = '{}'\nexecutor = 'shell'\n",
+            two.records[&42].token
+        ));
+        let token = one.records[&43].token.clone();
+        one.edit(&token, "glrt-dead");
+        let [resetting, _] = together(&one, &two);
+        let said = format!("{:?}", resetting.problems);
+        assert!(!said.contains("runner #43"), "{untold}: {said}");
+    }
+}
+
+/// Each host has the other's token, and the ids stayed.
+#[test]
+fn swapped_tokens_of_two_hosts_are_not_reset() {
+    for untold in [false, true] {
+        let mut one = World::applied(vec![runner("docker")]);
+        let mut two = one.clone();
+        two.spec.name = "other.example.com".to_owned();
+        two.file = None;
+        two.spec.runners[0].description = "other.example.com docker".to_owned();
+        let note = one.records[&42].record.maintenance_note.clone();
+        let mut record = one.records[&42].record.clone();
+        let (first, second) = (one.records[&42].token.clone(), "glrt-second-of-two".to_owned());
+        record.id = 43;
+        record.description = "other.example.com docker".to_owned();
+        let digest = Secret::new(second.clone()).digest();
+        record.maintenance_note = format!("[rprov host=other.example.com runner=docker token={digest}]");
+        assert!(note.contains("token="));
+        for world in [&mut one, &mut two] {
+            world.records.insert(43, Server { record: record.clone(), token: second.clone() });
+            world.untold = untold;
+        }
+        two.file = one.file.as_ref().map(|file| {
+            file.replace("id = 42", "id = 43").replace("ci.example.com docker", "other.example.com docker")
+        });
+        one.edit(&first, &second);
+        let [one, two] = together(&one, &two);
+        for (plan, id, other) in [(&one, 42, "two"), (&two, 43, "one")] {
+            let problem = plan.problems.iter().find(|problem| problem.message.contains("a new token"));
+            let problem = problem.unwrap_or_else(|| panic!("{untold}: {plan:?}"));
+            let begin = format!("runner #{id} is to get a new token, and host {other} uses it too");
+            assert!(problem.message.starts_with(&begin), "{problem:?}");
+            assert!(problem.help.as_ref().unwrap().contains("each other's tokens"), "{problem:?}");
+        }
+    }
 }
 
 #[test]

@@ -323,12 +323,30 @@ pub struct SystemFacts {
     /// The address that this connection comes from, as the host sees it (`SSH_CONNECTION`). On the machine that rprov runs on:
     /// where the person came from who started it there, if anybody did by SSH.
     pub peer: Option<String>,
+    /// Where those come from who are logged in by SSH, on the machine that rprov runs on, if nothing says that one of them
+    /// started it, and nothing that none did; `None`: nobody can tell whence.
+    pub logins: Vec<Option<IpAddr>>,
     /// The host's own address that this connection goes to.
     pub sshd_address: Option<IpAddr>,
     /// The port that this connection comes in at, as the host sees it: sshd's own, whatever leads there.
     pub sshd_port: Option<u16>,
     /// The login of this connection.
     pub login: access::LoginFact,
+}
+
+impl SystemFacts {
+    /// Whether somebody came here by SSH, and may have started this run.
+    #[must_use]
+    pub fn somebody_came(&self) -> bool {
+        self.peer.is_some() || !self.logins.is_empty()
+    }
+
+    /// From where, as far as that is known.
+    #[must_use]
+    pub fn came_from(&self) -> Vec<IpAddr> {
+        let peer = self.peer.as_deref().and_then(|peer| peer.parse().ok());
+        peer.into_iter().chain(self.logins.iter().flatten().copied()).collect()
+    }
 }
 
 /// What tells one machine from another, as far as the host says it. None of it is enough alone: copies of a disk have one

@@ -138,7 +138,8 @@ impl Guard {
     pub(super) async fn confirm(self, target: &mut Target, shared: &Shared, name: &str) -> Result<(), Unconfirmed> {
         let left = self.until().saturating_duration_since(Instant::now()).as_secs();
         let old = self.kind.old();
-        let from = target.facts.system.peer.clone().unwrap_or_default();
+        let from: Vec<String> = target.facts.system.came_from().iter().map(ToString::to_string).collect();
+        let from = if from.is_empty() { "where you came from".to_owned() } else { from.join(" or ") };
         shared.send(
             name,
             EventKind::Output(match self.by {
@@ -227,7 +228,7 @@ impl Guard {
 
     /// One new connection that confirms the change; or one look whether a person has made one.
     async fn try_once(self, connection: &Connection, shared: &Shared, name: &str) -> Tried {
-        let mut host = match shared.connector.connect(connection).await {
+        let mut host = match shared.connector.connect_anew(connection).await {
             Ok(host) => host,
             Err(error) => return not_let_in(&error),
         };

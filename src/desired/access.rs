@@ -26,7 +26,7 @@ pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
 /// Who can try a new login.
 #[must_use]
 pub fn tried_by(facts: &Facts) -> TriedBy {
-    match (facts.local, facts.system.peer.is_some()) {
+    match (facts.local, facts.system.somebody_came()) {
         (false, _) => TriedBy::Connection,
         (true, true) => TriedBy::Person,
         (true, false) => TriedBy::Nobody,
@@ -121,7 +121,7 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         );
     }
     if touched.others {
-        say("another user logs in by it, which rprov cannot try");
+        say("logins of another user than rprov's depend on it, which rprov cannot try");
     }
     let Some(first) = touched.first else { return };
     // Without a timer nothing could be put back, and on the host itself, with nobody there by SSH, nothing can be tried.

@@ -17,6 +17,12 @@ pub struct LoginFact {
     pub sudo: bool,
     /// Lines of sshd's configuration that name files: the keyword, and the rest as it stands there.
     pub sshd: Vec<(String, String)>,
+    /// Lines that name files in what PAM reads for a login, and in `hosts.allow` and `hosts.deny`.
+    pub others: Vec<String>,
+    /// What sudo's configuration includes.
+    pub sudoers: Vec<String>,
+    /// Whether `hosts.allow` or `hosts.deny` has an entry.
+    pub wrapped: bool,
 }
 
 /// Devices and addresses of a host; asked for only where one of its devices may be a tunnel.

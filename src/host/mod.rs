@@ -55,6 +55,17 @@ impl Connector {
         })
     }
 
+    /// The same, with nothing on the way that was there before: to try whether one still gets in.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_anew(&self, connection: &Connection) -> Result<Box<dyn Host>, HostError> {
+        match connection {
+            Connection::Local { .. } => self.connect(connection).await,
+            Connection::Ssh(spec) => Ok(Box::new(self.network().connect_anew(spec, &self.access).await?)),
+        }
+    }
+
     /// The private keys that must be unlocked before these hosts are connected to.
     pub async fn locked_keys(&self, connections: impl Iterator<Item = &Connection>) -> Vec<LockedKey> {
         let ssh = connections.filter_map(|connection| match connection {

@@ -30,7 +30,7 @@ pub const CONFIRM_BY_PERSON_WITHIN: u64 = 180;
 /// For how long a change is on trial.
 #[must_use]
 pub fn confirm_within(facts: &Facts) -> u64 {
-    if facts.local && facts.system.peer.is_some() { CONFIRM_BY_PERSON_WITHIN } else { CONFIRM_WITHIN }
+    if facts.local && facts.system.somebody_came() { CONFIRM_BY_PERSON_WITHIN } else { CONFIRM_WITHIN }
 }
 
 /// The table in the kernel.
@@ -141,6 +141,10 @@ impl Firewall {
     }
 }
 
+/// Why more than one address must be let in.
+const GUESSED: &str =
+    "somebody is logged in from there, and may have started this run: nothing says that it was another";
+
 /// Whether a connection never leaves the host.
 fn from_itself(peer: IpAddr, facts: &Facts) -> bool {
     let peer = unmapped(peer);
@@ -214,8 +218,17 @@ impl Resource for Firewall {
             return Ok(diff);
         }
         let note = |message: String| Note { about: self.about(), message };
-        let peer = context.facts.system.peer.as_deref().and_then(|peer| peer.parse::<IpAddr>().ok());
-        if let Some(peer) = peer {
+        let system = &context.facts.system;
+        if system.logins.contains(&None) {
+            return Err(CannotTell {
+                what: self.about(),
+                why: "somebody is logged in to this host by SSH, and nothing says from where: the rules might cut them off; \
+                      run rprov from that login itself, without `env -i`, or when nobody is logged in by SSH"
+                    .to_owned(),
+            });
+        }
+        let peers = system.came_from();
+        for peer in peers.iter().copied() {
             if !context.facts.local && from_itself(peer, context.facts) {
                 return Err(CannotTell {
                     what: self.about(),
@@ -225,6 +238,7 @@ impl Resource for Firewall {
                 });
             }
             if let Some(why) = self.cuts_off(peer, context.facts) {
+                let why = if system.peer.is_some() { why } else { format!("{why} ({GUESSED})") };
                 return Err(CannotTell { what: self.about(), why });
             }
             let way = tunnel::way(&self.spec, context.facts, peer);
@@ -239,16 +253,17 @@ impl Resource for Firewall {
                 ))
             }));
         }
-        match (context.facts.local, peer) {
-            (true, Some(peer)) => diff.notes.push(note(format!(
+        let peers: Vec<String> = peers.iter().map(ToString::to_string).collect();
+        match (context.facts.local, peers.join(" or ").as_str()) {
+            (true, "") => diff.notes.push(note(
+                "rprov runs on this host itself, and nobody came here by SSH: no login over the network tries these rules"
+                    .to_owned(),
+            )),
+            (true, peer) => diff.notes.push(note(format!(
                 "rprov runs on this host itself, so the rules stay only if you log in anew by SSH from {peer} within {} s of \
                  their loading",
                 confirm_within(context.facts)
             ))),
-            (true, None) => diff.notes.push(note(
-                "rprov runs on this host itself, and nobody came here by SSH: no login over the network tries these rules"
-                    .to_owned(),
-            )),
             (false, _) => {}
         }
         let old = found.map(|found| by_number(found)).unwrap_or_default();

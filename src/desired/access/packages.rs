@@ -12,6 +12,28 @@ const SSHD: [&str; 6] = ["openssh-server", "openssh-sftp-server", "openssh-clien
 /// Without one of these nobody becomes root by sudo.
 const SUDO: [&str; 2] = ["sudo", "sudo-ldap"];
 
+/// Without one of these dpkg would not leave sshd where it is. The names of some end in `t64` on newer systems.
+const UNDER_SSHD: [&str; 18] = [
+    "libwrap0",
+    "init-system-helpers",
+    "libssl3",
+    "libselinux1",
+    "libcrypt1",
+    "zlib1g",
+    "libgssapi-krb5-2",
+    "libkrb5-3",
+    "libcom-err2",
+    "libaudit1",
+    "libsystemd0",
+    "libpam0g",
+    "libpam-modules",
+    "libpam-runtime",
+    "libc6",
+    "dpkg",
+    "debconf",
+    "ucf",
+];
+
 /// What a login asks who somebody is, or starts for it.
 const USED: [&str; 16] = [
     "nslcd",
@@ -59,7 +81,8 @@ fn starts(word: &str, starts: &[&str]) -> bool {
 
 fn is_used(word: &str) -> bool {
     let name = name(word);
-    [&SSHD[..], &SUDO, &USED].concat().contains(&name) || starts(word, &CHANGE)
+    [&SSHD[..], &SUDO, &USED, &UNDER_SSHD].concat().contains(&name.strip_suffix("t64").unwrap_or(name))
+        || starts(word, &CHANGE)
 }
 
 /// Whether one of these packages, installed or in another version, may end logins.
@@ -76,7 +99,7 @@ pub(super) fn go_from_logins(names: &[String]) -> bool {
 /// What a change would remove of what rprov comes in by, with nothing that could put it back.
 pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
     // At the host's own console it is somebody's decision.
-    if facts.local && facts.system.peer.is_none() {
+    if facts.local && !facts.system.somebody_came() {
         return None;
     }
     let going = change.steps.iter().flat_map(|step| match step {
@@ -88,6 +111,10 @@ pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
         let name = name(package);
         if SSHD.contains(&name) {
             let message = format!("package {name}: its removal would end every login by SSH, and rprov comes by one");
+            return Some(problem(message, LEAVE));
+        }
+        if UNDER_SSHD.contains(&name.strip_suffix("t64").unwrap_or(name)) {
+            let message = format!("package {name}: openssh-server stands on it, and rprov comes by SSH");
             return Some(problem(message, LEAVE));
         }
         if SUDO.contains(&name) && facts.system.login.sudo {

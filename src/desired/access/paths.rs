@@ -20,7 +20,7 @@ pub(in crate::desired) enum Depends {
     OtherUser,
 }
 
-use Depends::{AtBoot, Login, Sshd, Sudo};
+use Depends::{AtBoot, Login, OtherUser, Sshd, Sudo};
 
 /// A path and all below it. Without `/usr` in front, where that is the same.
 const BELOW: &[(&str, Depends)] = &[
@@ -46,6 +46,7 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/shadow", Login),
     ("/etc/group", Login),
     ("/etc/gshadow", Login),
+    ("/etc/update-motd.d", Login),
     ("/etc/nsswitch.conf", Login),
     ("/etc/login.defs", Login),
     ("/etc/shells", Login),
@@ -146,9 +147,12 @@ const UNITS: [&str; 6] = [
 ];
 
 /// What the shell of a login reads of its home, or sshd does.
-const HOME: [&str; 20] = [
+const HOME: [&str; 23] = [
     ".ssh",
     ".bashrc",
+    ".bash_aliases",
+    ".bash_logout",
+    ".hushlogin",
     ".bash_profile",
     ".bash_login",
     ".profile",
@@ -173,49 +177,91 @@ const HOME: [&str; 20] = [
 #[derive(Debug)]
 pub(in crate::desired) struct Logins {
     home: Option<String>,
-    /// Paths that sshd's configuration names.
-    named: Vec<String>,
+    /// Root may log in where others may not.
+    root: bool,
+    /// Paths that a configuration names.
+    named: Vec<(String, Depends)>,
+    /// What comes before and behind another user's name, in paths of authorized keys.
+    of_others: Vec<(String, String)>,
+    /// Whether somebody may be let in or not by a name that is looked up.
+    by_name: bool,
 }
+
+/// Which files say which name an address has.
+const NAMES: [&str; 5] = ["/etc/hosts", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf", "/run/systemd/resolve"];
 
 impl Logins {
     /// Those of a host as it was read.
     pub(in crate::desired) fn of(login: &LoginFact) -> Self {
         let home = login.home.as_ref().map(|home| usual(home.as_str()).to_owned()).filter(|home| home != "/");
-        let mut named = Vec::new();
+        let mut logins =
+            Self { home, root: login.user == "root", named: Vec::new(), of_others: Vec::new(), by_name: login.wrapped };
         for (key, words) in &login.sshd {
-            let relative = key.eq_ignore_ascii_case("AuthorizedKeysFile");
-            for word in words.split([' ', '\t', '=', '"']).filter(|word| !word.is_empty()) {
-                let word = word.replace("%h", home.as_deref().unwrap_or("%h")).replace("%u", &login.user);
-                let path = match (word.starts_with('/'), relative, &home) {
-                    (true, ..) => word,
-                    (false, true, Some(home)) if word != "none" => format!("{home}/{word}"),
-                    _ => continue,
-                };
-                // The rest of a name that depends on what only sshd knows may be anything.
-                let known = path.split_once('%').map_or(path.as_str(), |(known, _)| known);
-                let known =
-                    if known.len() < path.len() { known.rsplit_once('/').map_or("", |(up, _)| up) } else { known };
-                if let Ok(path) = RemotePath::new(known)
-                    && !["/", "/dev/null"].contains(&path.as_str())
-                {
-                    named.push(usual(path.as_str()).to_owned());
-                }
+            logins.sshd(key, words, &login.user);
+        }
+        for words in &login.others {
+            for word in words_of(words).flat_map(|word| word.split([':', ','])) {
+                logins.name(word.trim_start_matches(['-', '!']), Login);
             }
         }
-        Self { home, named }
+        for word in login.sudoers.iter().flat_map(|words| words_of(words)) {
+            let path = if word.starts_with('/') { word.to_owned() } else { format!("/etc/{word}") };
+            logins.name(&path, Sudo);
+        }
+        logins
+    }
+
+    /// A line of sshd's configuration.
+    fn sshd(&mut self, key: &str, words: &str, user: &str) {
+        let is = |name: &str| key.eq_ignore_ascii_case(name);
+        let lower = words.to_ascii_lowercase();
+        self.by_name |= (is("UseDNS") && lower.contains("yes")) || (is("Match") && lower.contains("host"));
+        let keys = is("AuthorizedKeysFile");
+        for word in words_of(words) {
+            if keys && let Some((before, behind)) = word.split_once("%u").filter(|(before, _)| before.starts_with('/'))
+            {
+                self.of_others.push((usual(before).to_owned(), behind.to_owned()));
+            }
+            let word = word.replace("%h", self.home.as_deref().unwrap_or("%h")).replace("%u", user);
+            match (word.starts_with('/'), keys, &self.home) {
+                (true, ..) => self.name(&word, Sshd),
+                (false, true, Some(home)) if word != "none" => self.name(&format!("{home}/{word}"), Sshd),
+                _ => {}
+            }
+        }
+    }
+
+    /// The rest of a name that depends on what only its reader knows, or is a pattern, may be anything.
+    fn name(&mut self, path: &str, depends: Depends) {
+        let known = path.split_once(['%', '*', '?', '[']).map_or(path, |(known, _)| known);
+        let known = if known.len() < path.len() { known.rsplit_once('/').map_or("", |(up, _)| up) } else { known };
+        // A list in a configuration may end a word so.
+        let known = known.trim_end_matches([',', ':', ';', ']']);
+        if let Ok(path) = RemotePath::new(known)
+            && !["/", "/dev/null", "/etc", "/usr", "/var", "/run"].contains(&path.as_str())
+        {
+            self.named.push((usual(path.as_str()).to_owned(), depends));
+        }
     }
 
     /// How logins depend on a file.
     pub(in crate::desired) fn file(&self, path: &RemotePath) -> Option<Depends> {
         let path = usual(path.as_str());
+        // root may come in all the same, so its login would show nothing.
+        if self.root && ["/etc/nologin", "/run/nologin"].contains(&path) {
+            return Some(OtherUser);
+        }
         if let Some((_, depends)) = BELOW.iter().find(|(own, _)| is_below(path, own)) {
             return Some(*depends);
         }
         if let Some(depends) = unit(path) {
             return Some(depends);
         }
-        if self.named.iter().any(|named| is_below(path, named)) {
-            return Some(Sshd);
+        if let Some((_, depends)) = self.named.iter().find(|(named, _)| is_below(path, named)) {
+            return Some(*depends);
+        }
+        if self.by_name && NAMES.iter().any(|own| is_below(path, own)) {
+            return Some(Login);
         }
         if let Some(home) = &self.home
             && HOME.iter().any(|name| is_below(path, &format!("{home}/{name}")))
@@ -227,7 +273,15 @@ impl Logins {
         if path.contains("/security/pam_") || name.starts_with("libnss_") || name.starts_with("ld-linux") {
             return Some(Login);
         }
-        (path.contains("/.ssh/authorized_keys") || path.ends_with("/.k5login")).then_some(Depends::OtherUser)
+        let of_another = |(before, behind): &(String, String)| {
+            path.strip_prefix(before.as_str())
+                .and_then(|rest| rest.strip_suffix(behind.as_str()))
+                .is_some_and(|user| !user.is_empty() && !user.contains('/'))
+        };
+        if self.of_others.iter().any(of_another) {
+            return Some(OtherUser);
+        }
+        (path.contains("/.ssh/authorized_keys") || path.ends_with("/.k5login")).then_some(OtherUser)
     }
 
     /// How logins depend on a directory: also on those above what they read. sshd wants them closed to others, and everybody
@@ -242,9 +296,14 @@ impl Logins {
         const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev"];
         let known = BELOW.iter().filter(|(_, depends)| *depends != AtBoot).map(|(own, _)| *own);
         let fixed = known.chain(UNITS).chain(SYSTEM).any(above);
-        let named = self.named.iter().chain(&self.home).any(|own| above(own));
+        let named = self.named.iter().map(|(own, _)| own).chain(&self.home).any(|own| above(own));
         (fixed || named).then_some(Login)
     }
+}
+
+/// The words of a line, as sshd, sudo and PAM divide it, nearly.
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    line.split([' ', '\t', '=', '"', '\'']).filter(|word| !word.is_empty())
 }
 
 fn is_below(path: &str, own: &str) -> bool {

@@ -24,7 +24,17 @@ fn login() -> LoginFact {
             line("HostKey", "/srv/host/%U/key"),
             line("Banner", "none"),
             line("AuthorizedKeysCommand", "/opt/keys.sh %u"),
+            line("Include", "/opt/ssh.d/*.conf more.conf"),
+            line("SSHD_OPTS", "\"-f /opt/sshd/config -o Banner=/srv/banner\""),
         ],
+        others: vec![
+            "auth required pam_listfile.so item=user sense=allow file=/etc/login-allowed".to_owned(),
+            "session optional pam_exec.so /opt/hook".to_owned(),
+            "sshd: /etc/blocked-nets".to_owned(),
+            "sshd:/etc/more-nets".to_owned(),
+        ],
+        sudoers: vec!["/opt/sudoers".to_owned(), "sudoers.local".to_owned()],
+        wrapped: false,
     }
 }
 
@@ -49,7 +59,20 @@ fn files_that_logins_depend_on() {
         // What sshd's configuration names, wherever that is.
         ("/home/deploy/keys/deploy", Some(Sshd)),
         ("/srv/keys/deploy/authorized", Some(Sshd)),
-        ("/srv/keys/other/authorized", None),
+        ("/srv/keys/other/authorized", Some(OtherUser)),
+        ("/srv/keys/other/notes", None),
+        ("/opt/ssh.d/new.conf", Some(Sshd)),
+        ("/opt/sshd/config", Some(Sshd)),
+        ("/srv/banner", Some(Sshd)),
+        ("/etc/login-allowed", Some(Login)),
+        ("/opt/hook", Some(Login)),
+        ("/etc/blocked-nets", Some(Login)),
+        ("/etc/more-nets", Some(Login)),
+        ("/opt/sudoers", Some(Sudo)),
+        ("/etc/sudoers.local", Some(Sudo)),
+        ("/etc/update-motd.d/20-info", Some(Login)),
+        // No name of a host says who may come.
+        ("/etc/hosts", None),
         ("/home/deploy/.more", Some(Sshd)),
         ("/srv/ca.pub", Some(Sshd)),
         ("/opt/keys.sh", Some(Sshd)),
@@ -100,6 +123,29 @@ fn files_that_logins_depend_on() {
     for (file, depends) in table {
         assert_eq!(logins.file(&path(file)), depends, "{file}");
     }
+}
+
+#[test]
+fn where_names_say_who_may_come_their_files_count() {
+    let sshd = |key: &str, words: &str| LoginFact { sshd: vec![(key.to_owned(), words.to_owned())], ..login() };
+    for login in [sshd("UseDNS", "yes"), sshd("Match", "Host *.lab.test"), LoginFact { wrapped: true, ..login() }] {
+        for file in ["/etc/hosts", "/etc/resolv.conf"] {
+            assert_eq!(Logins::of(&login).file(&path(file)), Some(Depends::Login), "{login:?}");
+        }
+    }
+    assert_eq!(Logins::of(&sshd("UseDNS", "no")).file(&path("/etc/hosts")), None);
+}
+
+#[test]
+fn what_the_own_login_cannot_try_is_said() {
+    let mut facts = facts();
+    facts.system.login = LoginFact { user: "root".to_owned(), home: Some(path("/root")), ..login() };
+    for file in ["/etc/nologin", "/run/nologin", "/srv/keys/deploy/authorized"] {
+        let plan = guarded(vec![write(file)], &facts);
+        assert_eq!(plan.changes[0].steps.len(), 1, "{file}");
+        assert!(plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("another user")), "{file}");
+    }
+    assert_eq!(guarded(vec![write("/srv/keys/root/authorized")], &facts).changes[0].steps.len(), 3);
 }
 
 #[test]
@@ -237,6 +283,10 @@ fn packages_that_logins_stand_on_are_not_removed() {
     for name in ["openssh-server", "openssh-server:amd64", "openssh-sftp-server", "dropbear"] {
         let why = problem(&["jq", name], &facts()).unwrap_or_else(|| panic!("{name} would go"));
         assert!(why.contains("would end every login by SSH"), "{why}");
+    }
+    for name in ["libwrap0", "init-system-helpers", "libssl3t64", "libpam0g:amd64"] {
+        let why = problem(&["jq", name], &facts()).unwrap_or_else(|| panic!("{name} would go"));
+        assert!(why.contains("openssh-server stands on it"), "{why}");
     }
     assert!(problem(&["sudo"], &facts()).unwrap().contains("deploy becomes root by it"));
     assert_eq!(problem(&["jq"], &facts()), None);

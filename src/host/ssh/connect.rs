@@ -77,7 +77,18 @@ impl Network {
             Some(hop) => hop,
             None => self.guide.way(spec, &self.local).await?,
         };
-        let connected = self.open(&hop, &access.keys).await?;
+        let connected = self.open(&hop, &access.keys, &self.jumps).await?;
+        Ok(SshHost::new(connected, hop.settings.label(), access.root_of(spec)))
+    }
+
+    /// The same, and to the jump hosts on the way as well: a connection to one of them that is there already would show nothing
+    /// of whether one still gets there.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_anew(&self, spec: &SshSpec, access: &Access) -> Result<SshHost, HostError> {
+        let hop = self.guide.way(spec, &self.local).await?;
+        let connected = self.open(&hop, &access.keys, &Jumps::default()).await?;
         Ok(SshHost::new(connected, hop.settings.label(), access.root_of(spec)))
     }
 
@@ -102,7 +113,7 @@ impl Network {
     }
 
     /// Connects to a host, through those before it.
-    pub(super) async fn open(&self, hop: &Hop, keys: &KeyRing) -> Result<Connected, HostError> {
+    pub(super) async fn open(&self, hop: &Hop, keys: &KeyRing, jumps: &Jumps) -> Result<Connected, HostError> {
         let settings = &hop.settings;
         let seconds = settings.connect_timeout;
         let failed = |why: String| {
@@ -122,7 +133,7 @@ impl Network {
         let (mut handle, ended, deadline) = loop {
             let mut program = None;
             let through = match &hop.via {
-                Via::Jump(jump) => Some(self.jumps.through(self, keys, jump, settings).await?),
+                Via::Jump(jump) => Some(jumps.through(self, keys, jump, settings).await?),
                 Via::Direct | Via::Command(..) => None,
             };
             // Each host on the way has its own time.

@@ -1,5 +1,5 @@
 //! Jump hosts: one connection to each for all hosts of a run, and channels through it. Another connection is opened only
-//! where the jump host refuses further channels on the first.
+//! where the jump host refuses further channels on the first, and for the trial of a change, which must come all the way anew.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +74,7 @@ impl Jumps {
             Arc::clone(gates.entry(Arc::clone(jump)).or_default())
         };
         loop {
-            let passage = gate.passage(network, keys, jump).await?;
+            let passage = gate.passage(self, network, keys, jump).await?;
             let used = passage.used.load(Ordering::SeqCst);
             let unreachable =
                 |why: String| HostError::Unreachable { address: to.label(), jump: jump.label.0.clone(), why };
@@ -117,7 +117,13 @@ impl Jumps {
 
 impl Gate {
     /// A connection that may have room; opened if there is none.
-    async fn passage(&self, network: &Network, keys: &KeyRing, jump: &Hop) -> Result<Arc<Passage>, HostError> {
+    async fn passage(
+        &self,
+        jumps: &Jumps,
+        network: &Network,
+        keys: &KeyRing,
+        jump: &Hop,
+    ) -> Result<Arc<Passage>, HostError> {
         let mut state = self.state.lock().await;
         state.open.retain(|passage| !passage.full.load(Ordering::SeqCst) && !passage.connected.handle.is_closed());
         if let Some(passage) = state.open.first() {
@@ -128,7 +134,7 @@ impl Gate {
         {
             return Err(error.clone());
         }
-        match Box::pin(network.open(jump, keys)).await {
+        match Box::pin(network.open(jump, keys, jumps)).await {
             Ok(connected) => {
                 let passage = Passage { connected, full: AtomicBool::new(false), used: AtomicBool::new(false) };
                 let passage = Arc::new(passage);

@@ -13,11 +13,27 @@ use crate::name::RemotePath;
 /// Sets `peer`. A script gets it as its argument; on the machine that rprov runs on there is none, and the processes above
 /// it are looked at.
 pub(super) fn peer() -> String {
-    format!(
-        "peer=${{SSH_CONNECTION:-${{1:-}}}}\nif [ -z \"$peer\" ]; then\n{}climb\npeer=$came\n: \"$came_by\"\nfi\nprintf 'peer %s\\n' \"$peer\"\n",
-        since::CAME
-    )
+    format!("{PEER}{}{}{SOMEBODY}", since::CAME, since::THERE)
 }
+
+const PEER: &str = r#"peer=${SSH_CONNECTION:-${1:-}} there=
+if [ -z "$peer" ]; then
+"#;
+
+const SOMEBODY: &str = r#"climb
+peer=$came
+: "$came_by"
+[ -n "$peer" ] || there=$(logins_there)
+fi
+printf 'peer %s\n' "$peer"
+if [ -n "$there" ]; then
+  printf '%s\n' "$there" | while read -r _ _ told; do printf 'logged-in %s\n' "$told"; done
+  # By the way to one of them, tunnels are found.
+  peer=${there%%"
+"*} peer=${peer#* } peer=${peer#* }
+  [ "$peer" != '?' ] || peer=
+fi
+"#;
 
 const LOGIN: &str = r#"login=${login_sudo:-$login_name}
 home=
@@ -26,13 +42,58 @@ case $login in ''|[-+0-9]*|*[!A-Za-z0-9._-]*) ;; *) eval "home=~$login";; esac
 printf 'login %s\n' "$login"
 printf 'login-home %s\n' "$home"
 printf 'login-sudo %s\n' "${login_sudo:+sudo}"
-for conf in /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf; do
+# Files that name files, one after another; each file once, and no more than a few.
+# kind file...
+names_of() {
+  kind=$1 seen=' ' number=0
+  shift
+  while [ "$#" -gt 0 ] && [ "$number" -lt 60 ]; do
+    conf=$1 number=$((number + 1))
+    shift
+    case $seen in *" $conf "*) continue;; esac
+    seen="$seen$conf "
+    if [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
+    while read -r key words || [ -n "$key" ]; do
+      more=
+      case $kind:$key in
+        sudoers:@include*|sudoers:\#include*) more=$words;;
+        "$kind:"|"$kind:#"*|sudoers:*) continue;;
+        sshd:[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) more="${key#???????} $words";;
+        sshd:[Aa]*|sshd:[Mm]atch|sshd:[Uu][Ss][Ee][Dd][Nn][Ss]*) ;;
+        hosts:*) case $key$words in */*) ;; *) words='';; esac;;
+        *) case $key$words in */*) ;; *) continue;; esac;;
+      esac
+      printf 'login-%s %s %s\n' "$kind" "$key" "$words"
+      set -f
+      for word in $more; do
+        word=${word#=} word=${word#\"} word=${word%\"}
+        base=/etc
+        [ "$kind" != sshd ] || base=/etc/ssh
+        case $word in '') continue;; /*) ;; *) word=$base/$word;; esac
+        set +f
+        [ ! -d "$word" ] || word="$word/*"
+        # shellcheck disable=SC2086 # a pattern of names
+        set -- "$@" $word
+        set -f
+      done
+      set +f
+    done <"$conf"
+  done
+}
+other=
+# What sshd gets as options on Debian and others.
+for conf in /etc/default/ssh /etc/sysconfig/sshd; do
   if [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
-  while read -r key words || [ -n "$key" ]; do
-    case $key in ''|\#*) continue;; [Aa]*) ;; *) case $key$words in */*) ;; *) continue;; esac;; esac
-    printf 'login-sshd %s %s\n' "$key" "$words"
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in SSHD_OPTS=*|OPTIONS=*) ;; *) continue;; esac
+    printf 'login-sshd %s\n' "$line"
+    case $line in *-f*) other=${line#*-f} other=${other# } other=${other%%[ \"\']*};; esac
   done <"$conf"
 done
+names_of sshd /etc/ssh/sshd_config $other
+names_of sudoers /etc/sudoers
+names_of hosts /etc/hosts.allow /etc/hosts.deny
+names_of pam /etc/pam.d/sshd /etc/pam.d/sudo /etc/pam.d/sudo-i /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other /etc/pam.d/common-*
 echo login-end
 "#;
 
@@ -96,8 +157,20 @@ fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply
         let (key, words) = line.split_once([' ', '=', '\t']).unwrap_or((line, ""));
         sshd.push((key.to_owned(), words.to_owned()));
     }
+    let (mut others, mut sudoers, mut wrapped) = (Vec::new(), Vec::new(), false);
+    while let Some(line) = lines.tagged("login-sudoers") {
+        // The keyword, and the rest of the line.
+        sudoers.extend(line.split_once([' ', '\t']).map(|(_, path)| path.to_owned()));
+    }
+    while let Some(line) = lines.tagged("login-hosts") {
+        wrapped = true;
+        others.push(line.to_owned());
+    }
+    while let Some(line) = lines.tagged("login-pam") {
+        others.push(line.to_owned());
+    }
     lines.expect("login-end")?;
-    system.login = LoginFact { user, home, sudo, sshd };
+    system.login = LoginFact { user, home, sudo, sshd, others, sudoers, wrapped };
     Ok(())
 }
 
@@ -211,5 +284,63 @@ fn wireguard(line: &str, network: &mut Network) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LOGIN;
+    use crate::script::tests::{run, shells};
+    use crate::script::wrap;
+
+    #[test]
+    fn what_a_configuration_names_is_found_however_it_is_included() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let at = dir.path().to_str().unwrap();
+            let write = |path: &str, text: &str| {
+                let path = dir.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text.replace("/etc/", &format!("{at}/etc/"))).unwrap();
+            };
+            write("etc/ssh/sshd_config", "# Include /etc/no.conf\nInclude sshd_config.d/*.conf\nX11Forwarding yes\n");
+            write("etc/ssh/sshd_config.d/a.conf", "include \"/etc/far/*.conf\"\nUseDNS yes\nInclude=/etc/loop.conf");
+            write("etc/far/b.conf", "AuthorizedKeysFile /opt/keys/%u\n");
+            write("etc/loop.conf", "Include /etc/loop.conf /etc/ssh/sshd_config\nBanner /srv/b\n");
+            write("etc/default/ssh", "SSHD_OPTS=\"-f /etc/other/sshd -o Banner=/srv/c\"\n");
+            write("etc/other/sshd", "HostKey /srv/key\nPort 22\n");
+            write("etc/sudoers", "#includedir /etc/sudoers.d\nroot ALL=(ALL) /bin/x\n# /etc/no\n@include local\n");
+            write("etc/sudoers.d/x", "@include /etc/deep\n");
+            write("etc/hosts.deny", "sshd: /etc/blocked\n#sshd: /etc/no\nALL: PARANOID\n");
+            write(
+                "etc/pam.d/sshd",
+                "# /etc/no\nauth required pam_listfile.so file=/etc/allowed\nauth required pam_unix.so\n",
+            );
+            let text = format!("login_sudo='' login_name=''\n{}", LOGIN.replace("/etc/", &format!("{at}/etc/")));
+            // What follows still expands names.
+            let out = run(&shell, &wrap(&format!("set -u\n{text}echo {at}/etc/ssh/*\n"), "n0"));
+            let said = String::from_utf8(out.stdout).unwrap().replace(at, "");
+            for line in [
+                "login-sshd UseDNS yes",
+                "login-sshd AuthorizedKeysFile /opt/keys/%u",
+                "login-sshd Banner /srv/b",
+                "login-sshd SSHD_OPTS=\"-f /etc/other/sshd -o Banner=/srv/c\"",
+                "login-sshd HostKey /srv/key",
+                "login-sshd include \"/etc/far/*.conf\"",
+                "login-sudoers @include local",
+                "login-sudoers @include /etc/deep",
+                "login-sudoers #includedir /etc/sudoers.d",
+                "login-hosts sshd: /etc/blocked",
+                "login-hosts ALL: ",
+                "login-pam auth required pam_listfile.so file=/etc/allowed",
+                "login-end",
+                "/etc/ssh/sshd_config /etc/ssh/sshd_config.d",
+            ] {
+                assert!(said.lines().any(|said| said == line), "{shell:?}: {line} not in {said}");
+            }
+            assert!(!said.contains("/etc/no") && !said.contains("/bin/x") && !said.contains("Port"), "{said}");
+            assert_eq!(said.matches("/srv/b\n").count(), 1, "{shell:?}: {said}");
+            assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        }
     }
 }

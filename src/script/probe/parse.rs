@@ -96,6 +96,16 @@ fn system(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<Option<i128
     system.peer = peer.next().filter(|peer| !peer.is_empty()).map(str::to_owned);
     system.sshd_address = peer.nth(1).and_then(|address| address.parse().ok());
     system.sshd_port = peer.next().and_then(|port| port.parse().ok());
+    while let Some(told) = lines.tagged("logged-in") {
+        let mut words = told.split(' ');
+        let from = words.next().and_then(|address| address.parse().ok());
+        if !system.logins.contains(&from) {
+            system.logins.push(from);
+        }
+        let (address, port) = (words.nth(1), words.next());
+        system.sshd_address = system.sshd_address.or_else(|| address?.parse().ok());
+        system.sshd_port = system.sshd_port.or_else(|| port?.parse().ok());
+    }
     if let Some(machine) = lines.tagged("machine") {
         system.machine = machine_of(machine);
     }

@@ -90,7 +90,7 @@ for conf in /etc/default/ssh /etc/sysconfig/sshd; do
     case $line in *-f*) other=${line#*-f} other=${other# } other=${other%%[ \"\']*};; esac
   done <"$conf"
 done
-names_of sshd /etc/ssh/sshd_config $other
+names_of sshd /etc/ssh/sshd_config ${other:+"$other"}
 names_of sudoers /etc/sudoers
 names_of hosts /etc/hosts.allow /etc/hosts.deny
 names_of pam /etc/pam.d/sshd /etc/pam.d/sudo /etc/pam.d/sudo-i /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other /etc/pam.d/common-*

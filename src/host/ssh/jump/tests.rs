@@ -143,3 +143,23 @@ async fn a_refusal_is_no_reason_to_try_for_ever() {
     let (open, _, refused) = ways(2, 0, ChannelOpenFailure::ResourceShortage).await;
     assert_eq!((open, refused.len()), (0, 2));
 }
+
+/// A trial brings jump hosts of its own: what is open already shows nothing.
+#[tokio::test]
+async fn a_way_of_its_own_takes_a_connection_of_its_own() {
+    let world = world(9, ChannelOpenFailure::ResourceShortage).await;
+    let network = Network::new(LocalUser::default());
+    let to = Settings {
+        address: "127.0.0.1".to_owned(),
+        port: world.target.port(),
+        connect_timeout: 10,
+        ..Settings::default()
+    };
+    let keys = KeyRing::default();
+    let run = Jumps::default();
+    let mut open = Vec::new();
+    for (jumps, connections) in [(&run, 1), (&run, 1), (&Jumps::default(), 2), (&Jumps::default(), 3)] {
+        open.push(jumps.through(&network, &keys, &world.jump, &to).await.unwrap());
+        assert_eq!(world.connections.load(Ordering::SeqCst), connections);
+    }
+}

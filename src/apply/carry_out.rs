@@ -195,8 +195,10 @@ async fn guarded_on_host(
         Err(failed) if failed.unanswered && guard.kind() != Kind::Beyond => {
             guard.take_back(target, shared, name, failed.message).await
         }
-        Err(failed) => {
-            guard.give_up(target, shared, name).await;
+        Err(mut failed) => {
+            if let Some(said) = guard.give_up(target, shared, name).await {
+                failed.message.push_str(&format!("; and not all that was there before could be put back: {said}"));
+            }
             return Err(failed);
         }
     };
@@ -226,6 +228,12 @@ async fn guarded_on_host(
             format!("no new login succeeds since this change: {why}"),
             "nothing puts packages back: log in on the host's own console, or in a session that is still open, and install \
              what was there before",
+        ),
+        Unconfirmed::Partly(why, said) => failed(
+            format!(
+                "no new login succeeded with this change, and not all that was there before could be put back: {why}; {said}"
+            ),
+            "log in while a session is still open, or on the host's own console, and put back by hand what is named here",
         ),
         Unconfirmed::Unseen(why) if rules => failed(
             format!(

@@ -89,6 +89,8 @@ pub(super) enum Unconfirmed {
     Back(String),
     /// Nothing can put back what was there before; why.
     Stays(String),
+    /// Not all that was there before could be put back: why, and what the host says of it.
+    Partly(String, String),
     /// Nobody could see whether it is.
     Unseen(String),
     /// Another run has taken the host's lock over.
@@ -108,6 +110,8 @@ enum Tried {
     LockLost,
     LockGone,
     Failed(String),
+    /// The host could not put all of it back.
+    NotAll(String),
 }
 
 impl Guard {
@@ -174,7 +178,7 @@ impl Guard {
                     why = error;
                     refusals += 1;
                 }
-                Ok(Tried::Failed(error)) => why = error,
+                Ok(Tried::Failed(error) | Tried::NotAll(error)) => why = error,
                 Err(_) => break,
             }
             tokio::time::sleep(PAUSE.min(self.until().saturating_duration_since(Instant::now()))).await;
@@ -185,12 +189,15 @@ impl Guard {
         self.take_back(target, shared, name, why).await
     }
 
-    /// Puts back at once what a script kept that failed before it tried anything; else the host's timer does.
-    pub(super) async fn give_up(self, target: &mut Target, shared: &Shared, name: &str) {
-        if self.kind == Kind::Access
-            && let Some(host) = target.host.as_mut()
-        {
-            let _ = self.ask_back(host.as_mut(), shared, name).await;
+    /// Puts back at once what a script kept that failed before it tried anything; else the host's timer does. What could
+    /// not be put back.
+    pub(super) async fn give_up(self, target: &mut Target, shared: &Shared, name: &str) -> Option<String> {
+        if self.kind != Kind::Access {
+            return None;
+        }
+        match self.ask_back(target.host.as_mut()?.as_mut(), shared, name).await {
+            Some(Tried::NotAll(said)) => Some(said),
+            _ => None,
         }
     }
 
@@ -222,6 +229,7 @@ impl Guard {
             Some(Tried::LockLost) => Err(Unconfirmed::Lost),
             Some(Tried::LockGone) => Err(Unconfirmed::Restarted),
             Some(Tried::TooLate) => Err(Unconfirmed::Back(why)),
+            Some(Tried::NotAll(said)) => Err(Unconfirmed::Partly(why, said)),
             Some(Tried::NotYet | Tried::Refused(_) | Tried::Failed(_)) | None => Err(Unconfirmed::Unseen(why)),
         }
     }
@@ -257,6 +265,10 @@ impl Guard {
         match exchange(host, &self.kind.take_back(&holder)).await {
             Ok((Some(0), said)) if said == guard::BACK => Some(Tried::TooLate),
             Ok((Some(0), said)) if said == guard::CONFIRMED => Some(Tried::Confirmed),
+            Ok((Some(0), said)) if self.kind == Kind::Access && said.starts_with(access::LOST) => {
+                let said = said.trim_start_matches(access::LOST).trim().lines().collect::<Vec<_>>().join("; ");
+                Some(Tried::NotAll(said))
+            }
             Ok((Some(lock::LOST), _)) => Some(Tried::LockLost),
             Ok((Some(lock::GONE), _)) => Some(Tried::LockGone),
             _ => None,

@@ -3,11 +3,16 @@
 //! [firewall rules](super), whoever renames the list of what was there first, timer or login, decides what stays.
 //!
 //! Unlike rules in the kernel, such files outlive a reboot. So what is kept lies on the disk, and a unit puts it back before
-//! sshd starts, if the host goes down in between. Pure: shell text only.
+//! sshd starts, if the host goes down in between.
+//!
+//! Some of these files lie where others may write: in the home of the login's user, or where a banner of sshd's happens to
+//! be. What is kept there, and what is put back, goes by `script/paths.rs`: no link that others made is
+//! followed. Pure: shell text only.
 
 use super::{TAKEN_BACK, lock, quote, since};
 use crate::name::RemotePath;
 use crate::script::reply::to_base64;
+use crate::script::{environment, paths};
 use crate::step::{TriedBy, UnitAction};
 
 /// Where what was there before is kept while a change is on trial; root's alone.
@@ -22,6 +27,34 @@ pub const BOOT_UNIT: &str = "rprov-access-boot.service";
 /// Where that one is written.
 const UNITS: &str = "/etc/systemd/system";
 
+/// What listens has its configuration again. For the steps and for the undoing.
+///
+/// systemd refuses to start a socket while the service that it starts is there. Without its service, which ends without the
+/// sessions (`KillMode=process`), it can; and the service comes with the next login.
+const LISTEN: &str = r#"# verb (start, reload, reload-or-restart, restart)
+listen_anew() {
+  anew='' deaf=0
+  [ -r "$access/listens" ] || return 0
+  while read -r unit; do
+    case $unit in
+      *.socket)
+        # It has no reload. Its ports come from sshd's configuration only where a generator makes it.
+        if [ "$1" != restart ] && [ ! -e "$access/anew" ] && systemctl -q is-active "$unit" &&
+          { [ ! -e "$access/saved/$unit" ] || [ "$(systemctl cat -- "$unit" 2>/dev/null)" = "$(cat "$access/saved/$unit")" ]; }; then continue; fi
+        : >"$access/anew"
+        anew=yes
+        systemctl stop "${unit%.socket}.service" 2>/dev/null
+        systemctl reset-failed "$unit" 2>/dev/null
+        systemctl restart "$unit" || { deaf=1; printf '%s does not come up\n' "$unit" >&2; systemctl start "${unit%.socket}.service"; };;
+      *)
+        [ -z "$anew" ] || continue
+        systemctl "$1" "$unit" || { deaf=1; printf '%s does not come up\n' "$unit" >&2; };;
+    esac
+  done <"$access/listens"
+  return "$deaf"
+}
+"#;
+
 const FUNCTIONS: &str = r#"# Whether a change is on trial, or was when its run died or the host went down: what was there comes back.
 access_pending() { [ -e "$access/undo" ] || [ -e "$access/undone" ]; }
 access_disarm() {
@@ -29,7 +62,7 @@ access_disarm() {
   systemctl stop "$access_unit.timer" 2>/dev/null
   return 0
 }
-# What was there again, without waiting for the timer.
+# What was there again, without waiting for the timer. What does not come back is in the file `lost`.
 access_take_back() {
   systemctl stop "$access_unit.timer" 2>/dev/null
   waited=0
@@ -37,37 +70,79 @@ access_take_back() {
     sleep 1
     waited=$((waited + 1))
   done
-  if access_pending; then sh "$access/undo.sh" || return; fi
+  if access_pending; then /bin/sh "$access/undo.sh" || return; fi
+  [ ! -e "$access/lost" ] || return 3
   rm -rf -- "$access"
 }
+# What is at a path, kept under a number. A link of root's is kept, and what it leads to as well, under the next number.
+access_keep() (
+  keep_as=$2
+  arrive stay find "$1"
+  case $? in 0) ;; 44) access_note none "$keep_as" "$1" "$1"; exit;; *) exit 1;; esac
+  keep_from=$at/$leaf
+  if [ -L "./$leaf" ]; then
+    goal=$(readlink -- "./$leaf") && ln -sT -- "$goal" "$access/saved/$keep_as" && stat -c '%u:%g' -- "./$leaf" >"$access/saved/$keep_as.owner" || exit
+    access_note 'link' "$keep_as" "$keep_from" "$1" || exit
+    keep_as=$((keep_as + 1))
+    # Where it leads nowhere, or is not root's, no step writes through it.
+    reach follow find "$1" || exit 0
+    keep_from=$at/$leaf
+  fi
+  if [ -d "./$leaf" ]; then
+    [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; exit 1; }
+    stat -c '%a %u:%g' . >"$access/saved/$keep_as" && stat -c 'stat %f %s %U %G %y' . >>"$access/saved/$keep_as" && access_note directory "$keep_as" "$keep_from" "$1"
+  elif [ -n "$trusted" ] && [ -e "./$leaf" ]; then
+    cp -aT -- "./$leaf" "$access/saved/$keep_as" && access_note file "$keep_as" "$keep_from" "$1"
+  elif [ -f "./$leaf" ]; then
+    open_old || exit
+    timeout 20 head -c 16777217 <&8 >"$access/saved/$keep_as" || exit
+    [ "$(stat -c %s -- "$access/saved/$keep_as")" -le 16777216 ] || { printf '%s is longer than 16 MiB\n' "$1"; exit 1; }
+    was=/proc/self/fd/8
+    chown -- "$(stat -L -c '%u:%g' "$was")" "$access/saved/$keep_as" && chmod -- "$(stat -L -c %a "$was")" "$access/saved/$keep_as" && touch -r "$was" -- "$access/saved/$keep_as" && access_note file "$keep_as" "$keep_from" "$1"
+  elif [ -e "./$leaf" ]; then
+    printf '%s is there and no regular file\n' "$keep_from"
+    exit 1
+  else
+    access_note none "$keep_as" "$keep_from" "$1"
+  fi
+)
+# The slash at its end keeps blanks of a name.
+# kind number place path
+access_note() { printf '%s/\n' "$3" >"$access/saved/$2.at" && printf '%s %s %s/\n' "$1" "$2" "$4" >>"$access/list"; }
 # seconds script unit path...
 guard_access() {
   [ -d "$access_systemd" ] || { printf 'there is no systemd on this host, and so no timer that could put back what logins depend on\n'; return 1; }
-  # What a run that died has written is nobody's old state.
-  if access_pending; then access_take_back || return; fi
+  # What a run that died has written is nobody's old state. An older release's own undoing may not know how.
+  if access_pending; then
+    printf %s "$2" | base64 -d >"$access/undo.sh" || return
+    # What cannot come back is said, and stops nothing: files that somebody else has swapped, units that do not come up.
+    access_take_back || { code=$?; cat "$access/lost" 2>/dev/null; [ "$code" -eq 3 ] || return "$code"; }
+  fi
   access_disarm
+  # Of a run whose timer or service did not end.
+  systemctl stop "$access_unit.service" 2>/dev/null
+  systemctl reset-failed "$access_unit.timer" 2>/dev/null
   systemctl reset-failed "$access_unit.service" 2>/dev/null
+  if [ -e "${access_systemd%/*}/transient/$access_unit.timer" ] || [ -e "${access_systemd%/*}/transient/$access_unit.service" ]; then
+    rm -f -- "${access_systemd%/*}/transient/$access_unit.timer" "${access_systemd%/*}/transient/$access_unit.service"
+    systemctl daemon-reload
+  fi
   (umask 022; mkdir -p -- "${access%/*}") && rm -rf -- "$access" && mkdir -- "$access" "$access/saved" || return
   printf %s "$2" | base64 -d >"$access/undo.sh" && printf %s "$3" | base64 -d >"$access/boot" || return
   guard_seconds=$1
   shift 3
-  number=0
+  guard_number=1
   : >"$access/list"
   for path; do
-    number=$((number + 1)) kept=none
-    if [ -L "$path" ]; then path=$(readlink -f -- "$path") || return; fi
-    if [ -d "$path" ]; then
-      kept=directory
-      stat -c '%a %u:%g' -- "$path" >"$access/saved/$number" && stat -c 'stat %f %s %U %G %y' -- "$path" >>"$access/saved/$number" || return
-    elif [ -e "$path" ]; then
-      kept='file'
-      cp -a -- "$path" "$access/saved/$number" || return
-    fi
-    # The slash at its end keeps blanks of a name.
-    printf '%s %s %s/\n' "$kept" "$number" "$path" >>"$access/list" || return
+    access_keep "$path" "$guard_number" || return
+    guard_number=$((guard_number + 2))
   done
   # What listens now is what is to read its configuration again, now and when it comes back.
-  for unit in ssh.socket sshd.socket; do if systemctl -q is-active "$unit"; then printf '%s\n' "$unit"; fi; done >"$access/listens"
+  for unit in ssh.socket sshd.socket; do
+    systemctl -q is-active "$unit" || continue
+    printf '%s\n' "$unit"
+    systemctl cat -- "$unit" >"$access/saved/$unit" 2>/dev/null
+  done >"$access/listens"
   # The second is the first by another name, where both are there.
   for unit in ssh.service sshd.service; do if systemctl -q is-active "$unit"; then printf '%s\n' "$unit"; break; fi; done >>"$access/listens"
   # Errors that are there already are not this change's.
@@ -86,12 +161,15 @@ try_access() {
   guard_verb=$1 guard_sudo=$2 guarded=$3
   if [ "$guarded" != - ]; then
     # The machine stood still for so long that the timer came first.
-    [ -e "$access/undo" ] || { access_take_back; printf 'the change took too long\n'; return 1; }
+    [ -e "$access/undo" ] || { printf 'the change took too long\n'; access_told_back; return 1; }
     printf '%s\n' "$guard_verb" >"$access/verb"
   fi
   access_reads && return
-  if [ "$guarded" != - ]; then access_take_back && printf 'what was there before is back\n'; fi
+  [ "$guarded" = - ] || access_told_back
   return 1
+}
+access_told_back() {
+  if access_take_back; then printf 'what was there before is back\n'; else printf 'not all that was there before could be put back\n'; cat "$access/lost" 2>/dev/null; fi
 }
 access_reads() {
   # systemd makes this directory with the service, which a socket may not have started yet.
@@ -102,65 +180,97 @@ access_reads() {
   if [ "$guard_sudo" != - ] && [ -e "$access/sudo-reads" ]; then visudo -c || { printf 'sudo does not take its configuration so\n'; return 1; }; fi
   [ "$guard_verb" != - ] || return 0
   systemctl daemon-reload || return
-  [ -r "$access/listens" ] || return 0
-  while read -r unit; do
-    case $unit in
-      # A socket has no reload; its ports come from sshd's configuration where a generator makes it.
-      *.socket) systemctl restart "$unit" || return;;
-      *) systemctl "$guard_verb" "$unit" || return;;
-    esac
-  done <"$access/listens"
+  listen_anew "$guard_verb"
 }
 # The file that is left says that the change was confirmed, if the answer does not arrive.
 access_confirm() {
   if mv -- "$access/undo" "$access/confirmed" 2>/dev/null; then
     access_disarm
-    for left in saved undo.sh boot listens verb since sudo-reads; do rm -rf -- "${access:?}/$left"; done
+    for left in saved undo.sh boot listens verb since sudo-reads anew; do rm -rf -- "${access:?}/$left"; done
   fi
   [ -e "$access/confirmed" ]
 }
 "#;
 
 /// What the timer starts, and the unit of the next boot, and a run that takes its change back: needs nothing but itself.
-const UNDO: &str = r#"rprov_undo() {
-  [ ! -e "$access/undo" ] || mv -f -- "$access/undo" "$access/undone"
+///
+/// It ends with 3 if something is lost: it cannot come back, or not by trying again. Any other failure leaves the list for
+/// the next try.
+const UNDO: &str = r#"# Where others may write, they may have swapped anything, and may do so as often as somebody tries.
+given_up() { if [ -n "$trusted" ]; then exit 1; else exit 9; fi; }
+# kind number place. 9: what is there now is somebody else's doing
+restore() (
+  arrive stay find "$3"
+  case $? in 0) ;; 44) [ "$1" != none ] || exit 0; printf 'its directory is gone\n' >&2; exit 9;; *) exit 9;; esac
+  case $1 in
+    none)
+      if [ -d "./$leaf" ] && [ ! -L "./$leaf" ]; then rmdir -- "./$leaf" 2>/dev/null; exit 0; fi
+      rm -f -- "./$leaf" || given_up;;
+    # In one instant, with its mode and owner: half a file would be worse than either.
+    file)
+      [ -r "$access/saved/$2" ] || given_up
+      new_file || given_up
+      if [ -n "$trusted" ]; then
+        cp -aT -- "$access/saved/$2" "$temp"
+      else
+        chown -- "$(stat -c '%u:%g' -- "$access/saved/$2")" "$new" && chmod -- "$(stat -c %a -- "$access/saved/$2")" "$new" && cat <"$access/saved/$2" >"$new" && touch -r "$access/saved/$2" -- "$new"
+      fi && sync "$new" && put || { rm -f -- "$temp"; given_up; };;
+    link)
+      goal=$(readlink -- "$access/saved/$2") && temp=$(mktemp -u ./.rprov.XXXXXX) && ln -sT -- "$goal" "$temp" || given_up
+      if [ -n "$trusted" ]; then chown -h -- "$(cat "$access/saved/$2.owner")" "$temp"; fi && mv -fT -- "$temp" "./$leaf" || { rm -f -- "$temp"; given_up; }
+      [ "$(readlink -- "./$leaf")" = "$goal" ] || given_up;;
+    # From where the shell has entered it on, it is this directory.
+    directory)
+      if [ -L "./$leaf" ]; then printf '%s is a symbolic link by now\n' "$at/$leaf" >&2; exit 9; fi
+      [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; given_up; }
+      read -r mode owner <"$access/saved/$2" && chown -- "$owner" . && chmod -- "$mode" . || given_up;;
+  esac
+)
+rprov_undo() {
+  [ ! -e "$access/undo" ] || mv -fT -- "$access/undo" "$access/undone"
   [ -e "$access/undone" ] || return 0
+  rm -f -- "$access/lost"
   failed=0
   while read -r kept number path; do
-    path=${path%/}
-    case $kept in
-      # In one instant, with its mode and owner: half a file would be worse than either.
-      file)
-        temp=${path%/*}/.rprov-undo.$$
-        rm -rf -- "$temp"
-        cp -a -- "$access/saved/$number" "$temp" && mv -f -- "$temp" "$path" || failed=1;;
-      none)
-        if [ -d "$path" ] && [ ! -L "$path" ]; then rmdir -- "$path" 2>/dev/null; else rm -f -- "$path" || failed=1; fi;;
-      directory)
-        { read -r mode owner <"$access/saved/$number" && chown -- "$owner" "$path" && chmod -- "$mode" "$path"; } || failed=1;;
+    path=${path%/} place=$path
+    if [ -r "$access/saved/$number.at" ]; then
+      place=$(cat "$access/saved/$number.at")
+      place=${place%/}
+    fi
+    said=$(restore "$kept" "$number" "$place" 2>&1)
+    case $? in
+      0) continue;;
+      9) ;;
+      *) failed=1;;
     esac
+    printf '%s is not as it was before: %s\n' "$path" "$said" >>"$access/lost"
+    case $kept in file|link) printf 'what was there lies in %s, until the next change of what logins depend on\n' "$access/saved/$number" >>"$access/lost";; esac
   done <"$access/undone"
   verb=-
   [ ! -r "$access/verb" ] || read -r verb <"$access/verb"
   # At boot nothing runs yet, and waiting for what starts after this would be waiting for ever.
   if [ "${1:-}" != boot ]; then
     systemctl daemon-reload
-    [ "$verb" != reload ] || verb=reload-or-restart
-    while read -r unit; do
-      systemctl reset-failed "$unit" 2>/dev/null
-      case $verb in -) systemctl start "$unit";; *) case $unit in *.socket) systemctl restart "$unit";; *) systemctl "$verb" "$unit";; esac;; esac || failed=1
-    done <"$access/listens"
+    case $verb in -) verb=start;; reload) verb=reload-or-restart;; esac
+    while read -r unit; do systemctl reset-failed "$unit" 2>/dev/null; done <"$access/listens"
+    listen_anew "$verb" 2>>"$access/units-said" || cat "$access/units-said" >>"$access/lost"
+    rm -f -- "$access/units-said"
   fi
   sync
+  [ ! -e "$access/lost" ] || cat "$access/lost" >&2
   [ "$failed" -eq 0 ] || return 1
   rm -f -- "$units/$boot" "$units/multi-user.target.wants/$boot"
+  if [ -e "$access/lost" ]; then
+    rm -f -- "$access/undone"
+    return 3
+  fi
   rm -rf -- "$access"
 }
 rprov_undo "$@"
 exit
 "#;
 
-fn paths(path: &str, units: &str, systemd: &str) -> String {
+fn at(path: &str, units: &str, systemd: &str) -> String {
     format!(
         "access={} access_units={} access_systemd={} access_unit={UNIT} access_boot={BOOT_UNIT}\n",
         quote(path),
@@ -170,10 +280,10 @@ fn paths(path: &str, units: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, units: &str, systemd: &str) -> String {
-    format!("{}{FUNCTIONS}", paths(path, units, systemd))
+    format!("{}{LISTEN}{FUNCTIONS}", at(path, units, systemd))
 }
 
-/// Shell functions for the steps. They call `guard_since`.
+/// Shell functions for the steps. They call `guard_since` and what `script/paths.rs` has for steps.
 #[must_use]
 pub fn functions() -> String {
     functions_at(PATH, UNITS, "/run/systemd/system")
@@ -181,8 +291,10 @@ pub fn functions() -> String {
 
 fn undo(path: &str, units: &str) -> String {
     format!(
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nexport PATH\naccess={} units={} \
-         boot={BOOT_UNIT}\n{UNDO}",
+        "{}{}{}access={} units={} boot={BOOT_UNIT}\n{LISTEN}{UNDO}",
+        environment::own(),
+        paths::FUNCTIONS,
+        paths::STEPS,
         quote(path),
         quote(units)
     )
@@ -260,8 +372,8 @@ pub fn confirm_by_person(holder: &lock::Holder<'_>) -> String {
     format!("{}{}", since::someone(PATH), confirm(holder))
 }
 
-/// Shell text that puts back what was there, whether the timer has done so or not. Prints [`super::BACK`] or
-/// [`super::CONFIRMED`].
+/// Shell text that puts back what was there, whether the timer has done so or not. Prints [`super::BACK`],
+/// [`super::CONFIRMED`], or [`LOST`] and what is not as it was.
 #[must_use]
 pub fn take_back(holder: &lock::Holder<'_>) -> String {
     format!("{}{}{TAKE_BACK}", lock::keep(holder, 180), functions())
@@ -270,10 +382,16 @@ pub fn take_back(holder: &lock::Holder<'_>) -> String {
 const TAKE_BACK: &str = r#"if [ -e "$access/confirmed" ]; then
   echo 'confirmed'
 else
-  access_take_back >&2 || exit
-  echo 'back'
+  if access_take_back >&2; then echo 'back'; else
+    echo 'lost'
+    cat "$access/lost" 2>/dev/null
+    :
+  fi
 fi
 "#;
+
+/// What [`take_back`] prints first where not all is back.
+pub const LOST: &str = "lost";
 
 /// Shell text for a probe: what comes back of each path, if a change is on trial. Without one, no process is started.
 #[must_use]
@@ -286,11 +404,13 @@ fn look_at(path: &str) -> String {
         r#"for list in {path}/undo {path}/undone; do
   [ -r "$list" ] || continue
   while read -r kept number path; do
-    printf 'unconfirmed-%s %s\n' "$kept" "${{path%/}}"
+    case $kept in link) told=file;; *) told=$kept;; esac
+    printf 'unconfirmed-%s %s\n' "$told" "${{path%/}}"
     case $kept in
-      file)
+      file | link)
         stat -c 'stat %f %s %U %G %y' -- {path}/saved/"$number" 2>/dev/null || echo 'stat none'
-        if [ -f {path}/saved/"$number" ]; then
+        # What a link leads to stands on a line of its own.
+        if [ -f {path}/saved/"$number" ] && [ "$kept" = file ]; then
           echo 'content base64'
           base64 <{path}/saved/"$number"
           printf 'content-status %s\n' "$?"

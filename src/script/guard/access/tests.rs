@@ -11,12 +11,13 @@ use crate::script::wrap;
 
 /// `calls`: what was asked of systemd. `timer`: what it will run. A config that says `wrong` is one that sshd does not take.
 const STUBS: &str = r#"systemctl() {
+  if [ -e "$dir/fake" ]; then "$dir/bin/systemctl" "$@"; return; fi
   printf '%s\n' "$*" >>"$dir/calls"
   case "$*" in
     'stop rprov-access-undo.timer') rm -f "$dir/timer";;
     '-q is-active ssh.service') return 0;;
     '-q is-active '*) return 3;;
-    'reset-failed '*|daemon-reload|'start '*|'reload-or-restart '*) return 0;;
+    'stop rprov-access-undo.service'|'reset-failed '*|daemon-reload|'start '*|'reload-or-restart '*) return 0;;
     'reload ssh.service'|'restart ssh.service') [ ! -e "$dir/no-reload" ];;
     *) printf 'systemctl %s?\n' "$*" >&2; return 1;;
   esac
@@ -40,7 +41,12 @@ struct Host<'a> {
 
 impl<'a> Host<'a> {
     fn new(shell: &'a [&'a str]) -> Self {
-        let host = Self { shell, dir: tempfile::tempdir().unwrap() };
+        Self::below(shell, "/tmp")
+    }
+
+    /// Below a directory that everybody may write to, or root alone.
+    fn below(shell: &'a [&'a str], up: &str) -> Self {
+        let host = Self { shell, dir: tempfile::tempdir_in(up).unwrap() };
         for dir in ["etc/ssh", "etc/sudoers.d", "home dir/.ssh", "units", "bin"] {
             std::fs::create_dir_all(host.at(dir)).unwrap();
         }
@@ -84,7 +90,8 @@ impl<'a> Host<'a> {
     fn sh(&self, text: &str) -> (i32, String, String) {
         let (guard, units, dir) = (self.guard(), self.units(), self.dir.path().to_str().unwrap());
         let functions = functions_at(&guard, &units, dir).replace("systemd-run -q", "systemd_run -q");
-        let own = format!("dir={}\n{STUBS}{}{functions}{text}", quote(dir), since::FUNCTION);
+        let reach = format!("{}{}", paths::FUNCTIONS, paths::STEPS);
+        let own = format!("dir={}\n{STUBS}{reach}{}{functions}{text}", quote(dir), since::FUNCTION);
         let out = run(self.shell, &wrap(&own, "n0"));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!said.contains("?\n") && !said.contains("not found"), "{:?}: {said}", self.shell);
@@ -96,7 +103,7 @@ impl<'a> Host<'a> {
     /// The undoing finds the stand-in of systemctl first.
     fn undo(&self) -> String {
         let path = self.at("bin");
-        undo(&self.guard(), &self.units()).replace("PATH=/usr/local/sbin", &format!("PATH={}", path.display()))
+        undo(&self.guard(), &self.units()).replace("PATH=/usr/sbin:", &format!("PATH={}:/usr/sbin:", path.display()))
     }
 
     fn arm(&self, names: &[&str]) -> i32 {
@@ -122,9 +129,14 @@ impl<'a> Host<'a> {
 
     /// The timer's time has come, or the host has booted.
     fn fire(&self, boot: bool) {
-        let mut command = std::process::Command::new("sh");
-        command.arg(self.at("guard/undo.sh")).args(boot.then_some("boot"));
-        assert!(command.status().unwrap().success());
+        assert_eq!(self.fired(boot), (Some(0), String::new()), "{:?}", self.shell);
+    }
+
+    fn fired(&self, boot: bool) -> (Option<i32>, String) {
+        let mut command = std::process::Command::new(self.shell[0]);
+        command.args(&self.shell[1..]).arg(self.at("guard/undo.sh")).args(boot.then_some("boot"));
+        let out = command.stdin(std::process::Stdio::null()).output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
     }
 
     fn probe(&self) -> String {
@@ -144,6 +156,17 @@ impl<'a> Host<'a> {
 
 fn each(test: impl Fn(&Host<'_>)) {
     for shell in shells() {
+        test(&Host::new(&shell));
+    }
+}
+
+/// Where only root may write, if this is root; and where everybody may.
+fn everywhere(test: impl Fn(&Host<'_>)) {
+    use std::os::unix::fs::MetadataExt as _;
+    for shell in shells() {
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            test(&Host::below(&shell, "/run"));
+        }
         test(&Host::new(&shell));
     }
 }
@@ -289,4 +312,223 @@ fn it_outlives_a_reboot_and_the_words_are_those_that_are_waited_for() {
     assert!(!Path::new(PATH).starts_with("/run"));
     assert!(boot_unit(PATH).contains(&format!("ExecStart=/bin/sh {PATH}/undo.sh boot\n")));
     assert!(TAKE_BACK.contains(&format!("echo '{BACK}'")) && TAKE_BACK.contains(&format!("echo '{CONFIRMED}'")));
+}
+
+#[test]
+fn the_undoing_starts_as_clean_as_every_other_script() {
+    let text = undo(PATH, UNITS);
+    assert!(text.starts_with(&crate::script::environment::own()), "{text}");
+    assert!(!text.contains("PATH=/usr/local"));
+    // So does what else is started by its name.
+    assert!(!FUNCTIONS.contains("then sh ") && !super::super::FUNCTIONS.contains("PATH=/usr/local"));
+}
+
+#[test]
+fn a_link_that_a_job_puts_on_the_way_is_not_followed() {
+    for kept in ["none", "file", "directory"] {
+        each(|host| {
+            for dir in ["pub", "theirs"] {
+                std::fs::create_dir(host.at(dir)).unwrap();
+            }
+            for dir in ["pub", "theirs"] {
+                match kept {
+                    "directory" => std::fs::create_dir(host.at(&format!("{dir}/victim"))).unwrap(),
+                    "none" if dir == "pub" => continue,
+                    _ => host.write(&format!("{dir}/victim"), dir, 0o755),
+                }
+            }
+            std::fs::set_permissions(host.at("theirs/victim"), std::fs::Permissions::from_mode(0o700)).unwrap();
+            assert_eq!(host.arm(&["pub/victim", "etc/ssh/new.conf"]), 0, "{:?}", host.shell);
+            host.write("etc/ssh/new.conf", "DenyUsers *\n", 0o644);
+            std::fs::rename(host.at("pub"), host.at("pub.old")).unwrap();
+            std::os::unix::fs::symlink(host.at("theirs"), host.at("pub")).unwrap();
+            let (status, said) = host.fired(false);
+            assert_eq!(host.mode("theirs/victim"), 0o700, "{kept}: {:?}: {said}", host.shell);
+            if kept != "directory" {
+                assert_eq!(host.text("theirs/victim").as_deref(), Some("theirs"), "{kept}: {:?}", host.shell);
+            }
+            assert_eq!(std::fs::read_dir(host.at("theirs")).unwrap().count(), 1, "{kept}");
+            // The others are back all the same, the rest is said, and no later run stands still for it.
+            assert_eq!(host.text("etc/ssh/new.conf"), None);
+            assert_eq!(status, Some(3), "{said}");
+            let told = host.take_back();
+            assert!(told.starts_with("lost\n") && told.contains("pub/victim"), "{kept}: {:?}: {told}", host.shell);
+            assert_eq!(host.arm(&["etc/ssh/new.conf"]), 0);
+            assert_eq!(host.take_back(), BACK);
+            host.assert_nothing_left();
+        });
+    }
+    // One that is there before is not followed to what would be kept, either.
+    each(|host| {
+        std::fs::create_dir(host.at("theirs")).unwrap();
+        host.write("theirs/secret", "of root's\n", 0o600);
+        std::os::unix::fs::symlink(host.at("theirs"), host.at("pub")).unwrap();
+        assert_ne!(host.arm(&["pub/secret"]), 0);
+    });
+}
+
+#[test]
+fn a_name_that_others_could_guess_is_not_written_through() {
+    each(|host| {
+        host.write("home dir/.ssh/authorized_keys", "ssh-ed25519 A\n", 0o600);
+        assert_eq!(host.arm(&["home dir/.ssh/authorized_keys"]), 0);
+        std::fs::remove_file(host.at("home dir/.ssh/authorized_keys")).unwrap();
+        host.write("victim", "root's\n", 0o600);
+        std::os::unix::fs::symlink(host.at("victim"), host.at("home dir/.ssh/authorized_keys")).unwrap();
+        host.fire(false);
+        assert_eq!(host.text("victim").as_deref(), Some("root's\n"));
+        assert!(!host.at("home dir/.ssh/authorized_keys").is_symlink());
+        assert_eq!(host.text("home dir/.ssh/authorized_keys").as_deref(), Some("ssh-ed25519 A\n"));
+        // A directory in the place of a file takes nothing in.
+        assert_eq!(host.arm(&["home dir/.ssh/authorized_keys"]), 0);
+        std::fs::remove_file(host.at("home dir/.ssh/authorized_keys")).unwrap();
+        std::fs::create_dir(host.at("home dir/.ssh/authorized_keys")).unwrap();
+        assert_eq!(host.fired(false).0, Some(3));
+        assert_eq!(std::fs::read_dir(host.at("home dir/.ssh/authorized_keys")).unwrap().count(), 0);
+        assert!(host.take_back().starts_with("lost\n"));
+    });
+}
+
+#[test]
+fn a_link_comes_back_as_the_link_that_it_was() {
+    for absolute in [true, false] {
+        everywhere(|host| {
+            std::fs::create_dir(host.at("opt")).unwrap();
+            host.write("opt/deploy", "deploy ALL=(ALL) NOPASSWD: ALL\n", 0o440);
+            let goal = if absolute { host.at("opt/deploy") } else { PathBuf::from("../../opt/deploy") };
+            let link = host.at("etc/sudoers.d/deploy");
+            std::os::unix::fs::symlink(&goal, &link).unwrap();
+            // Taken away; replaced; written through, which happens only where the link is root's.
+            let trusted = host.dir.path().starts_with("/run");
+            for what in ["absent", "replaced", "through"] {
+                if what == "through" && !trusted {
+                    continue;
+                }
+                assert_eq!(host.arm(&["etc/sudoers.d/deploy"]), 0, "{what}: {:?}", host.shell);
+                if what == "through" {
+                    host.write("opt/deploy", "nothing\n", 0o644);
+                } else {
+                    std::fs::remove_file(&link).unwrap();
+                }
+                if what == "replaced" {
+                    host.write("etc/sudoers.d/deploy", "nothing\n", 0o644);
+                }
+                assert_eq!(host.take_back(), BACK, "{what}: {:?}", host.shell);
+                assert_eq!(std::fs::read_link(&link).unwrap(), goal, "{what}: {:?}", host.shell);
+                assert_eq!(host.text("opt/deploy").as_deref(), Some("deploy ALL=(ALL) NOPASSWD: ALL\n"), "{what}");
+                assert_eq!(host.mode("opt/deploy"), 0o440, "{what}: {:?}", host.shell);
+                assert_eq!(std::fs::read_dir(host.at("etc/sudoers.d")).unwrap().count(), 1);
+                assert_eq!(std::fs::read_dir(host.at("opt")).unwrap().count(), 1);
+                host.assert_nothing_left();
+            }
+        });
+    }
+    // One that leads nowhere, too.
+    everywhere(|host| {
+        std::os::unix::fs::symlink("nowhere", host.at("etc/ssh/a")).unwrap();
+        assert_eq!(host.arm(&["etc/ssh/a"]), 0, "{:?}", host.shell);
+        assert!(host.probe().starts_with("unconfirmed-file ") && host.probe().ends_with("\ncontent none"));
+        std::fs::remove_file(host.at("etc/ssh/a")).unwrap();
+        host.fire(false);
+        assert_eq!(std::fs::read_link(host.at("etc/ssh/a")).unwrap(), Path::new("nowhere"));
+    });
+    // Files, directories and nothing where root alone may write.
+    everywhere(|host| {
+        changed(host);
+        host.fire(true);
+        assert_as_before(host);
+        assert!(!host.at("guard").exists(), "{:?}", host.shell);
+    });
+}
+
+/// A systemd where a socket is not restarted while the service that it started is there.
+const SOCKET: &str = r#"#!/bin/sh
+dir=${0%/bin/*}
+printf 'fake: %s\n' "$*" >>"$dir/calls"
+is() { [ -e "$dir/active.$1" ]; }
+listen() {
+  ! is ssh.socket || return 0
+  if is ssh.service; then echo 'ssh.socket: Socket service ssh.service already active, refusing.' >&2; return 1; fi
+  : >"$dir/active.ssh.socket"
+}
+case "$*" in
+  'stop rprov-access-undo.timer') rm -f "$dir/timer";;
+  '-q is-active ssh.service') is ssh.service;;
+  '-q is-active ssh.socket') is ssh.socket;;
+  '-q is-active '*) exit 3;;
+  'cat -- ssh.socket') cat "$dir/socket.text";;
+  'restart ssh.socket') rm -f "$dir/active.ssh.socket"; listen;;
+  'start ssh.socket') listen;;
+  'stop ssh.service') rm -f "$dir/active.ssh.service";;
+  'start ssh.service'|'restart ssh.service'|'reload-or-restart ssh.service') : >"$dir/active.ssh.service";;
+  'reload ssh.service') is ssh.service;;
+esac
+"#;
+
+fn with_socket(host: &Host<'_>) {
+    host.write("bin/systemctl", SOCKET, 0o755);
+    for name in ["fake", "active.ssh.socket", "active.ssh.service"] {
+        host.write(name, "", 0o644);
+    }
+    host.write("socket.text", "ListenStream=22\n", 0o644);
+}
+
+#[test]
+fn a_socket_is_restarted_only_for_its_own_change_and_without_its_service() {
+    each(|host| {
+        with_socket(host);
+        // A file of sshd's.
+        assert_eq!(host.arm(&["etc/ssh/a.conf"]), 0);
+        let (status, said) = host.attempt(Some(UnitAction::Reload));
+        assert_eq!(status, 0, "{:?}: {said}", host.shell);
+        assert_eq!(host.take_back(), BACK, "{:?}", host.shell);
+        assert!(!host.calls().contains("restart ssh.socket"), "{}", host.calls());
+        assert!(host.calls().contains("fake: reload-or-restart ssh.service\n"), "{}", host.calls());
+        // Its port, which a generator may take from there; and a drop-in.
+        for verb in [UnitAction::Reload, UnitAction::Restart] {
+            host.write("socket.text", "ListenStream=22\n", 0o644);
+            assert_eq!(host.arm(&["etc/ssh/a.conf"]), 0);
+            host.write("socket.text", "ListenStream=2299\n", 0o644);
+            let (status, said) = host.attempt(Some(verb));
+            assert_eq!(status, 0, "{:?}: {said}", host.shell);
+            assert!(host.at("active.ssh.socket").exists() && !host.at("active.ssh.service").exists());
+            // The login that fails has started it again.
+            host.write("active.ssh.service", "", 0o644);
+            assert_eq!(host.take_back(), BACK, "{:?}", host.shell);
+            assert!(host.at("active.ssh.socket").exists());
+            host.assert_nothing_left();
+        }
+    });
+}
+
+#[test]
+fn a_later_run_gets_on_where_an_earlier_one_could_not_undo() {
+    each(|host| {
+        with_socket(host);
+        assert_eq!(host.arm(&["etc/ssh/a.conf"]), 0);
+        host.write("etc/ssh/a.conf", "left\n", 0o644);
+        // As an older release has left it.
+        std::fs::rename(host.at("guard/undo"), host.at("guard/undone")).unwrap();
+        host.write("guard/undo.sh", "exit 1\n", 0o600);
+        host.write("guard/verb", "restart\n", 0o600);
+        std::fs::remove_file(host.at("active.ssh.socket")).unwrap();
+        assert_eq!(host.arm(&["etc/ssh/b.conf"]), 0, "{:?}", host.shell);
+        assert_eq!(host.text("etc/ssh/a.conf"), None);
+        assert!(host.at("active.ssh.socket").exists(), "{}", host.calls());
+        assert_eq!(host.confirm(), 0);
+    });
+    // Nothing listens, whatever is tried: it is said, and the files are back.
+    each(|host| {
+        with_socket(host);
+        assert_eq!(host.arm(&["etc/ssh/a.conf"]), 0);
+        host.write("etc/ssh/a.conf", "left\n", 0o644);
+        host.write("guard/verb", "restart\n", 0o600);
+        let broken = SOCKET.replace("'restart ssh.socket') ", "'restart ssh.socket') exit 1; ");
+        host.write("bin/systemctl", &broken, 0o755);
+        let told = host.take_back();
+        assert!(told.starts_with("lost\n") && told.contains("ssh.socket"), "{:?}: {told}", host.shell);
+        assert_eq!(host.text("etc/ssh/a.conf"), None);
+        assert!(host.at("active.ssh.service").exists(), "somebody must listen");
+        assert_eq!(host.arm(&["etc/ssh/b.conf"]), 0);
+    });
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use scrub::SHORTEST;
-use scrub::Scrubber;
+use scrub::{Open, Scrubber};
 
 /// A secret value. Zeroed when dropped.
 #[derive(Clone)]
@@ -179,6 +179,8 @@ pub struct SecretBook {
     values: BTreeMap<SecretId, Secret>,
     /// Made of the values when it is first needed.
     scrubber: OnceLock<Arc<Scrubber>>,
+    /// See [`SecretBook::leave_open`].
+    open: Option<Arc<Open>>,
 }
 
 impl SecretBook {
@@ -193,6 +195,19 @@ impl SecretBook {
     /// Adds all of another book.
     pub fn extend(&mut self, other: Self) {
         other.values.into_iter().for_each(|(id, value)| self.bind(id, value));
+    }
+
+    /// What stands in this text already is shown, secret or not. It is what somebody wrote who may not learn these secrets: from what is
+    /// hidden of his own words he would learn which of them are right.
+    pub fn leave_open(&mut self, text: String) {
+        self.open = Some(Arc::new(Open::new(text)));
+        self.scrubber = OnceLock::new();
+    }
+
+    /// An empty book that leaves open what this one does.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        Self { open: self.open.clone(), ..Self::default() }
     }
 
     /// The value, if it is known.
@@ -249,7 +264,7 @@ impl SecretBook {
                     secret.push(value.clone());
                 }
             }
-            Arc::new(Scrubber::new(secret.iter()))
+            Arc::new(Scrubber::new(secret.iter(), self.open.clone()))
         })
     }
 }

@@ -310,6 +310,7 @@ fn share(
         let ca_pem = authority(&settings, spec.ca_pem.as_deref());
         let client = Client::new(&spec.url, token.clone(), ca_pem);
         let client = client.map_err(|error| records::problem(&error))?;
+        client.clear_with(book.without_values());
         let (events, url) = (events.clone(), spec.url.clone());
         client.on_pause(move |time| {
             // Nobody listening is no reason to stop.

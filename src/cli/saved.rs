@@ -1,12 +1,11 @@
 //! Saved plans as files: written by `plan --out`, read by `apply FILE` and `show FILE`.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::inventory::model::Inventory;
-use crate::local_file::said;
+use crate::local_file::{self, Unreadable};
 use crate::plan::saved::{FORMAT, SavedPlan};
 use crate::plan::{HostPlan, Plan};
 use crate::resource::file::sha256;
@@ -73,20 +72,22 @@ pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result
 pub(super) fn read(path: &Path, console: &Console) -> Result<SavedPlan, Exit> {
     let shown = sanitize(&path.to_string_lossy()).into_owned();
     let failed = |why: String| Diagnostic::error(format!("cannot read the plan {shown}: {why}"));
-    let mut text = String::new();
-    let length = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text)).map_err(
-        |error| {
-            let problem = failed(said(&error));
-            console.stop(match error.kind() {
-                ErrorKind::NotFound => problem.help(format!("`rprov plan --out {}` writes one", word(&shown))),
-                ErrorKind::InvalidData => problem.help("a plan is a file that `rprov plan --out FILE` wrote"),
+    const NO_PLAN: &str = "a plan is a file that `rprov plan --out FILE` wrote";
+    let bytes = match local_file::read(path, LARGEST) {
+        Ok((bytes, _)) => bytes,
+        Err(why) => {
+            let problem = failed(why.to_string());
+            return Err(console.stop(match why {
+                why if why.is_absent() => problem.help(format!("`rprov plan --out {}` writes one", word(&shown))),
+                Unreadable::NotRegular => {
+                    problem.help("a plan is read from a file only: write what comes from a pipe into one first")
+                }
                 _ => problem,
-            })
-        },
-    )?;
-    if length as u64 > LARGEST {
-        return Err(console.stop(failed("it is far larger than a plan can be".to_owned())));
-    }
+            }));
+        }
+    };
+    let text =
+        String::from_utf8(bytes).map_err(|_| console.stop(failed("it is not UTF-8 text".to_owned()).help(NO_PLAN)))?;
     SavedPlan::parse(&text)
         .map_err(|bad| console.stop(failed(sanitize(&bad.to_string()).into_owned()).help(bad.help())))
 }

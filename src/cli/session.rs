@@ -84,7 +84,7 @@ pub(super) async fn open(
     console: &Console,
 ) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
-    read(inventory, BTreeSet::new(), args, settings(args, lock_timeout, orphans, look), console).await
+    read(inventory, Kept::default(), args, settings(args, lock_timeout, orphans, look), console).await
 }
 
 /// From the command line to a plan of an inventory that somebody pushed.
@@ -97,19 +97,28 @@ pub(super) async fn open_untrusted(
     let judged = untrusted::inventory(global, trust, args.format, console)?;
     let settings = settings(args, Duration::ZERO, Orphans::Ignore, Look::Plan);
     let settings = Settings { refused: Some(Arc::new(judged.refused)), ..settings };
-    read(judged.inventory, judged.kept_out, args, settings, console).await
+    let kept = Kept { secrets: judged.kept_out, open: Some(judged.pushed) };
+    read(judged.inventory, kept, args, settings, console).await
 }
 
 /// From the command line to how hosts are now.
 pub(super) async fn look(global: &Global, args: &HostArgs, look: Look, console: &Console) -> Result<Opened, Exit> {
     let inventory = input::inventory(global, args.format, console)?;
-    read(inventory, BTreeSet::new(), args, settings(args, Duration::ZERO, Orphans::Ignore, look), console).await
+    read(inventory, Kept::default(), args, settings(args, Duration::ZERO, Orphans::Ignore, look), console).await
 }
 
-/// `kept_out`: further secrets that nothing shown may hold.
+/// What is kept from whoever pushed an inventory.
+#[derive(Default)]
+struct Kept {
+    /// Further secrets that nothing shown may hold.
+    secrets: BTreeSet<SecretId>,
+    /// The words that are his own: see [`crate::secret::SecretBook::leave_open`].
+    open: Option<String>,
+}
+
 async fn read(
     inventory: Inventory,
-    kept_out: BTreeSet<SecretId>,
+    kept: Kept,
     args: &HostArgs,
     settings: Settings,
     console: &Console,
@@ -135,8 +144,11 @@ async fn read(
         let without = input::needed(&inventory, &selected, false, args);
         needed.retain(|id| without.contains(id) || inventory.gitlab.as_ref().is_some_and(|own| own.api_token == *id));
     }
-    needed.extend(kept_out);
+    needed.extend(kept.secrets);
     let mut book = input::some_secrets(&inventory, needed, args.format, console)?;
+    if let Some(words) = kept.open {
+        book.leave_open(words);
+    }
     let refused = settings.refused.clone();
     let is_refused = |index: &usize| {
         refused.as_ref().is_some_and(|refused| refused.hosts.contains_key(&inventory.hosts[*index].name))

@@ -15,6 +15,7 @@ use crate::inventory::model::{
 use crate::local_file::Within;
 use crate::plan::Problem;
 use crate::secret::SecretId;
+use crate::secret::looks::in_quotes;
 
 use super::args::{Format, Global, UntrustedArgs};
 use super::console::Console;
@@ -27,6 +28,8 @@ pub(super) struct Untrusted {
     pub(super) refused: Refused,
     /// Secrets of the target branch's inventory that hosts hold: nothing that is shown may hold them.
     pub(super) kept_out: BTreeSet<SecretId>,
+    /// Every word of the pushed inventory, as its files and what was read of them have it.
+    pub(super) pushed: String,
 }
 
 /// Reads both inventories and says what is refused.
@@ -89,6 +92,19 @@ fn trusted(global: &Global, args: &UntrustedArgs, console: &Console) -> Result<O
     }
 }
 
+/// Every word of an inventory: as it was written, as it was read (a template joins pieces), and as that is written between quotes.
+fn words(inventory: &Inventory) -> String {
+    let read = format!("{:?}", (&inventory.gitlab, &inventory.hosts, &inventory.groups));
+    let values = std::cell::RefCell::new(String::new());
+    let _ = in_quotes(&read, &|value| {
+        values.borrow_mut().push_str(value);
+        values.borrow_mut().push('\n');
+        value.to_owned()
+    });
+    let written = inventory.sources.0.iter().map(|(file, text)| format!("{file}\n{text}\n"));
+    written.chain([values.into_inner(), read]).collect()
+}
+
 /// The directory of an inventory, as paths in it are written.
 fn directory(inventory: &Path) -> PathBuf {
     let parent = inventory.parent().unwrap_or(Path::new(""));
@@ -130,7 +146,9 @@ fn plain(message: &str, at: &Span) -> String {
 impl Grounds<'_> {
     fn judge(&self, pushed: Inventory, trusted: Option<Inventory>) -> (Untrusted, Vec<Diagnostic>) {
         let mut told = Vec::new();
-        let mut out = Untrusted { inventory: pushed, refused: Refused::default(), kept_out: BTreeSet::new() };
+        let words = words(&pushed);
+        let mut out =
+            Untrusted { inventory: pushed, refused: Refused::default(), kept_out: BTreeSet::new(), pushed: words };
         let wanted = uses(&out.inventory);
         let declared = std::mem::take(&mut out.inventory.secrets);
         match &trusted {

@@ -81,7 +81,9 @@ fn show(change: &mut Change, book: &SecretBook) {
     for attr in &mut change.attrs {
         let secret = looks::speaks(&attr.path);
         let clean = |value: String| {
-            let value = looks::redacted(&book.scrub(&value));
+            // First what strings hold, then what stands around them.
+            let one = |text: &str| looks::redacted(&book.scrub(text));
+            let value = one(&looks::in_quotes(&value, &one));
             // What stands in brackets is rprov's own, and a list's brackets hold no password under a name of one.
             if secret && !value.starts_with(['(', '[', '{']) { "(hidden)".to_owned() } else { value }
         };

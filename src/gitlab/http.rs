@@ -173,6 +173,8 @@ pub(super) struct Http {
     /// Who wants to know of pauses that GitLab asks for, and until when they know.
     listener: OnceLock<Listener>,
     told: Mutex<Option<Instant>>,
+    /// The book that messages are cleared with, before it knows the token.
+    book: OnceLock<SecretBook>,
 }
 
 /// Is told how long nothing will happen.
@@ -206,7 +208,7 @@ impl Http {
         let url = url.trim_end_matches('/').to_owned();
         let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
         let (listener, told) = (OnceLock::new(), Mutex::new(None));
-        Ok(Self { client, base, url, token, timing, gate, silence, listener, told })
+        Ok(Self { client, base, url, token, timing, gate, silence, listener, told, book: OnceLock::new() })
     }
 
     /// Tells somebody of pauses that GitLab asks for; the first one who asks.
@@ -354,9 +356,15 @@ impl Http {
         }
     }
 
+    /// Clears messages with a copy of this book, which also knows the token then.
+    pub(super) fn clear_with(&self, book: SecretBook) {
+        // The first one stays.
+        let _ = self.book.set(book);
+    }
+
     /// A server that repeats what it was sent must not bring the token into a message.
     fn scrub(&self, text: &str) -> String {
-        let mut book = SecretBook::default();
+        let mut book = self.book.get().cloned().unwrap_or_default();
         book.bind(SecretId::new("token"), self.token.clone());
         book.scrub_said(text)
     }

@@ -119,6 +119,11 @@ impl Client {
         self.0.http.on_pause(Box::new(listener));
     }
 
+    /// Clears messages with a copy of this book, which also knows the token then; the first one.
+    pub fn clear_with(&self, book: crate::secret::SecretBook) {
+        self.0.http.clear_with(book);
+    }
+
     /// GitLab's version, e.g. `17.9.0-ee`.
     ///
     /// # Errors

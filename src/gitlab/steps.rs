@@ -64,7 +64,16 @@ impl Client {
         system_id: Option<&str>,
     ) -> Result<StepOutcome, GitlabError> {
         let outcome = self.run(step, book, ids, system_id).await;
-        outcome.map_err(|error| error.cleared(|text| book.scrub_said(text)))
+        outcome.map_err(|error| {
+            let mut book = book.clone();
+            // GitLab quotes what it refuses. As a secret in all texts a value that is only not shown would make riddles of them.
+            if let GitlabStep::SetVariable { key, value, show: false, .. } = step
+                && let Ok(value) = value.reveal(&book)
+            {
+                book.bind(SecretId::variable(key), Secret::new(value));
+            }
+            error.cleared(|text| book.scrub_said(text))
+        })
     }
 
     async fn run(

@@ -87,9 +87,9 @@ impl Resource for Variable {
         // an administrator's token reads what they may not. No digest either: that of a short password can be guessed.
         let hidden = spec.masked || found.is_some_and(|found| found.masked);
         let show = |value: &str| {
-            let value =
-                if spec.show && !hidden { looks::redacted(&format!("{value:?}")) } else { NOT_SHOWN.to_owned() };
-            Some(context.book.scrub(&value))
+            // Quoted last: what looks like a secret does not with escapes in it.
+            let clean = || format!("{:?}", looks::redacted(&context.book.scrub(value)));
+            Some(if spec.show && !hidden { clean() } else { NOT_SHOWN.to_owned() })
         };
         let new = if spec.value.is_tainted() { Some(spec.value.redacted()) } else { show(&wanted) };
         let mut attrs = Vec::new();

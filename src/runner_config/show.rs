@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::tree::{Guard, Leaf, Tree};
 use crate::secret::SecretBook;
-use crate::secret::looks::without_tokens;
+use crate::secret::looks::redacted;
 use crate::text::{Segment, Text, escape};
 
 const SECRET: &str = "(secret)";
@@ -43,7 +43,7 @@ pub(super) fn found(leaf: &Leaf, wanted: Option<&Leaf>, book: &SecretBook) -> St
     match leaf.guard {
         Guard::Secret => SECRET.to_owned(),
         Guard::Open if !tainted => {
-            literal(&leaf.value, &|text| string(&without_tokens(&without_password(&book.scrub(&plain(text))))))
+            literal(&leaf.value, &|text| string(&redacted(&without_password(&book.scrub(&plain(text))))))
         }
         _ => {
             let open = Open::of(wanted);
@@ -121,7 +121,7 @@ fn plain(text: &Text) -> String {
 fn inventory_text(text: &Text) -> String {
     match text.segments() {
         [Segment::Secret(id) | Segment::Escaped(id)] => id.to_string(),
-        _ => string(&text.redacted()),
+        _ => string(&redacted(&text.redacted())),
     }
 }
 

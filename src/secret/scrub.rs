@@ -5,9 +5,12 @@
 //! notations make of it; what is found is joined, and nothing depends on the order of names or on one secret being inside another.
 //! Of these runs only hashes are kept, under keys of this process.
 
-use std::collections::{HashSet, hash_map::RandomState};
+use std::collections::{HashMap, HashSet, hash_map::RandomState};
 use std::hash::BuildHasher as _;
 use std::ops::Range;
+use std::sync::Arc;
+
+mod bare;
 
 use super::Secret;
 use super::forms::{encoded, escaped, lines, parts};
@@ -40,6 +43,46 @@ pub(super) struct Scrubber {
     /// How texts begin, and how they end.
     heads: Vec<Secret>,
     tails: Vec<Secret>,
+    /// What is shown all the same.
+    open: Option<Arc<Open>>,
+}
+
+/// A text of which nothing is hidden wherever it stands.
+#[derive(Debug)]
+pub(super) struct Open {
+    text: String,
+    /// The same as text is looked through otherwise.
+    joined: String,
+}
+
+impl Open {
+    pub(super) fn new(text: String) -> Self {
+        let joined = joined(&bare::bare(&text).map_or_else(|| text.clone(), |(bare, _)| bare)).0;
+        Self { text, joined }
+    }
+
+    /// Shows again what of a text's hidden runs stands in this one. A whole run: of a secret that others say, a piece that is written
+    /// here does not open the rest.
+    fn show(&self, text: &str, hidden: &mut [bool]) {
+        let mut known: HashMap<&str, bool> = HashMap::new();
+        let mut at = 0;
+        while at < text.len() {
+            let Some(start) = hidden[at..].iter().position(|hide| *hide).map(|start| at + start) else { return };
+            let end = hidden[start..].iter().position(|hide| !*hide).map_or(text.len(), |length| start + length);
+            at = end;
+            let (mut from, mut to) = (start, end);
+            while !text.is_char_boundary(from) {
+                from -= 1;
+            }
+            while !text.is_char_boundary(to) {
+                to += 1;
+            }
+            let run = text[from..to].trim();
+            if *known.entry(run).or_insert_with(|| self.text.contains(run) || self.joined.contains(run)) {
+                hidden[start..end].fill(false);
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Scrubber {
@@ -49,8 +92,8 @@ impl std::fmt::Debug for Scrubber {
 }
 
 impl Scrubber {
-    pub(super) fn new<'a>(values: impl Iterator<Item = &'a Secret>) -> Self {
-        let mut scrubber = Self::default();
+    pub(super) fn new<'a>(values: impl Iterator<Item = &'a Secret>, open: Option<Arc<Open>>) -> Self {
+        let mut scrubber = Self { open, ..Self::default() };
         for value in values {
             scrubber.add(value.expose());
         }
@@ -112,7 +155,10 @@ impl Scrubber {
     pub(super) fn scrub(&self, text: &str, cut: bool) -> String {
         let mut hidden = self.ranges(text);
         if cut {
-            self.edges(text, &mut hidden);
+            let mut edges = vec![false; text.len()];
+            self.edges(text, &mut edges);
+            self.leave(text, &mut edges);
+            hidden.iter_mut().zip(edges).for_each(|(hide, edge)| *hide |= edge);
         }
         let mut out = String::with_capacity(text.len());
         let mut inside = false;
@@ -154,12 +200,47 @@ impl Scrubber {
                 }
             }
         }
+        self.leave(text, &mut hidden);
+        // What colours a match, what is struck over and what takes no place stands between the characters that are seen.
+        let bare = bare::bare(text);
+        if let Some((bare, places)) = &bare {
+            self.in_another_form(text, bare, places, &mut hidden);
+        }
         // What was broken into lines is one text again without the breaks and what indents the next line.
+        let whole = text;
+        let (text, outer) = bare.as_ref().map_or((text, None), |(bare, places)| (bare.as_str(), Some(places)));
         if text.trim_end().contains('\n') {
-            let (joined, places) = joined(text);
-            self.runs(&joined, |range| places[range].iter().for_each(|at| hidden[*at] = true));
+            let (joined, mut places) = joined(text);
+            if let Some(outer) = outer {
+                places.iter_mut().for_each(|at| *at = outer[*at]);
+            }
+            self.in_another_form(whole, &joined, &places, &mut hidden);
         }
         hidden
+    }
+
+    /// Hides what is found in a text made of another, where each of its bytes was in that one.
+    fn in_another_form(&self, whole: &str, text: &str, places: &[usize], hidden: &mut [bool]) {
+        let mut found = vec![false; text.len()];
+        self.runs(text, |range| found[range].fill(true));
+        self.leave(text, &mut found);
+        let mut last = None;
+        for at in (0..text.len()).filter(|at| found[*at]) {
+            // What was taken out between two bytes of a line goes with them.
+            let from = last.filter(|last: &usize| last + 1 == at).map_or(places[at], |last| places[last]);
+            if whole.as_bytes()[from..places[at]].contains(&b'\n') {
+                hidden[places[at]] = true;
+            } else {
+                hidden[from.min(places[at])..=places[at]].fill(true);
+            }
+            last = Some(at);
+        }
+    }
+
+    fn leave(&self, text: &str, hidden: &mut [bool]) {
+        if let Some(open) = &self.open {
+            open.show(text, hidden);
+        }
     }
 
     fn runs(&self, text: &str, mut hide: impl FnMut(Range<usize>)) {

@@ -92,3 +92,18 @@ fn a_file_that_is_there_is_replaced_and_others_may_not_write_to_it() {
     let (code, out, err) = run(directory.path(), &["show", "plan.json", "--report", "terraform=/dev/stdout"]);
     assert!(code == 0 && out.contains("{\"create\":1,"), "{code} {out} {err}");
 }
+
+/// A pipe that nobody writes to keeps nobody waiting.
+#[test]
+fn a_plan_is_read_from_a_file() {
+    let directory = with(HOSTS);
+    assert!(std::process::Command::new("mkfifo").arg(directory.path().join("fifo")).status().unwrap().success());
+    for arguments in [["show", "fifo"], ["apply", "fifo"]] {
+        let (code, _, err) = run(directory.path(), &arguments);
+        assert_eq!(code, 1, "{arguments:?}: {err}");
+        assert!(err.contains("cannot read the plan fifo: it is not a regular file"), "{err}");
+        assert!(err.contains("write what comes from a pipe into one first"), "{err}");
+    }
+    let (code, _, err) = run(directory.path(), &["show", "/dev/zero"]);
+    assert!(code == 1 && err.contains("it is not a regular file"), "{err}");
+}

@@ -150,3 +150,24 @@ async fn refusals_name_scope_and_role_and_hold_no_value() {
     let unknown = set(None, false, Text::secret(SecretId::new("env:OTHER")));
     assert!(matches!(admin.run_step(&unknown, &mut book, &mut ids).await, Err(GitlabError::Unbound(_))));
 }
+
+/// GitLab quotes what it refuses: that a value is not to be shown holds for its words as well.
+#[tokio::test]
+async fn a_value_that_gitlab_refuses_is_not_told() {
+    let double = Double::start().await.unwrap();
+    let client = client(&double, tokens::ADMIN_API);
+    let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+    let value = "InvOther-pw-8899";
+    for (said, show) in [(value, false), ("InvOther-pw…", false), (value, true)] {
+        let body = format!("{{\"message\":{{\"value\":[\"{said} is invalid\"]}}}}");
+        double.fault(Fault::on("POST", "*").status(400).body(body));
+        let mut step = set(None, false, Text::plain(value));
+        if let GitlabStep::SetVariable { show: shown, .. } = &mut step {
+            *shown = show;
+        }
+        let error = client.run_step(&step, &mut book, &mut ids).await.unwrap_err().to_string();
+        assert_eq!(error.contains("InvOther"), show, "{error}");
+        assert!(error.contains("invalid") || said != value, "{error}");
+    }
+    assert_eq!(book.values().count(), 0);
+}

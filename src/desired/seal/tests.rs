@@ -134,3 +134,29 @@ fn values_of_variables_are_named_unless_they_may_be_shown() {
     assert_eq!(book.scrub("cd /srv/somewhere/else"), "cd /srv/somewhere/else", "it is no secret by its name");
     assert!(variable(true).0.contains("/srv/somewhere/else"));
 }
+
+/// Behind an escaped quote a secret is one, too: in config.toml, in daemon.json, in what a variable had.
+#[test]
+fn secrets_within_quotes_are_in_no_plan() {
+    let values = [
+        format!("export DB_PASSWORD=\"{CANARY}\"\ncurl --data '{{\"password\": \"{CANARY}\"}}' x"),
+        format!("DOCKER_AUTH_CONFIG={{\"auths\":{{\"r\":{{\"auth\":\"{CANARY}\"}}}}}}"),
+        format!("D=x password=\"{CANARY}\""),
+        format!("X={{\"a\": \"{{\\\"password\\\": \\\"{CANARY}\\\"}}\"}}"),
+        format!("api_token=\"a\\\"{CANARY}\""),
+    ];
+    for value in values {
+        let toml = format!("\"{}\"", crate::text::escape(&value));
+        let list = format!("[\"A=b\", {toml}]");
+        for literal in [toml, serde_json::to_string(&value).unwrap(), format!("{value:?}"), list] {
+            let mut plan = of(vec![change("", &format!("environment = {literal}\n"))]);
+            plan.changes[0].attrs = vec![
+                Attr::new("environment", Some(literal.clone()), Some("\"other\"".to_owned())),
+                Attr::new("labels[0]", None, Some(literal.clone())),
+            ];
+            let (text, plan, _) = published(plan, SecretBook::default());
+            assert!(!text.contains(CANARY), "{literal}\n{text}");
+            assert!(plan.changes[0].attrs[0].old.as_deref().unwrap().contains("(hidden)"), "{literal}");
+        }
+    }
+}

@@ -92,7 +92,7 @@ macro_rules! pattern {
 // NAME = VALUE, "NAME": "VALUE", NAME: VALUE, export NAME=VALUE.
 pattern!(
     ASSIGNED,
-    r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)["']?\]?(?:\s*(?:=>|:=|[=:])\s*)(?:!![a-z]+\s+)?(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
+    r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)\\*["']?\]?(?:\s*(?:=>|:=|[=:])\s*)(?:!![a-z]+\s+)?(?P<value>\\"(?:[^"\\]|\\\\\\"|\\\\\\\\|\\\\[^"\\]|\\[^"\\])*|\\{3,}"(?:[^"\\]|\\+[^"\\])*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
 );
 // --NAME VALUE
 pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
@@ -242,7 +242,7 @@ fn is_place(value: &str) -> Option<&'static str> {
 
 /// Whether a value is one, and not the place of one.
 fn is_value(value: &str) -> bool {
-    let bare = value.trim_start_matches(':').trim_matches(['"', '\'']);
+    let bare = value.trim_start_matches(':').trim_start_matches('\\').trim_matches(['"', '\'']);
     bare.chars().count() >= 4
         && is_place(bare).is_none()
         && !(bare.starts_with('/') && bare[1..].contains('/'))

@@ -156,3 +156,48 @@ proptest! {
         prop_assert_eq!(clean.matches('\n').count(), text.matches('\n').count());
     }
 }
+
+#[test]
+fn what_is_not_seen_does_not_part_a_secret() {
+    let value = "Str0ng-Pass/word+77!x";
+    let book = book(&[value, "hunter2"]);
+    for said in [
+        "Str0ng\u{1b}[31m-Pass/word\u{1b}[0m+77!x",
+        "\u{1b}[01;31m\u{1b}[KStr0ng-Pass\u{1b}[m\u{1b}[K/word+77!x",
+        "Str0ng-Pass\u{8}s/word+77!x",
+        "S\u{8}St\u{8}tr\u{8}r0\u{8}0n\u{8}ng\u{8}g-\u{8}-P\u{8}Pa\u{8}as\u{8}ss\u{8}s/\u{8}/w\u{8}wo\u{8}or\u{8}rd\u{8}d+\u{8}+7\u{8}77\u{8}7!\u{8}!x\u{8}x",
+        "Str0ng\0-Pass\0/word\0+77!x",
+        "Str0n\u{200b}g-Pas\u{200b}s/wo\u{200b}rd+77!x",
+        "Str0ng-Pas\rs/word+77!x",
+        "Str0ng-\u{1b}]8;;x\u{7}Pass/word\u{1b}]8;;\u{1b}\\+77!x",
+        "hun\u{feff}ter2",
+    ] {
+        let scrubbed = book.scrub(&format!("E: {said} end\nnext\u{1b}[0m"));
+        assert!(scrubbed.starts_with("E: (secret)"), "{said:?}: {scrubbed:?}");
+        assert!(!scrubbed.contains("tr0") && !scrubbed.contains("77") && !scrubbed.contains("ter2"), "{scrubbed:?}");
+        assert!(scrubbed.ends_with(" end\nnext\u{1b}[0m"), "{scrubbed:?}");
+    }
+    let broken = book.scrub("a Str0ng-\u{1b}[1mPa\n   ss/word+77!x b");
+    assert!(!broken.contains("ng-") && !broken.contains("word") && broken.lines().count() == 2, "{broken:?}");
+}
+
+/// Whoever may not learn a secret learns nothing of it by writing guesses: his own words stay as he wrote them.
+#[test]
+fn what_somebody_wrote_himself_is_not_compared() {
+    let secret = "csec-value-0123456789abc";
+    let mut book = book(&[secret, "pin7", "hunter2"]);
+    let guesses = ["sec-value-01", "xsec-value-0y", "hunter2", "pin7", "csec-val\n  ue-01234", "6789a\u{200b}bc"];
+    for guess in guesses {
+        book.leave_open(format!("value: {guess}, show: true"));
+        for text in [guess.to_owned(), format!("variable \"{guess}\" {guess}…"), format!("a\nb {guess}\nc")] {
+            assert_eq!((book.scrub(&text), book.scrub_said(&text)), (text.clone(), text.clone()));
+            assert!(!book.is_in(&text));
+        }
+        // A guess that is right does not open what others say.
+        for said in [secret.to_owned(), format!("x={secret}"), format!("cs\u{1b}[0m{}", &secret[2..])] {
+            let scrubbed = book.scrub(&said);
+            assert!(scrubbed.ends_with("(secret)") && !scrubbed.contains("sec-"), "{guess}: {scrubbed}");
+        }
+    }
+    assert!(book.without_values().scrub(secret).contains(secret));
+}

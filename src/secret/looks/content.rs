@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use regex::{Captures, Regex};
 
+mod lines;
+
 /// A part of a text that looks like a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -99,6 +101,24 @@ pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)
 // <NAME>VALUE</NAME>
 pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
 pattern!(SPACED, r"(?i)^\s*(?P<name>password|passwd|requirepass|masterauth|secret|token)\s+(?P<value>\S+)\s*$");
+// [{"name": NAME, "value": VALUE}], <add key=NAME value=VALUE/>
+pattern!(
+    PAIR,
+    r#"(?i)\b(?:name|key|id)\\*["']?\s*[:=]\s*\\*["']?(?P<name>[\w.-]+)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*[:=]\s*(?P<value>\\+"[^"\\]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;}\]]+)"#
+);
+// define('NAME', 'VALUE'), ["--NAME", "VALUE"]
+pattern!(PASSED, r#"(?i)(?:\(\s*["']|["']--?)(?P<name>[a-z][\w.-]*)["']\s*,\s*(?P<value>"(?:[^"\\]|\\.)*"|'[^']*')"#);
+// ENV NAME VALUE
+pattern!(
+    SET,
+    r#"(?i)^\s*(?:env|setenv|setenv\s+-g|(?:fastcgi|uwsgi|scgi)_param|passenger_env_var|proxy_set_header|requestheader\s+set)\s+["']?(?P<name>[a-z][\w.-]*)["']?\s+(?P<value>"[^"]*"|'[^']*'|[^\s;]+)"#
+);
+// What single programs take.
+pattern!(CURL, r#"\bcurl\b.*?\s(?:-[a-zA-Z]*u|-U|--user|--proxy-user)[\s=]*["']?[^\s:"']+:(?P<value>[^\s"']+)"#);
+pattern!(MYSQL, r#"\b(?:mysql|mariadb)[a-z-]*\s(?:.*?\s)?-p(?P<value>"[^"]*"|'[^']*'|[^\s"'=]\S*)"#);
+pattern!(SSHPASS, r#"\bsshpass\s+(?:-\w+\s+)*?-p\s*(?P<value>"[^"]*"|'[^']*'|\S+)"#);
+pattern!(LOGIN, r#"\blogin\s(?:.*?\s)?-p[\s=]*(?P<value>"[^"]*"|'[^']*'|\S+)"#);
+pattern!(SQL, r#"(?i)\b(?:password|identified\s+(?:with\s+\S+\s+)?by)\s+(?P<value>'[^']+'|"[^"]+")"#);
 pattern!(NETRC, r"(?i)(?:^|\s)(?:login\s+\S+\s+|account\s+\S+\s+)+password\s+(?P<value>\S+)");
 pattern!(PGPASS, r"^[^\s:#]+:(?:\d{2,5}|\*):[^:\s]*:[^:\s]+:(?P<value>\S+)\s*$");
 pattern!(
@@ -116,7 +136,11 @@ pattern!(
         r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}",
         r"|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{40,}|\bdckr_pat_[\w-]{20,}|\bhv[sb]\.[\w-]{20,}",
         r"|\bdop_v1_[a-f0-9]{40,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bsk-[\w-]{20,}|\btskey-[\w-]{16,}",
-        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\bAGE-SECRET-KEY-[A-Z0-9-]{20,}|\bhooks\.slack\.com/services/[\w/]{16,}",
+        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\bAGE-SECRET-KEY-[A-Z0-9-]{20,}",
+        // Addresses that are good for whoever knows them.
+        r"|\bhooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{16,}|\bdiscord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[\w-]{16,}",
+        r"|\b(?:hc-ping\.com|hchk\.io|healthchecks\.io/ping)/[\w-]{20,}(?:/[\w-]+)?|\bapi\.telegram\.org/bot\d+:[\w-]{20,}",
+        r"|\bwebhook\.office\.com/webhookb2/[\w@-]{16,}[\w/@-]*",
         r"|\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2id?|scrypt|yescrypt)\$[./A-Za-z0-9$,=+-]{16,}"
     )
 );
@@ -130,7 +154,11 @@ pub fn find(text: &str) -> Vec<Found> {
         super::tokens(text).into_iter().map(|range| Found { what: "a token of GitLab's", range }).collect();
     found.extend(private_keys(text).into_iter().map(|range| Found { what: "a private key", range }));
     let mut start = 0;
+    let mut before = lines::Before::default();
     for line in text.split_inclusive('\n') {
+        if let Some(range) = before.next(line.trim_end_matches(['\n', '\r'])) {
+            found.push(Found { what: NAMED, range: start + range.start..start + range.end });
+        }
         in_line(line.trim_end_matches(['\n', '\r']), &mut |what, range| {
             found.push(Found { what, range: start + range.start..start + range.end });
         });
@@ -178,7 +206,7 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         let fits = |captures: &Captures<'_>| {
             let user = captures.name("user").map_or("", |user| user.as_str());
             let value = captures.name("value").map(|value| value.as_str().trim_start_matches(':'));
-            value.map_or(user.len() >= 16 && is_value(user), |value| !value.is_empty() && is_place(value).is_none())
+            value.map_or(user.len() >= 16 && is_value(user), |value| !value.is_empty() && !is_place(value))
         };
         every(&URL, "a password in a URL", &fits);
     }
@@ -187,7 +215,7 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
     }
     let lower = line.to_ascii_lowercase();
     if HINTS.iter().any(|hint| lower.contains(hint)) {
-        for pattern in [&ASSIGNED, &ELEMENT, &OPTION] {
+        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &PASSED, &SET] {
             every(pattern, NAMED, &name);
         }
         every(&SPACED, NAMED, &any);
@@ -196,6 +224,18 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         every(&BARE_HEADER, "an Authorization header", &any);
         every(&COOKIE, "a cookie", &any);
         every(&WIREGUARD, "a private key", &any);
+        every(&SSHPASS, NAMED, &any);
+        every(&LOGIN, NAMED, &any);
+        every(&SQL, NAMED, &any);
+    }
+    if lower.contains("identified") {
+        every(&SQL, NAMED, &any);
+    }
+    if lower.contains("curl") {
+        every(&CURL, NAMED, &any);
+    }
+    if lower.contains("mysql") || lower.contains("mariadb") {
+        every(&MYSQL, NAMED, &any);
     }
     if line.matches(':').count() == 4 {
         every(&PGPASS, "a password of a .pgpass", &any);
@@ -211,7 +251,9 @@ pub fn speaks(name: &str) -> bool {
     match words.as_slice() {
         ["auth"] => true,
         [.., one, "key" | "keys"] => KEYS.contains(one),
-        [.., last] => LAST.contains(last) || ["password", "passwd", "secret"].iter().any(|word| last.ends_with(word)),
+        [.., last] => {
+            LAST.contains(last) || ["password", "passwd", "secret", "token"].iter().any(|word| last.ends_with(word))
+        }
         [] => false,
     }
 }
@@ -233,18 +275,47 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
-/// How a value begins that only says where the value is.
-fn is_place(value: &str) -> Option<&'static str> {
-    const PLACES: [&str; 16] =
-        ["$", "%(", "%{", "{{", "{%", "<", "~/", "./", "../", "@", "(", "vault:", "file:", "env:", "secret:", "!"];
-    PLACES.into_iter().find(|start| value.starts_with(start))
+/// Whether a value only says where the value is: a variable, a file, a place in a template.
+fn is_place(value: &str) -> bool {
+    const PLACES: [&str; 16] = [
+        "$",
+        "%(",
+        "%{",
+        "{{",
+        "{%",
+        "<(",
+        "<<",
+        "</",
+        "<%",
+        "vault:",
+        "file:",
+        "env:",
+        "secret:",
+        "(hidden",
+        "(secret",
+        "(not shown",
+    ];
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || "._/-: ".contains(c));
+    let rest = value.get(1..).unwrap_or_default();
+    PLACES.iter().any(|start| value.starts_with(start))
+        || match value.chars().next() {
+            // `<password>`, `@password@`, `@file.json`, `(none)`, a tag of YAML, a path.
+            Some('<') => value.ends_with('>'),
+            Some('@') => rest.ends_with('@') || rest.starts_with(['/', '.', '~', '$', '{']) || word(rest),
+            Some('(') => word(rest.trim_end_matches(')')),
+            Some('!') => rest.trim_start_matches('!').chars().all(|c| c.is_ascii_alphabetic()),
+            Some('.' | '~') => value.trim_start_matches(['.', '~']).strip_prefix('/').is_some_and(|path| {
+                path.contains('/') || path.chars().all(|c| c.is_ascii_lowercase() || "._-".contains(c))
+            }),
+            _ => false,
+        }
 }
 
 /// Whether a value is one, and not the place of one.
 fn is_value(value: &str) -> bool {
     let bare = value.trim_start_matches(':').trim_start_matches('\\').trim_matches(['"', '\'']);
     bare.chars().count() >= 4
-        && is_place(bare).is_none()
+        && !is_place(bare)
         && !(bare.starts_with('/') && bare[1..].contains('/'))
         && !NOTHING.iter().any(|nothing| bare.eq_ignore_ascii_case(nothing))
         && !bare.chars().all(|c| "*.x-_#".contains(c))
@@ -269,6 +340,25 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
     }
     for start in WHOLE {
         found.extend(text.match_indices(start).map(|(at, _)| at..text.len()));
+    }
+    // The body of OpenSSH's without its frame: as many lines as are as long as the one before.
+    for (at, _) in text.match_indices("b3BlbnNzaC1rZXktdjE") {
+        let (mut end, mut last) = (at, usize::MAX);
+        for line in text[at..].split_inclusive('\n') {
+            let length = line.trim().len();
+            let digits =
+                line.trim().find(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c))).unwrap_or(length);
+            if digits == 0 || (end > at && digits < length) {
+                break;
+            }
+            end += line.len() - line.trim_start().len() + digits;
+            if digits < length || length < last.min(60) {
+                break;
+            }
+            last = length;
+            end += line.len() - line.trim_end().len();
+        }
+        found.push(at..end);
     }
     // The same in base64, as a kubeconfig has it.
     for (at, start) in text.match_indices("LS0tLS1CRUdJTi") {

@@ -159,7 +159,7 @@ async fn a_value_that_gitlab_refuses_is_not_told() {
     let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
     let value = "InvOther-pw-8899";
     for (said, show) in [(value, false), ("InvOther-pw…", false), (value, true)] {
-        let body = format!("{{\"message\":{{\"value\":[\"{said} is invalid\"]}}}}");
+        let body = serde_json::json!({"message": {"value": [format!("{said} is invalid")]}});
         double.fault(Fault::on("POST", "*").status(400).body(body));
         let mut step = set(None, false, Text::plain(value));
         if let GitlabStep::SetVariable { show: shown, .. } = &mut step {

@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::{SecretBook, SecretId};
 
+mod quoted;
+
+pub use quoted::in_quotes;
+
 /// One part of a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,7 +15,7 @@ use crate::inventory::model::{
 use crate::local_file::Within;
 use crate::plan::Problem;
 use crate::secret::SecretId;
-use crate::secret::looks::in_quotes;
+use crate::text::in_quotes;
 
 use super::args::{Format, Global, UntrustedArgs};
 use super::console::Console;

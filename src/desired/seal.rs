@@ -83,7 +83,7 @@ fn show(change: &mut Change, book: &SecretBook) {
         let clean = |value: String| {
             // First what strings hold, then what stands around them.
             let one = |text: &str| looks::redacted(&book.scrub(text));
-            let value = one(&looks::in_quotes(&value, &one));
+            let value = one(&crate::text::in_quotes(&value, &one));
             // What stands in brackets is rprov's own, and a list's brackets hold no password under a name of one.
             if secret && !value.starts_with(['(', '[', '{']) { "(hidden)".to_owned() } else { value }
         };

@@ -4,10 +4,8 @@
 use std::ops::Range;
 
 mod content;
-mod quoted;
 
 pub use content::{Found, find, speaks};
-pub use quoted::in_quotes;
 
 /// What GitLab's tokens begin with, before a dash: personal, group and project access tokens; deploy tokens; runners' (also of those
 /// registered the old way); of CI jobs; trigger; feed; incoming mail; agents; workspaces; SCIM; clients of feature flags; OAuth

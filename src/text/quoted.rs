@@ -1,6 +1,6 @@
 //! Strings between double quotes, as TOML, JSON and Rust write them: what they hold is looked at as it is, not as it is written. No I/O.
 
-use crate::text::escape;
+use super::escape;
 
 /// The text with what stands between double quotes as `clean` makes it. Escapes in it are undone first: behind `PASSWORD=\"` nobody
 /// would see the password.

@@ -19,6 +19,7 @@ pub mod machine;
 mod packages;
 pub mod preconditions;
 pub mod rights;
+mod roots;
 mod seal;
 pub mod shown;
 pub mod status;
@@ -122,6 +123,7 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
     for resource in resources {
         resource.ask(&mut probe);
     }
+    roots::ask(resources, &mut probe);
     probe.content(&path(applied::PATH));
     probe
 }
@@ -161,6 +163,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
             }
         }
     }
+    plan.problems.extend(roots::problems(resources, facts));
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));

@@ -97,6 +97,11 @@ impl Resource for CaCertificates {
         }
     }
 
+    /// `update-ca-certificates` follows every link there: everybody may read what it makes of them, and trusts it.
+    fn root_reads(&self) -> Vec<RemotePath> {
+        self.places().into_iter().filter(|place| place.pem.is_some()).map(|place| place.file).collect()
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = Diff::default();
         let (mut why, mut fresh): (Option<String>, bool) = (None, false);

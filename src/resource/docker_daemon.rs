@@ -73,6 +73,10 @@ impl Resource for DockerDaemon {
         previous(&self.path).iter().for_each(|path| probe.stat(path));
     }
 
+    fn root_reads(&self) -> Vec<RemotePath> {
+        vec![self.path.clone()]
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let found = look(context, &self.path)?;
         let old: Option<Value> = match &found {

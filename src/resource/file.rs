@@ -36,6 +36,20 @@ pub struct File {
     pub origin: Span,
 }
 
+/// How paths begin that only root's own programs read or run.
+const ROOTS: [&str; 10] = [
+    "/etc/apt/",
+    "/etc/cron",
+    "/etc/docker/",
+    "/etc/init.d/",
+    "/etc/nftables",
+    "/etc/pam.d/",
+    "/etc/profile.d/",
+    "/etc/ssh/",
+    "/etc/sudoers.d/",
+    "/etc/systemd/",
+];
+
 /// The SHA-256 of a text, in hex.
 #[must_use]
 pub fn sha256(text: &str) -> String {
@@ -150,6 +164,11 @@ impl Resource for File {
         } else {
             probe.stat(&self.path);
         }
+    }
+
+    fn root_reads(&self) -> Vec<RemotePath> {
+        let is_roots = self.whole || self.unit_file || ROOTS.iter().any(|start| self.path.as_str().starts_with(start));
+        if self.content.is_some() && is_roots { vec![self.path.clone()] } else { Vec::new() }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {

@@ -302,6 +302,10 @@ impl Resource for RulesFile {
         self.0.ask(probe);
     }
 
+    fn root_reads(&self) -> Vec<RemotePath> {
+        self.0.root_reads()
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = self.0.diff(context)?;
         if let Some(kernel) = &context.earlier.rules {

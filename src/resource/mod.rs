@@ -110,6 +110,11 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
     /// When something it must know could not be read: that is never "nothing to do".
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell>;
 
+    /// Files of it that root runs or takes its configuration from: nobody else may write to a directory on the way to them.
+    fn root_reads(&self) -> Vec<RemotePath> {
+        Vec::new()
+    }
+
     /// The runners of which nothing is known when [`Resource::diff`] cannot tell, for this reason.
     fn unknown_runners(&self, _why: &str) -> Vec<RunnerView> {
         Vec::new()

@@ -299,6 +299,10 @@ impl Resource for Repository {
         }
     }
 
+    fn root_reads(&self) -> Vec<RemotePath> {
+        if self.spec.absent { Vec::new() } else { vec![self.sources(), self.keyring(), self.preferences()] }
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         if !context.facts.system.apt {
             let why = "this host has no apt: only Debian and Ubuntu are supported".to_owned();

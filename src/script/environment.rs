@@ -128,6 +128,12 @@ pub fn own() -> String {
 /// others. For what goes out to the network: apt, and a look at whether the host reaches GitLab.
 pub const SYSTEM_PROXY: &str = r#"system_proxy() {
   [ -r /etc/environment ] || return 0
+  case $(stat -L -c '%u,0%a' /etc/environment 2>/dev/null) in
+    0,*[2367]? | 0,*[2367] | [!0]* | '')
+      echo 'no proxy is taken from /etc/environment: not only root may write to it; make it root'\''s alone (chown root, chmod go-w)' >&2
+      return 0
+      ;;
+  esac
   while IFS= read -r line || [ -n "$line" ]; do
     line=${line#export }
     case $line in

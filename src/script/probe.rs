@@ -177,7 +177,7 @@ seek() {{
       case $(stat -- "$below" 2>&1) in *'No such file or directory'*) return 44;; esac
       return 5
     fi
-    [ -e "$up" ] && return 44
+    [ -e "$up" ] && return 45
   done
   return 44
 }}

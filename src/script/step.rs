@@ -30,6 +30,14 @@ update_lists() {
   done
   return "$updated"
 }
+# The collection is made of what lies in this directory and of what links in it lead to. What somebody else could put there
+# while others might write to it stays out.
+authorities_are_roots() {
+  foreign=$(find "$1" ! -user root 2>/dev/null | while IFS= read -r one; do printf '%s' "$one"; break; done)
+  [ -z "$foreign" ] && return
+  tell "$foreign does not belong to root: this host would trust it as an authority, and show everybody what it leads to; see what it is, then remove it or give it to root"
+  return 1
+}
 # Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.
 transaction() {
   going=$1; shift
@@ -410,7 +418,9 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         }
         Step::GuardAccess { paths, seconds } => guard::access::arm(paths, *seconds),
         Step::TryAccess { sshd, sudo, .. } => guard::access::attempt(*sshd, *sudo, false),
-        Step::UpdateCaCertificates { fresh } => update_ca_certificates(*fresh),
+        Step::UpdateCaCertificates { fresh } => {
+            format!("authorities_are_roots /usr/local/share/ca-certificates && {}", update_ca_certificates(*fresh))
+        }
         Step::Gitlab(_) => ":".to_owned(),
     })
 }

@@ -239,3 +239,28 @@ fn programs_that_others_put_into_usr_local_are_not_started() {
         assert!(!text(&out.stdout).contains("/usr/local/sbin:"), "{shell:?}: {out:?}");
     }
 }
+
+#[test]
+fn proxies_come_from_a_file_that_root_alone_may_write_to() {
+    if std::fs::metadata("/proc/self").is_ok_and(|of| std::os::unix::fs::MetadataExt::uid(&of) != 0) {
+        eprintln!("SKIPPED: only root has files that are root's");
+        return;
+    }
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("environment");
+        std::fs::write(&file, "https_proxy=http://proxy.example:3128\n").unwrap();
+        let function = super::SYSTEM_PROXY.replace("/etc/environment", file.to_str().unwrap());
+        for (mode, owner, taken) in
+            [(0o644, 0, true), (0o666, 0, false), (0o664, 0, false), (0o646, 0, false), (0o644, 65_534, false)]
+        {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            std::os::unix::fs::chown(&file, Some(owner), None).unwrap();
+            let text = format!("unset https_proxy\n{function}system_proxy\necho \"${{https_proxy:-none}}\"");
+            let out = Command::new(shell[0]).args(&shell[1..]).arg("-c").arg(text).output().unwrap();
+            let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+            assert_eq!(said == "http://proxy.example:3128", taken, "{shell:?} {mode:o} {owner}: {said}");
+            assert_eq!(out.stderr.is_empty(), taken, "{shell:?} {mode:o} {owner}");
+        }
+    }
+}

@@ -203,7 +203,8 @@ const LOOSE: &str = "70";
 /// What a code other than 0 says.
 fn not_there(code: &str) -> Known<PathFact> {
     Known::Unread(match code {
-        "44" | "45" => return Known::Absent,
+        "44" => return Known::Absent,
+        "45" => "something on the way to it is no directory; see `ls -ld` on each directory above it".to_owned(),
         "13" => NOT_ROOT.to_owned(),
         "40" => "a symbolic link on the way to it leads nowhere; is a disk not mounted?".to_owned(),
         "5" => "the host cannot tell whether it is there: see `stat` on it".to_owned(),

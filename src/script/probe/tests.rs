@@ -59,9 +59,12 @@ fn files_directories_and_what_is_not_there() {
             let Known::Present(fact) = get("link") else { panic!() };
             assert_eq!(fact.kind, PathKind::Directory);
         }
-        for absent in ["missing", "missing/below", "empty/below"] {
+        for absent in ["missing", "missing/below"] {
             assert!(matches!(get(absent), Known::Absent), "{absent} with {shell:?}");
         }
+        // Nothing can be made there either.
+        let Known::Unread(why) = get("empty/below") else { panic!("{shell:?}: {:?}", get("empty/below")) };
+        assert!(why.starts_with("something on the way to it is no directory"), "{shell:?}: {why}");
         // A link may lead to a disk that is not mounted; an error of the file system may pass.
         for unread in ["broken", "broken/below", &long] {
             assert!(matches!(get(unread), Known::Unread(_)), "{unread} with {shell:?}");

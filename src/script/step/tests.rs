@@ -428,3 +428,32 @@ fn sha256(text: &str) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[test]
+fn authorities_that_are_not_roots_are_not_collected() {
+    if hostile::trusted().is_none() {
+        eprintln!("SKIPPED: only root has files that are root's");
+        return;
+    }
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let go = || {
+            let text = format!("{}authorities_are_roots '{}' || exit\n", functions(), dir.path().display());
+            run(&shell, &wrap(&text, "n0"))
+        };
+        std::fs::write(dir.path().join("company.crt"), "x").unwrap();
+        std::os::unix::fs::symlink("company.crt", dir.path().join("of-roots.crt")).unwrap();
+        assert!(go().status.success(), "{shell:?}");
+        for name in ["link.crt", "below/link.crt"] {
+            let theirs = dir.path().join(name);
+            std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("/etc/shadow", &theirs).unwrap();
+            std::os::unix::fs::lchown(&theirs, Some(65_534), Some(65_534)).unwrap();
+            let out = go();
+            assert!(!out.status.success(), "{shell:?} {name}");
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(said.contains(&format!("{} does not belong to root", theirs.display())), "{shell:?}: {said}");
+            std::fs::remove_file(theirs).unwrap();
+        }
+    }
+}

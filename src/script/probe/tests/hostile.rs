@@ -72,6 +72,8 @@ fn what_is_in_somebody_elses_directory_is_seen_as_it_is() {
         endless.set_len(1 << 40).unwrap();
         let mut spec =
             ask(dir.path(), &["it's a file", "twice", "pipe", "endless", "missing", "missing/below", "twice/below"]);
+        spec.content(&path(dir.path(), "pipe/below"));
+        spec.content(&path(dir.path(), "pipe/a/b"));
         spec.stat(&path(dir.path(), "directory "));
         spec.content(&path(dir.path(), "directory /missing"));
         let facts = probe(&shell, &spec);
@@ -85,8 +87,12 @@ fn what_is_in_somebody_elses_directory_is_seen_as_it_is() {
         assert_eq!(kind("directory "), (PathKind::Directory, true), "{shell:?}");
         let Known::Present(fact) = &facts.paths[&path(dir.path(), "endless")] else { panic!() };
         assert!(matches!(&fact.content, Some(Known::Unread(why)) if why.contains("bytes long")), "{fact:?}");
-        for name in ["missing", "missing/below", "twice/below", "directory /missing"] {
+        for name in ["missing", "missing/below", "directory /missing"] {
             assert!(facts.paths[&path(dir.path(), name)].read("x").unwrap().is_none(), "{name}");
+        }
+        for name in ["twice/below", "pipe/below", "pipe/a/b"] {
+            let why = unread(&facts, &path(dir.path(), name));
+            assert!(why.starts_with("something on the way to it is no directory"), "{name}: {why}");
         }
     }
 }

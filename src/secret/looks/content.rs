@@ -314,11 +314,10 @@ fn is_place(value: &str) -> bool {
 /// Whether a value is one, and not the place of one.
 fn is_value(value: &str) -> bool {
     let bare = value.trim_start_matches(':').trim_start_matches('\\').trim_matches(['"', '\'']);
-    bare.chars().count() >= 4
-        && !is_place(bare)
-        && !(bare.starts_with('/') && bare[1..].contains('/'))
-        && !NOTHING.iter().any(|nothing| bare.eq_ignore_ascii_case(nothing))
-        && !bare.chars().all(|c| "*.x-_#".contains(c))
+    let is_path = bare.strip_prefix('/').is_some_and(|rest| rest.contains('/'));
+    let stands_for_nothing = NOTHING.iter().any(|nothing| bare.eq_ignore_ascii_case(nothing));
+    let is_blank = bare.chars().all(|c| "*.x-_#".contains(c));
+    bare.chars().count() >= 4 && !is_place(bare) && !is_path && !stands_for_nothing && !is_blank
 }
 
 /// The blocks of private keys.

@@ -24,6 +24,7 @@ pub const FRESH: &str = "/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME
 const CLEAN: &str = r#"umask 077
 # Who logged in, before sudo: the files that the next login depends on are that user's. The second argument is the name that
 # sshd gave, since nothing else of the login's environment gets here.
+# shellcheck disable=SC2034 # not every script asks
 login_sudo=${SUDO_USER:-} login_name=${2:-${LOGNAME:-${USER:-}}}
 LC_ALL=C
 set -f

@@ -404,7 +404,7 @@ fn look_at(path: &str) -> String {
         r#"for list in {path}/undo {path}/undone; do
   [ -r "$list" ] || continue
   while read -r kept number path; do
-    case $kept in link) told=file;; *) told=$kept;; esac
+    case $kept in link) told='file';; *) told=$kept;; esac
     printf 'unconfirmed-%s %s\n' "$told" "${{path%/}}"
     case $kept in
       file | link)

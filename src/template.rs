@@ -14,6 +14,7 @@ use minijinja::{Environment, UndefinedBehavior};
 
 pub use minijinja::Value;
 
+use self::bounds::work;
 use crate::secret::SecretId;
 use crate::text::Text;
 
@@ -33,6 +34,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
 /// Steps after which rendering stops: some hundred times what the longest template here needs.
 const FUEL: u64 = 2_000_000;
 
+/// Steps that a rendering is taken for that fails early.
+const FEW_STEPS: u64 = 2_000;
+
+/// Units of work that a text counts for, besides its length.
+const SOURCE: usize = 100;
+
 /// Bytes that all texts of one engine may have together: a template of `defaults` is rendered for each of a thousand hosts.
 const ALL_TEXTS: usize = 256 << 20;
 
@@ -40,6 +47,8 @@ const ALL_TEXTS: usize = 256 << 20;
 pub struct Engine {
     /// Bytes that were made so far.
     made: AtomicUsize,
+    /// Units of work that are left for all renderings.
+    left: AtomicUsize,
     /// The longest text between tags of the templates that others may include.
     included: usize,
     /// For files, which may hold Jinja's `{# comments #}`.
@@ -135,6 +144,7 @@ impl Engine {
         filters::quote_secrets(&mut ansible);
         Self {
             made: AtomicUsize::new(0),
+            left: AtomicUsize::new(work::ALL_WORK),
             included,
             environment: environment(Arc::clone(&own), Dialect::File),
             inline: environment(own, Dialect::Inline),
@@ -202,20 +212,65 @@ impl Engine {
         source: &str,
         values: &Value,
     ) -> Result<String, minijinja::Error> {
+        self.take(SOURCE + source.len() / 4);
+        if self.left.load(Ordering::Relaxed) == 0 {
+            return Err(involved(work::ALL_SPENT));
+        }
         let fit = bounds::rewrite::rewrite(source, &syntax_of(dialect)).map_err(involved)?;
         let includes = ["include", "import", "extends"].iter().any(|word| source.contains(word));
         let longest = if includes { fit.longest.max(self.included) } else { fit.longest };
-        let fuel = bounds::fuel(longest, FUEL);
-        bounds::begin();
-        let rendered = if fuel < FUEL {
-            let mut environment = environment.clone();
-            environment.set_fuel(Some(fuel));
-            environment.template_from_named_str(name, &fit.source)?.render(values.clone())?
-        } else {
-            environment.template_from_named_str(name, &fit.source)?.render(values.clone())?
+        self.run(environment, bounds::fuel(longest, FUEL), |environment| {
+            let template = environment.template_from_named_str(name, &fit.source)?;
+            finished(&template.render_captured(values.clone())?)
+        })
+    }
+
+    /// Renders with so many steps at most, and within what all templates together may take.
+    fn run(
+        &self,
+        environment: &Environment<'static>,
+        fuel: u64,
+        render: impl Fn(&Environment<'static>) -> Result<(String, u64), minijinja::Error>,
+    ) -> Result<String, minijinja::Error> {
+        let with = |fuel: u64, units: usize| {
+            bounds::begin();
+            work::begin(units);
+            let rendered = if fuel < FUEL {
+                let mut environment = environment.clone();
+                environment.set_fuel(Some(fuel));
+                render(&environment)
+            } else {
+                render(environment)
+            };
+            self.take(units - work::left().min(units));
+            rendered
         };
+        let left = self.left.load(Ordering::Relaxed);
+        let units = work::WORK.min(left);
+        let most = u64::try_from(left / work::STEP).unwrap_or(FUEL).max(1);
+        let rendered = with(fuel.min(most), units);
+        let steps = match &rendered {
+            Ok((_, steps)) => *steps,
+            Err(error) if is_slow(error) => fuel,
+            // The engine does not tell how far it came. Most come not far.
+            Err(_) => {
+                let few = FEW_STEPS.min(fuel);
+                let again = with(few, units);
+                if again.is_err_and(|error| is_slow(&error)) { fuel } else { few }
+            }
+        };
+        self.take(usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(work::STEP));
+        let (rendered, _) = rendered.map_err(|error| {
+            let all = is_slow(&error) && self.left.load(Ordering::Relaxed) == 0;
+            if all { involved(work::ALL_SPENT).with_source(error) } else { error }
+        })?;
         self.count(rendered.len())?;
         Ok(rendered)
+    }
+
+    /// Takes units off what is left for all.
+    fn take(&self, units: usize) {
+        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(units)));
     }
 
     fn count(&self, bytes: usize) -> Result<(), minijinja::Error> {
@@ -235,13 +290,30 @@ impl Engine {
             Ok(template) => template,
             Err(error) => return Err(self.problem(&error, name, "", values)),
         };
-        bounds::begin();
-        let rendered = template.render(values.clone());
-        match rendered.and_then(|rendered| self.count(rendered.len()).map(|()| rendered)) {
+        let fuel = bounds::fuel(self.included, FUEL);
+        let rendered = self.run(&self.environment, fuel, |environment| {
+            finished(&environment.get_template(name)?.render_captured(values.clone())?)
+        });
+        match rendered {
             Ok(rendered) => finish(&rendered),
             Err(error) => Err(self.problem(&error, name, template.source(), values)),
         }
     }
+}
+
+/// The text, and how many steps it took.
+fn finished(captured: &minijinja::Captured<'_>) -> Result<(String, u64), minijinja::Error> {
+    let steps = captured.state().fuel_levels().map_or(FUEL, |(consumed, _)| consumed);
+    Ok((captured.output().to_owned(), steps))
+}
+
+/// Whether an error means that it took too long.
+fn is_slow(error: &minijinja::Error) -> bool {
+    let mut inner = error;
+    while let Some(deeper) = std::error::Error::source(inner).and_then(|source| source.downcast_ref()) {
+        inner = deeper;
+    }
+    inner.kind() == minijinja::ErrorKind::OutOfFuel || inner.detail() == Some(work::TOO_LONG)
 }
 
 fn finish(rendered: &str) -> Result<Text, Problem> {

@@ -14,6 +14,7 @@ use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters};
 
 pub(super) mod rewrite;
+pub(super) mod work;
 
 /// Bytes that one rendering may make, those of texts between its steps included.
 const BUDGET: usize = 32 << 20;
@@ -46,7 +47,7 @@ fn room() -> usize {
 fn spend(bytes: usize) -> Result<(), Error> {
     let left = LEFT.get().checked_sub(bytes).ok_or_else(too_much)?;
     LEFT.set(left);
-    Ok(())
+    work::spend(bytes / work::BYTES)
 }
 
 /// Whether so many bytes are left.
@@ -144,6 +145,11 @@ fn before(name: &str, args: &[Value]) -> Result<(), Error> {
             let each = longest.saturating_add(largest(&args[1..]));
             allow(fields.checked_mul(each).and_then(|bytes| bytes.checked_add(widths)))?;
         }
+        // Lists are joined one by one, each time with all that came before.
+        "sum" if value.try_iter().is_ok_and(|mut items| items.any(|item| item.len().is_some())) => {
+            let items = value.len().unwrap_or_default();
+            work::spend(items.saturating_mul(items))?;
+        }
         "batch" | "slice" => allow(largest(&args[1..]).checked_mul(ITEM))?,
         "string" | "json" | "tojson" | "to_json" | "toml" | "shquote" => {
             let indent = largest(&args[1..]).saturating_add(1);
@@ -157,10 +163,11 @@ fn before(name: &str, args: &[Value]) -> Result<(), Error> {
 
 /// A call that is paid for.
 fn paid(name: &str, args: &[Value], call: impl FnOnce() -> Result<Value, Error>) -> Result<Value, Error> {
+    args.iter().try_for_each(work::weigh)?;
     before(name, args)?;
     let value = call()?;
     spend(size(&value))?;
-    Ok(value)
+    work::settle(value)
 }
 
 /// The name under which a filter's own function is.
@@ -219,6 +226,15 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
         "chain": filters::chain,
         "zip": filters::zip,
         "format": filters::format,
+        "length": filters::length,
+        "count": filters::length,
+        "first": filters::first,
+        "last": filters::last,
+        "min": filters::min,
+        "max": filters::max,
+        "sum": filters::sum,
+        "int": filters::int,
+        "float": filters::float,
     );
     environment.add_filter(rewrite::CONCAT, |state: &State, left: &Value, right: &Value| {
         defined(state, left, right)?;
@@ -246,8 +262,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     });
     environment.add_filter(rewrite::PAID, |value: Value| {
         spend(size(&value))?;
-        Ok(value)
+        work::settle(value)
     });
+    work::add_to(environment);
     environment.set_unknown_method_callback(|state, value, method, args| {
         let all: Vec<Value> = std::iter::once(value).chain(args).cloned().collect();
         paid(method, &all, || minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args))

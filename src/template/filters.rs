@@ -1,11 +1,12 @@
 //! Filters: those that write a value in another language, and those of Ansible that templates of runner hosts use. Pure.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-use super::bounds::{self, counted};
+use super::bounds::{self, counted, work};
 use crate::text::MARK_OPEN;
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {
@@ -62,7 +63,8 @@ fn regex_replace(text: String, pattern: &str, with: &str) -> Result<String, Erro
         let last = said.lines().last().unwrap_or("it is no regular expression").to_owned();
         Error::new(ErrorKind::InvalidOperation, format!("`regex_replace`: {last}"))
     };
-    let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(bad)?;
+    let (regex, factor) = compiled(pattern, bad)?;
+    work::spend(text.len().saturating_mul(factor))?;
     let mut replacement = String::new();
     let mut rest = with;
     while let Some(at) = rest.find(['\\', '$']) {
@@ -90,10 +92,41 @@ fn regex_replace(text: String, pattern: &str, with: &str) -> Result<String, Erro
         out.push_str(&text[done..whole.start()]);
         found.expand(&replacement, &mut out);
         done = whole.end();
+        // Each search may go to the end of the text.
+        work::spend(1 + (text.len() - done) / 64 * factor)?;
         bounds::allow(Some(out.len()))?;
     }
     out.push_str(&text[done..]);
     Ok(out)
+}
+
+/// A regular expression, and how slow it is: the larger its program, the more it does for each byte of a text.
+fn compiled(pattern: &str, bad: impl Fn(regex::Error) -> Error) -> Result<(regex::Regex, usize), Error> {
+    thread_local! {
+        static KNOWN: RefCell<BTreeMap<String, (regex::Regex, usize)>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    if let Some(known) = KNOWN.with_borrow(|all| all.get(pattern).cloned()) {
+        return Ok(known);
+    }
+    work::spend(pattern.len())?;
+    // Whoever needs a large program pays for it before it is built.
+    for (limit, factor) in [(1 << 16, 1), (1 << 18, 4), (1 << 20, 16)] {
+        work::spend(limit / 32)?;
+        match regex::RegexBuilder::new(pattern).size_limit(limit).build() {
+            Ok(regex) => {
+                KNOWN.with_borrow_mut(|all| {
+                    if all.len() >= 32 {
+                        all.clear();
+                    }
+                    all.insert(pattern.to_owned(), (regex.clone(), factor));
+                });
+                return Ok((regex, factor));
+            }
+            Err(regex::Error::CompiledTooBig(_)) if limit < 1 << 20 => {}
+            Err(error) => return Err(bad(error)),
+        }
+    }
+    Err(Error::new(ErrorKind::InvalidOperation, "`regex_replace`: the regular expression is too large"))
 }
 
 /// One of two values.

@@ -4,6 +4,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::Engine;
+use super::bounds::work;
 use crate::diagnostic::nearest;
 
 /// Why a template could not be rendered.
@@ -130,6 +131,12 @@ impl Engine {
         let source = included.as_ref().map_or(source, |template| template.source());
         let detail = inner.detail().map_or_else(|| inner.kind().to_string(), str::to_owned);
         let told = Problem { line: inner.line(), within, ..Problem::new(String::new()) };
+        // Around the error that says where.
+        if error.detail() == Some(work::ALL_SPENT) {
+            let message = "the inventory's templates together take too long to render: the time ran out in this one";
+            let help = "make the loops of the templates shorter; each host's own rendering counts";
+            return Problem { message: message.to_owned(), help: Some(help.to_owned()), ..told };
+        }
         match inner.kind() {
             ErrorKind::UndefinedError => self.undefined(told, source, values, &detail),
             ErrorKind::SyntaxError | ErrorKind::InvalidDelimiter | ErrorKind::BadEscape => {
@@ -176,6 +183,16 @@ impl Engine {
             ErrorKind::OutOfFuel => Problem {
                 message: "the template takes too long to render".to_owned(),
                 help: Some("make its loops shorter".to_owned()),
+                ..told
+            },
+            _ if detail == work::TOO_LONG => Problem {
+                message: "the template takes too long to render".to_owned(),
+                help: Some("make its loops shorter, and what they compare and search smaller".to_owned()),
+                ..told
+            },
+            _ if detail == work::TOO_NESTED => Problem {
+                message: "a list or map of the template is too large or too deeply nested".to_owned(),
+                help: Some("200,000 values and 64 levels are the most; what is in it twice counts twice".to_owned()),
                 ..told
             },
             _ if detail == super::bounds::TOO_MUCH => Problem {

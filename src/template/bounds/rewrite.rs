@@ -8,6 +8,10 @@ pub(in crate::template) const CONCAT: &str = "rprov_concat";
 pub(in crate::template) const ADD: &str = "rprov_add";
 pub(in crate::template) const TIMES: &str = "rprov_times";
 pub(in crate::template) const PAID: &str = "rprov_paid";
+/// Around what is compared.
+pub(in crate::template) const WEIGHED: &str = "rprov_weighed";
+/// Around what a namespace is to keep.
+pub(in crate::template) const KEPT: &str = "rprov_kept";
 
 /// A template that is fit to be rendered.
 pub(in crate::template) struct Fit {
@@ -39,7 +43,20 @@ pub(in crate::template) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Resul
                 operators = true;
                 continue;
             }
-            Token::ParenOpen | Token::BracketOpen | Token::BraceOpen => Mark::Open,
+            // Of a tuple or a list, a comparison, an attribute of a namespace.
+            Token::Comma | Token::Eq | Token::Ne | Token::Lt | Token::Lte | Token::Gt | Token::Gte | Token::Assign => {
+                operators = true;
+                continue;
+            }
+            Token::Ident("in") => {
+                operators = true;
+                continue;
+            }
+            Token::BracketOpen | Token::BraceOpen => {
+                operators = true;
+                Mark::Open
+            }
+            Token::ParenOpen => Mark::Open,
             Token::ParenClose | Token::BracketClose | Token::BraceClose => Mark::Close,
             _ => continue,
         };
@@ -155,6 +172,7 @@ impl Edits {
                 one.assignments.iter().for_each(|(_, value)| self.expression(value));
                 self.statements(&one.body);
             }
+            Stmt::Set(one) if matches!(one.target, Expr::GetAttr(_)) => self.operand(&one.expr, KEPT),
             Stmt::Set(one) => self.expression(&one.expr),
             Stmt::SetBlock(one) => {
                 self.maybe(one.filter.as_ref());
@@ -205,6 +223,17 @@ impl Edits {
                     BinOpKind::Concat => (Mark::Concat, CONCAT),
                     BinOpKind::Add => (Mark::Add, ADD),
                     BinOpKind::Mul => (Mark::Times, TIMES),
+                    // One comparison alone is an operator like any other; more in a row are a `Compare`.
+                    BinOpKind::Eq
+                    | BinOpKind::Ne
+                    | BinOpKind::Lt
+                    | BinOpKind::Lte
+                    | BinOpKind::Gt
+                    | BinOpKind::Gte
+                    | BinOpKind::In => {
+                        self.operand(&one.left, WEIGHED);
+                        return self.operand(&one.right, WEIGHED);
+                    }
                     _ => {
                         self.expression(&one.left);
                         return self.expression(&one.right);
@@ -222,8 +251,8 @@ impl Edits {
                 self.all.push((to, 0, "))".to_owned()));
             }
             Expr::Compare(one) => {
-                self.expression(&one.expr);
-                one.ops.iter().for_each(|op| self.expression(&op.expr));
+                self.operand(&one.expr, WEIGHED);
+                one.ops.iter().for_each(|op| self.operand(&op.expr, WEIGHED));
             }
             Expr::IfExpr(one) => {
                 self.expression(&one.true_expr);
@@ -241,18 +270,50 @@ impl Edits {
             Expr::GetAttr(one) => self.expression(&one.expr),
             Expr::GetItem(one) => {
                 self.expression(&one.expr);
-                self.expression(&one.subscript_expr);
+                self.operand(&one.subscript_expr, WEIGHED);
             }
             Expr::Call(one) => {
                 self.expression(&one.expr);
                 self.arguments(&one.args);
             }
-            Expr::List(one) => self.expressions(&one.items),
-            Expr::Tuple(one) => self.expressions(&one.items),
-            Expr::Map(one) => {
-                self.expressions(&one.keys);
-                self.expressions(&one.values);
+            Expr::List(list) => self.literal(one, &[&list.items]),
+            Expr::Tuple(tuple) => self.literal(one, &[&tuple.items]),
+            Expr::Map(map) => self.literal(one, &[&map.keys, &map.values]),
+        }
+    }
+
+    /// A list or a map, which is weighed unless all of it is in the source.
+    fn literal(&mut self, one: &Expr<'_>, parts: &[&[Expr<'_>]]) {
+        let plain = parts.iter().all(|part| part.iter().all(|item| matches!(item, Expr::Const(_))));
+        if !plain {
+            self.all.push((one.span().start_offset as usize, 0, "((".to_owned()));
+        }
+        parts.iter().for_each(|part| self.expressions(part));
+        if !plain {
+            self.all.push((one.span().end_offset as usize, 0, format!(")|{PAID})")));
+        }
+    }
+
+    /// A value that goes through a filter of ours first. One that an operator or a literal makes is paid for already.
+    fn operand(&mut self, one: &Expr<'_>, filter: &str) {
+        match one {
+            Expr::IfExpr(one) => {
+                self.operand(&one.true_expr, filter);
+                self.expression(&one.test_expr);
+                if let Some(other) = &one.false_expr {
+                    self.operand(other, filter);
+                }
             }
+            Expr::BinOp(two) if matches!(two.op, BinOpKind::ScAnd | BinOpKind::ScOr) => {
+                self.operand(&two.left, filter);
+                self.operand(&two.right, filter);
+            }
+            Expr::Var(_) | Expr::Slice(_) | Expr::Filter(_) | Expr::GetAttr(_) | Expr::GetItem(_) | Expr::Call(_) => {
+                self.all.push((first(one), 0, "((".to_owned()));
+                self.expression(one);
+                self.all.push((one.span().end_offset as usize, 0, format!(")|{filter})")));
+            }
+            _ => self.expression(one),
         }
     }
 }

@@ -145,3 +145,172 @@ fn nothing_grows_without_bound() {
         assert!(why.is_err(), "{:.200}: {:.200}", source, why.unwrap_or_default());
     }
 }
+
+fn nesting(times: usize, step: &str, then: &str) -> String {
+    format!(
+        "{{% set ns = namespace(x=[1], y=[1]) %}}{{% for i in range({times}) %}}{{% set ns.x = {step} %}}{{% set ns.y = {} %}}{{% endfor %}}{then}",
+        step.replace("ns.x", "ns.y")
+    )
+}
+
+/// What is shared is counted as often as it is there, before it is compared, sorted, printed or dropped.
+#[test]
+fn nothing_is_nested_without_bound() {
+    let deep = "[ns.x]";
+    let wide = "[ns.x, ns.x]";
+    let mut all = Vec::new();
+    for then in [
+        "{{ ns.x == ns.y }}",
+        "{{ ns.x < ns.y }}",
+        "{{ ns.x in [ns.y] }}",
+        "{{ ns.x is eq(ns.y) }}",
+        "{{ [ns.x, ns.y] | unique | length }}",
+        "{{ [ns.x, ns.y] | sort | length }}",
+        "{{ [ns.x, ns.y] | min | length }}",
+        "{{ {ns.x: 1}[ns.y] }}",
+        "ok",
+    ] {
+        all.push(nesting(40, wide, then));
+        all.push(nesting(30_000, deep, then));
+    }
+    for step in [
+        "{'a': ns.x}",
+        "{'a': ns.x, 'b': ns.x}",
+        "(ns.x, ns.x)",
+        "(ns.x,)",
+        "[ns.x][0:]",
+        "dict(a=ns.x)",
+        "dict(a=ns.x, b=ns.x)",
+        "[ns.x, ns.x] | list",
+        "[[ns.x]] | sum(start=[])",
+        "namespace(a=ns.x)",
+        "[ns.x] | batch(1)",
+        "[ns.x] | zip([ns.x])",
+        "[ns.x] if i else [ns.y]",
+        "[] + [ns.x]",
+        "[ns.x] * 2",
+        "i and [ns.x] or [ns.y]",
+        "{'a': ns.x} | combine({'b': ns.x})",
+        "{'a': ns.x} | items",
+        "{'a': ns.x} | dictsort",
+        "{'a': ns.x}.items()",
+        "[loop]",
+        "loop",
+        "ns",
+        "[ns]",
+    ] {
+        all.push(nesting(30_000, step, "ok"));
+    }
+    all.push(format!("{{% set a = [1] %}}{}ok", "{% set a = [a, a] %}".repeat(60)));
+    all.push(format!("{{% set a = 1 %}}{}ok", "{% set a = a, a %}".repeat(60)));
+    for source in all {
+        let why = engine().render("t", &source, &values()).map(|text| text.redacted());
+        assert!(why.as_ref().is_err_and(|why| why.line == Some(1)), "{source:.300}: {why:?}");
+    }
+    // What is only long goes on as before.
+    for source in [
+        "{% set ns = namespace(x=[]) %}{% for i in range(1000) %}{% set ns.x = ns.x + [i] %}{% endfor %}{{ ns.x | length }}",
+        "{{ range(1000) | list | reverse | list | length }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x[0:] | reverse | chain([]) %}{% endfor %}{% for i in range(999) %}{% set ns.x = ns.x + ns.x[:1] %}{% endfor %}{{ ns.x | length }}",
+    ] {
+        assert_eq!(render(source).as_deref(), Ok("1000"), "{source}");
+    }
+}
+
+/// An engine with a part of the budget, so that the tests need not spend all of it.
+fn short_of_time() -> Engine {
+    let engine = engine();
+    engine.left.store(4_000_000, std::sync::atomic::Ordering::Relaxed);
+    engine
+}
+
+#[test]
+fn what_looks_through_whole_values_pays_for_it() {
+    let long = "{% set a = range(90000) | list %}{% set b = range(90000) | list %}{% set s = 'a' * 4000000 %}{% set t = 'a' * 4000000 %}";
+    let again = |step: &str| format!("{long}{{% for i in range(90000) %}}{{% if {step} %}}{{% endif %}}{{% endfor %}}");
+    for step in [
+        "a == b",
+        "a != b",
+        "(a if i is defined else b) == (b or a)",
+        "a is eq b",
+        "-1 in a",
+        "'b' in s",
+        "a is in b",
+        "s == t",
+        "s < t",
+        "(s | length) == 1",
+        "(a | max) == 1",
+        "(a | sum) == 1",
+        "(a | last) == 1",
+        "s | upper == t",
+        "s is lower",
+        "[a, b] | unique | length == 1",
+        "{a: 1}[b]",
+    ] {
+        let problem = short_of_time().render("t", &again(step), &values()).unwrap_err();
+        assert_eq!(problem.line, Some(1), "{step}: {problem:?}");
+        assert!(problem.message.contains("too l") || problem.message.contains("too much"), "{step}: {problem:?}");
+    }
+    let regexes = [
+        "{% set s = 'a' * 100000 %}{% for i in range(2000) %}{{ s | regex_replace('(a|b){200}' ~ i, '') | length }}{% endfor %}",
+        "{% for i in range(90000) %}{{ 'a' | regex_replace('\\w{5}' ~ i, '') }}{% endfor %}",
+        "{% for i in range(90000) %}{{ 'a' | regex_replace('\\w{9}', '') }}{{ ('b' * 9000) | regex_replace('\\w{9}$', '') | length }}{% endfor %}",
+        "{{ ('a' * 400000) | regex_replace('.*x|a', 'b') | length }}",
+    ];
+    for source in regexes {
+        let problem = short_of_time().render("t", source, &values()).unwrap_err();
+        assert!(problem.message.contains("too long"), "{source}: {problem:?}");
+    }
+}
+
+#[test]
+fn comparisons_mean_what_they_meant() {
+    for (source, made) in [
+        ("{{ a == 'x' and n >= 3 and not n != 3 and 2 in l and 9 not in l }}", "True"),
+        ("{{ (a ~ 'b')[0] == 'x' }} {{ (l)[1:] == [2, 3] }} {{ -n == -3 }} {{ (n + 1) == 4 }}", "True True True True"),
+        ("{{ 1 < n < l[2] + 1 }} {{ (a if n == 3 else 'q') == a }} {{ (none or a) == a }}", "True True True"),
+        ("{{ a | upper == 'X' }} {{ 'X' == a | upper }} {{ ('a', n) == ('a', 3) }}", "True True True"),
+        (
+            "{{ {'k': n}['k'] }} {{ [n, [n, a]] }} {{ (n, a) }} {{ {a: {n: l}} }}",
+            "3 [3, [3, 'x']] (3, 'x') {'x': {3: [1, 2, 3]}}",
+        ),
+        ("{% set p, q = n, a %}{{ p ~ q }}{% set r = n, a %}{{ r[0] }}{{ l[n - 1] }}{{ l[l[0]] }}", "3x332"),
+        ("{% for x, y in [(n, a), (1, 2)] if x == n %}{{ x }}{{ y }}{% endfor %}", "3x"),
+        (
+            "{% set ns = namespace(k=l) %}{% set ns.k = (a) %}{{ ns.k }}{% set ns.k = (a if n else l)[0:] %}{{ ns.k }}",
+            "xx",
+        ),
+        (
+            "{{ a in ['x', n] }} {{ a is in(['x']) }} {{ dict(a=n).a }} {{ {'a': 1, 'b': 2} | chain({'a': 3}) }}",
+            "True True 3 {'a': 3, 'b': 2}",
+        ),
+        ("{{ [1, 2, 3] | select('gt', 1) | list }} {{ l | sum }} {{ l | first }} {{ t == t }}", "[2, 3] 6 1 True"),
+        ("{% macro m(x) %}{{ x == caller() }}{% endmacro %}{% call m([n, 1] | join) %}31{% endcall %}", "True"),
+        (
+            "{% for x in [[n]] recursive %}{% if x is number %}{{ x }}{% else %}{{ loop(x) }}{% endif %}{% endfor %}",
+            "3",
+        ),
+    ] {
+        assert_eq!(render(source).as_deref(), Ok(made), "{source}");
+    }
+    for source in ["{{ nope == a }}", "{{ a == nope }}", "{{ a in nope }}", "{{ l[nope] }}"] {
+        let why = render(source).unwrap_err();
+        assert!(why.contains("nope"), "{source}: {why}");
+    }
+}
+
+/// A thousand hosts with one slow template each.
+#[test]
+fn all_renderings_of_an_engine_together_are_bounded() {
+    for slow in ["{% for i in range(90000) %}{% endfor %}", "{% for i in range(90000) %}{% endfor %}{{ nope }}"] {
+        let engine = short_of_time();
+        let spent = (0..1000).map(|_| engine.render_inline("t", slow, &values()));
+        let problem = spent.filter_map(Result::err).find(|why| !why.message.contains("nope")).unwrap();
+        assert!(problem.message.contains("together take too long"), "{problem:?}");
+    }
+    let usual = "{% if n == 3 %}{{ a }}-{{ l | join(',') }}{% endif %}{% for x in l %}{{ x }}{% endfor %}";
+    let engine = engine();
+    for _ in 0..10_000 {
+        assert!(engine.render_inline("t", usual, &values()).is_ok());
+    }
+}

@@ -188,6 +188,10 @@ impl Target {
         self.machine = machine::running(&facts.system.machine);
         self.last = preconditions::last_apply(&facts);
         keys::read(shared, spec, &mut facts).await;
+        // With something to do first, this is the look under the lock: what the runner renewed meanwhile is no change.
+        if let (false, Some(Ok(client))) = (before.is_empty(), &shared.gitlab) {
+            client.forget_lists();
+        }
         records::read(shared, spec, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();

@@ -261,6 +261,11 @@ impl Client {
         self.0.namespaces.get(scope, read).await
     }
 
+    /// Lists are read anew from now on: a host that is read again may have a token that its runner has renewed since.
+    pub fn forget_lists(&self) {
+        self.0.listed.clear();
+    }
+
     fn forget_runner(&self, id: u64) {
         self.0.scans.clear();
         self.0.listed.clear();

@@ -99,6 +99,10 @@ fn scripts(plan: &Value) -> Vec<Vec<Value>> {
             } else {
                 own.push(step.clone());
             }
+            // GitLab is asked with the host's own system id, which is read then.
+            if kind(step) == "gitlab_prove_token" {
+                all.push(vec![serde_json::json!({ "do": READING })]);
+            }
             // New firewall rules, and changes of what logins depend on, are confirmed by a script of its own, over a new connection.
             if ["guard_ruleset", "try_access"].contains(&kind(step)) {
                 all.push(std::mem::take(&mut own));
@@ -146,7 +150,8 @@ pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
         "pull_image" if step.get("login").is_some() => name == "curl",
         "guard_ruleset" => name == "systemctl",
         "guard_access" => name == "rm" && words.contains("rprov-access-boot"),
-        "try_access" => name == "sshd",
+        // `sshd -t` before it has no stand-in: that would take the place of the daemon.
+        "try_access" => name == "systemctl" && words == "daemon-reload",
         CONFIRMING => name == "mv" && words.contains("/undo "),
         "load_ruleset" => name == "nft",
         "update_ca_certificates" => name == "update-ca-certificates",
@@ -210,6 +215,9 @@ pub(crate) fn on_host(log: &str, plan: &Value, bare: bool) -> Vec<Point> {
             1 => vec![LOCKING.to_owned(); of_session.len()],
             2 => vec![NOTING.to_owned(); of_session.len()],
             at if at == sessions.len() - 1 => vec![VERIFYING.to_owned(); of_session.len()],
+            at if scripts[at - before].iter().any(|step| kind(step) == READING) => {
+                vec![READING.to_owned(); of_session.len()]
+            }
             at => rows_of(&of_session, &scripts[at - before], bare),
         };
         for (line, row) in of_session.into_iter().zip(rows) {
@@ -227,8 +235,8 @@ fn rows_of(lines: &[&Line], steps: &[Value], bare: bool) -> Vec<String> {
     let mut rows = Vec::new();
     let mut next = 0;
     for (at, line) in lines.iter().enumerate() {
-        // Every script first keeps its lock: `date`, and `mv` of the lock's file.
-        if at < 2 {
+        // Every script first keeps its lock: `flock`, `date`, and `mv` of the lock's file.
+        if at < 3 {
             rows.push(KEEPING.to_owned());
             continue;
         }

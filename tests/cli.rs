@@ -92,6 +92,11 @@ fn habits_from_other_tools_are_answered() {
         (&["plan", "-input=false"][..], "`rprov apply --yes` does not ask"),
         (&["plan", "-out=x"], "write `--out x`"),
         (&["list"], "`rprov status` lists hosts and how they are"),
+        (&["runners"], "`rprov status -v` lists the runners of each host"),
+        (&["pause"], "a runner with `paused: true` in the inventory takes no new jobs; then `rprov apply`"),
+        // Nothing is near these: no suggestion is better than a wrong one.
+        (&["spaces"], "`rprov --help` lists what there is"),
+        (&["plan", "--zebra"], "`rprov plan --help` lists what there is"),
     ] {
         let (code, out, err) = of(line);
         assert_eq!((code, out.as_str()), (1, ""), "{line:?}");
@@ -99,6 +104,8 @@ fn habits_from_other_tools_are_answered() {
     }
     let (code, _, err) = of(&["help", "plna"]);
     assert!(code == 1 && err.contains("did you mean `rprov plan`?"), "{err}");
+    let (code, _, err) = of(&["plan", "--limti", "a"]);
+    assert!(code == 1 && err.contains("did you mean `--limit`?"), "{err}");
 }
 
 #[test]

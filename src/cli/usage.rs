@@ -79,14 +79,10 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
     match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             let option = line.typed(option);
-            let near = match habits::whole_word(option) {
-                Some((name, _)) => {
-                    let longs = line.own.get_arguments().filter_map(clap::Arg::get_long);
-                    nearest(name, longs).map(|near| format!("--{near}"))
-                }
-                None => text(ContextKind::SuggestedArg),
-            };
-            let near = near.map(|near| format!("did you mean `{near}`?"));
+            let name = habits::whole_word(option).map_or(option.trim_start_matches('-'), |(name, _)| name);
+            let longs = line.own.get_arguments().filter_map(clap::Arg::get_long);
+            // clap's own suggestion is further off: `status` for `pause`.
+            let near = nearest(name, longs).map(|near| format!("did you mean `--{near}`?"));
             let help = habits::option(option).map(str::to_owned).or(near).unwrap_or(see);
             Diagnostic::error(format!("`{program}` has no `{option}`")).help(help)
         }
@@ -94,7 +90,7 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
         ErrorKind::InvalidSubcommand => {
             let name = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             let own = line.own.get_subcommands().map(Command::get_name);
-            let near = nearest(&name, own).map(str::to_owned).or_else(|| text(ContextKind::SuggestedSubcommand));
+            let near = nearest(&name, own);
             let near = near.map(|near| format!("did you mean `rprov {near}`?"));
             let help = habits::command(&name)
                 .map(str::to_owned)

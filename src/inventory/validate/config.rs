@@ -67,7 +67,12 @@ impl Walk<'_> {
             false => self.outside_of_config(section, name).or_else(|| elsewhere(section, name)),
         };
         let escape = if self.from_template { ESCAPE_OF_TEMPLATE } else { ESCAPE };
+        let former = FORMER.iter().find(|(there, old, _)| *there == section && *old == name);
         let help = match near {
+            _ if former.is_some() => {
+                let now = former.map_or("", |(_, _, now)| now);
+                format!("gitlab-runner does not know it any more: it is `{now}` now")
+            }
             Some(near) if slip => format!("did you mean `{near}`?"),
             Some(near) => elsewhere().unwrap_or_else(|| format!("did you mean `{near}`?")),
             None => elsewhere().unwrap_or_else(|| escape.to_owned()),
@@ -359,6 +364,20 @@ const NEAR: [&str; 5] = [keys::GLOBAL, keys::RUNNER, "runners[].docker", "runner
 fn section_of(section: &str, name: &str) -> Option<&'static str> {
     NEAR.into_iter().find(|other| *other != section && keys::find(other, name).is_some())
 }
+
+/// Keys that gitlab-runner had and dropped (12.0), and what they are now: section, name, name now. Source: its changelog and the
+/// documentation of 11.11.
+const FORMER: [(&str, &str, &str); 9] = [
+    (keys::GLOBAL, "metrics_server", "listen_address"),
+    ("runners[].cache", "ServerAddress", "s3.ServerAddress"),
+    ("runners[].cache", "AccessKey", "s3.AccessKey"),
+    ("runners[].cache", "SecretKey", "s3.SecretKey"),
+    ("runners[].cache", "BucketName", "s3.BucketName"),
+    ("runners[].cache", "BucketLocation", "s3.BucketLocation"),
+    ("runners[].cache", "Insecure", "s3.Insecure"),
+    ("runners[].cache", "S3CachePath", "Path"),
+    ("runners[].cache", "CacheShared", "Shared"),
+];
 
 /// Where a key does belong, if that is plain: the global section, the runner itself, or one table right below it.
 fn elsewhere(section: &str, name: &str) -> Option<String> {

@@ -154,9 +154,10 @@ impl Comparison<'_> {
         changed("restart", Some(restart), Some(wanted), how, all);
         let wanted = self.spec.options.stop_signal.as_deref().unwrap_or("SIGQUIT").to_owned();
         anew("stop_signal", Some(signal(self.text("/Config/StopSignal"))).filter(|s| !s.is_empty()), Some(wanted), all);
-        let timeout = self.found.pointer("/Config/StopTimeout").and_then(Value::as_u64);
+        // Docker keeps nothing of a container that was made without one, and then waits for ten seconds.
+        let timeout = self.found.pointer("/Config/StopTimeout").and_then(Value::as_u64).unwrap_or(10);
         let seconds = |seconds: u64| format!("{seconds}s");
-        anew("stop_timeout", timeout.map(seconds), Some(seconds(self.spec.stop_timeout)), all);
+        anew("stop_timeout", Some(seconds(timeout)), Some(seconds(self.spec.stop_timeout)), all);
     }
 
     fn maps(&self, book: &SecretBook, all: &mut Vec<Difference>) -> Result<(), Unbound> {

@@ -229,6 +229,20 @@ fn spellings_of_docker_are_no_differences() {
     assert_eq!(diff(&privileged, &facts(Known::Present(found))), Diff::default());
 }
 
+/// Docker keeps no time of a container that was made without one, or by a client that leaves its default out.
+#[test]
+fn a_container_without_a_stop_timeout_has_dockers() {
+    let mut ten = container();
+    ten.0.stop_timeout = 10;
+    for found in [json!(null), json!(10)] {
+        let found = with(&[("/Config/StopTimeout", found)]);
+        assert_eq!(diff(&ten, &facts(Known::Present(found))), Diff::default());
+    }
+    let found = with(&[("/Config/StopTimeout", json!(null))]);
+    let change = diff(&container(), &facts(Known::Present(found))).changes.remove(0);
+    assert_eq!(change.attrs, [Attr::new("stop_timeout", Some("10s".to_owned()), Some("7200s".to_owned()))]);
+}
+
 fn limited() -> Container {
     let mut container = container();
     container.0.options = ContainerOptions {

@@ -68,7 +68,10 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["destroy", "down", "remove", "delete", "unregister"], GONE),
     (&["list", "ls", "ps"], "`rprov status` lists hosts and how they are"),
     (&["runners", "runner"], "`rprov status -v` lists the runners of each host"),
-    (&["pause", "resume", "unpause"], "a runner with `paused: true` in the inventory takes no new jobs; then `rprov apply`"),
+    (
+        &["pause", "resume", "unpause"],
+        "a runner with `paused: true` in the inventory takes no new jobs; then `rprov apply`",
+    ),
     (&["template", "files", "cat"], "`rprov render HOST` shows the files of a host"),
     (&["help"], "write `rprov --help`, or `rprov COMMAND --help`"),
     (&["new", "create", "generate"], "`rprov init` writes a first inventory"),

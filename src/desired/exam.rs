@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use crate::facts::{DOCKER_STOPPED, Facts, Known, Rights, Room};
-use crate::inventory::model::{DockerSource, GitlabSpec, HostSpec, Inventory, registry_of};
+use crate::inventory::model::{ConfigValue, DockerSource, GitlabSpec, HostSpec, Inventory, RunnerSpec, registry_of};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
-use crate::script::exam::{Answers, Exam, Place, Reach, Rules};
+use crate::script::exam::{Answers, Exam, Place, Reach, Registries, Rules, Server};
 use crate::script::step::plain_registry;
 
 use super::status::{self, RunnerState, RunnerStatus};
@@ -110,7 +110,7 @@ pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
     if host.manager.is_some()
         && let Some(gitlab) = gitlab
     {
-        add("GitLab", gitlab.url.clone(), gitlab.ca_pem.clone());
+        add(Server::Gitlab, gitlab.url.clone(), gitlab.ca_pem.clone());
     }
     for registry in registries(host) {
         let spec = host.docker.as_ref().and_then(|docker| docker.registries.iter().find(|spec| spec.host == registry));
@@ -119,13 +119,19 @@ pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
             if plain { "http" } else { "https" },
             if registry == "docker.io" { "registry-1.docker.io" } else { &registry },
         );
-        add("registry", format!("{scheme}://{name}/v2/"), spec.and_then(|spec| spec.ca_pem.clone()));
+        add(Server::Registry, format!("{scheme}://{name}/v2/"), spec.and_then(|spec| spec.ca_pem.clone()));
+        if registry == "docker.io" {
+            for mirror in daemon_list(host, "registry-mirrors") {
+                add(Server::Mirror, format!("{}/v2/", mirror.trim_end_matches('/')), None);
+            }
+        }
     }
     let rules = host.firewall.as_ref().and_then(|_| {
         let files = super::rendered_files(host, gitlab);
         files.into_iter().find(|(path, _, _)| path.as_str() == super::firewall::RULES)
     });
-    Exam { places, ruleset: rules.map(|(_, _, text)| text.redacted()) }
+    let docker = places.iter().any(|place| place.what == Server::Registry);
+    Exam { places, ruleset: rules.map(|(_, _, text)| text.redacted()), docker }
 }
 
 /// The registries that images of a host come from.
@@ -138,12 +144,13 @@ fn registries(host: &HostSpec) -> BTreeSet<String> {
 fn speaks_plain(host: &HostSpec, registry: &str) -> bool {
     let own = ["localhost", "127.0.0.1", "[::1]"];
     let name = registry.rsplit_once(':').map_or(registry, |(name, _)| name);
-    own.contains(&name) || insecure(host).any(|other| other == registry)
+    own.contains(&name) || daemon_list(host, "insecure-registries").any(|other| other == registry)
 }
 
-fn insecure(host: &HostSpec) -> impl Iterator<Item = &str> {
+/// A list of texts in the daemon.json of the inventory.
+fn daemon_list<'a>(host: &'a HostSpec, key: &'static str) -> impl Iterator<Item = &'a str> {
     let daemon = host.docker.iter().filter_map(|docker| docker.daemon.as_ref());
-    let lists = daemon.filter_map(|daemon| daemon.get("insecure-registries")?.as_array());
+    let lists = daemon.filter_map(move |daemon| daemon.get(key)?.as_array());
     lists.flatten().filter_map(serde_json::Value::as_str)
 }
 
@@ -166,7 +173,7 @@ pub fn host(
     });
     all.push(system(facts));
     all.push(clock(apart));
-    all.extend(exam.places.iter().zip(&answers.places).map(|(place, reach)| reached(place, reach)));
+    all.extend(places(exam, answers));
     all.extend(rooms(facts));
     all.extend(docker(spec, facts));
     all.extend(manager(spec, facts));
@@ -205,9 +212,59 @@ fn clock(apart: i64) -> Finding {
     }
 }
 
+/// How far the host gets to each place, seen with what its Docker makes of it.
+fn places(exam: &Exam, answers: &Answers) -> Vec<Finding> {
+    let docker = answers.docker.clone().unwrap_or_default();
+    let asked: Vec<(&Place, &Reach)> = exam.places.iter().zip(&answers.places).collect();
+    let is_there = |reach: &Reach| matches!(reach, Reach::Answered | Reach::Connected);
+    let of = |what| asked.iter().filter(move |(place, _)| place.what == what);
+    let hub = |place: &Place| place.what == Server::Registry && place.host == "registry-1.docker.io";
+    let hub_answers = asked.iter().any(|(place, reach)| hub(place) && is_there(reach));
+    let a_mirror_answers = of(Server::Mirror).any(|(_, reach)| is_there(reach));
+    let another = docker.mirrors.iter().find(|url| !of(Server::Mirror).any(|(place, _)| url.contains(&place.host)));
+    let judge = |(place, reach): &(&Place, &Reach)| {
+        let insecure = place.what == Server::Registry && accepts_insecure(&docker, place);
+        match reach {
+            Reach::Plain | Reach::Failed { status: UNTRUSTED, .. } if insecure => {
+                let said =
+                    format!("{}:{} answers; Docker there takes it without a certificate", place.host, place.port);
+                Finding::new(Level::Well, "registry", said)
+            }
+            reach if hub(place) && !is_there(reach) && a_mirror_answers => {
+                Finding::new(Level::Well, "registry", "Docker Hub is not reached, and need not be: its mirror is")
+            }
+            reach if hub(place) && !is_there(reach) && another.is_some() => {
+                let mirror = another.map_or("", String::as_str);
+                let said = format!(
+                    "Docker Hub is not reached; Docker there asks its mirror {mirror} first, which was not tried"
+                );
+                Finding::new(Level::Open, "registry", said)
+            }
+            reach => {
+                let mut finding = reached(place, reach);
+                if place.what == Server::Mirror && finding.level == Level::Stops && hub_answers {
+                    finding.level = Level::Risk;
+                }
+                finding
+            }
+        }
+    };
+    asked.iter().map(judge).collect()
+}
+
+/// Whether the host's own Docker takes this registry without TLS, or with a certificate of nobody's.
+fn accepts_insecure(docker: &Registries, place: &Place) -> bool {
+    let bare = format!("{}:{}", place.host, place.port);
+    let named = docker.insecure.iter().any(|name| *name == bare || (place.port == 443 && *name == place.host));
+    // Docker also looks up the addresses of a name, which is not done here.
+    let address: Option<std::net::IpAddr> = place.host.parse().ok();
+    named || address.is_some_and(|address| docker.insecure_nets.iter().any(|net| net.contains(&address)))
+}
+
 fn reached(place: &Place, reach: &Reach) -> Finding {
-    let (what, host, port) = (place.what, &place.host, place.port);
-    let about = if what == "GitLab" { "gitlab" } else { "registry" };
+    let (host, port) = (&place.host, place.port);
+    let is_gitlab = place.what == Server::Gitlab;
+    let about = if is_gitlab { "gitlab" } else { "registry" };
     let stops = |said: String| Finding::new(Level::Stops, about, said);
     match reach {
         Reach::Answered => {
@@ -216,19 +273,19 @@ fn reached(place: &Place, reach: &Reach) -> Finding {
         }
         Reach::Connected => Finding::new(Level::Well, about, format!("{host}:{port} takes a connection; no curl there to ask further")),
         Reach::NoProgram => Finding::new(Level::Open, about, format!("whether it reaches {host}: no curl and no bash there")),
-        Reach::Plain => stops(format!("{host}:{port} speaks no TLS")).help(if what == "GitLab" {
+        Reach::Plain => stops(format!("{host}:{port} speaks no TLS")).help(if is_gitlab {
             "write `http://` in `gitlab.url` if that is meant: the token then goes unencrypted".to_owned()
         } else {
             plain_registry(place.url.trim_start_matches("https://").trim_end_matches("/v2/"))
         }),
         Reach::NoName => stops(format!("{host} has no address on the host"))
-            .help(if what == "GitLab" {
+            .help(if is_gitlab {
                 "look at its DNS there: getent ahosts, /etc/resolv.conf"
             } else {
                 "look at its DNS there: getent ahosts, /etc/resolv.conf; or name a registry of your own in the images"
             }),
         Reach::Failed { status: UNTRUSTED, said } => stops(format!("the certificate of {host} is not trusted: {said}"))
-            .help(if what == "GitLab" {
+            .help(if is_gitlab {
                 "give its private authority: `gitlab.ca_file`, and `ca_certificates` for the rest of the host"
             } else {
                 "give its private authority: `ca_file` in `docker.registries`"
@@ -273,6 +330,9 @@ fn rooms(facts: &Facts) -> Vec<Finding> {
 
 fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
     let managed = spec.docker.as_ref().is_some_and(|docker| docker.source != DockerSource::Unmanaged);
+    if !needs_docker(spec) && !matches!(facts.docker, Some(Known::Present(_))) {
+        return None;
+    }
     let finding = |level, said: &str| Some(Finding::new(level, "docker", said));
     match facts.docker.as_ref()? {
         Known::Present(docker) => finding(Level::Well, &format!("{}, {} jobs", docker.version, docker.jobs)),
@@ -289,6 +349,19 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
                 .help("see there: systemctl status docker; journalctl -u docker -n 50"),
         ),
     }
+}
+
+/// Whether anything on the host is to run in its Docker.
+fn needs_docker(spec: &HostSpec) -> bool {
+    spec.docker.is_some()
+        || spec.manager.as_ref().is_some_and(|manager| manager.container().is_some())
+        || spec.runners.iter().any(|runner| !runner.absent && runs_jobs_in_docker(runner))
+}
+
+/// Whether the jobs of a runner run in Docker, as far as its spec says: with `config_template` it may not.
+fn runs_jobs_in_docker(runner: &RunnerSpec) -> bool {
+    let executor = runner.config.iter().find(|(key, _)| key == "executor");
+    matches!(executor, Some((_, entry)) if matches!(&entry.value, ConfigValue::String(text) if text.redacted().starts_with("docker")))
 }
 
 /// A gitlab-runner that is there and does not run.

@@ -1,6 +1,8 @@
 //! What `rprov doctor` asks a host beyond the probe: whether it reaches GitLab and registries, whether its kernel takes the
 //! firewall's rules. Changes nothing on the host. Pure: no I/O.
 
+use ipnet::IpNet;
+
 use crate::script::reply::{self, BadReply};
 use crate::text::shorten;
 
@@ -13,13 +15,15 @@ pub struct Exam {
     pub places: Vec<Place>,
     /// Rules of nftables that its kernel must take.
     pub ruleset: Option<String>,
+    /// Whether its Docker is asked how it reaches registries.
+    pub docker: bool,
 }
 
 /// A server on the web.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Whose it is, in words: `GitLab`, `registry`.
-    pub what: &'static str,
+    /// Whose it is.
+    pub what: Server,
     /// Its address.
     pub url: String,
     /// Host name or address in it.
@@ -28,6 +32,50 @@ pub struct Place {
     pub port: u16,
     /// A private authority that whoever asks it trusts.
     pub ca_pem: Option<String>,
+}
+
+/// What a server is to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// The GitLab of its runners.
+    Gitlab,
+    /// A registry that its images come from.
+    Registry,
+    /// A registry that Docker asks before Docker Hub.
+    Mirror,
+}
+
+/// How a host's Docker reaches registries: by daemon.json and by the daemon's own options.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registries {
+    /// Hosts, with ports, of which it accepts no TLS, or a certificate of nobody's.
+    pub insecure: Vec<String>,
+    /// Networks with registries of that kind.
+    pub insecure_nets: Vec<IpNet>,
+    /// Where it asks before Docker Hub, as URLs.
+    pub mirrors: Vec<String>,
+}
+
+impl Registries {
+    /// From the answer of Docker's `GET /info`; `None` if it is none.
+    #[must_use]
+    pub fn from_info(info: &[u8]) -> Option<Self> {
+        let info: serde_json::Value = serde_json::from_slice(info).ok()?;
+        let config = info.get("RegistryConfig")?;
+        let texts = |value: Option<&serde_json::Value>| -> Vec<String> {
+            value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
+        };
+        let indexes = config.get("IndexConfigs").and_then(serde_json::Value::as_object);
+        let insecure = indexes.into_iter().flatten().filter(|(_, index)| index.get("Secure") == Some(&false.into()));
+        Some(Self {
+            insecure: insecure.map(|(name, _)| name.clone()).collect(),
+            insecure_nets: texts(config.get("InsecureRegistryCIDRs"))
+                .iter()
+                .filter_map(|net| net.parse().ok())
+                .collect(),
+            mirrors: texts(config.get("Mirrors")),
+        })
+    }
 }
 
 /// What a host answered.
@@ -39,6 +87,8 @@ pub struct Answers {
     pub places: Vec<Reach>,
     /// Whether the rules are taken, if it was asked.
     pub ruleset: Option<Rules>,
+    /// How its Docker reaches registries, if it was asked and answered.
+    pub docker: Option<Registries>,
 }
 
 /// How far a host gets.
@@ -138,6 +188,13 @@ else echo 'rules kernel no'; fi
             quote(&reply::to_base64(ruleset.as_bytes()))
         ));
     }
+    if exam.docker {
+        body.push_str(
+            r#"said=$(curl -q -s --noproxy '*' -m 10 --unix-socket /var/run/docker.sock http://docker/info 2>/dev/null | base64 | tr -d '\n')
+printf 'docker %s\n' "${said:--}"
+"#,
+        );
+    }
     wrap(&body, nonce)
 }
 
@@ -184,6 +241,10 @@ pub fn parse(exam: &Exam, stdout: &[u8], nonce: &str) -> Result<Answers, BadRepl
             _ => return Err(odd(&line)),
         });
     }
+    if exam.docker {
+        let line = next("docker")?;
+        answers.docker = reply::base64(&line).ok().as_deref().and_then(Registries::from_info);
+    }
     Ok(answers)
 }
 
@@ -197,7 +258,7 @@ mod tests {
     use crate::script::tests::{run, shells};
 
     fn place(host: &str, port: u16) -> Place {
-        Place { what: "GitLab", url: format!("http://{host}:{port}/"), host: host.to_owned(), port, ca_pem: None }
+        Place { what: Server::Gitlab, url: format!("http://{host}:{port}/"), host: host.to_owned(), port, ca_pem: None }
     }
 
     fn ask(shell: &[&str], exam: &Exam, before: &str) -> Answers {
@@ -240,7 +301,7 @@ mod tests {
                 place("no-such-name.invalid", 80),
                 tls(port),
             ],
-            ruleset: None,
+            ..Exam::default()
         };
         for shell in shells() {
             let bash = "command() { case $2 in curl) return 1;; *) [ -x \"/usr/bin/$2\" ];; esac; }";
@@ -252,9 +313,9 @@ mod tests {
                 assert_eq!(answers.places[3], Reach::Plain, "{shell:?} {before}");
                 assert!(answers.clock > 1_700_000_000);
             }
-            let quiet = Exam { places: vec![tls(silent_port)], ruleset: None };
+            let quiet = Exam { places: vec![tls(silent_port)], ..Exam::default() };
             assert_eq!(ask(&shell, &quiet, bash).places, [Reach::Connected], "{shell:?}: it may wait for TLS");
-            let strict = Exam { places: vec![tls(strict_port); 3], ruleset: None };
+            let strict = Exam { places: vec![tls(strict_port); 3], ..Exam::default() };
             assert_eq!(ask(&shell, &strict, bash).places, [const { Reach::Connected }; 3], "{shell:?}: it has TLS");
             let none = ask(&shell, &exam, "command() { return 1; }");
             assert_eq!(none.places[0], Reach::NoProgram, "{shell:?}");
@@ -263,7 +324,7 @@ mod tests {
 
     #[test]
     fn rules() {
-        let exam = Exam { places: Vec::new(), ruleset: Some("table inet x {}\n".to_owned()) };
+        let exam = Exam { ruleset: Some("table inet x {}\n".to_owned()), ..Exam::default() };
         let dir = tempfile::tempdir().unwrap();
         let fake = dir.path().join("nft");
         std::fs::write(&fake, "#!/bin/sh\n[ \"$*\" = '-c -f -' ] && [ \"$(cat)\" = 'table inet x {}' ] && exit ${RC:-0}; echo 'Error: no\n such thing'; exit 1\n")
@@ -281,7 +342,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_an_error() {
-        let exam = Exam { places: vec![place("a", 1)], ruleset: Some(String::new()) };
+        let exam = Exam { places: vec![place("a", 1)], ruleset: Some(String::new()), docker: false };
         let answer = |text: &str| parse(&exam, format!("\n@n0 begin\n{text}@n0 end\n").as_bytes(), "n0");
         assert!(answer("clock 5\nreach failed 7 no route\nrules refused x y\n").is_ok());
         for odd in [

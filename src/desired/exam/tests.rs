@@ -40,6 +40,95 @@ fn registries_without_tls() {
     }
 }
 
+/// The findings of a host whose Docker, or none, is like this and whose places answered so, in the order of `questions`.
+fn findings(host: &HostSpec, docker: Option<&str>, reach: &[Reach]) -> Vec<(Level, String)> {
+    let exam = questions(host, None);
+    assert!(exam.docker && exam.places.len() == reach.len(), "{:?}", exam.places);
+    let docker = docker.map(|info| Registries::from_info(info.as_bytes()).unwrap());
+    let answers = Answers { places: reach.to_vec(), docker, ..Answers::default() };
+    places(&exam, &answers).into_iter().map(|finding| (finding.level, finding.said)).collect()
+}
+
+fn levels(host: &HostSpec, docker: Option<&str>, reach: &[Reach]) -> Vec<Level> {
+    findings(host, docker, reach).into_iter().map(|(level, _)| level).collect()
+}
+
+/// As Docker 27 answers `GET /info`, without what is not read.
+fn info(insecure: &str, mirrors: &str) -> String {
+    format!(
+        r#"{{"RegistryConfig": {{"InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8", "10.20.0.0/16"],
+            "IndexConfigs": {{"docker.io": {{"Name": "docker.io", "Mirrors": [{mirrors}], "Secure": true}},
+                             "{insecure}": {{"Name": "{insecure}", "Mirrors": [], "Secure": false}}}},
+            "Mirrors": [{mirrors}]}}}}"#
+    )
+}
+
+#[test]
+fn what_the_hosts_own_docker_allows_is_no_alarm() {
+    let image = |name: &str| host(&format!("docker: {{ source: none, images: [\"{name}/a:1\"] }}"));
+    let own = info("r.example.com:5000", "");
+    let untrusted = || Reach::Failed { status: UNTRUSTED, said: "self-signed certificate".to_owned() };
+    for registry in ["r.example.com:5000", "10.20.1.1:5000"] {
+        for reach in [Reach::Plain, untrusted()] {
+            assert_eq!(levels(&image(registry), Some(&own), std::slice::from_ref(&reach)), [Level::Well], "{registry}");
+            assert_eq!(levels(&image(registry), None, std::slice::from_ref(&reach)), [Level::Stops], "{registry}");
+        }
+        // Not that there is nobody.
+        assert_eq!(levels(&image(registry), Some(&own), &[Reach::NoName]), [Level::Stops]);
+    }
+    for registry in ["r.example.com", "r.example.com:5001", "10.21.1.1:5000"] {
+        assert_eq!(levels(&image(registry), Some(&own), &[Reach::Plain]), [Level::Stops], "{registry}");
+    }
+}
+
+#[test]
+fn a_mirror_stands_for_docker_hub() {
+    let gone = || Reach::Failed { status: 7, said: String::new() };
+    let bare = host("docker: { source: none, images: [\"debian:12\"] }");
+    assert_eq!(levels(&bare, Some(&info("x", "")), &[gone()]), [Level::Stops]);
+    let found = findings(&bare, Some(&info("x", "\"https://mirror.example.com/\"")), &[gone()]);
+    assert!(matches!(&found[..], [(Level::Open, said)] if said.contains("mirror.example.com")), "{found:?}");
+    let declared = host(
+        "docker: { source: distro, images: [\"debian:12\"], daemon: { registry-mirrors: [\"https://m.example.com\"] } }",
+    );
+    assert_eq!(questions(&declared, None).places[1].url, "https://m.example.com/v2/");
+    assert_eq!(levels(&declared, None, &[gone(), Reach::Answered]), [Level::Well, Level::Well]);
+    assert_eq!(
+        levels(&declared, None, &[Reach::Answered, gone()]),
+        [Level::Well, Level::Risk],
+        "Docker goes on to the Hub"
+    );
+    assert_eq!(levels(&declared, None, &[gone(), gone()]), [Level::Stops, Level::Stops]);
+    // Mirrors are of Docker Hub alone.
+    let other = host("docker: { source: none, images: [\"r.example.com/a:1\"] }");
+    assert_eq!(levels(&other, Some(&info("x", "\"https://mirror.example.com/\"")), &[gone()]), [Level::Stops]);
+}
+
+#[test]
+fn docker_is_missing_only_where_something_needs_it() {
+    let shell = |executor: &str| {
+        let mut host = host("manager: { package: { version: 17.9.0 } }");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("inventory.yml");
+        std::fs::write(
+            &file,
+            format!(
+                "gitlab: {{ url: https://gitlab.example.com, api_token: {{ env: T }} }}\nrunners:\n  r: {{ scope: instance, config: {{ executor: {executor}, docker: {{ image: \"debian:12\" }} }} }}\nhosts:\n  a: {{ manager: {{ package: {{ version: 17.9.0 }} }}, runners: [r] }}\n"
+            ),
+        )
+        .unwrap();
+        let inventory = crate::inventory::load(&file).unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+        host.runners = inventory.hosts[0].runners.clone();
+        host
+    };
+    let mut facts = Facts { docker: Some(Known::Absent), ..Facts::default() };
+    assert_eq!(docker(&shell("shell"), &facts), None);
+    assert!(matches!(docker(&shell("docker"), &facts), Some(Finding { level: Level::Stops, .. })));
+    facts.docker = Some(Known::Unread("not running".to_owned()));
+    assert_eq!(docker(&shell("shell"), &facts), None);
+    assert!(matches!(docker(&host("docker: { source: none }"), &facts), Some(Finding { level: Level::Stops, .. })));
+}
+
 #[test]
 fn what_only_the_plan_at_hand_needs_is_told() {
     let problem = Problem { message: "lacks `api`".to_owned(), help: None, unknown_only: false };

@@ -377,8 +377,9 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::RestartUnit { unit, stop_timeout } => format!("restart_unit {} {stop_timeout}", quote(unit)),
         Step::RemovePackages(names) => format!("remove_packages {}", words(names)),
         Step::Directory { path, mode, owner } => {
+            // With four digits GNU's chmod leaves a directory's own setgid and setuid as they are.
             format!(
-                "make_directory {} {mode:04o} {}",
+                "make_directory {} {mode:05o} {}",
                 quote(path.as_str()),
                 quote(&format!("{}:{}", owner.user, owner.group))
             )

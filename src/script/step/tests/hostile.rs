@@ -161,6 +161,26 @@ fn a_link_of_roots_is_followed() {
 }
 
 #[test]
+fn a_directory_gets_exactly_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for shell in shells() {
+        for dir in trusted() {
+            // What is made below it has the group's bit as well.
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o2755)).unwrap();
+            let path = |name: &str| RemotePath::new(dir.path().join(name).to_str().unwrap()).unwrap();
+            let special = dir.path().join("special");
+            std::fs::create_dir(&special).unwrap();
+            std::fs::set_permissions(&special, std::fs::Permissions::from_mode(0o7777)).unwrap();
+            for (name, mode) in [("new", 0o755), ("new/deep", 0o700), ("special", 0o755), ("special", 0o2775), ("special", 0o1777)] {
+                assert!(go(&shell, &Step::Directory { path: path(name), mode, owner: nobody() }).status.success());
+                let found = std::fs::metadata(dir.path().join(name)).unwrap().mode() & 0o7777;
+                assert_eq!(found, mode, "{shell:?} {name}: {found:o}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_file_of_rprovs_takes_the_place_of_a_link_and_of_a_pipe() {
     for shell in shells() {
         let dirs: Vec<_> = trusted().into_iter().chain([tempfile::tempdir_in("/tmp").unwrap()]).collect();

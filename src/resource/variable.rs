@@ -101,18 +101,23 @@ impl Resource for Variable {
                 attrs.push(Attr::new("value", old.clone(), new.map(other)));
             }
             Some(None) => {
-                let message = "its value is hidden in GitLab and cannot be compared".to_owned();
+                let mut message = "its value is hidden in GitLab and cannot be compared".to_owned();
+                if !spec.masked {
+                    message += "; what is hidden stays masked: `masked: true` says so in the inventory";
+                }
                 diff.notes.push(Note { about: self.about(), message });
             }
             Some(Some(_)) => {}
         }
+        // GitLab refuses to unmask a hidden variable.
+        let masked = spec.masked || found.is_some_and(|found| found.value.is_none());
         let mut flag = |name: &str, old: Option<bool>, new: bool| {
             if old != Some(new) && (old.is_some() || new) {
                 attrs.push(Attr::new(name, old.map(|old| old.to_string()), Some(new.to_string())));
             }
         };
         flag("protected", found.map(|found| found.protected), spec.protected);
-        flag("masked", found.map(|found| found.masked), spec.masked);
+        flag("masked", found.map(|found| found.masked), masked);
         flag("raw", found.map(|found| found.raw), spec.raw);
         flag("file", found.map(|found| found.file), spec.file);
         if attrs.is_empty() {
@@ -120,7 +125,7 @@ impl Resource for Variable {
         }
         let mut attributes = BTreeMap::from([
             ("protected".to_owned(), Value::Bool(spec.protected)),
-            ("masked".to_owned(), Value::Bool(spec.masked)),
+            ("masked".to_owned(), Value::Bool(masked)),
             ("raw".to_owned(), Value::Bool(spec.raw)),
             ("variable_type".to_owned(), Value::String(if spec.file { "file" } else { "env_var" }.to_owned())),
         ]);
@@ -183,6 +188,26 @@ mod tests {
         let diff = variable.diff(&Context { facts: &facts, book: &book, earlier: &Earlier::default() }).unwrap();
         let attr = diff.changes[0].attrs.iter().find(|attr| attr.path == "value").unwrap();
         (attr.old.clone().unwrap(), attr.new.clone().unwrap())
+    }
+
+    /// GitLab would refuse to unmask it, each time.
+    #[test]
+    fn a_hidden_variable_stays_masked() {
+        let diff = |protected: bool| {
+            let variable = Variable(VariableSpec { protected, ..spec(Text::plain(NEW), false) });
+            let fact = VariableFact { value: None, protected: false, masked: true, raw: false, file: false };
+            let facts = Facts { variables: [(variable.key(), Known::Present(fact))].into(), ..Facts::default() };
+            let book = SecretBook::default();
+            variable.diff(&Context { facts: &facts, book: &book, earlier: &Earlier::default() }).unwrap()
+        };
+        let found = diff(false);
+        assert_eq!((found.changes, found.notes.len()), (vec![], 1));
+        assert!(found.notes[0].message.contains("`masked: true`"), "{:?}", found.notes);
+        let change = diff(true).changes.remove(0);
+        let names: Vec<&str> = change.attrs.iter().map(|attr| attr.path.as_str()).collect();
+        assert_eq!(names, ["protected"]);
+        let Step::Gitlab(GitlabStep::SetVariable { attributes, .. }) = &change.steps[0] else { panic!("{change:?}") };
+        assert_eq!(attributes["masked"], Value::Bool(true));
     }
 
     /// Nothing of a value is told, whatever GitLab or the inventory say of it, but that it is another.

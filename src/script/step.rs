@@ -149,7 +149,7 @@ write_file() (
   if [ -n "$was" ]; then
     # What was replaced is still open. If something else is in it by now, it goes back.
     if [ -z "$doubt" ]; then late=$(sha256sum <&8); else late=$(timeout 20 sha256sum <&8); fi
-    [ "${late%% *}" = "$5" ] || { put_back "$1" "$2" "$3" <&9; exit 75; }
+    [ "${late%% *}" = "$5" ] || { put_back "$1" <&9; exit 75; }
   fi
   sync .
 )
@@ -164,11 +164,12 @@ still() {
   [ "$found" = "$2" ]
 }
 moved() { printf '%s changed since it was read\n' "$1" >&2; }
-# path mode owner; the old content on standard input, once its writer has had the time to end
+# path; on standard input what was replaced, once its writer has had the time to end. It gets the mode and the owner that it
+# had: whoever could write to it chose the content, and must not choose what a file of root's holds.
 put_back() {
   moved "$1"
   sleep 1
-  new_file && chown -- "$3" "$new" && chmod -- "$2" "$new" && cat >"$new" && sync "$new" && put
+  new_file && chown -- "$(stat -L -c '%u:%g' /proc/self/fd/0)" "$new" && chmod -- "$(stat -L -c '%a' /proc/self/fd/0)" "$new" && cat >"$new" && sync "$new" && put
 }
 # verb unit: what systemd says of a unit that does not come up, and the unit's own last words
 bring_up() {
@@ -225,7 +226,7 @@ make_directory() (
 set_attributes() (
   arrive follow find "$1"
   case $? in 0) ;; 44) moved "$1"; exit 75;; *) exit 1;; esac
-  if [ -n "$trusted" ] && [ -O "./$leaf" ]; then
+  if [ -n "$trusted" ] && roots_alone "./$leaf"; then
     chown -- "$3" "./$leaf" && chmod -- "$2" "./$leaf"
     exit
   fi

@@ -171,7 +171,9 @@ fn a_directory_gets_exactly_its_mode() {
             let special = dir.path().join("special");
             std::fs::create_dir(&special).unwrap();
             std::fs::set_permissions(&special, std::fs::Permissions::from_mode(0o7777)).unwrap();
-            for (name, mode) in [("new", 0o755), ("new/deep", 0o700), ("special", 0o755), ("special", 0o2775), ("special", 0o1777)] {
+            for (name, mode) in
+                [("new", 0o755), ("new/deep", 0o700), ("special", 0o755), ("special", 0o2775), ("special", 0o1777)]
+            {
                 assert!(go(&shell, &Step::Directory { path: path(name), mode, owner: nobody() }).status.success());
                 let found = std::fs::metadata(dir.path().join(name)).unwrap().mode() & 0o7777;
                 assert_eq!(found, mode, "{shell:?} {name}: {found:o}");
@@ -264,13 +266,22 @@ fn what_a_killed_run_left_is_taken_away_and_nothing_else() {
     }
 }
 
+/// Owners and modes of a file that others than root may change, wherever it lies.
+const OF_OTHERS: [(u32, u32, u32); 4] =
+    [(65_534, 65_534, 0o755), (65_534, 0, 0o600), (0, 0, 0o666), (0, 65_534, 0o664)];
+
+fn make(path: &Path, content: &str, (user, group, mode): (u32, u32, u32)) {
+    std::fs::write(path, content).unwrap();
+    std::os::unix::fs::chown(path, Some(user), Some(group)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 #[test]
 fn a_file_of_somebody_elses_in_roots_directory_becomes_another_one() {
     let Some(dir) = trusted() else { return };
-    for shell in shells() {
+    for (shell, theirs) in shells().into_iter().flat_map(|shell| OF_OTHERS.map(|theirs| (shell.clone(), theirs))) {
         let path = dir.path().join("f");
-        std::fs::write(&path, "content").unwrap();
-        std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).unwrap();
+        make(&path, "content", theirs);
         let open = std::fs::File::options().write(true).open(&path).unwrap();
         let owner = Owner { user: "root".to_owned(), group: "root".to_owned() };
         let step = Step::Attributes { path: RemotePath::new(path.to_str().unwrap()).unwrap(), mode: 0o755, owner };
@@ -278,11 +289,32 @@ fn a_file_of_somebody_elses_in_roots_directory_becomes_another_one() {
             let out = go(&shell, &step);
             assert!(out.status.success(), "{shell:?}: {out:?}");
             let meta = std::fs::metadata(&path).unwrap();
-            assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o755));
-            assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?} {round}");
+            assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (0, 0, 0o755), "{shell:?} {theirs:?}");
+            assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?} {round} {theirs:?}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{shell:?}: something is left");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Whoever has the old file open decides what goes back, and must not decide what a file of root's holds.
+#[test]
+fn what_was_written_meanwhile_goes_back_as_it_was() {
+    let Some(dir) = trusted() else { return };
+    for (shell, theirs) in shells().into_iter().flat_map(|shell| OF_OTHERS.map(|theirs| (shell.clone(), theirs))) {
+        let path = dir.path().join("f");
+        make(&path, "old", theirs);
+        let Step::WriteFile(mut file) = write_to(RemotePath::new(path.to_str().unwrap()).unwrap(), Some("old")) else {
+            panic!()
+        };
+        (file.mode, file.owner) = (0o4755, Owner { user: "root".to_owned(), group: "root".to_owned() });
+        let out = run(&shell, &with_a_writer("mv", &Step::WriteFile(file)));
+        assert_eq!(out.status.code(), Some(MOVED), "{shell:?} {theirs:?}: {out:?}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), theirs, "{shell:?}");
+        std::fs::remove_file(&path).unwrap();
     }
 }
 

@@ -34,8 +34,15 @@ update_lists() {
 # while others might write to it stays out.
 authorities_are_roots() {
   foreign=$(find "$1" ! -user root 2>/dev/null | while IFS= read -r one; do printf '%s' "$one"; break; done)
+  if [ -z "$foreign" ]; then
+    # Those who may write to a certificate, to what it links to, or to a directory on the way choose what is in it.
+    while IFS= read -r one; do trace "$one" || break; done <<END
+$1
+$(find -L "$1" -name '*.crt' 2>/dev/null)
+END
+  fi
   [ -z "$foreign" ] && return
-  tell "$foreign does not belong to root: this host would trust it as an authority, and show everybody what it leads to; see what it is, then remove it or give it to root"
+  tell "others than root may change $foreign: this host would trust it as an authority, and show everybody what it leads to; see what it is, then remove it, or make it root's alone (chown root, chmod go-w)"
   return 1
 }
 # Packages that may go, in one word; then what comes: NAME, NAME=VERSION, or NAME? for one that apt may not know.

@@ -436,10 +436,16 @@ fn authorities_that_are_not_roots_are_not_collected() {
         return;
     }
     for shell in shells() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = hostile::trusted().unwrap();
         let go = || {
             let text = format!("{}authorities_are_roots '{}' || exit\n", functions(), dir.path().display());
             run(&shell, &wrap(&text, "n0"))
+        };
+        let refuses = |theirs: &Path| {
+            let out = go();
+            assert!(!out.status.success(), "{shell:?} {}", theirs.display());
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert!(said.contains(&format!("others than root may change {}:", theirs.display())), "{shell:?}: {said}");
         };
         std::fs::write(dir.path().join("company.crt"), "x").unwrap();
         std::os::unix::fs::symlink("company.crt", dir.path().join("of-roots.crt")).unwrap();
@@ -449,11 +455,26 @@ fn authorities_that_are_not_roots_are_not_collected() {
             std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
             std::os::unix::fs::symlink("/etc/shadow", &theirs).unwrap();
             std::os::unix::fs::lchown(&theirs, Some(65_534), Some(65_534)).unwrap();
-            let out = go();
-            assert!(!out.status.success(), "{shell:?} {name}");
-            let said = String::from_utf8_lossy(&out.stderr).into_owned();
-            assert!(said.contains(&format!("{} does not belong to root", theirs.display())), "{shell:?}: {said}");
+            refuses(&theirs);
             std::fs::remove_file(theirs).unwrap();
         }
+        // A file, where a link of root's leads, and a directory that is written to by others.
+        let theirs = dir.path().join("office.crt");
+        std::fs::write(&theirs, "x").unwrap();
+        for mode in [0o666, 0o664] {
+            std::fs::set_permissions(&theirs, std::fs::Permissions::from_mode(mode)).unwrap();
+            refuses(&theirs);
+        }
+        std::fs::remove_file(theirs).unwrap();
+        let elsewhere = tempfile::tempdir_in("/run").unwrap();
+        std::fs::write(elsewhere.path().join("a"), "x").unwrap();
+        std::os::unix::fs::chown(elsewhere.path(), Some(65_534), Some(65_534)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("a"), dir.path().join("linked.crt")).unwrap();
+        refuses(elsewhere.path());
+        std::fs::remove_file(dir.path().join("linked.crt")).unwrap();
+        assert!(go().status.success(), "{shell:?}");
+        std::fs::set_permissions(dir.path().join("below"), std::fs::Permissions::from_mode(0o775)).unwrap();
+        std::fs::write(dir.path().join("below/a.crt"), "x").unwrap();
+        refuses(&dir.path().join("below"));
     }
 }

@@ -164,7 +164,7 @@ fn a_link_of_roots_is_followed() {
 fn a_directory_gets_exactly_its_mode() {
     use std::os::unix::fs::PermissionsExt as _;
     for shell in shells() {
-        for dir in trusted() {
+        if let Some(dir) = trusted() {
             // What is made below it has the group's bit as well.
             std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o2755)).unwrap();
             let path = |name: &str| RemotePath::new(dir.path().join(name).to_str().unwrap()).unwrap();

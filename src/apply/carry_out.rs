@@ -10,13 +10,13 @@ use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
 use crate::resource::system_id;
-use crate::script::{advice, applied, lock, reply, step as script};
+use crate::script::{advice, applied, environment, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::{GitlabStep, Step};
 use crate::text::shorten;
 
 use super::agreed;
-use super::exchange::{self, ReadError, last_lines, nonce};
+use super::exchange::{self, FOREIGN_HELP, ReadError, last_lines, nonce};
 use super::guard::{Guard, Kind, Unconfirmed};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
 use super::target::Target;
@@ -357,6 +357,9 @@ async fn on_host(
         Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
         Some(status) if status == lock::LOST => (LOCK_LOST.to_owned(), Some(TWO_RUNS.to_owned())),
         Some(status) if status == lock::GONE => (LOCK_GONE.to_owned(), Some(TWO_RUNS.to_owned())),
+        Some(status) if status == environment::FOREIGN && at.is_none() => {
+            (output.join("; "), Some(FOREIGN_HELP.to_owned()))
+        }
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }

@@ -6,9 +6,14 @@ use std::time::Duration;
 use crate::desired::machine;
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::{Host, HostError, Limits, Reply};
-use crate::script::{lock, probe};
+use crate::script::{environment, lock, probe};
 use crate::secret::SecretBook;
 use crate::text::shorten;
+
+/// What to do about programs of the system that others may change.
+pub(super) const FOREIGN_HELP: &str = "rprov runs no program that somebody else may change, and has done nothing. See on the host \
+     what it is and who put it there; make it and each directory on the way to it root's alone (owner root, not writable by a group \
+     or by others), or install the package that it belongs to again";
 
 /// What reading a host can fail with.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub(super) enum ReadError {
         /// Why, in the host's words.
         why: String,
     },
+    /// The host's programs are not root's alone: which, in the host's words.
+    Foreign(String),
 }
 
 impl ReadError {
@@ -40,6 +47,7 @@ impl ReadError {
             Self::Locked(holder) => format!("another run holds the lock: {holder}"),
             Self::Twin(name) => format!("this run has locked this machine as {name}: both names lead to it"),
             Self::Unlockable { why } => format!("the host cannot be locked: {why}"),
+            Self::Foreign(what) => what.clone(),
             Self::Answer { message, output } => match output.last() {
                 Some(line) => format!("{message}: {line}"),
                 None => message.clone(),
@@ -57,6 +65,7 @@ impl ReadError {
             Self::Unlockable { why } if why.contains("Permission denied") => {
                 Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
             }
+            Self::Foreign(_) => Some(FOREIGN_HELP.to_owned()),
             Self::Unlockable { .. } => Some("mend /run on the host: the lock is a directory in it".to_owned()),
             Self::Answer { .. } => Some(
                 "run again; if it stays so, compare what the host makes of the script: `rprov render HOST --probe` prints it"
@@ -111,6 +120,9 @@ pub(super) async fn read(
     if reply.status == Some(lock::TWIN) {
         let name = last_lines(&reply, 1, book).pop().unwrap_or_default();
         return Err(ReadError::Twin(name.trim_start_matches("name ").to_owned()));
+    }
+    if reply.status == Some(environment::FOREIGN) {
+        return Err(ReadError::Foreign(last_lines(&reply, 5, book).join("; ")));
     }
     if reply.status == Some(lock::REFUSED) {
         let why = last_lines(&reply, 1, book).pop().unwrap_or_default();

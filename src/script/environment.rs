@@ -59,12 +59,8 @@ export LC_ALL TZ HOME DOCKER_HOST PATH
 set -u
 "#;
 
-/// Programs that some hosts have in `/usr/local` alone, such as Docker from its archive, or in `/snap`. Such a directory is searched last,
-/// and only if nobody but root may write to it, to the programs in question, or to anything that the way to them leads
-/// through. Where the system has them, no process is started.
-///
-/// `$left_out` says what is not searched, and `$unsafe` names the programs that are missing for that reason.
-const LOCAL: &str = r#"# Each directory and file that a path leads through, by its real name, into $seen.
+/// Whether root alone can change what a path leads through.
+const TRACE: &str = r#"# Each directory and file that a path leads through, by its real name, into $seen.
 trace() {
   at='' rest=$1 hops=0
   while [ -n "$rest" ]; do
@@ -97,11 +93,126 @@ trace() {
   done)
   [ -z "$foreign" ]
 }
+"#;
+
+/// Looks at the programs that scripts start, where the system has them, and at the directories that they are found in. Root would run
+/// what others put there: a program that leads through a directory of somebody else's, or that somebody else may change. Two
+/// processes in the normal case: one look at everything, and one at where links lead; a link to elsewhere than to the system's
+/// directories is walked.
+///
+/// Docker, curl and nft are taken for missing then, as below; of the others each script needs some, and ends.
+const SYSTEM: &str = r#"# Where each link of the system's directories leads, as `stat` told it in $told: to a program in one of them?
+leads_home() {
+  case $told in
+    *"
+'$1' -> '"*) to=${told#*"
+'$1' -> '"}; to=${to%%\'*} ;;
+    *) return 1 ;;
+  esac
+  case $to in
+    '' | ../* | */../* | */.. | ./* | */./* | *//*) return 1 ;;
+    /*) ;;
+    *) to=${1%/*}/$to ;;
+  esac
+  case ${to%/*} in '' | /usr | /usr/sbin | /usr/bin | /sbin | /bin | /etc/alternatives) ;; *) return 1 ;; esac
+  [ ! -L "$to" ] || [ "$2" -gt 4 ] || leads_home "$to" $(($2 + 1))
+}
+# What others may change, and who they are.
+strange() {
+  whose=$(stat -c '%U:%G, mode %a' -- "$2" 2>/dev/null) || whose='nobody can say whose'
+  case $2 in
+    "$1") printf '%s may be changed by others than root (%s)\n' "$1" "$whose" ;;
+    *) printf '%s leads to %s, which others than root may change (%s)\n' "$1" "$2" "$whose" ;;
+  esac
+}
+look_at_programs() {
+  places='' links=''
+  for word in / /etc /etc/alternatives /usr /usr/sbin /usr/bin /sbin /bin; do
+    [ ! -d "$word" ] || places="$places $word"
+    [ ! -L "$word" ] || links="$links $word"
+  done
+  # What looks at the others: nothing but the shell itself can say where a link of these leads, and only by its end.
+  for word in /usr/bin/stat /bin/stat /usr/bin/readlink /bin/readlink; do
+    [ -L "$word" ] || continue
+    for dir in /usr/bin/busybox /bin/busybox /usr/bin/coreutils /usr/bin/gnustat /usr/bin/gnureadlink /usr/lib/cargo/bin/coreutils/stat /usr/lib/cargo/bin/coreutils/readlink; do
+      [ ! "$word" -ef "$dir" ] || continue 2
+    done
+    printf '%s leads elsewhere, so it cannot be used to look whether programs are root'\''s alone\n' "$word" >&2
+    exit 71
+  done
+  for word in $programs; do
+    for dir in /usr/sbin /usr/bin /sbin /bin; do
+      [ -x "$dir/$word" ] || continue
+      places="$places $dir/$word"
+      if [ -L "$dir/$word" ]; then
+        links="$links $dir/$word"
+        [ ! -L "/etc/alternatives/$word" ] || links="$links /etc/alternatives/$word"
+      fi
+      break
+    done
+  done
+  # shellcheck disable=SC2086 # names of ours, one word each
+  seen=$(stat -L -c '%u %a %n' -- $places) || { echo 'the programs that rprov runs cannot be looked at' >&2; exit 71; }
+  odd=''
+  while read -r owner mode name; do
+    # Not even by the group root: its bits may be those of an access list.
+    case $owner,0$mode in 0,*[2367]? | 0,*[2367] | [!0]*) odd="$odd $name" ;; esac
+  done <<END
+$seen
+END
+  if [ -n "$links" ]; then
+    # shellcheck disable=SC2086
+    told="
+$(stat -c '%N' -- $links 2>/dev/null)"
+    for word in $links; do
+      leads_home "$word" 1 || trace "$word" || odd="$odd $word"
+    done
+  fi
+  all=''
+  for word in $odd; do
+    foreign=$word
+    [ ! -L "$word" ] || trace "$word" || :
+    said=$(strange "$word" "${foreign:-$word}")
+    case ${word##*/} in
+      docker | dockerd | curl | nft)
+        case "$unsafe " in *" ${word##*/} "*) continue ;; esac
+        unsafe="$unsafe ${word##*/} "
+        left_out="${left_out:+$left_out; }$said"
+        eval "${word##*/}() { printf '%s\n' \"\$left_out\" >&2; return 126; }"
+        ;;
+      *) all="$all$said
+" ;;
+    esac
+  done
+  [ -z "$all" ] || { printf '%s' "$all" >&2; exit 71; }
+}
+# Whether there is such a program, and it may be started.
+has() {
+  case $unsafe in *" $1 "*) return 1 ;; esac
+  command -v "$1" >/dev/null 2>&1
+}
 left_out='' unsafe=''
-for dir in /usr/local/sbin /usr/local/bin /snap/bin; do
+programs='@PROGRAMS@'
+look_at_programs
+"#;
+
+/// The programs that scripts start by name.
+const PROGRAMS: &str = "apt-cache apt-get awk base64 bash cat chmod chown cp curl cut date df docker dockerd dpkg dpkg-query du env find \
+flock getent grep head ip ln logger ls mkdir mktemp modprobe mv nft od ps readlink rm rmdir sed sh sha256sum sleep sort sshd stat sync \
+systemctl systemd-run tail timeout touch tr update-ca-certificates usermod visudo wc wg wget xargs";
+
+/// Status of a script that would have to start a program which others than root may change.
+pub const FOREIGN: i32 = 71;
+
+/// Programs that some hosts have in `/usr/local` alone, such as Docker from its archive, or in `/snap`. Such a directory is searched last,
+/// and only if nobody but root may write to it, to the programs in question, or to anything that the way to them leads
+/// through. Where the system has them, no process is started.
+///
+/// `$left_out` says what is not searched, and `$unsafe` names the programs that are missing for that reason.
+const LOCAL: &str = r#"for dir in /usr/local/sbin /usr/local/bin /snap/bin; do
   here='' foreign=''
   for word in docker dockerd curl nft; do
-    command -v "$word" >/dev/null || [ ! -x "$dir/$word" ] || here="$here $word"
+    has "$word" || [ ! -x "$dir/$word" ] || here="$here $word"
   done
   for word in $here; do trace "$dir/$word" || break; done
   if [ -n "$foreign" ]; then
@@ -116,13 +227,19 @@ done
 /// What every script starts with.
 #[must_use]
 pub fn prelude() -> String {
-    format!("{CLEAN}{LOCAL}")
+    format!("{CLEAN}{TRACE}{}{LOCAL}", SYSTEM.replace("@PROGRAMS@", PROGRAMS))
 }
 
 /// The same for a script that lies on the host and starts there by itself; it may call `system_proxy`.
 #[must_use]
 pub fn own() -> String {
-    format!("{CLEAN}{LOCAL}{SYSTEM_PROXY}")
+    format!("{}{SYSTEM_PROXY}", prelude())
+}
+
+/// For a script that puts back what was there before, whatever has become of its programs meanwhile.
+#[must_use]
+pub fn unconditional() -> String {
+    format!("{CLEAN}{TRACE}left_out='' unsafe=''\nhas() {{ command -v \"$1\" >/dev/null 2>&1; }}\n{LOCAL}")
 }
 
 /// Defines `system_proxy`: the proxies that the system names for everybody, in a file that only root may write to, and no

@@ -130,7 +130,7 @@ reach() {
   case $2 in
     *[!0-9.:]*) if command -v getent >/dev/null && ! getent ahosts "$2" >/dev/null 2>&1; then echo 'reach name'; return; fi;;
   esac
-  if command -v curl >/dev/null; then
+  if has curl; then
     if [ -n "$4" ]; then
       said=$(printf %s "$4" | base64 -d | curl -q -sS -o /dev/null -m 15 --cacert /dev/stdin -- "$1" 2>&1)
     else
@@ -178,7 +178,7 @@ pub fn script(exam: &Exam, nonce: &str) -> Script {
     }
     if let Some(ruleset) = &exam.ruleset {
         body.push_str(&format!(
-            r#"if command -v nft >/dev/null; then
+            r#"if has nft; then
   if said=$(printf %s {} | base64 -d | nft -c -f - 2>&1); then echo 'rules taken'; else printf 'rules refused %s\n' "$(printf '%s\n' "$said" | one_line)"; fi
 elif [ -d /sys/module/nf_tables ] || grep -q ' nf_tables_newtable' /proc/kallsyms 2>/dev/null; then echo 'rules kernel yes'
 elif ! command -v modprobe >/dev/null; then echo 'rules kernel unknown'

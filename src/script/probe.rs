@@ -278,7 +278,7 @@ fn nft(spec: &ProbeSpec) -> String {
     if spec.nft_tables.is_empty() {
         return out;
     }
-    out.push_str("if ! command -v nft >/dev/null; then echo 'nft none'; elif [ \"$uid\" != 0 ]; then echo 'nft denied'; elif tables=$(nft list tables); then echo 'nft tables'\n");
+    out.push_str("if [ \"${unsafe#* nft }\" != \"$unsafe\" ]; then printf 'nft unsafe %s\n' \"$left_out\"; elif ! has nft; then echo 'nft none'; elif [ \"$uid\" != 0 ]; then echo 'nft denied'; elif tables=$(nft list tables); then echo 'nft tables'\n");
     out.push_str(&guard::look());
     for table in &spec.nft_tables {
         // Family and name are this program's own.

@@ -264,3 +264,152 @@ fn proxies_come_from_a_file_that_root_alone_may_write_to() {
         }
     }
 }
+
+/// The look at the system's programs with other directories in the places of the system's, and what it says.
+fn system(shell: &[&str], dir: &Path, before: &str) -> (Option<i32>, String, String) {
+    let root = dir.to_str().unwrap();
+    let mut body = super::SYSTEM.replace("@PROGRAMS@", "stat rprov-a rprov-b docker nft");
+    for (place, to) in
+        [("/usr/lib/cargo", "/no/cargo"), ("/etc/alternatives", "/@alt"), ("/usr/sbin", "/@us"), ("/usr/bin", "/@ub")]
+    {
+        body = body.replace(place, to);
+    }
+    body = body
+        .replace(" /sbin", " /@s")
+        .replace(" /bin", " /@b")
+        .replace(" /usr ", " /@u ")
+        .replace("word in / /etc ", "word in ");
+    for (place, to) in [
+        ("/@alt", "alternatives"),
+        ("/@us", "usr/sbin"),
+        ("/@ub", "usr/bin"),
+        ("/@s", "sbin"),
+        ("/@b", "bin"),
+        ("/@u", "usr"),
+    ] {
+        body = body.replace(place, &format!("{root}/{to}"));
+    }
+    let show = "printf 'unsafe %s\\nleft_out %s\\n' \"$unsafe\" \"$left_out\"";
+    let script = wrap(&format!("{before}\n{body}{show}\nhas docker && echo has-docker\ndocker 2>/dev/null\n:"), "n0");
+    let out = run_in(shell, &script, &[]);
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+/// Directories of a system of root's, whatever /tmp is: `stat` says so, but for names with `open` (of `$mode`) and `bobs`.
+fn tree(dir: &Path) {
+    for name in ["usr/bin", "usr/sbin", "alternatives", "opt", "open", "bobs"] {
+        std::fs::create_dir_all(dir.join(name)).unwrap();
+    }
+    for name in ["bin", "sbin"] {
+        std::os::unix::fs::symlink(format!("usr/{name}"), dir.join(name)).unwrap();
+    }
+    program(&dir.join("usr/bin/stat"), "#!/bin/sh\n");
+    program(&dir.join("usr/bin/rprov-a"), "#!/bin/sh\n");
+}
+
+/// The real answers, with owner and mode by name: `open` is of the group staff, `bobs` is Bob's.
+const OWNERS: &str = r#"stat() {
+  case "$*" in
+    *%N*) command stat "$@";;
+    '-c %U'*) echo 'root:staff, mode 2775';;
+    *)
+      for name; do
+        case $name in -*|%*|'%u %a %n') continue;; esac
+        real=$name
+        [ "$1" = -c ] || real=$(readlink -f -- "$name")
+        case $real in */open*) echo "0 2775 $name" ;; */bobs*) echo "1000 755 $name" ;; *) echo "0 755 $name" ;; esac
+      done;;
+  esac
+}"#;
+
+#[test]
+fn a_program_of_the_system_that_others_may_change_is_not_run() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        tree(&root);
+        let look = || system(&shell, &root, OWNERS);
+        let link = |to: &str, at: &str| {
+            let at = root.join(at);
+            let _ = std::fs::remove_file(&at);
+            std::os::unix::fs::symlink(to, at).unwrap();
+        };
+        let (code, said, errors) = look();
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{shell:?}: {said}");
+        // What the system's own links lead to is the system's.
+        program(&root.join("usr/bin/real"), "#!/bin/sh\n");
+        link(root.join("alternatives/rprov-b").to_str().unwrap(), "usr/bin/rprov-b");
+        link(root.join("usr/bin/real").to_str().unwrap(), "alternatives/rprov-b");
+        link("real", "usr/bin/rprov-a");
+        let (code, said, errors) = look();
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{shell:?}: {said}");
+        // One that leads on from there to others.
+        program(&root.join("open/x"), "#!/bin/sh\n");
+        program(&root.join("bobs/x"), "#!/bin/sh\n");
+        for (to, at, names) in [
+            ("../../open/x", "usr/bin/rprov-a", "rprov-a leads to"),
+            ("../open/x", "alternatives/rprov-b", "rprov-b leads to"),
+            ("../../bobs/x", "usr/bin/rprov-a", "rprov-a leads to"),
+            ("../open/../usr/bin/real", "alternatives/rprov-b", "rprov-b leads to"),
+        ] {
+            link(to, at);
+            let (code, said, errors) = look();
+            assert_eq!(code, Some(super::FOREIGN), "{shell:?} {to}: {said} {errors}");
+            assert!(errors.contains(names) && errors.contains("(root:staff, mode 2775)"), "{shell:?} {to}: {errors}");
+            assert!(!said.contains("unsafe"), "{shell:?}: it went on: {said}");
+            link("real", "usr/bin/rprov-a");
+            link(root.join("usr/bin/real").to_str().unwrap(), "alternatives/rprov-b");
+        }
+    }
+}
+
+#[test]
+fn a_docker_that_others_may_change_is_taken_for_missing() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        tree(&root);
+        let ran = root.join("ran");
+        program(&root.join("open/docker"), &format!("#!/bin/sh\n: >{}\n", ran.display()));
+        std::os::unix::fs::symlink(root.join("open/docker"), root.join("usr/bin/docker")).unwrap();
+        let before = format!("PATH={}/usr/bin:$PATH\n{OWNERS}", root.display());
+        let (code, said, errors) = system(&shell, &root, &before);
+        assert_eq!(code, Some(0), "{shell:?}: {said} {errors}");
+        assert!(said.contains("unsafe  docker \n") && said.contains("left_out ") && said.contains("/open"), "{said}");
+        assert!(!said.contains("has-docker") && !ran.exists(), "{shell:?}: {said}");
+        // The file itself, in the system's own directory.
+        let _ = std::fs::remove_file(root.join("usr/bin/docker"));
+        program(&root.join("usr/bin/open-docker"), &format!("#!/bin/sh\n: >{}\n", ran.display()));
+        std::fs::hard_link(root.join("usr/bin/open-docker"), root.join("usr/bin/docker")).unwrap();
+        let theirs = before.replace("*/open*)", "*/open*|*/docker)");
+        let (code, said, _) = system(&shell, &root, &theirs);
+        assert!(code == Some(0) && said.contains("docker may be changed by others than root"), "{shell:?}: {said}");
+        assert!(!ran.exists(), "{shell:?}");
+    }
+}
+
+#[test]
+fn a_directory_of_programs_that_others_may_write_to_ends_the_script() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        tree(&root);
+        let theirs = OWNERS.replace("*/open*)", "*/usr/sbin)");
+        let (code, _, errors) = system(&shell, &root, &theirs);
+        assert_eq!(code, Some(super::FOREIGN), "{shell:?}: {errors}");
+        assert!(errors.contains("usr/sbin may be changed by others than root"), "{shell:?}: {errors}");
+        // What looks is not asked if it leads elsewhere.
+        std::fs::remove_file(root.join("usr/bin/stat")).unwrap();
+        std::os::unix::fs::symlink("../../open/x", root.join("usr/bin/stat")).unwrap();
+        let (code, _, errors) = system(&shell, &root, "stat() { echo asked >&2; }");
+        assert!(code == Some(super::FOREIGN) && !errors.contains("asked"), "{shell:?}: {errors}");
+    }
+}
+
+#[test]
+fn each_program_that_scripts_start_is_looked_at() {
+    let listed: std::collections::BTreeSet<&str> = super::PROGRAMS.split(' ').collect();
+    for name in ["systemctl", "sha256sum", "timeout", "docker", "nft", "apt-get", "usermod", "sshd", "stat", "base64"] {
+        assert!(listed.contains(name), "{name}");
+    }
+}

@@ -292,7 +292,7 @@ pub fn functions() -> String {
 fn undo(path: &str, units: &str) -> String {
     format!(
         "{}{}{}access={} units={} boot={BOOT_UNIT}\n{LISTEN}{UNDO}",
-        environment::own(),
+        environment::unconditional(),
         paths::FUNCTIONS,
         paths::STEPS,
         quote(path),

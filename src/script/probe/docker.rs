@@ -75,11 +75,11 @@ if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
     echo 'docker socketless'
   elif [ ! -w {SOCKET} ]; then
     echo 'docker denied'
-  elif command -v curl >/dev/null; then
+  elif has curl; then
     echo 'docker curl'
     {pipe}curl -q -sg --noproxy '*' --fail-early --max-time 30 --unix-socket {SOCKET} -w '{STATUS}' {urls}{registries}
     printf 'docker-status %s\\n' \"$?\"
-  elif command -v docker >/dev/null; then
+  elif has docker; then
     echo 'docker client'
 {client}  else
     case $unsafe in
@@ -87,7 +87,7 @@ if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
       *) echo 'docker clientless';;
     esac
   fi
-elif command -v dockerd >/dev/null; then
+elif has dockerd; then
   echo 'docker stopped'
 else
   # Not there, or there where it must not be started from.
@@ -119,7 +119,7 @@ fn client(spec: &ProbeSpec) -> String {
     }
     let asked: Vec<String> = questions.iter().map(|question| format!("ask {question}")).collect();
     format!(
-        "    client() {{ if command -v timeout >/dev/null; then timeout 30 docker \"$@\"; else docker \"$@\"; fi; }}
+        "    client() {{ if has timeout; then timeout 30 docker \"$@\"; else docker \"$@\"; fi; }}
     ask() {{
       answer=$(\"$@\" 2>/dev/null); code=$?
       if [ \"$code\" -eq 1 ]; then

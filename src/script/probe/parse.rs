@@ -442,7 +442,10 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
                     Known::Unread(format!("nft failed with status {status}"))
                 }
             }
-            other => return Err(BadReply::Garbled(format!("`nft {other}`"))),
+            other => match other.strip_prefix("unsafe ") {
+                Some(why) => Known::Unread(why.to_owned()),
+                None => return Err(BadReply::Garbled(format!("`nft {other}`"))),
+            },
         };
         facts.nft_tables.insert(table.clone(), known);
     }

@@ -37,7 +37,7 @@ expect_unit() {
 }
 # kind, name, id: a Docker that does not answer is no Docker without it
 expect_docker() {
-  if command -v docker >/dev/null; then
+  if has docker; then
     case $1 in volume) field='{{.Name}}';; *) field='{{.Id}}';; esac
     if ! is=$(docker "$1" inspect -f "$field" -- "$2" 2>&1); then
       case $is in *'No such '*|*'no such '*|*' not found'*) is=;; *) printf '%s\n' "$is" >&2; return 1;; esac

@@ -317,7 +317,7 @@ fn it_outlives_a_reboot_and_the_words_are_those_that_are_waited_for() {
 #[test]
 fn the_undoing_starts_as_clean_as_every_other_script() {
     let text = undo(PATH, UNITS);
-    assert!(text.starts_with(&crate::script::environment::own()), "{text}");
+    assert!(text.starts_with(&crate::script::environment::unconditional()), "{text}");
     assert!(!text.contains("PATH=/usr/local"));
     // So does what else is started by its name.
     assert!(!FUNCTIONS.contains("then sh ") && !super::super::FUNCTIONS.contains("PATH=/usr/local"));

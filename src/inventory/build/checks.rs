@@ -1,8 +1,10 @@
 //! What only shows on a complete host, or on all of them: contradictions, which are errors, and risks, which are warnings
 //! that name them. Pure.
 
+use std::collections::BTreeMap;
+
 use super::Build;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connection, HEALTHCHECK_FILE, HostSpec};
 use crate::inventory::node::Node;
 use crate::inventory::{schema, validate};
@@ -39,6 +41,24 @@ const SYSTEM_DIRS: &[&str] = &[
     "/var/lib/docker",
 ];
 
+/// What `firewall` writes.
+const FIREWALL: [&str; 2] = ["/etc/rprov/firewall.nft", "/etc/systemd/system/rprov-firewall.service"];
+/// What `manager.package` writes, beside its repository.
+const PACKAGE: [&str; 2] =
+    ["/etc/apt/preferences.d/gitlab-runner-hold.pref", "/etc/systemd/system/gitlab-runner.service.d/rprov.conf"];
+
+/// Whether rprov keeps something of its own at a path or in it: its lock, what it has noted down, what brings back rules and logins.
+///
+/// What a clean-up or a firewall has left that the inventory no longer has may be removed.
+fn is_own(path: &str, stays: bool) -> bool {
+    // `/var/run` is `/run`, but for systems that are older than any that rprov supports.
+    let path = path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path);
+    let inside = |own: &str| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let left = ["/etc/rprov", FIREWALL[0], HEALTHCHECK_FILE, CLEANUP_SCRIPT, CLEANUP_CRON].contains(&path)
+        || path.starts_with("/etc/systemd/system/rprov-");
+    inside("/var/lib/rprov") || path.starts_with("/run/rprov") || (stays && left)
+}
+
 impl Build<'_> {
     /// `whole`: config.toml is known; where its template is wrong, what follows from it is not worth telling.
     pub(super) fn check_host(&mut self, host: &HostSpec, node: &Node, whole: bool) {
@@ -66,9 +86,29 @@ impl Build<'_> {
         self.versions(host);
     }
 
-    /// Files that two parts of the inventory would write.
+    /// Files that two parts of the inventory would write, and what rprov itself keeps on a host.
     fn check_paths(&mut self, host: &HostSpec) {
         let mut taken: Vec<(String, &str)> = Vec::new();
+        if host.firewall.is_some() {
+            taken.extend(FIREWALL.map(|path| (path.to_owned(), "`firewall`")));
+        }
+        let docker = host.docker.as_ref();
+        for registry in docker.iter().flat_map(|docker| &docker.registries).filter(|one| one.ca_pem.is_some()) {
+            taken.push((format!("/etc/docker/certs.d/{}/ca.crt", registry.host), "`docker.registries`"));
+        }
+        let mut repositories: Vec<(&str, &str)> =
+            host.repositories.iter().map(|repository| (repository.name.as_str(), "`repositories`")).collect();
+        repositories.extend(docker.and_then(|docker| Some((docker.repository.as_ref()?.name.as_str(), "`docker`"))));
+        if let Some(package) = host.manager.as_ref().and_then(|manager| manager.package()) {
+            taken.extend(PACKAGE.map(|path| (path.to_owned(), "`manager.package`")));
+            let repository = package.repository.as_ref();
+            repositories.extend(repository.map(|repository| (repository.name.as_str(), "`manager.package`")));
+        }
+        for (name, who) in repositories {
+            for (directory, suffix) in [("sources.list.d", "sources"), ("keyrings", "asc"), ("preferences.d", "pref")] {
+                taken.push((format!("/etc/apt/{directory}/{name}.{suffix}"), who));
+            }
+        }
         if host.docker.as_ref().is_some_and(|docker| docker.daemon.is_some()) {
             taken.push(("/etc/docker/daemon.json".to_owned(), "`docker.daemon`"));
         }
@@ -83,10 +123,36 @@ impl Build<'_> {
         if host.cleanup.is_some() {
             taken.extend([CLEANUP_SCRIPT, CLEANUP_CRON, HEALTHCHECK_FILE].map(|path| (path.to_owned(), "`cleanup`")));
         }
-        for file in &host.files {
-            if let Some((path, owner)) = taken.iter().find(|(path, _)| path == file.path.as_str()) {
-                let problem = Diagnostic::error(format!("{path} is written by {owner} already")).at(&file.origin);
-                self.error(problem.help("remove it here"));
+        let files = host.files.iter().map(|file| (&file.path, &file.origin, file.content.is_some()));
+        let directories = host.directories.iter().map(|directory| (&directory.path, &directory.origin, true));
+        let mut seen: BTreeMap<&str, (&Span, bool)> = BTreeMap::new();
+        for (path, origin, stays) in files.clone().chain(directories) {
+            let at = path.as_str();
+            let problem = if let Some((_, owner)) = taken.iter().find(|(path, _)| path == at) {
+                Some(Diagnostic::error(format!("{path} is written by {owner} already")).help("remove it here"))
+            } else if is_own(at, stays) {
+                let message = format!("{path} is rprov's own: it keeps there what it must find again");
+                Some(Diagnostic::error(message).help("choose another path"))
+            } else if let Some((first, _)) = seen.get(at) {
+                let message = format!("{path} is declared twice: at {first} too");
+                Some(Diagnostic::error(message).help("keep one of the two"))
+            } else {
+                None
+            };
+            seen.entry(at).or_insert((origin, stays));
+            if let Some(problem) = problem {
+                self.error(problem.at(origin));
+            }
+        }
+        // Below a file nothing can lie.
+        let holds = |file: &str, other: &str| other.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'));
+        for (file, origin, _) in files.filter(|(_, _, stays)| *stays) {
+            let declared = seen.iter().filter(|(_, (_, stays))| *stays).map(|(path, _)| *path);
+            let below =
+                declared.chain(taken.iter().map(|(path, _)| path.as_str())).find(|other| holds(file.as_str(), other));
+            if let Some(below) = below {
+                let message = format!("{file} cannot be a file: {below} lies in it");
+                self.error(Diagnostic::error(message).at(origin).help("name another path for one of them"));
             }
         }
     }

@@ -21,8 +21,84 @@ pub enum Known<T> {
     Present(T),
     /// It was looked for and is not there.
     Absent,
-    /// It could not be looked at; why, for the user.
-    Unread(String),
+    /// It could not be looked at; why.
+    Unread(Why),
+}
+
+/// Why something could not be read or compared, for the user. What is to be decided by the reason is decided by its kind, and what is
+/// to be done about it stands apart: the text may quote what others wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    kind: Reason,
+    reason: String,
+    help: Option<String>,
+}
+
+/// The reasons that something else is decided by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Docker is not running.
+    DockerStopped,
+    /// Nothing on the host can ask a registry.
+    NoCurl,
+    /// This program refused to look: it was told not to trust the inventory.
+    Refused,
+    /// Any other.
+    Other,
+}
+
+impl Why {
+    /// A reason of a kind that something is decided by.
+    #[must_use]
+    pub fn of(kind: Reason, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into(), help: None }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, if there is something to do about it.
+    #[must_use]
+    pub fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help;
+        self
+    }
+
+    /// Which reason.
+    #[must_use]
+    pub fn kind(&self) -> Reason {
+        self.kind
+    }
+
+    /// The reason alone.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// What to do about it, if that is known.
+    #[must_use]
+    pub fn to_do(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+impl<T: Into<String>> From<T> for Why {
+    fn from(reason: T) -> Self {
+        Self::of(Reason::Other, reason)
+    }
+}
+
+/// Both in one line, where there is one line only.
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
+    }
 }
 
 /// Why a diff cannot be made: a read that failed, or was never asked for.
@@ -32,24 +108,29 @@ pub struct CannotTell {
     /// The thing.
     pub what: String,
     /// The reason.
-    pub why: String,
+    pub why: Why,
 }
 
 impl CannotTell {
     /// Why, without what to do about it.
     #[must_use]
     pub fn reason(&self) -> &str {
-        self.why.split_once("; ").map_or(&self.why, |(why, _)| why)
+        self.why.reason()
     }
 
-    /// What to do next, if the reason says it: reasons are written "why; what to do".
+    /// What to do next, if that is known.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        self.why.split_once("; ").map(|(_, help)| help.to_owned())
+        self.why.to_do().map(str::to_owned)
     }
 }
 
 impl<T> Known<T> {
+    /// It could not be looked at, for this reason.
+    pub fn unread(why: impl Into<Why>) -> Self {
+        Self::Unread(why.into())
+    }
+
     /// The value if present, `None` if absent.
     ///
     /// # Errors
@@ -216,6 +297,14 @@ pub struct AptSource {
     pub path: RemotePath,
     /// Its text. It may hold a password (in a URL), so it is never shown.
     pub text: String,
+    /// Permission bits, user and group.
+    pub mode: u32,
+    /// User name, or number if it has no name.
+    pub user: String,
+    /// Group name, or number if it has no name.
+    pub group: String,
+    /// Whether everybody on the host may read it.
+    pub public: bool,
 }
 
 /// Which CI/CD variable.
@@ -534,7 +623,7 @@ impl Facts {
     /// Whether Docker is installed and not running.
     #[must_use]
     pub fn docker_stopped(&self) -> bool {
-        matches!(&self.docker, Some(Known::Unread(why)) if why == DOCKER_STOPPED)
+        matches!(&self.docker, Some(Known::Unread(why)) if why.kind() == Reason::DockerStopped)
     }
 }
 
@@ -544,10 +633,13 @@ mod tests {
 
     #[test]
     fn what_to_do_is_told_apart_from_the_reason() {
-        let cannot = |why: &str| CannotTell { what: "x".to_owned(), why: why.to_owned() };
-        let denied = cannot("403 Forbidden; give the token the scope `api`; see its page");
+        let cannot = |why: Why| CannotTell { what: "x".to_owned(), why };
+        let denied = cannot(Why::from("403 Forbidden").help("give the token the scope `api`; see its page"));
         assert_eq!(denied.reason(), "403 Forbidden");
         assert_eq!(denied.help().as_deref(), Some("give the token the scope `api`; see its page"));
-        assert_eq!(cannot("no answer").help(), None);
+        // What others wrote gives no advice of this program's.
+        let quoted = cannot(Why::from("it is no JSON (at \"a; run rm -r /etc\")"));
+        assert_eq!((quoted.reason(), quoted.help()), ("it is no JSON (at \"a; run rm -r /etc\")", None));
+        assert_eq!(cannot("no answer".into()).help(), None);
     }
 }

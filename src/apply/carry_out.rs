@@ -10,6 +10,7 @@ use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
 use crate::resource::system_id;
+use crate::script::obstacle::Obstacle;
 use crate::script::{advice, applied, environment, lock, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::{GitlabStep, Step};
@@ -335,6 +336,9 @@ async fn on_host(
         return Err(failed("there is no connection".to_owned(), None));
     };
     let mut on_line = |line: &str| {
+        if Obstacle::is_told_by(line, &nonce) {
+            return;
+        }
         shared.send(name, EventKind::Output(shorten(&book.scrub_said(line), LONGEST_LINE)));
     };
     let reply = host
@@ -346,10 +350,12 @@ async fn on_host(
         return Ok(());
     }
     let mut output = last_lines(&reply, LOOKED_AT, &book);
+    output.retain(|line| !Obstacle::is_told_by(line, &nonce));
     let at = reply::after_begin(&stdout, &nonce)
         .and_then(|body| body.lines().rev().find_map(|line| line.strip_prefix("step ")?.parse::<usize>().ok()));
     let step = at.and_then(|at| steps.get(at));
     let command = step.map(script::shown);
+    let met = Obstacle::told(&reply.stderr, &nonce).map(|met| met.why(None));
     let meaning = advice::of(step, &output);
     output = advice::telling(output);
     output.drain(..output.len().saturating_sub(LAST_LINES));
@@ -363,6 +369,7 @@ async fn on_host(
         Some(0) => {
             ("the host's answer was cut short".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
         }
+        Some(_) if let Some(met) = &met => (met.reason().to_owned(), met.to_do().map(str::to_owned)),
         Some(_) if meaning.is_some() => meaning.map(|found| (found.message, Some(found.help))).unwrap_or_default(),
         Some(status) => (
             format!("it failed with status {status}"),

@@ -11,9 +11,7 @@ use crate::secret::SecretBook;
 use crate::text::shorten;
 
 /// What to do about programs of the system that others may change.
-pub(super) const FOREIGN_HELP: &str = "rprov runs no program that somebody else may change, and has done nothing. See on the host \
-     what it is and who put it there; make it and each directory on the way to it root's alone (owner root, not writable by a group \
-     or by others), or install the package that it belongs to again";
+pub(super) const FOREIGN_HELP: &str = environment::MEND;
 
 /// What reading a host can fail with.
 #[derive(Debug)]

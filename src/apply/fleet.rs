@@ -94,10 +94,10 @@ impl Fleet {
                 Some(Ok(client)) => match client.variable(&key).await {
                     Ok(Some(fact)) => Known::Present(fact),
                     Ok(None) => Known::Absent,
-                    Err(error) => Known::Unread(records::unread(&error)),
+                    Err(error) => Known::unread(records::unread(&error)),
                 },
-                Some(Err(problem)) => Known::Unread(records::whole(problem)),
-                None => Known::Unread("the inventory names no GitLab".to_owned()),
+                Some(Err(problem)) => Known::unread(records::whole(problem)),
+                None => Known::unread("the inventory names no GitLab".to_owned()),
             };
             facts.variables.insert(key, known);
         }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::desired;
-use crate::facts::{Facts, Known};
+use crate::facts::{Facts, Known, Reason, Why};
 use crate::inventory::model::HostSpec;
 use crate::{openpgp, web};
 
 use super::Shared;
 
 /// By address and fingerprint: the armored key, or why there is none.
-type Answer = Arc<OnceCell<Result<String, String>>>;
+type Answer = Arc<OnceCell<Result<String, Why>>>;
 
 /// The keys that this run has asked for.
 #[derive(Debug, Default)]
@@ -31,27 +31,28 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts) {
         let key = answer.get_or_init(|| fetch(shared, &url, &fingerprint)).await;
         let known = match key {
             Ok(key) => Known::Present(key.clone()),
-            Err(why) => Known::Unread(why.clone()),
+            Err(why) => Known::unread(why.clone()),
         };
         facts.keys.insert(url, known);
     }
 }
 
-async fn fetch(shared: &Shared, url: &str, fingerprint: &str) -> Result<String, String> {
+async fn fetch(shared: &Shared, url: &str, fingerprint: &str) -> Result<String, Why> {
     if shared.settings.refused.as_ref().is_some_and(|refused| !refused.may_fetch(url)) {
-        return Err(format!("refused: {url} is not asked for its key: the target branch's inventory does not name it"));
+        let why = format!("refused: {url} is not asked for its key: the target branch's inventory does not name it");
+        return Err(Why::of(Reason::Refused, why));
     }
     let ca_pem = shared.inventory.gitlab.as_ref().and_then(|gitlab| gitlab.ca_pem.as_deref());
     let ca_pem = super::authority(&shared.settings, ca_pem);
     let bytes = web::fetch(url, ca_pem).await.map_err(|why| {
-        format!("the repository's key cannot be fetched: {why}; `key_file` takes one that lies beside the inventory")
+        Why::from(format!("the repository's key cannot be fetched: {why}"))
+            .help("`key_file` takes one that lies beside the inventory")
     })?;
     let key = openpgp::read(&bytes).map_err(|bad| format!("this is no key for a repository: {bad}"))?;
     if key.fingerprint != fingerprint {
         let (found, wanted) = (openpgp::shown(&key.fingerprint), openpgp::shown(fingerprint));
-        return Err(format!(
-            "the key there is {found}, and the inventory wants {wanted}; if the vendor has announced a new one, write its fingerprint down"
-        ));
+        return Err(Why::from(format!("the key there is {found}, and the inventory wants {wanted}"))
+            .help("if the vendor has announced a new one, write its fingerprint down"));
     }
     Ok(key.armored)
 }

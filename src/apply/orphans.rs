@@ -113,7 +113,7 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
         facts.managers.insert(id, records::known(client.managers(id).await));
         facts.records.insert(id, Known::Present(orphan.record.clone()));
     }
-    let unasked = || Known::Unread("it was not asked for".to_owned());
+    let unasked = || Known::unread("it was not asked for".to_owned());
     let managers = |id: u64| facts.managers.get(&id).cloned().unwrap_or_else(unasked);
     let judged = fleet.judge(&orphans, managers);
     diff.problems.extend(fleet.judge_twins(&twins, managers));

@@ -4,7 +4,7 @@ use crate::desired::rights;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::facts::{Facts, Known, ListedRunner};
+use crate::facts::{Facts, Known, ListedRunner, Why};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
 use crate::marker::Marker;
@@ -29,26 +29,26 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
     let client = match &shared.gitlab {
         Some(Ok(client)) => Ok(client),
         Some(Err(problem)) => Err(whole(problem)),
-        None => Err("the inventory names no GitLab".to_owned()),
+        None => Err(Why::from("the inventory names no GitLab")),
     };
     for scope in runners.wanted_lists() {
         let known = match &client {
             Ok(client) => listed(client, &scope).await,
-            Err(why) => Known::Unread(why.clone()),
+            Err(why) => Known::unread(why.clone()),
         };
         facts.listed.insert(scope, known);
     }
     for id in runners.wanted_records(facts) {
         let known = match &client {
             Ok(client) => known(client.runner(id).await),
-            Err(why) => Known::Unread(why.clone()),
+            Err(why) => Known::unread(why.clone()),
         };
         facts.records.insert(id, known);
     }
     for (name, scope) in runners.wanted_markers(facts) {
         let known = match (&client, runners.listed_with_mark(&name, &scope, facts)) {
-            (Err(why), _) => Known::Unread(why.clone()),
-            (Ok(_), Some(Err(why))) => Known::Unread(why),
+            (Err(why), _) => Known::unread(why.clone()),
+            (Ok(_), Some(Err(why))) => Known::unread(why),
             (Ok(client), Some(Ok(ids))) => {
                 for id in &ids {
                     if !facts.records.contains_key(id) {
@@ -64,14 +64,14 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
     for id in runners.wanted_managers(facts, shared.settings.orphans != Orphans::Ignore) {
         let known = match &client {
             Ok(client) => known(client.managers(id).await),
-            Err(why) => Known::Unread(why.clone()),
+            Err(why) => Known::unread(why.clone()),
         };
         facts.managers.insert(id, known);
     }
     for path in runners.wanted_projects(facts) {
         let known = match &client {
             Ok(client) => known(client.project(&path).await),
-            Err(why) => Known::Unread(why.clone()),
+            Err(why) => Known::unread(why.clone()),
         };
         facts.projects.insert(path, known);
     }
@@ -84,20 +84,17 @@ pub(super) fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
     match answer {
         Ok(Some(value)) => Known::Present(value),
         Ok(None) => Known::Absent,
-        Err(error) => Known::Unread(unread(&error)),
+        Err(error) => Known::unread(unread(&error)),
     }
 }
 
 /// The problem and what to do about it, in one line.
-pub(super) fn whole(problem: &Problem) -> String {
-    match &problem.help {
-        Some(help) => format!("{}; {help}", problem.message),
-        None => problem.message.clone(),
-    }
+pub(super) fn whole(problem: &Problem) -> Why {
+    Why::from(problem.message.as_str()).maybe_help(problem.help.clone())
 }
 
 /// The error and what to do about it, in one line.
-pub(super) fn unread(error: &GitlabError) -> String {
+pub(super) fn unread(error: &GitlabError) -> Why {
     whole(&problem(error))
 }
 
@@ -105,8 +102,8 @@ pub(super) fn unread(error: &GitlabError) -> String {
 pub(super) async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<ListedRunner>>> {
     match client.listed(scope).await {
         Ok(Ok(listed)) => Known::Present(listed),
-        Ok(Err(why)) => Known::Unread(why),
-        Err(error) => Known::Unread(error.to_string()),
+        Ok(Err(why)) => Known::unread(why),
+        Err(error) => Known::unread(error.to_string()),
     }
 }
 
@@ -119,7 +116,7 @@ async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts
             }
             Known::Present(ours().map(|record| record.id).collect())
         }
-        Err(error) => Known::Unread(unread(&error)),
+        Err(error) => Known::unread(unread(&error)),
     }
 }
 

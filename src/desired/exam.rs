@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{DOCKER_STOPPED, Facts, Known, Rights, Room};
+use crate::facts::{Facts, Known, Reason, Rights, Room};
 use crate::inventory::model::{ConfigValue, DockerSource, GitlabSpec, HostSpec, Inventory, RunnerSpec, registry_of};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
@@ -341,11 +341,11 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
             Finding::new(Level::Stops, "docker", "not there")
                 .help("install it on the host, or let rprov: `docker: { source: distro }`"),
         ),
-        Known::Unread(why) if why == DOCKER_STOPPED && managed => {
+        Known::Unread(why) if why.kind() == Reason::DockerStopped && managed => {
             finding(Level::Risk, "not running: an apply starts it")
         }
         Known::Unread(why) => Some(
-            Finding::new(Level::Stops, "docker", why)
+            Finding::new(Level::Stops, "docker", why.to_string())
                 .help("see there: systemctl status docker; journalctl -u docker -n 50"),
         ),
     }

@@ -176,7 +176,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
                 .to_owned(),
         });
     }
-    seal::seal(&mut plan, book);
+    seal::seal(&mut plan, &seal::private(facts), book);
     plan.preconditions = preconditions::of(&plan.changes, facts);
     plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
     plan.machine = machine::installation(&facts.system.machine);

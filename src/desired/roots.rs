@@ -140,6 +140,15 @@ mod tests {
         assert!(found("/srv/data/settings.ini", false, &[open]).is_empty());
         let open = ("/etc/cron.d", directory("root", "adm", 0o775, Way::default()));
         assert_eq!(found("/etc/cron.d/mine", false, &[open]).len(), 1);
+        for (file, at) in [
+            ("/etc/profile", "/etc"),
+            ("/etc/logrotate.d/app", "/etc/logrotate.d"),
+            ("/usr/local/bin/tool", "/usr/local/bin"),
+            ("/root/.profile", "/root"),
+        ] {
+            let open = (at, directory("root", "adm", 0o775, Way::default()));
+            assert_eq!(found(file, false, &[open]).len(), 1, "{file}");
+        }
     }
 
     #[test]

@@ -2,17 +2,31 @@
 //! by name as secrets do, and what is told of them holds no word of theirs. A plan is shown, saved and published; whoever carries it
 //! out makes it anew of the same inventory, and has these texts then. Pure.
 
+use std::collections::BTreeSet;
+
+use crate::facts::{Facts, Known};
+use crate::name::RemotePath;
 use crate::plan::{Attr, Change, HostPlan};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
 use crate::text::Text;
 
-/// Takes out of the plan what must not be shown. The book learns the texts that it now names.
-pub(super) fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
+/// Files of the host that not everybody may read, and of which a step writes a part that was there before.
+pub(super) fn private(facts: &Facts) -> BTreeSet<RemotePath> {
+    let sources = match &facts.apt_sources {
+        Some(Known::Present(all)) => all.as_slice(),
+        _ => &[],
+    };
+    sources.iter().filter(|source| !source.public).map(|source| source.path.clone()).collect()
+}
+
+/// Takes out of the plan what must not be shown; of what steps write to `private` files, all. The book learns the texts that it
+/// now names.
+pub(super) fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) {
     let mut learned = Vec::new();
     for change in &mut plan.changes {
         for step in &mut change.steps {
-            withhold(step, book, &mut learned);
+            withhold(step, private, book, &mut learned);
         }
         show(change, book);
     }
@@ -31,11 +45,11 @@ pub(super) fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
 
 type Learned = Vec<(SecretId, Secret)>;
 
-fn withhold(step: &mut Step, book: &SecretBook, learned: &mut Learned) {
+fn withhold(step: &mut Step, private: &BTreeSet<RemotePath>, book: &SecretBook, learned: &mut Learned) {
     match step {
         Step::WriteFile(file) => {
             let what = file.path.to_string();
-            by_name(&mut file.content, &what, false, book, learned);
+            by_name(&mut file.content, &what, private.contains(&file.path), book, learned);
         }
         Step::CreateContainer(container) => {
             for (key, value) in &mut container.env {

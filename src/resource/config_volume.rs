@@ -47,7 +47,7 @@ impl Resource for ConfigVolume {
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
-        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".to_owned() };
+        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".into() };
         let stopped = context.facts.docker_stopped();
         let found = if stopped {
             // Its data can be seen without Docker.

@@ -173,7 +173,7 @@ impl Container {
     }
 
     fn unasked(&self) -> CannotTell {
-        CannotTell { what: self.about(), why: "it was not asked for".to_owned() }
+        CannotTell { what: self.about(), why: "it was not asked for".into() }
     }
 
     /// The container that a run which was killed left beside the old one.
@@ -329,7 +329,8 @@ impl Resource for Container {
         };
         let will_pull = context.earlier.pulled.contains(&spec.image);
         let comparison = Comparison { spec, mounts: &self.mounts(), found, image, will_pull };
-        let unbound = |unbound: crate::text::Unbound| CannotTell { what: self.about(), why: unbound.to_string() };
+        let unbound =
+            |unbound: crate::text::Unbound| CannotTell { what: self.about(), why: unbound.to_string().into() };
         let differences = comparison.differences(context.book).map_err(unbound)?;
         let is = |pointer: &str| found.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
         // Docker calls a paused container running; no job comes on in it.

@@ -5,7 +5,7 @@ use crate::inventory::model::DirectorySpec;
 use crate::plan::{Action, Change, Effect};
 use crate::step::Step;
 
-use super::file::attributes;
+use super::file::{attributes, in_the_way};
 use super::{Context, Diff, Resource};
 
 /// A directory to be there.
@@ -23,12 +23,14 @@ impl Resource for Directory {
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let spec = &self.0;
-        let cannot = |why: &str| CannotTell { what: spec.path.to_string(), why: why.to_owned() };
+        let cannot = |why: &str| CannotTell { what: spec.path.to_string(), why: why.into() };
         let known = context.facts.paths.get(&spec.path).ok_or_else(|| cannot("it was not asked for"))?;
         let (action, attrs) = match known.read(spec.path.as_str())? {
             None => (Action::Add, Vec::new()),
             Some(fact) if fact.kind != PathKind::Directory => {
-                return Err(cannot("something else than a directory is there"));
+                let what =
+                    if fact.kind == PathKind::File { "a file, where a directory must be" } else { "no directory" };
+                return Err(CannotTell { what: spec.path.to_string(), why: in_the_way(fact, what) });
             }
             Some(fact) => {
                 let attrs = attributes(fact, spec.mode, &spec.owner);

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, ProbeSpec};
+use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
@@ -16,7 +16,7 @@ use crate::secret::looks;
 use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
 
-use super::file::{attributes, look, sha256};
+use super::file::{attributes, in_the_way, look, sha256};
 use super::{Context, Diff, Resource};
 
 /// The unit that restarts.
@@ -39,6 +39,9 @@ const RELOADABLE: [&str; 13] = [
     "shutdown-timeout",
     "features",
 ];
+
+/// What to do about a file that nobody can read.
+const BY_HAND: &str = "mend it or move it away by hand";
 
 /// daemon.json as it is to be, whole.
 #[derive(Debug, Clone)]
@@ -82,15 +85,15 @@ impl Resource for DockerDaemon {
         let old: Option<Value> = match &found {
             None => None,
             Some(found) => {
-                let cannot = |why: String| CannotTell { what: self.path.to_string(), why };
-                let text = found.text.ok_or_else(|| cannot("it is no UTF-8 text".to_owned()))?;
+                let cannot = |why: Why| CannotTell { what: self.path.to_string(), why };
+                let text = found.text.ok_or_else(|| cannot(in_the_way(found.fact, "a file that is no UTF-8 text")))?;
                 // dockerd takes an empty file for an empty configuration.
                 let text = if text.trim().is_empty() { "{}" } else { text };
                 match serde_json::from_str(text) {
                     Ok(value @ Value::Object(_)) => Some(value),
-                    Ok(_) => return Err(cannot("it is no JSON object; mend it or move it away by hand".to_owned())),
+                    Ok(_) => return Err(cannot(Why::from("it is no JSON object").help(BY_HAND))),
                     Err(error) => {
-                        return Err(cannot(format!("it is no JSON ({error}); mend it or move it away by hand")));
+                        return Err(cannot(Why::from(format!("it is no JSON ({error})")).help(BY_HAND)));
                     }
                 }
             }
@@ -98,6 +101,9 @@ impl Resource for DockerDaemon {
         let new = Value::Object(self.config.clone());
         let mut attrs = Vec::new();
         compare("", Some(old.as_ref().unwrap_or(&Value::Object(Map::new()))), Some(&new), &mut attrs);
+        if found.as_ref().is_some_and(|found| !found.fact.is_public()) {
+            attrs.iter_mut().for_each(conceal);
+        }
         let owner = Owner::default();
         let file_attrs = found.as_ref().map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
         let content_differs = !attrs.is_empty() || old.is_none();
@@ -153,6 +159,45 @@ impl Resource for DockerDaemon {
         change.steps.insert(0, write);
         diff.changes.push(change);
         Ok(diff)
+    }
+}
+
+/// Keys of which no value is a secret, whoever may read the file.
+const HARMLESS: [&str; 26] = [
+    "bip",
+    "bip6",
+    "cgroup-parent",
+    "data-root",
+    "default-address-pools",
+    "default-cgroupns-mode",
+    "default-network-opts",
+    "default-runtime",
+    "default-ulimits",
+    "dns",
+    "dns-search",
+    "exec-opts",
+    "exec-root",
+    "features",
+    "fixed-cidr",
+    "fixed-cidr-v6",
+    "group",
+    "hosts",
+    "insecure-registries",
+    "ip",
+    "log-driver",
+    "log-format",
+    "log-level",
+    "registry-mirrors",
+    "storage-driver",
+    "storage-opts",
+];
+
+/// Takes away what a file that not everybody may read has in a place where a secret may stand: any text under a key that is not known
+/// to have none.
+fn conceal(attr: &mut Attr) {
+    let key = attr.path.split(['.', '[']).next().unwrap_or_default();
+    if !HARMLESS.contains(&key) && attr.old.as_ref().is_some_and(|old| old.contains('"')) {
+        attr.old = Some("(not shown)".to_owned());
     }
 }
 
@@ -214,7 +259,7 @@ impl DockerDaemon {
 
 /// Why Docker's own networks would swallow the way that rprov comes: the kernel would look for whoever is there behind a
 /// bridge, and nothing takes that back.
-fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<String> {
+fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<Why> {
     let unmapped = |address: IpAddr| address.to_canonical();
     let peers: Vec<IpAddr> = facts.system.came_from().into_iter().map(unmapped).collect();
     let own = facts.system.sshd_address.map(unmapped);
@@ -231,10 +276,13 @@ fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<String> {
                 (None, Some(own)) => format!("{own}, the host's own address"),
                 (None, None) => continue,
             };
-            return Some(format!(
-                "`{key}` {net} covers {who}: with it Docker's networks would cut this host off from it, and nothing would take \
-                 that back; choose a network that nothing else uses"
-            ));
+            return Some(
+                Why::from(format!(
+                    "`{key}` {net} covers {who}: with it Docker's networks would cut this host off from it, and nothing would take \
+                     that back"
+                ))
+                .help("choose a network that nothing else uses"),
+            );
         }
     }
     None
@@ -332,6 +380,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_not_everybody_may_read_keeps_what_may_be_a_secret() {
+        let (old, new) = (
+            json!({"labels": ["k=hunter2"], "proxies": {"http-proxy": "http://p"}, "x": {"y": "hunter2"}, "mtu": 1400, "bip": "10.0.0.1/24"}),
+            json!({"labels": ["k=v"]}),
+        );
+        let mut attrs = Vec::new();
+        compare("", Some(&old), Some(&new), &mut attrs);
+        attrs.iter_mut().for_each(conceal);
+        let said: Vec<String> = attrs.iter().map(|attr| format!("{} {:?}", attr.path, attr.old)).collect();
+        assert!(!said.join("\n").contains("hunter2") && !said.join("\n").contains("http://p"), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("mtu") && line.contains("1400")), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("bip") && line.contains("10.0.0.1/24")), "{said:?}");
+    }
+
+    #[test]
     fn a_network_of_dockers_does_not_cover_who_comes() {
         let mut facts = Facts::default();
         facts.system.peer = Some("::ffff:10.9.8.7".to_owned());
@@ -344,7 +407,7 @@ mod tests {
             json!({"bip": "192.0.2.1/24"}),
             pools("10.0.0.0/8"),
         ] {
-            assert!(why(None, new.clone()).is_some_and(|why| why.contains("covers")), "{new}");
+            assert!(why(None, new.clone()).is_some_and(|why| why.reason().contains("covers")), "{new}");
             assert_eq!(why(Some(new.clone()), new.clone()), None, "it is so already: {new}");
             assert!(why(Some(json!({"bip": "172.17.0.1/16"})), new.clone()).is_some(), "{new}");
         }

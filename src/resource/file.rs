@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec};
+use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, TextChange};
@@ -37,17 +37,40 @@ pub struct File {
 }
 
 /// How paths begin that only root's own programs read or run.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 33] = [
+    "/bin/",
+    "/boot/",
     "/etc/apt/",
+    "/etc/bash",
     "/etc/cron",
     "/etc/docker/",
+    "/etc/dpkg/",
+    "/etc/environment",
     "/etc/init.d/",
+    "/etc/ld.so",
+    "/etc/logrotate",
+    "/etc/modprobe.d/",
+    "/etc/modules",
+    "/etc/network/",
     "/etc/nftables",
     "/etc/pam.d/",
-    "/etc/profile.d/",
+    "/etc/profile",
+    "/etc/rc",
+    "/etc/security/",
     "/etc/ssh/",
-    "/etc/sudoers.d/",
+    "/etc/sudo",
+    "/etc/sysctl",
     "/etc/systemd/",
+    "/etc/udev/",
+    "/etc/update-motd.d/",
+    "/lib/",
+    "/root/",
+    "/sbin/",
+    "/usr/bin/",
+    "/usr/lib/",
+    "/usr/local/bin/",
+    "/usr/local/sbin/",
+    "/usr/sbin/",
 ];
 
 /// The SHA-256 of a text, in hex.
@@ -76,7 +99,8 @@ pub struct Found<'a> {
 /// # Errors
 /// When it could not be read, or something else is in its place.
 pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found<'a>>, CannotTell> {
-    let unasked = |why: &str| CannotTell { what: path.to_string(), why: why.to_owned() };
+    let cannot = |why: Why| CannotTell { what: path.to_string(), why };
+    let unasked = |why: &str| cannot(why.into());
     let Some(fact) =
         context.facts.paths.get(path).ok_or_else(|| unasked("it was not asked for"))?.read(path.as_str())?
     else {
@@ -84,16 +108,24 @@ pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found
     };
     match fact.kind {
         PathKind::File => {}
-        PathKind::Directory => return Err(unasked("it is a directory: remove it by hand if a file shall be there")),
-        PathKind::Link | PathKind::Other => return Err(unasked("it is no regular file")),
+        PathKind::Directory => return Err(cannot(in_the_way(fact, "a directory"))),
+        PathKind::Link | PathKind::Other => return Err(cannot(in_the_way(fact, "no regular file"))),
     }
     let text = match &fact.content {
         Some(Known::Present(Content::Text(text))) => Some(text.expose()),
         Some(Known::Present(Content::Binary)) => None,
-        Some(Known::Unread(why)) => return Err(unasked(why)),
+        Some(Known::Unread(why)) => return Err(cannot(why.clone())),
         Some(Known::Absent) | None => return Err(unasked("its content was not read")),
     };
     Ok(Some(Found { fact, text }))
+}
+
+/// That something else than a file as it could be compared is there: what, whose, and what to do, which takes nothing away.
+#[must_use]
+pub fn in_the_way(fact: &PathFact, what: &str) -> Why {
+    Why::from(format!("it is {what} ({}:{}, mode {:04o})", fact.user, fact.group, fact.mode)).help(
+        "see on the host who made it and whether somebody needs it; move it to another name, or name another path in the inventory",
+    )
 }
 
 /// What lies where a file is to be, if the file takes its place without anybody looking into it. `whole`: see [`File::whole`].
@@ -150,7 +182,7 @@ pub fn not_shown(found: Option<&Found<'_>>) -> Option<Attr> {
 /// # Errors
 /// When a secret in it has no value.
 pub fn reveal(text: &Text, book: &SecretBook, what: &str) -> Result<String, CannotTell> {
-    text.reveal(book).map_err(|unbound| CannotTell { what: what.to_owned(), why: unbound.to_string() })
+    text.reveal(book).map_err(|unbound| CannotTell { what: what.to_owned(), why: unbound.to_string().into() })
 }
 
 impl Resource for File {
@@ -177,10 +209,9 @@ impl Resource for File {
             let known = context.facts.paths.get(&self.path);
             let there = known.map(|known| known.read(self.path.as_str())).transpose()?.flatten();
             if there.is_some_and(|fact| fact.kind == PathKind::Directory) {
-                return Err(CannotTell {
-                    what: self.path.to_string(),
-                    why: "it is a directory: only files are removed".to_owned(),
-                });
+                let what = "a directory, and only files are removed";
+                let why = there.map_or_else(|| what.into(), |fact| in_the_way(fact, what));
+                return Err(CannotTell { what: self.path.to_string(), why });
             }
             if there.is_some() {
                 diff.changes.push(self.change(
@@ -202,11 +233,9 @@ impl Resource for File {
         let replaces = match &found {
             None => None,
             Some(Found { text: Some(text), .. }) => Some(sha256(text)),
-            Some(Found { text: None, .. }) => {
-                return Err(CannotTell {
-                    what: self.path.to_string(),
-                    why: "it is no UTF-8 text; move it away first".to_owned(),
-                });
+            Some(Found { text: None, fact }) => {
+                let why = in_the_way(fact, "a file that is no UTF-8 text");
+                return Err(CannotTell { what: self.path.to_string(), why });
             }
         };
         let same = found.as_ref().and_then(|found| found.text) == Some(wanted.as_str());

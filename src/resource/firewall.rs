@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::facts::{CannotTell, Facts, ProbeSpec};
+use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::{AllowSpec, FirewallSpec, PROTOCOLS};
 use crate::name::RemotePath;
 use crate::plan::{Action, Change, Effect, Note, Problem, TextChange};
@@ -83,7 +83,7 @@ impl Firewall {
     }
 
     /// Why an address could no longer reach sshd, and what would let it.
-    fn cuts_off(&self, peer: IpAddr, facts: &Facts) -> Option<String> {
+    fn cuts_off(&self, peer: IpAddr, facts: &Facts) -> Option<Why> {
         let peer = unmapped(peer);
         // Not the port that the inventory names: ssh_config or a router may lead from one to the other.
         let port = facts.system.sshd_port.unwrap_or(self.spec.ssh_port);
@@ -109,21 +109,21 @@ impl Firewall {
                 .iter()
                 .any(|entry| here(&entry.to) && entry.ports.is_none_or(|ports| !entry.udp && ports.contains(port)));
             return (!open).then(|| {
-                format!(
-                    "{from}: a container of this very host, and `firewall.jobs` keeps containers from sshd; add the \
-                     host's address with `port: {port}` to `firewall.jobs.allow`"
-                )
+                Why::from(format!(
+                    "{from}: a container of this very host, and `firewall.jobs` keeps containers from sshd"
+                ))
+                .help(format!("add the host's address with `port: {port}` to `firewall.jobs.allow`"))
             });
         }
         if port != self.spec.ssh_port {
-            return Some(format!(
-                "it would cut off {peer}: this connection comes in at sshd's port {port}, and port {} is the one that it \
-                 leaves open; set `firewall.ssh_port: {port}`",
+            let why = format!(
+                "it would cut off {peer}: this connection comes in at sshd's port {port}, and port {} is the one that it leaves open",
                 self.spec.ssh_port
-            ));
+            );
+            return Some(Why::from(why).help(format!("set `firewall.ssh_port: {port}`")));
         }
         let fits = self.spec.ssh_from.iter().any(|net| net.contains(&peer));
-        (!fits).then(|| format!("{from}; add it to `firewall.ssh_from`"))
+        (!fits).then(|| Why::from(from).help("add it to `firewall.ssh_from`"))
     }
 
     /// An uplink that looks like one of Docker's networks: everybody behind it would count as a container.
@@ -198,7 +198,7 @@ impl Resource for Firewall {
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
-        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".to_owned() };
+        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".into() };
         if let Some(problem) = Self::mistaken_uplink(context.facts) {
             return Ok(Diff { problems: vec![problem], ..Diff::default() });
         }
@@ -222,9 +222,8 @@ impl Resource for Firewall {
         if system.logins.contains(&None) {
             return Err(CannotTell {
                 what: self.about(),
-                why: "somebody is logged in to this host by SSH, and nothing says from where: the rules might cut them off; \
-                      run rprov from that login itself, without `env -i`, or when nobody is logged in by SSH"
-                    .to_owned(),
+                why: Why::from("somebody is logged in to this host by SSH, and nothing says from where: the rules might cut them off")
+                    .help("run rprov from that login itself, without `env -i`, or when nobody is logged in by SSH"),
             });
         }
         let peers = system.came_from();
@@ -232,13 +231,16 @@ impl Resource for Firewall {
             if !context.facts.local && from_itself(peer, context.facts) {
                 return Err(CannotTell {
                     what: self.about(),
-                    why: "rprov connects to this host from the host itself, where no rule stops it: the trial of the new rules \
-                          would show nothing; run rprov on another machine, or say `connection: local`"
-                        .to_owned(),
+                    why: Why::from(
+                        "rprov connects to this host from the host itself, where no rule stops it: the trial of the new rules would \
+                         show nothing",
+                    )
+                    .help("run rprov on another machine, or say `connection: local`"),
                 });
             }
             if let Some(why) = self.cuts_off(peer, context.facts) {
-                let why = if system.peer.is_some() { why } else { format!("{why} ({GUESSED})") };
+                let guessed = why.to_do().map(|help| format!("{help} ({GUESSED})"));
+                let why = if system.peer.is_some() { why } else { why.clone().maybe_help(guessed) };
                 return Err(CannotTell { what: self.about(), why });
             }
             let way = tunnel::way(&self.spec, context.facts, peer);

@@ -1,7 +1,7 @@
 //! An image on a host: there, and the one that the registry has under its reference now. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known, NO_CURL, ProbeSpec};
+use crate::facts::{CannotTell, Known, ProbeSpec, Reason};
 use crate::inventory::model::{Login, registry_of};
 use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::step::Step;
@@ -85,9 +85,8 @@ impl Resource for Image {
         }
         let what = self.about();
         let known = context.facts.images.get(&self.reference);
-        let found = known
-            .ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?
-            .read(what)?;
+        let found =
+            known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".into() })?.read(what)?;
         let (action, attrs, reason) = match found {
             None => (Action::Add, Vec::new(), None),
             Some(image) => match &image.registry {
@@ -105,9 +104,11 @@ impl Resource for Image {
                     )
                 }
                 // Whoever names a whole version hardly expects another image under it.
-                Some(Known::Unread(why)) if why == NO_CURL && names_a_release(&self.reference) => return Ok(diff),
+                Some(Known::Unread(why)) if why.kind() == Reason::NoCurl && names_a_release(&self.reference) => {
+                    return Ok(diff);
+                }
                 Some(Known::Unread(why)) => {
-                    let hint = self.hint(why);
+                    let hint = self.hint(why.reason());
                     let message =
                         format!("the image on the host is kept; whether its tag has moved is unknown: {why}{hint}");
                     diff.notes.push(Note { about: self.about(), message });

@@ -74,7 +74,7 @@ pub fn drop_in(spec: &PackageManagerSpec) -> String {
 fn runs(context: &Context<'_>) -> Result<bool, CannotTell> {
     let what = format!("service {PACKAGE}");
     let known = context.facts.units.get(UNIT);
-    let known = known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?;
+    let known = known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".into() })?;
     Ok(known.read(what)?.is_some_and(|unit| !["inactive", "failed"].contains(&unit.active.as_str())))
 }
 

@@ -54,7 +54,7 @@ pub fn is_version(installed: &str, wanted: &str) -> bool {
 pub fn found<'a>(context: &Context<'a>, name: &str) -> Result<Option<&'a PackageFact>, CannotTell> {
     let what = format!("package {name}");
     let known = context.facts.packages.get(name);
-    known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?.read(what)
+    known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".into() })?.read(what)
 }
 
 impl Resource for Packages {

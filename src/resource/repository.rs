@@ -3,7 +3,7 @@
 
 mod source;
 
-use crate::facts::{AptSource, CannotTell, Facts, ProbeSpec};
+use crate::facts::{AptSource, CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::{Owner, RepositoryKey, RepositorySpec};
 use crate::name::RemotePath;
 use crate::openpgp;
@@ -11,7 +11,7 @@ use crate::plan::{Action, Attr, Change, Effect, Problem, TextChange};
 use crate::step::{Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::file::{Found, NOT_SHOWN, attributes, displaced, kind_attr, look, not_shown, sha256};
+use super::file::{Found, NOT_SHOWN, attributes, displaced, in_the_way, kind_attr, look, not_shown, sha256};
 use super::{Context, Diff, Resource};
 use source::Leftover;
 
@@ -93,7 +93,7 @@ impl Repository {
             [] if facts.system.codename.is_empty() => {
                 return Err(CannotTell {
                     what: self.about(),
-                    why: "the host's /etc/os-release names no codename; give the repository `suites`".to_owned(),
+                    why: Why::from("the host's /etc/os-release names no codename").help("give the repository `suites`"),
                 });
             }
             [] => vec![facts.system.codename.clone()],
@@ -130,7 +130,7 @@ impl Repository {
             }
             Some(RepositoryKey::Fetched { url, fingerprint }) => {
                 let url = for_os(url, &context.facts.system.os);
-                let unasked = || CannotTell { what: url.clone(), why: "it was not fetched".to_owned() };
+                let unasked = || CannotTell { what: url.clone(), why: "it was not fetched".into() };
                 let known = context.facts.keys.get(&url).ok_or_else(unasked)?;
                 (Some(known.read(url.as_str())?.ok_or_else(unasked)?.clone()), fingerprint.clone())
             }
@@ -174,11 +174,9 @@ impl Repository {
                     _ if displaces.is_some() => None,
                     None => None,
                     Some(Found { text: Some(text), .. }) => Some(sha256(text)),
-                    Some(Found { text: None, .. }) => {
-                        return Err(CannotTell {
-                            what: path.to_string(),
-                            why: "it is no text; remove it by hand, rprov writes another".to_owned(),
-                        });
+                    Some(Found { text: None, fact }) => {
+                        let why = in_the_way(fact, "a file that is no UTF-8 text");
+                        return Err(CannotTell { what: path.to_string(), why });
                     }
                 };
                 made.steps.push(Step::WriteFile(WriteFile {
@@ -228,7 +226,7 @@ impl Repository {
     /// Other files for the same repository: what to do with them.
     fn leftovers(&self, context: &Context<'_>, problems: &mut Vec<Problem>) -> Result<Made, CannotTell> {
         let what = "/etc/apt/sources.list.d";
-        let unasked = || CannotTell { what: what.to_owned(), why: "it was not asked for".to_owned() };
+        let unasked = || CannotTell { what: what.to_owned(), why: "it was not asked for".into() };
         let all = context.facts.apt_sources.as_ref().ok_or_else(unasked)?.read(what)?;
         let uris: Vec<String> = self.spec.uris.iter().map(|uri| for_os(uri, &context.facts.system.os)).collect();
         let mut made = Made::default();
@@ -306,7 +304,7 @@ impl Resource for Repository {
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         if !context.facts.system.apt {
             let why = "this host has no apt: only Debian and Ubuntu are supported".to_owned();
-            return Err(CannotTell { what: self.about(), why });
+            return Err(CannotTell { what: self.about(), why: why.into() });
         }
         if self.spec.absent {
             return self.removal(context);
@@ -362,8 +360,9 @@ fn rewrite(file: &AptSource, rest: String) -> Step {
     Step::WriteFile(WriteFile {
         path: file.path.clone(),
         content: Text::plain(rest),
-        mode: MODE,
-        owner: Owner::default(),
+        // As it was: a password in it is for those who might read it before.
+        mode: file.mode,
+        owner: Owner { user: file.user.clone(), group: file.group.clone() },
         keep_previous: false,
         check: None,
         replaces: Some(sha256(&file.text)),

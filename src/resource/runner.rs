@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, Known, PathFact, ProbeSpec};
+use crate::facts::{CannotTell, Facts, Known, PathFact, ProbeSpec, Why};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
@@ -293,12 +293,13 @@ impl Runners {
     fn read<'a>(&self, found: Option<&FoundFile<'a>>) -> Result<Option<HostConfig>, CannotTell> {
         let Some(found) = found else { return Ok(None) };
         let help = "rprov does not overwrite it: mend it, or move it away";
-        let text = found
-            .text
-            .ok_or_else(|| CannotTell { what: self.path.to_string(), why: format!("it is no UTF-8 text; {help}") })?;
+        let text = found.text.ok_or_else(|| CannotTell {
+            what: self.path.to_string(),
+            why: Why::from("it is no UTF-8 text").help(help),
+        })?;
         let config = parse(text).map_err(|bad| CannotTell {
             what: format!("{}:{}:{}", self.path, bad.line, bad.column),
-            why: format!("gitlab-runner cannot read this file: {}; {help}", bad.message),
+            why: Why::from(format!("gitlab-runner cannot read this file: {}", bad.message)).help(help),
         })?;
         Ok(Some(config))
     }
@@ -452,6 +453,11 @@ impl Resource for Runners {
             }
         }
         self.untold(&matching, context.facts, &mut diff);
+        if found.as_ref().is_some_and(|found| found.fact.way.exposed) {
+            let said = "others than root may write to a directory on the way to it: whoever may can put another one in its place, and have \
+                        gitlab-runner do what it says; make the directories root's alone";
+            diff.notes.push(self.note(said.to_owned()));
+        }
         diff.notes.append(&mut plan.notes);
         diff.upkeep.append(&mut plan.upkeep);
         let mut gone: Vec<Attr> = Vec::new();

@@ -2,7 +2,7 @@
 //! found by comparing the service's start with the time of the files it reads. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::facts::{CannotTell, Known, ProbeSpec, Why};
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
 use crate::step::{Step, UnitAction, due, previous};
@@ -45,7 +45,7 @@ impl Resource for Service {
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let what = format!("service {}", self.name);
         let known = context.facts.units.get(&self.unit);
-        let known = known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".to_owned() })?;
+        let known = known.ok_or_else(|| CannotTell { what: what.clone(), why: "it was not asked for".into() })?;
         let arrives = self.package.is_some_and(|package| context.earlier.installed.contains(package))
             || context.earlier.daemon_reload;
         let fact = match known {
@@ -56,9 +56,9 @@ impl Resource for Service {
                     what,
                     why: match self.package {
                         Some(package) => {
-                            format!("systemd knows no unit {}, though the package {package} is there", self.unit)
+                            format!("systemd knows no unit {}, though the package {package} is there", self.unit).into()
                         }
-                        None => format!("systemd knows no unit {}", self.unit),
+                        None => format!("systemd knows no unit {}", self.unit).into(),
                     },
                 });
             }
@@ -74,7 +74,8 @@ impl Resource for Service {
             if enabled.starts_with("masked") {
                 return Err(CannotTell {
                     what: self.about(),
-                    why: format!("{} is masked; unmask it by hand: systemctl unmask {0}", self.unit),
+                    why: Why::from(format!("{} is masked", self.unit))
+                        .help(format!("unmask it by hand: systemctl unmask {}", self.unit)),
                 });
             }
             attrs.push(Attr::new("at boot", fact.map(|fact| fact.enabled.clone()), Some("enabled".to_owned())));

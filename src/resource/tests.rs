@@ -89,7 +89,7 @@ fn a_file_differs_by_content_mode_and_owner() {
     facts.paths.insert(path("/etc/x"), Known::Absent);
     assert_eq!(diff(&file(), &facts).unwrap().changes[0].action, Action::Add);
 
-    facts.paths.insert(path("/etc/x"), Known::Unread("only root may read it".to_owned()));
+    facts.paths.insert(path("/etc/x"), Known::unread("only root may read it".to_owned()));
     assert!(diff(&file(), &facts).is_err());
     assert!(diff(&file(), &Facts::default()).is_err(), "never asked for is not absent");
 }
@@ -188,7 +188,7 @@ fn packages_are_one_transaction() {
         PackageFact { version: "2.0".to_owned(), installed: false, status: "install ok half-configured".to_owned() };
     facts.packages.insert("cron".to_owned(), Known::Present(half));
     assert_eq!(diff(&packages(None, false), &facts).unwrap().changes.len(), 1);
-    facts.packages.insert("cron".to_owned(), Known::Unread("dpkg-query failed".to_owned()));
+    facts.packages.insert("cron".to_owned(), Known::unread("dpkg-query failed".to_owned()));
     assert!(diff(&packages(None, false), &facts).is_err());
 }
 
@@ -282,7 +282,7 @@ fn a_service_is_enabled_and_started() {
     earlier.installed.insert("docker.io".to_owned());
     let change = after(&service(), &bare, &earlier).unwrap().changes.remove(0);
     assert_eq!(change.steps.len(), 2);
-    bare.units.insert("docker.service".to_owned(), Known::Unread("systemctl failed".to_owned()));
+    bare.units.insert("docker.service".to_owned(), Known::unread("systemctl failed".to_owned()));
     assert!(after(&service(), &bare, &earlier).is_err());
 }
 
@@ -308,6 +308,6 @@ fn a_tag_that_moved_is_pulled_and_an_unreachable_registry_is_said() {
     let moved = diff(&image, &image_facts(Some(Known::Present("sha256:new".to_owned())))).unwrap();
     assert_eq!(moved.changes[0].action, Action::Change);
     assert!(moved.earlier.pulled.contains("r:5000/runner:v1"));
-    let unknown = diff(&image, &image_facts(Some(Known::Unread("no route".to_owned())))).unwrap();
+    let unknown = diff(&image, &image_facts(Some(Known::unread("no route".to_owned())))).unwrap();
     assert!(unknown.changes.is_empty() && unknown.notes.len() == 1);
 }

@@ -67,7 +67,7 @@ impl Resource for Variable {
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let spec = &self.0;
         let mut diff = Diff::default();
-        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".to_owned() };
+        let unasked = || CannotTell { what: self.about(), why: "it was not asked for".into() };
         let found = context.facts.variables.get(&self.key()).ok_or_else(unasked)?.read(self.about())?;
         let by_environment = spec.scope != Scope::Instance;
         let environment_scope = by_environment.then(|| spec.environment_scope.clone());

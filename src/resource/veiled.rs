@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Diff, Resource};
-use crate::facts::{CannotTell, ProbeSpec};
+use crate::facts::{CannotTell, ProbeSpec, Reason, Why};
 use crate::plan::{Attr, Change, Note, Problem, RunnerView};
 
 /// What stands for a value that is not shown.
@@ -69,9 +69,9 @@ impl Resource for Veiled {
         let diff = match self.inner.diff(context) {
             Ok(diff) => diff,
             // What this program itself refused holds nothing of the host's.
-            Err(cannot) if self.keys.is_some() || cannot.why.starts_with("refused: ") => return Err(cannot),
+            Err(cannot) if self.keys.is_some() || cannot.why.kind() == Reason::Refused => return Err(cannot),
             // Why something cannot be read may quote it.
-            Err(_) => return Err(CannotTell { what: about, why: format!("it cannot be compared; {WHY}") }),
+            Err(_) => return Err(CannotTell { what: about, why: Why::from("it cannot be compared").help(WHY) }),
         };
         let changes: Vec<Change> = diff.changes.into_iter().map(|change| self.change(change)).collect();
         if self.keys.is_some() {

@@ -262,19 +262,6 @@ fn files(lines: &[String]) -> Option<Advice> {
         let group = found[0].rsplit(':').next().unwrap_or_default();
         return advice(format!("the host has no group {group}"), "name another `owner`, or create the group first");
     }
-    if has(lines, &["it is not followed"]) {
-        return advice(
-            "a symbolic link is in the way, where not only root may write",
-            "rprov does not follow it, and has changed nothing behind it. See on the host who made it, and put a real directory \
-             or file in its place, or name the path that it leads to in the inventory",
-        );
-    }
-    if has(lines, &["was swapped for something else meanwhile"]) {
-        return advice(
-            "somebody who may write to the directory swapped things there while rprov was at work",
-            "nothing of root's was touched. See on the host what runs as that user, then run `rprov apply` again",
-        );
-    }
     if has(lines, &["Operation not permitted"]) {
         return advice(
             "the host's kernel does not let even root do this",

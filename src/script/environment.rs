@@ -174,7 +174,7 @@ $(stat -c '%N' -- $links 2>/dev/null)"
     [ ! -L "$word" ] || trace "$word" || :
     said=$(strange "$word" "${foreign:-$word}")
     case ${word##*/} in
-      docker | dockerd | curl | nft)
+      curl | docker | dockerd | nft)
         case "$unsafe " in *" ${word##*/} "*) continue ;; esac
         unsafe="$unsafe ${word##*/} "
         left_out="${left_out:+$left_out; }$said"
@@ -200,6 +200,10 @@ look_at_programs
 const PROGRAMS: &str = "apt-cache apt-get awk base64 bash cat chmod chown cp curl cut date df docker dockerd dpkg dpkg-query du env find \
 flock getent grep head ip ln logger ls mkdir mktemp modprobe mv nft od ps readlink rm rmdir sed sh sha256sum sleep sort sshd stat sync \
 systemctl systemd-run tail timeout touch tr update-ca-certificates usermod visudo wc wg wget xargs";
+
+/// What to do about programs of the system that others may change.
+pub const MEND: &str = "see on the host what it is and who put it there; make it and each directory on the way to it root's alone (owner \
+                        root, not writable by a group or by others), or install the package that it belongs to again";
 
 /// Status of a script that would have to start a program which others than root may change.
 pub const FOREIGN: i32 = 71;

@@ -17,6 +17,7 @@ pub mod environment;
 pub mod exam;
 pub mod guard;
 pub mod lock;
+pub mod obstacle;
 mod paths;
 pub mod probe;
 pub mod reply;

@@ -71,6 +71,11 @@ absent() {
   case $(stat -- "./$1" 2>&1) in *'No such file or directory'*) return 44;; esac
   return 5
 }
+# What is in the way at `path`, for a program: what it is, the directory that others can change, the path, and where a link leads,
+# which may hold anything.
+in_the_way() {
+  printf '%s\n%s\n%s\n%s\n%s' "$(stat -c '%F, %U:%G, mode %a' -- "./${1##*/}" 2>/dev/null)" "${theirs:-/}" "$(stat -c '%U:%G, mode %a' -- "${theirs:-/}" 2>/dev/null)" "$1" "$goal" | base64 | tr -d '\n'
+}
 # follow or stay: whether a link of root's at the very end is followed; make or find: whether directories on the way are made;
 # path. 0: this is the directory that holds it; 44: a directory on the way is missing; 41: `link`, which leads to `goal`, is
 # in the way; 42: something was swapped meanwhile; 45: something else than a directory is on the way; 40: links lead nowhere;
@@ -117,9 +122,12 @@ reach() {
 
 /// For steps: the same with words for a person, and what makes, opens and takes away files in a directory that may be
 /// somebody else's.
-pub(super) const STEPS: &str = r#"arrive() {
+pub(super) const STEPS: &str = r#"# status path: what a step met, in a line that no program can have written
+met() { [ -z "${nonce-}" ] || printf '@%s met %s %s\n' "$nonce" "$1" "$(in_the_way "$2")" >&2; }
+arrive() {
   reach "$@"
   code=$?
+  case $code in 13 | 40 | 41 | 45) met "$code" "$at/$leaf";; esac
   case $code in
     13) printf '%s cannot be entered\n' "$at/$leaf" >&2;;
     40) printf '%s is a symbolic link that leads nowhere\n' "$link" >&2;;
@@ -129,7 +137,10 @@ pub(super) const STEPS: &str = r#"arrive() {
   esac
   return "$code"
 }
-swapped() { printf '%s was swapped for something else meanwhile, by somebody who may write to %s: nothing was done to it\n' "$at/$1" "${theirs:-$at}" >&2; }
+swapped() {
+  met 42 "$at/$1"
+  printf '%s was swapped for something else meanwhile, by somebody who may write to %s: nothing was done to it\n' "$at/$1" "${theirs:-$at}" >&2
+}
 # Whether this directory is the one of that name, root's own and closed to everybody else.
 is_own() {
   [ -O . ] || return
@@ -167,7 +178,7 @@ open_old() {
 # With this link it has two names. A third one may be that of a file that somebody else may not read or change.
 is_plain() {
   if [ -L ./old ] || ! [ -f ./old ]; then swapped "$leaf"; return 1; fi
-  [ "$(stat -c %h ./old)" = 2 ] || { printf '%s is a file with further names (hard links): it may be somebody else'\''s\n' "$at/$leaf" >&2; return 1; }
+  [ "$(stat -c %h ./old)" = 2 ] || { (cd -P .. && met 46 "$at/$leaf"); printf '%s is a file with further names (hard links): it may be somebody else'\''s\n' "$at/$leaf" >&2; return 1; }
 }
 # A new file beside what it replaces: `temp` is its name, `new` the file itself, whatever becomes of its name.
 new_file() {
@@ -210,7 +221,7 @@ look_at() {
     if [ -n "$trusted" ]; then was=./$leaf; else was=/proc/self/fd/8; fi
     digest "$was"
   elif [ -e "./$leaf" ]; then
-    if [ "$1" != special ] || [ -d "./$leaf" ]; then printf '%s is there and no regular file\n' "$at/$leaf" >&2; return 1; fi
+    if [ "$1" != special ] || [ -d "./$leaf" ]; then met 47 "$at/$leaf"; printf '%s is there and no regular file\n' "$at/$leaf" >&2; return 1; fi
   fi
 }
 "#;
@@ -232,12 +243,11 @@ careful() (
   reach follow find "$1"
   code=$?
   if [ "$code" -eq 0 ] && ! [ -e "./$leaf" ]; then absent "$leaf"; code=$?; fi
-  if [ "$code" -eq 41 ]; then
-    # Names that others chose may hold anything.
-    printf 'careful 41 %s\n' "$(printf '%s\n%s\n%s\n%s' "${theirs:-/}" "$(stat -c '%U:%G, mode %a' -- "${theirs:-/}")" "$link" "$goal" | base64 | tr -d '\n')"
-    return
-  fi
-  [ "$code" -eq 0 ] || { printf 'careful %s\n' "$code"; return; }
+  case $code in
+    0) ;;
+    40 | 41 | 45) printf 'careful %s %s\n' "$code" "$(in_the_way "$at/$leaf")"; return;;
+    *) printf 'careful %s\n' "$code"; return;;
+  esac
   kind=plain real=
   [ -z "$followed" ] || real=$(printf %s "$at/$leaf" | base64 | tr -d '\n')
   if [ -L "$1" ]; then kind='link'; fi
@@ -250,6 +260,7 @@ careful() (
     stat -c 'stat %f %s %U %G %y' -- "./$leaf"
     if [ "$2" = true ] && [ -f "./$leaf" ]; then echo 'content denied'; fi
   fi
-  printf 'careful-end %s\n' "$?"
+  code=$?
+  if [ "$code" -eq 46 ]; then printf 'careful-end 46 %s\n' "$(in_the_way "$at/$leaf")"; else printf 'careful-end %s\n' "$code"; fi
 )
 "#;

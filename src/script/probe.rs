@@ -54,21 +54,24 @@ printf 'zone %s\n' "$(date +%z)"
     )
 }
 
-/// Each file's lines behind a blank, or behind `+` where the file ends without a line break, so that none can look like another answer. No process is started.
+/// Each file's lines behind a blank, or behind `+` where the file ends without a line break, so that none can look like another answer; then how all of them are, and the directories that they lie in.
 fn apt_sources(spec: &ProbeSpec) -> String {
     if !spec.apt_sources {
         return String::new();
     }
     // apt itself reads files with such names alone.
     String::from(
-        r#"for path in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+        r#"set -- /etc/apt /etc/apt/sources.list.d
+for path in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
   [ -f "$path" ] || continue
   case ${path##*/} in *[!A-Za-z0-9_.-]*) continue;; esac
   [ -r "$path" ] || { printf 'apt-denied %s\n' "$path"; continue; }
   printf 'apt-source %s\n' "$path"
+  set -- "$@" "$path"
   line=
   { while IFS= read -r line; do printf ' %s\n' "$line"; done; [ -z "$line" ] || printf '+%s\n' "$line"; } <"$path"
 done
+[ $# -eq 2 ] || stat -L -c 'apt-mode %a %U %G' -- "$@"
 echo apt-end
 "#,
     )
@@ -169,7 +172,7 @@ seek() {{
   [ -e "$1" ] && return 0
   up=$1
   while [ "$up" != / ]; do
-    [ -L "$up" ] && return 40
+    [ -L "$up" ] && return 70
     below=$up
     up=${{up%/*}}; [ -n "$up" ] || up=/
     if [ -d "$up" ]; then
@@ -177,7 +180,7 @@ seek() {{
       case $(stat -- "$below" 2>&1) in *'No such file or directory'*) return 44;; esac
       return 5
     fi
-    [ -e "$up" ] && return 45
+    [ -e "$up" ] && return 70
   done
   return 44
 }}
@@ -220,7 +223,7 @@ done
     out.push_str("case \"$found \" in *' 70 '*)\n");
     for (path, content) in &spec.paths {
         let path = quote(path.as_str());
-        out.push_str(&format!("is_loose {path} && careful {path} {content} 2>/dev/null\n"));
+        out.push_str(&format!("seek {path}; [ $? -ne 70 ] || careful {path} {content} 2>/dev/null\n"));
     }
     out.push_str(";; esac\n");
     out

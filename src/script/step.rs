@@ -223,7 +223,7 @@ check_file() {
 }
 make_directory() (
   arrive follow make "$1" || exit
-  if [ -e "./$leaf" ] && ! [ -d "./$leaf" ]; then printf '%s is there and no directory\n' "$1" >&2; exit 1; fi
+  if [ -e "./$leaf" ] && ! [ -d "./$leaf" ]; then met 45 "$at/$leaf"; printf '%s is there and no directory\n' "$1" >&2; exit 1; fi
   [ -d "./$leaf" ] || (umask 022; mkdir -- "./$leaf") || exit
   # From here on it is this directory, whatever its name leads to.
   [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; exit 1; }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rprov::facts::{
-    AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind,
-    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way,
+    AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, Reason,
+    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way, Why,
 };
 use rprov::inventory::model::Scope;
 use rprov::name::RemotePath;
@@ -188,7 +188,7 @@ impl Seen {
         put(&mut system.peer, self.system.peer.clone().map(Some));
         if let Some(docker) = &self.docker {
             facts.docker = Some(match docker {
-                Found::There(docker) if docker.stopped => Known::Unread(DOCKER_STOPPED.to_owned()),
+                Found::There(docker) if docker.stopped => Known::Unread(Why::of(Reason::DockerStopped, DOCKER_STOPPED)),
                 other => known(other, None, |docker, _: Option<DockerFact>| DockerFact {
                     version: docker.version.clone(),
                     jobs: docker.jobs,
@@ -237,7 +237,14 @@ impl Seen {
         if let Some(Known::Present(sources)) = &mut facts.apt_sources {
             for (name, text) in &self.sources {
                 let path = RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap();
-                sources.push(AptSource { path, text: text.clone() });
+                sources.push(AptSource {
+                    path,
+                    text: text.clone(),
+                    mode: 0o644,
+                    user: "root".to_owned(),
+                    group: "root".to_owned(),
+                    public: true,
+                });
             }
         } else {
             assert!(self.sources.is_empty(), "nothing asks for the sources of apt");
@@ -264,7 +271,7 @@ fn put<T>(place: &mut T, value: Option<T>) {
 
 fn known<T, U>(found: &Found<T>, old: Option<Known<U>>, make: impl FnOnce(&T, Option<U>) -> U) -> Known<U> {
     match found {
-        Found::Unread { unread } => Known::Unread(unread.clone()),
+        Found::Unread { unread } => Known::Unread(why(unread)),
         Found::Word(Absent::Absent) => Known::Absent,
         Found::There(value) => Known::Present(make(
             value,
@@ -330,7 +337,7 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
         real: seen.link_to.clone().or_else(|| seen.real.clone()),
     };
     if let Some(why) = &seen.unreadable {
-        fact.content = Some(Known::Unread(why.clone()));
+        fact.content = Some(Known::Unread(self::why(why)));
     }
     fact
 }
@@ -404,4 +411,10 @@ fn merge(into: &mut Value, from: &Value) {
         }
         (into, from) => *into = from.clone(),
     }
+}
+
+/// A reason as the files have it: `WHY; WHAT TO DO`.
+fn why(text: &str) -> Why {
+    let (reason, help) = text.split_once("; ").map_or((text, None), |(reason, help)| (reason, Some(help.to_owned())));
+    Why::from(reason).maybe_help(help)
 }

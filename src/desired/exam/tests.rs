@@ -19,7 +19,7 @@ fn paths_on_one_disk_are_told_together() {
     for (at, room) in [("/a", room(50, true)), ("/b", room(50, false)), ("/c", room(5, true))] {
         facts.rooms.insert(path(at), room);
     }
-    facts.rooms.insert(path("/d"), Known::Unread("df does not tell".to_owned()));
+    facts.rooms.insert(path("/d"), Known::unread("df does not tell".to_owned()));
     let said: Vec<_> = rooms(&facts).into_iter().map(|finding| (finding.level, finding.said)).collect();
     let expected = [
         (Level::Open, "how much room there is at /d"),
@@ -124,7 +124,7 @@ fn docker_is_missing_only_where_something_needs_it() {
     let mut facts = Facts { docker: Some(Known::Absent), ..Facts::default() };
     assert_eq!(docker(&shell("shell"), &facts), None);
     assert!(matches!(docker(&shell("docker"), &facts), Some(Finding { level: Level::Stops, .. })));
-    facts.docker = Some(Known::Unread("not running".to_owned()));
+    facts.docker = Some(Known::unread("not running".to_owned()));
     assert_eq!(docker(&shell("shell"), &facts), None);
     assert!(matches!(docker(&host("docker: { source: none }"), &facts), Some(Finding { level: Level::Stops, .. })));
 }

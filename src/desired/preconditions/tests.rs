@@ -162,7 +162,7 @@ fn what_moved_is_told_with_how() {
     let plan = HostPlan { preconditions: of(&changes, &facts), changes, ..HostPlan::default() };
     assert!(moved(&plan, &facts).is_empty());
     facts.paths.insert(path("/etc/open"), Known::Absent);
-    facts.packages.insert("git".to_owned(), Known::Unread("dpkg is locked".to_owned()));
+    facts.packages.insert("git".to_owned(), Known::unread("dpkg is locked".to_owned()));
     let digest = &crate::resource::file::sha256("old")[..12];
     assert_eq!(
         moved(&plan, &facts),
@@ -182,7 +182,7 @@ fn the_last_run_is_what_the_host_wrote_down() {
     facts.paths.insert(at.clone(), Known::Present(fact.clone()));
     assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("18a-1"));
     // Not even root can read it, or it is no text: no plan knows that run.
-    for content in [None, Some(Known::Unread("status 5".to_owned())), Some(Known::Present(Content::Binary))] {
+    for content in [None, Some(Known::unread("status 5".to_owned())), Some(Known::Present(Content::Binary))] {
         fact.content = content;
         facts.paths.insert(at.clone(), Known::Present(fact.clone()));
         assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("unknown"));

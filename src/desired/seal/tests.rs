@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::inventory::model::Owner;
-use crate::name::RemotePath;
 use crate::plan::json::PlanV1;
 use crate::plan::{Action, Effect, Note, Plan, Problem, TextChange};
 use crate::step::WriteFile;
@@ -43,7 +42,7 @@ fn known() -> SecretBook {
 
 /// The plan as it is drawn, for programs, and as it is saved; and the book then.
 fn published(mut plan: HostPlan, mut book: SecretBook) -> (String, HostPlan, SecretBook) {
-    seal(&mut plan, &mut book);
+    seal(&mut plan, &BTreeSet::new(), &mut book);
     let plans = Plan { hosts: vec![plan.clone()] };
     let json = serde_json::to_string(&PlanV1::from(&plans)).unwrap();
     let saved = serde_json::to_string(&plan.clone().publishable()).unwrap();
@@ -159,4 +158,37 @@ fn secrets_within_quotes_are_in_no_plan() {
             assert!(plan.changes[0].attrs[0].old.as_deref().unwrap().contains("(hidden)"), "{literal}");
         }
     }
+}
+
+#[test]
+fn what_is_left_of_a_file_that_not_everybody_may_read_is_in_no_step() {
+    let source = |name: &str, text: &str, public: bool| crate::facts::AptSource {
+        path: RemotePath::new(format!("/etc/apt/sources.list.d/{name}.list")).unwrap(),
+        text: text.to_owned(),
+        mode: if public { 0o644 } else { 0o600 },
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        public,
+    };
+    let line = "deb http://internal.example/Kq83hz main\n";
+    let facts = Facts {
+        apt_sources: Some(Known::Present(vec![source("a", line, false), source("b", line, true)])),
+        ..Facts::default()
+    };
+    let held = |path: &str, text: &str| {
+        let mut one = change("", text);
+        let Some(Step::WriteFile(file)) = one.steps.first_mut() else { panic!() };
+        file.path = RemotePath::new(path).unwrap();
+        let mut plan = HostPlan { name: "a".to_owned(), changes: vec![one], ..HostPlan::default() };
+        plan.changes[0].text = None;
+        let mut book = SecretBook::default();
+        seal(&mut plan, &private(&facts), &mut book);
+        let Step::WriteFile(file) = &plan.changes[0].steps[0] else { panic!() };
+        assert_eq!(file.content.reveal(&book).unwrap(), text, "an apply knows it");
+        serde_json::to_string(&plan.changes).unwrap()
+    };
+    assert!(!held("/etc/apt/sources.list.d/a.list", line).contains("Kq83hz"), "0600");
+    assert!(held("/etc/apt/sources.list.d/b.list", line).contains("Kq83hz"), "0644");
+    let login = "deb https://ci:Kq83hzPw@packages.example/debian stable main\n";
+    assert!(!held("/etc/apt/sources.list.d/b.list", login).contains("Kq83hzPw"), "a password in a URL");
 }

@@ -419,11 +419,13 @@ fn a_container_that_stands_still_is_only_started() {
         assert_eq!(change.steps, [Step::StartContainer("gitlab-runner".to_owned())]);
     }
     assert_eq!(diff(&container(), &facts(Known::Absent)).changes[0].action, Action::Add);
-    let unread = facts(Known::Unread("HTTP status 500".to_owned()));
+    let unread = facts(Known::unread("HTTP status 500".to_owned()));
     let (book, earlier) = (SecretBook::default(), Earlier::default());
     assert!(container().diff(&Context { facts: &unread, book: &book, earlier: &earlier }).is_err());
-    let mut stopped = facts(Known::Unread(crate::facts::DOCKER_STOPPED.to_owned()));
-    stopped.docker = Some(Known::Unread(crate::facts::DOCKER_STOPPED.to_owned()));
+    let mut stopped =
+        facts(Known::Unread(crate::facts::Why::of(crate::facts::Reason::DockerStopped, crate::facts::DOCKER_STOPPED)));
+    stopped.docker =
+        Some(Known::Unread(crate::facts::Why::of(crate::facts::Reason::DockerStopped, crate::facts::DOCKER_STOPPED)));
     let diffed = diff(&container(), &stopped);
     assert!(diffed.changes.is_empty() && diffed.notes.len() == 1, "a stopped Docker is not asked, and that is said");
 }
@@ -460,7 +462,7 @@ fn a_restart_that_a_dead_run_owes_is_made() {
         assert_eq!(steps, wanted, "{noted:?} {found:#}");
         assert!(diff.changes.iter().all(|change| change.effect == Effect::RunnerDrain && change.reason.is_some()));
     }
-    assert!(plan(inspected(), Known::Unread("no".to_owned())).is_err(), "what could not be read is nothing to do");
+    assert!(plan(inspected(), Known::unread("no".to_owned())).is_err(), "what could not be read is nothing to do");
     let mut probe = ProbeSpec::default();
     container().ask(&mut probe);
     assert!(probe.paths.contains_key(&note), "nobody asks for it");

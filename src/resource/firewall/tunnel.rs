@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
-use crate::facts::Facts;
 use crate::facts::access::Device;
+use crate::facts::{Facts, Why};
 use crate::inventory::model::{FirewallSpec, Opens, Ports};
 
 use super::unmapped;
@@ -13,8 +13,8 @@ use super::unmapped;
 /// What the way to rprov depends on beside sshd's port.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Way {
-    /// A tunnel that the rules would end, and what to add: `WHY; WHAT TO DO`.
-    pub(super) cut: Option<String>,
+    /// A tunnel that the rules would end, and what to add: and what to add.
+    pub(super) cut: Option<Why>,
     /// A tunnel of which cannot be told what carries it, in words.
     pub(super) unknown: Vec<String>,
 }
@@ -146,10 +146,11 @@ fn judge(spec: &FirewallSpec, peer: IpAddr, name: &str, carrier: Carrier, from: 
         Carrier::Ipsec | Carrier::Unknown => return found.unknown.push(name.to_owned()),
     };
     found.cut.get_or_insert_with(|| {
-        format!(
-            "it would cut off {peer}: this connection comes through {name}, a tunnel that ends on this host, and the tunnel's \
-             own packets ({packets}) are not let in; add `{entry}` to `firewall.allow`"
-        )
+        Why::from(format!(
+            "it would cut off {peer}: this connection comes through {name}, a tunnel that ends on this host, and the tunnel's own \
+             packets ({packets}) are not let in"
+        ))
+        .help(format!("add `{entry}` to `firewall.allow`"))
     });
 }
 
@@ -230,7 +231,7 @@ mod tests {
             let remote = Some("198.51.100.9".parse().unwrap());
             let facts = facts("t0", vec![device("eth0", ""), Device { port, remote, ..device("t0", kind) }]);
             let closed = look(&facts, &[(udp(9), "")]);
-            let why = closed.cut.unwrap_or_else(|| panic!("{kind} is not seen"));
+            let why = closed.cut.unwrap_or_else(|| panic!("{kind} is not seen")).to_string();
             assert!(why.contains(kind) && why.contains("; add `{") && why.contains("`firewall.allow`"), "{why}");
             assert_eq!(look(&facts, &[(needs, "")]), Way::default(), "{kind}");
             if kind != "wireguard" {
@@ -271,7 +272,7 @@ mod tests {
         let inner = Device { remote: Some("10.9.0.7".parse().unwrap()), ..vxlan() };
         let mut nested = facts("vx0", vec![inner, outer]);
         nested.routes.push(Route { to: "10.9.0.0/24".parse().unwrap(), interface: "wg0".to_owned() });
-        assert!(look(&nested, &[(udp(4789), "")]).cut.unwrap().contains("wireguard"));
+        assert!(look(&nested, &[(udp(4789), "")]).cut.unwrap().reason().contains("wireguard"));
         assert_eq!(look(&nested, &[(udp(4789), ""), (udp(51820), "")]), Way::default());
     }
 
@@ -286,7 +287,7 @@ mod tests {
             keepalive: false,
         }];
         let why = look(&facts, &[]).cut.unwrap();
-        assert!(why.contains("{ port: 40000, protocol: udp, from: [198.51.100.9] }"), "{why}");
+        assert!(why.to_string().contains("{ port: 40000, protocol: udp, from: [198.51.100.9] }"), "{why}");
         facts.network.wireguard[0].keepalive = true;
         assert_eq!(look(&facts, &[]), Way::default());
         for kind in ["tun", "ppp", "xfrm", "vti", "something-new"] {

@@ -98,9 +98,9 @@ fn helper_images_are_of_their_own_since_17_7_1() {
 #[test]
 fn what_could_not_be_read_is_not_absent() {
     let mut unread = facts(Some("17.9.0-1"), Some("17.9.0-1"), None);
-    unread.units.insert(UNIT.to_owned(), Known::Unread("no systemd".to_owned()));
+    unread.units.insert(UNIT.to_owned(), Known::unread("no systemd".to_owned()));
     assert!(diff("17.10.0", &unread).is_err(), "whether it runs decides whether jobs live");
     let mut unread = facts(None, None, None);
-    unread.packages.insert(PACKAGE.to_owned(), Known::Unread("no dpkg".to_owned()));
+    unread.packages.insert(PACKAGE.to_owned(), Known::unread("no dpkg".to_owned()));
     assert!(diff("17.10.0", &unread).is_err());
 }

@@ -91,7 +91,18 @@ mod tests {
     fn look(name: &str, text: &str) -> Leftover {
         let path = RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap();
         let uris = ["https://download.docker.com/linux/debian".to_owned()];
-        leftover(&AptSource { path, text: text.to_owned() }, name == "docker.list", &uris)
+        leftover(
+            &AptSource {
+                path,
+                text: text.to_owned(),
+                mode: 0o644,
+                user: String::new(),
+                group: String::new(),
+                public: true,
+            },
+            name == "docker.list",
+            &uris,
+        )
     }
 
     #[test]

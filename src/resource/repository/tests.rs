@@ -83,7 +83,7 @@ fn a_host_that_has_the_key_fetches_none() {
 fn a_key_that_could_not_be_fetched_is_no_plan() {
     let mut bare = facts(None, None);
     assert!(diff(&bare).is_err());
-    bare.keys.insert(URL.to_owned(), Known::Unread("404".to_owned()));
+    bare.keys.insert(URL.to_owned(), Known::unread("404".to_owned()));
     assert!(diff(&bare).unwrap_err().to_string().contains("404"));
 }
 
@@ -109,6 +109,10 @@ fn an_older_file_of_the_same_repository_goes() {
     let list = |name: &str, text: &str| AptSource {
         path: RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap(),
         text: text.to_owned(),
+        mode: 0o640,
+        user: "root".to_owned(),
+        group: "adm".to_owned(),
+        public: false,
     };
     let ours = list("acme.sources", SOURCE);
     let line = "deb https://packages.example.com/debian/ bookworm main\n";
@@ -121,6 +125,6 @@ fn an_older_file_of_the_same_repository_goes() {
     old.apt_sources = Some(Known::Present(vec![list("mixed.sources", &mixed)]));
     let diff_of_mixed = diff(&old).unwrap();
     assert!(diff_of_mixed.changes.is_empty() && diff_of_mixed.problems.len() == 1);
-    old.apt_sources = Some(Known::Unread("denied".to_owned()));
+    old.apt_sources = Some(Known::unread("denied".to_owned()));
     assert!(diff(&old).is_err());
 }

@@ -4,7 +4,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Facts, Known, RunnerRecord};
+use crate::facts::{Facts, Known, RunnerRecord, Why};
 use crate::inventory::model::{RunnerSpec, Scope};
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
@@ -109,7 +109,7 @@ pub(super) struct Claims<'a> {
     moved: BTreeMap<usize, Vec<Claim<'a>>>,
     pub(super) stale: BTreeMap<usize, Vec<Stale<'a>>>,
     pub(super) without_id: Vec<&'a HostRunner>,
-    pub(super) unread: Vec<(&'a HostRunner, String)>,
+    pub(super) unread: Vec<(&'a HostRunner, Why)>,
     pub(super) dropped: Vec<(Marker, Claim<'a>)>,
     pub(super) others: Vec<Other<'a>>,
 }
@@ -203,7 +203,7 @@ impl<'a> Claims<'a> {
             }
             Some(Known::Unread(_)) | None if !home => return other(Stranger::OfGitlab),
             Some(Known::Unread(why)) => return self.unread.push((table, why.clone())),
-            None => return self.unread.push((table, "it was not asked for".to_owned())),
+            None => return self.unread.push((table, "it was not asked for".into())),
         };
         let (_, marker) = marker::parse(&record.maintenance_note);
         // The mark says of which token it is: this one was the record's once, whatever it is by now.
@@ -262,7 +262,7 @@ impl<'a> Claims<'a> {
                 }
             }
             None if found.proof == Proof::No => fallen(self),
-            None if record.note_hidden => self.unread.push((table, hidden_note(&record.runner_type))),
+            None if record.note_hidden => self.unread.push((table, hidden_note(&record.runner_type).into())),
             None if found.proof == Proof::Unknown && contested.contains(&id) => other(Stranger::Unproven),
             None => match of_name.filter(fits) {
                 Some(at) => self.named.entry(at).or_default().push(claim),

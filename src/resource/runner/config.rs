@@ -112,7 +112,8 @@ impl FileChange<'_> {
         stamps: Vec<Step>,
         earlier: &mut Earlier,
     ) -> Result<Option<Change>, CannotTell> {
-        let unbound = |unbound: Unbound| CannotTell { what: self.runners.path.to_string(), why: unbound.to_string() };
+        let unbound =
+            |unbound: Unbound| CannotTell { what: self.runners.path.to_string(), why: unbound.to_string().into() };
         let mut all = self.differences(&rows).map_err(unbound)?;
         all.attrs.extend(gone);
         let owner = Owner::default();

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, Known, RunnerRecord};
+use crate::facts::{CannotTell, Facts, Known, RunnerRecord, Why};
 use crate::inventory::model::{RunnerSpec, Scope};
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
@@ -163,7 +163,7 @@ impl<'a> Matching<'a> {
         this.leaving(runners, &config.leaving, facts)?;
         this.others.extend(without_id.into_iter().map(|table| Other { table, kind: Stranger::HandMade }));
         let unread = claims.unread.into_iter();
-        this.others.extend(unread.map(|(table, why)| Other { table, kind: Stranger::Unread(why) }));
+        this.others.extend(unread.map(|(table, why)| Other { table, kind: Stranger::Unread(why.to_string()) }));
         this.others.sort_by_key(|other| other.table.number);
         Ok(this)
     }
@@ -204,7 +204,7 @@ impl<'a> Matching<'a> {
     fn leaving(&mut self, runners: &Runners, ids: &[u64], facts: &Facts) -> Result<(), CannotTell> {
         for id in ids.iter().filter(|_| runners.url.is_some()) {
             let what = format!("runner #{id} in GitLab");
-            let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".to_owned() };
+            let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".into() };
             let Some(record) = facts.records.get(id).ok_or_else(unasked)?.read(what.clone())? else { continue };
             let Some(mark) = marker::parse(&record.maintenance_note).1 else { continue };
             let wanted = runners.specs.iter().any(|spec| spec.name == mark.runner);
@@ -219,7 +219,7 @@ impl<'a> Matching<'a> {
     }
 
     /// A spec without a table: any table whose record is unknown might be its own.
-    fn unread(&self, unread: &[(&HostRunner, String)]) -> Result<(), CannotTell> {
+    fn unread(&self, unread: &[(&HostRunner, Why)]) -> Result<(), CannotTell> {
         match unread.first() {
             Some((table, why)) => Err(CannotTell { what: format!("{} in GitLab", shown(table)), why: why.clone() }),
             None => Ok(()),
@@ -272,7 +272,7 @@ impl<'a> Matching<'a> {
             [] => None,
             [id] => {
                 let what = format!("runner #{id} in GitLab");
-                let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".to_owned() };
+                let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".into() };
                 facts.records.get(id).ok_or_else(unasked)?.read(what.clone())?
             }
             several => {
@@ -301,7 +301,7 @@ impl<'a> Matching<'a> {
             // The mark was taken out between the search and the reading.
             (Some(record), None) => Err(CannotTell {
                 what: format!("runner #{} in GitLab", record.id),
-                why: "it changed while it was read; run rprov again".to_owned(),
+                why: Why::from("it changed while it was read").help("run rprov again"),
             }),
             (None, _) => self.unmarked(runners, spec, facts, Candidates { named, disputed, stale }, without_id),
         }
@@ -386,7 +386,8 @@ fn settled<'a>(claim: &Claim<'a>) -> Found<'a> {
 fn searched(runners: &Runners, spec: &RunnerSpec, facts: &Facts) -> Result<Vec<u64>, CannotTell> {
     let place = if spec.scope == Scope::Instance { "the instance".to_owned() } else { spec.scope.to_string() };
     let what = format!("the runners of {place} in GitLab");
-    let unasked = || CannotTell { what: what.clone(), why: format!("they were not searched for {}", runners.host) };
+    let unasked =
+        || CannotTell { what: what.clone(), why: format!("they were not searched for {}", runners.host).into() };
     let found = facts.marked.get(&spec.name).ok_or_else(unasked)?.read(what.clone())?;
     Ok(found.cloned().unwrap_or_default())
 }

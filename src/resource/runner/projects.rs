@@ -62,7 +62,7 @@ pub(super) fn missing(
     let mut problems = Vec::new();
     for path in Moves::of(spec, record).join {
         let what = format!("project {path} in GitLab");
-        let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".to_owned() };
+        let unasked = || CannotTell { what: what.clone(), why: "it was not asked for".into() };
         if facts.projects.get(&path).ok_or_else(unasked)?.read(what)?.is_none() {
             problems.push(Problem {
                 message: format!("runner {} is to work for `{path}`, and GitLab has no such project", spec.name),

@@ -85,7 +85,7 @@ pub(super) fn marked<'a>(runners: &Runners, spec: &str, facts: &'a Facts) -> Vec
 /// Why GitLab does not tell how the tokens of a scope begin.
 pub(super) fn untold<'a>(scope: &Scope, facts: &'a Facts) -> Option<&'a str> {
     match facts.listed.get(scope) {
-        Some(Known::Unread(why)) => Some(why),
+        Some(Known::Unread(why)) => Some(why.reason()),
         _ => None,
     }
 }

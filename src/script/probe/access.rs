@@ -144,7 +144,7 @@ fn back(facts: &mut Facts, path: &str, known: Option<Known<PathFact>>) {
             Known::Present(PathFact { way, ..fact })
         }
         Some(other) => other,
-        None => Known::Unread("the host is just putting it back".to_owned()),
+        None => Known::unread("the host is just putting it back".to_owned()),
     };
 }
 

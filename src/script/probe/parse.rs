@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::facts::{
     AptSource, Content, Facts, Known, MachineFact, PackageFact, PathFact, PathKind, ProbeSpec, Room, SystemFacts,
-    UnitFact, Way,
+    UnitFact, Way, Why,
 };
 use crate::name::RemotePath;
+use crate::script::environment;
+use crate::script::obstacle::Obstacle;
 use crate::script::reply::{self, BadReply};
 use crate::secret::Secret;
 use crate::text::shorten;
@@ -168,12 +170,12 @@ fn paths(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
         let known = match *code {
             // It follows further below.
             LOOSE => continue,
-            "0" | CLOSED if !complete => Known::Unread("stat failed: it changed while it was being read".to_owned()),
+            "0" | CLOSED if !complete => Known::unread("stat failed: it changed while it was being read".to_owned()),
             "0" | CLOSED => {
                 let at = there.iter().position(|there| *there == path).unwrap_or(usize::MAX);
                 let way = Way { closed: *code == CLOSED, ..Way::default() };
                 stat(stats.get(at).copied().unwrap_or("")).map_or_else(
-                    || Known::Unread("stat gave an answer that makes no sense".to_owned()),
+                    || Known::unread("stat gave an answer that makes no sense".to_owned()),
                     |fact| Known::Present(PathFact { way, ..fact }),
                 )
             }
@@ -204,13 +206,19 @@ const LOOSE: &str = "70";
 fn not_there(code: &str) -> Known<PathFact> {
     Known::Unread(match code {
         "44" => return Known::Absent,
-        "45" => "something on the way to it is no directory; see `ls -ld` on each directory above it".to_owned(),
-        "13" => NOT_ROOT.to_owned(),
-        "40" => "a symbolic link on the way to it leads nowhere; is a disk not mounted?".to_owned(),
-        "5" => "the host cannot tell whether it is there: see `stat` on it".to_owned(),
-        "42" => SWAPPED.to_owned(),
-        other => format!("code {other}"),
+        "13" => NOT_ROOT.into(),
+        "5" => Why::from("the host cannot tell whether it is there").help("see `stat` on it"),
+        "42" => SWAPPED.into(),
+        "40" | "41" | "45" => Why::from("a link or something that is no directory is on the way to it")
+            .help("the host cannot say more: see `ls -ld` on each directory above it"),
+        other => format!("code {other}").into(),
     })
+}
+
+fn too_long(length: usize) -> Why {
+    Why::from(format!("it is {length} bytes long, and rprov manages files of up to {LARGEST}")).help(
+        "see on the host who made it and whether somebody needs it; move it to another name, or name another path in the inventory",
+    )
 }
 
 /// Who may write to a directory may change it at any time.
@@ -220,8 +228,8 @@ const SWAPPED: &str = "it was swapped for something else while it was being read
 fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, BadReply> {
     let answer = lines.expect("careful")?;
     let (code, rest) = answer.split_once(' ').unwrap_or((answer, ""));
-    if code == "41" {
-        return Ok(Known::Unread(link_in_the_way(path, &reply::base64(rest)?)));
+    if let Some(met) = Obstacle::of(code, rest) {
+        return Ok(Known::Unread(met.why(Some(path))));
     }
     if code != "0" {
         return Ok(not_there(code));
@@ -233,41 +241,22 @@ fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, 
     let fact = lines.tagged("stat").and_then(stat);
     let content = if lines.0.peek().is_some_and(|line| line.starts_with("content ")) { content(lines)? } else { None };
     let end = lines.expect("careful-end")?;
+    let (status, fields) = end.split_once(' ').unwrap_or((end, ""));
     let Some(fact) = fact else {
-        return Ok(Known::Unread(match end {
-            "46" => "it has further names (hard links), so it may be somebody else's file; see `stat` on it".to_owned(),
-            "124" => {
-                "it could not be opened within 5 seconds; somebody who may write to its directory keeps it".to_owned()
-            }
-            _ => SWAPPED.to_owned(),
+        if let Some(met) = Obstacle::of(status, fields) {
+            return Ok(Known::Unread(met.why(Some(path))));
+        }
+        return Ok(Known::Unread(match status {
+            "124" => Why::from("it could not be opened within 5 seconds")
+                .help("somebody who may write to its directory keeps it; see on the host who that is"),
+            _ => SWAPPED.into(),
         }));
     };
     if fact.kind == PathKind::Link {
-        return Ok(Known::Unread(SWAPPED.to_owned()));
+        return Ok(Known::unread(SWAPPED.to_owned()));
     }
     let way = Way { exposed, closed, link, real: (!real.is_empty()).then_some(real) };
     Ok(Known::Present(PathFact { way, content, ..fact }))
-}
-
-/// Which link, where it leads, who may write there, and what to do.
-fn link_in_the_way(path: &RemotePath, answer: &[u8]) -> String {
-    let text = String::from_utf8_lossy(answer);
-    let mut lines = text.splitn(4, '\n');
-    let mut next = || lines.next().unwrap_or_default().to_owned();
-    let (directory, who, link, goal) = (next(), next(), next(), next());
-    // A reason and what to do are told apart by "; ".
-    let shown = |text: &str| {
-        let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-        text.chars().map(escaped).collect::<String>().replace("; ", ";")
-    };
-    let what = if link == path.as_str() { "it".to_owned() } else { shown(&link) };
-    format!(
-        "{what} is a symbolic link to {}, and not only root may write to {} ({}): rprov does not follow it; see on the host who \
-         made it, and put a real directory or file in its place, or name the path that it leads to in the inventory",
-        shown(&goal),
-        shown(&directory),
-        shown(&who)
-    )
 }
 
 pub(super) fn stat(line: &str) -> Option<PathFact> {
@@ -289,17 +278,17 @@ pub(super) fn stat(line: &str) -> Option<PathFact> {
 pub(super) fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, BadReply> {
     match lines.expect("content")? {
         "none" => Ok(None),
-        "denied" => Ok(Some(Known::Unread(NOT_ROOT.to_owned()))),
+        "denied" => Ok(Some(Known::unread(NOT_ROOT.to_owned()))),
         "base64" => {
             let mut encoded = String::new();
             loop {
                 if let Some(status) = lines.tagged("content-status") {
                     if status == "127" {
-                        let why = "the host has no program `base64`; install its package, coreutils";
-                        return Ok(Some(Known::Unread(why.to_owned())));
+                        let why = Why::from("the host has no program `base64`").help("install its package, coreutils");
+                        return Ok(Some(Known::Unread(why)));
                     }
                     if status != "0" {
-                        return Ok(Some(Known::Unread(format!("reading it failed with status {status}"))));
+                        return Ok(Some(Known::unread(format!("reading it failed with status {status}"))));
                     }
                     break;
                 }
@@ -307,7 +296,7 @@ pub(super) fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, B
             }
             let bytes = reply::base64(&encoded)?;
             if bytes.len() as u64 > LARGEST {
-                return Ok(Some(Known::Unread(format!("it is {} bytes long", bytes.len()))));
+                return Ok(Some(Known::Unread(too_long(bytes.len()))));
             }
             Ok(Some(Known::Present(
                 String::from_utf8(bytes).map_or(Content::Binary, |text| Content::Text(Secret::new(text))),
@@ -344,8 +333,8 @@ fn packages(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Resul
             }
             ("0" | "1", Some(fact)) => Known::Present(fact),
             ("0" | "1", None) => Known::Absent,
-            ("none", _) => Known::Unread("this host has no dpkg: only Debian and Ubuntu are supported".to_owned()),
-            (other, _) => Known::Unread(format!("dpkg-query failed with status {other}")),
+            ("none", _) => Known::unread("this host has no dpkg: only Debian and Ubuntu are supported".to_owned()),
+            (other, _) => Known::unread(format!("dpkg-query failed with status {other}")),
         };
         facts.packages.insert(name.clone(), known);
     }
@@ -385,9 +374,9 @@ fn units(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts, boot_ns: Op
     }
     for (at, unit) in spec.units.iter().enumerate() {
         let known = match (&unread, blocks.get(at)) {
-            (Some(why), _) => Known::Unread(why.clone()),
+            (Some(why), _) => Known::unread(why.clone()),
             (None, Some(block)) => unit_fact(block, boot_ns),
-            (None, None) => Known::Unread("systemctl did not mention it".to_owned()),
+            (None, None) => Known::unread("systemctl did not mention it".to_owned()),
         };
         facts.units.insert(unit.clone(), known);
     }
@@ -423,8 +412,8 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
         }
         let known = match how {
             "none" => Known::Absent,
-            "denied" => Known::Unread(NOT_ROOT.to_owned()),
-            "failed" => Known::Unread("`nft list tables` failed".to_owned()),
+            "denied" => Known::unread(NOT_ROOT.to_owned()),
+            "failed" => Known::unread("`nft list tables` failed".to_owned()),
             "tables" if lines.tagged("nft-absent").is_some() => Known::Absent,
             "tables" => {
                 lines.expect("nft-table")?;
@@ -439,11 +428,11 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
                 if status == "0" {
                     Known::Present(text)
                 } else {
-                    Known::Unread(format!("nft failed with status {status}"))
+                    Known::unread(format!("nft failed with status {status}"))
                 }
             }
             other => match other.strip_prefix("unsafe ") {
-                Some(why) => Known::Unread(why.to_owned()),
+                Some(why) => Known::Unread(Why::from(why).help(environment::MEND)),
                 None => return Err(BadReply::Garbled(format!("`nft {other}`"))),
             },
         };
@@ -459,9 +448,14 @@ fn apt_sources(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Re
     }
     let mut found = Vec::new();
     let mut denied = None;
+    let mut modes = Vec::new();
     loop {
         if lines.tagged("apt-end").is_some() {
             break;
+        }
+        if let Some(mode) = lines.tagged("apt-mode") {
+            modes.push(mode);
+            continue;
         }
         if let Some(path) = lines.tagged("apt-denied") {
             denied = Some(format!("{path}: {NOT_ROOT}"));
@@ -476,9 +470,22 @@ fn apt_sources(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Re
                 text.push('\n');
             }
         }
-        found.push(AptSource { path, text });
+        found.push(AptSource { path, text, mode: 0, user: String::new(), group: String::new(), public: false });
     }
-    facts.apt_sources = Some(denied.map_or(Known::Present(found), Known::Unread));
+    // Those of the two directories come first.
+    let mode = |line: &&str| u32::from_str_radix(line.split(' ').next()?, 8).ok();
+    let open = modes.iter().take(2).all(|line| mode(line).is_some_and(|mode| mode & 0o001 != 0));
+    for (at, source) in found.iter_mut().enumerate() {
+        let mut words = modes.get(at + 2).copied().unwrap_or_default().split(' ');
+        let told = (words.next().and_then(|mode| u32::from_str_radix(mode, 8).ok()), words.next(), words.next());
+        let (Some(mode), Some(user), Some(group)) = told else {
+            denied = Some(format!("{}: it changed while it was being read", source.path));
+            break;
+        };
+        (source.mode, source.user, source.group) = (mode, user.to_owned(), group.to_owned());
+        source.public = open && mode & 0o004 != 0;
+    }
+    facts.apt_sources = Some(denied.map_or(Known::Present(found), Known::unread));
     Ok(())
 }
 
@@ -488,7 +495,7 @@ fn service_jobs(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> R
     }
     facts.service_jobs = Some(match lines.expect("service-jobs")? {
         "none" => Known::Absent,
-        "" => Known::Unread("the host does not tell a process's children".to_owned()),
+        "" => Known::unread("the host does not tell a process's children".to_owned()),
         count => match count.parse() {
             Ok(count) => Known::Present(count),
             Err(_) => return Err(BadReply::Garbled(format!("`service-jobs {count}`"))),
@@ -508,7 +515,7 @@ fn rooms(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(
             },
             _ => None,
         };
-        let known = room.map_or_else(|| Known::Unread("df does not tell".to_owned()), Known::Present);
+        let known = room.map_or_else(|| Known::unread("df does not tell".to_owned()), Known::Present);
         facts.rooms.insert(path.clone(), known);
     }
     if !spec.rooms.is_empty() {

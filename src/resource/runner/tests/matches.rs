@@ -80,7 +80,7 @@ fn strangers_are_told_apart() {
 fn an_unreadable_stranger_stops_nothing_that_is_settled() {
     let mut world = with_other();
     let mut facts = world.facts();
-    facts.records.insert(7, Known::Unread("403 Forbidden".to_owned()));
+    facts.records.insert(7, Known::unread("403 Forbidden".to_owned()));
     let (book, earlier) = (world.book(&facts), Earlier::default());
     let context = Context { facts: &facts, book: &book, earlier: &earlier };
     let diff = world.resource().diff(&context).unwrap();

@@ -196,12 +196,12 @@ impl World {
         }
         for id in resource.wanted_records(&facts) {
             let record = self.records.get(&id).map_or(Known::Absent, |server| Known::Present(server.record.clone()));
-            let record = if self.offline { Known::Unread("no route to host".to_owned()) } else { record };
+            let record = if self.offline { Known::unread("no route to host".to_owned()) } else { record };
             facts.records.insert(id, record);
         }
         for (name, _) in resource.wanted_markers(&facts) {
             if self.offline {
-                facts.marked.insert(name, Known::Unread("no route to host".to_owned()));
+                facts.marked.insert(name, Known::unread("no route to host".to_owned()));
                 continue;
             }
             let own = |mark: Marker| mark.is_of(&self.spec.name, &name) && !mark.is_foreign(self.inventory.as_deref());
@@ -225,7 +225,7 @@ impl World {
     /// What GitLab lists of a scope.
     fn listed(&self, scope: &Scope) -> Known<std::sync::Arc<Vec<ListedRunner>>> {
         if self.offline || self.untold {
-            return Known::Unread("GET /graphql: 401 Invalid token".to_owned());
+            return Known::unread("GET /graphql: 401 Invalid token".to_owned());
         }
         let among = |paths: &[String], path: &String| paths.iter().any(|own| own.eq_ignore_ascii_case(path));
         let of_scope = |record: &RunnerRecord| match scope {

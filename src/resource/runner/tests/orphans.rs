@@ -206,7 +206,7 @@ fn what_contacted_gitlab_lately_is_in_use() {
     // What is not known is not "never".
     search.managers = Known::Absent;
     assert!(search.only_told().contains("does not tell"));
-    search.managers = Known::Unread("502 Bad Gateway".to_owned());
+    search.managers = Known::unread("502 Bad Gateway".to_owned());
     search.only_told();
     assert!(search.diff().problems[0].message.ends_with("could not be read: 502 Bad Gateway"));
 }
@@ -245,7 +245,7 @@ fn a_record_that_two_machines_use() {
     assert_eq!(diff.changes, vec![]);
     assert!(diff.problems[0].message.starts_with("runner #42 docker is to be deleted, and more than one machine"));
     assert_eq!(with(&world, Known::Present(vec![manager("s_one", Some(60))])).unwrap().changes.len(), 2);
-    let error = with(&world, Known::Unread("502 Bad Gateway".to_owned())).unwrap_err();
+    let error = with(&world, Known::unread("502 Bad Gateway".to_owned())).unwrap_err();
     assert_eq!(error.to_string(), "who uses runner #42: 502 Bad Gateway");
 }
 

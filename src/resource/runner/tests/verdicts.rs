@@ -75,7 +75,7 @@ fn what_cannot_be_read_is_unknown() {
     let mut world = with_other();
     let facts = {
         let mut facts = world.facts();
-        facts.records.insert(7, Known::Unread("403 Forbidden".to_owned()));
+        facts.records.insert(7, Known::unread("403 Forbidden".to_owned()));
         facts
     };
     let (book, earlier) = (world.book(&facts), Earlier::default());

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{DockerFact, Facts, ImageFact, Known, NO_CURL, ProbeSpec, RunnerContainer, VolumeFact};
+use crate::facts::{
+    DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, NO_CURL, ProbeSpec, Reason, RunnerContainer, VolumeFact, Why,
+};
+use crate::script::environment;
 use crate::script::reply::BadReply;
 
 use super::Lines;
@@ -33,36 +36,38 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
         return Ok(());
     }
     let how = lines.expect("docker")?;
-    let all = |facts: &mut Facts, why: Option<&str>| {
+    let all = |facts: &mut Facts, why: Option<Why>| {
+        let why = why.as_ref();
         for name in &spec.containers {
-            facts.containers.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+            facts.containers.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.clone())));
         }
         for name in spec.images.keys() {
-            facts.images.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+            facts.images.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.clone())));
         }
         for name in &spec.volumes {
-            facts.volumes.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+            facts.volumes.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.clone())));
         }
         for name in &spec.networks {
-            facts.networks.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.to_owned())));
+            facts.networks.insert(name.clone(), why.map_or(Known::Absent, |why| Known::Unread(why.clone())));
         }
         if spec.runner_containers {
-            let none = why.map_or_else(|| Known::Present(Vec::new()), |why| Known::Unread(why.to_owned()));
+            let none = why.map_or_else(|| Known::Present(Vec::new()), |why| Known::Unread(why.clone()));
             facts.runner_containers = Some(none);
         }
-        why.map_or(Known::Absent, |why| Known::Unread(why.to_owned()))
+        why.map_or(Known::Absent, |why| Known::Unread(why.clone()))
     };
     let engine = match how {
         "none" => all(facts, None),
-        "stopped" => all(facts, Some(crate::facts::DOCKER_STOPPED)),
-        "denied" => all(facts, Some("only root and the group docker may ask Docker")),
+        "stopped" => all(facts, Some(Why::of(Reason::DockerStopped, DOCKER_STOPPED))),
+        "denied" => all(facts, Some("only root and the group docker may ask Docker".into())),
         "socketless" => all(
             facts,
             Some(
-                "Docker runs without its socket /var/run/docker.sock: `systemctl restart docker.socket docker` makes it anew",
+                Why::from("Docker runs without its socket /var/run/docker.sock")
+                    .help("`systemctl restart docker.socket docker` makes it anew"),
             ),
         ),
-        "clientless" => all(facts, Some("Docker runs, and neither curl nor Docker's client is there to ask it")),
+        "clientless" => all(facts, Some("Docker runs, and neither curl nor Docker's client is there to ask it".into())),
         "curl" | "client" => {
             let (answers, status) = answers(lines, "docker-status")?;
             let count = 2
@@ -77,14 +82,20 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
             let whole = answers.len() >= count && (status == "0" || asked);
             let (own, registry) = answers.split_at(count.min(answers.len()));
             if !whole || own.iter().any(|answer| answer.code == 0) {
-                all(facts, Some(&format!("Docker did not answer (status {status}): see `journalctl -u docker`")))
+                all(
+                    facts,
+                    Some(
+                        Why::from(format!("Docker did not answer (status {status})"))
+                            .help("see `journalctl -u docker`"),
+                    ),
+                )
             } else {
                 docker_facts(spec, facts, own, asked.then_some(registry))
             }
         }
         // Its programs are there, where rprov does not start any: no Docker is what it is not.
         other => match other.strip_prefix("unsafe ") {
-            Some(why) => all(facts, Some(why)),
+            Some(why) => all(facts, Some(Why::from(why).help(environment::MEND))),
             None => return Err(BadReply::Garbled(format!("`docker {other}`"))),
         },
     };
@@ -132,10 +143,10 @@ fn docker_facts(
                 // The client answers with a list of one.
                 Ok(serde_json::Value::Array(mut list)) if list.len() == 1 => Known::Present(list.remove(0)),
                 Ok(value) => Known::Present(value),
-                Err(why) => Known::Unread(why),
+                Err(why) => Known::unread(why),
             },
-            Some(answer) => Known::Unread(format!("Docker answers with HTTP status {}", answer.code)),
-            None => Known::Unread("Docker did not answer".to_owned()),
+            Some(answer) => Known::unread(format!("Docker answers with HTTP status {}", answer.code)),
+            None => Known::unread("Docker did not answer".to_owned()),
         }
     };
     let text =
@@ -162,7 +173,7 @@ fn docker_facts(
                 registry: asked.iter().position(|asked| *asked == name).map(|at| registry_digest(registry, at)),
             }),
             Known::Absent => Known::Absent,
-            Known::Unread(why) => Known::Unread(why),
+            Known::Unread(why) => Known::unread(why),
         };
         facts.images.insert(name.clone(), known);
     }
@@ -174,14 +185,15 @@ fn docker_facts(
     }
     if spec.runner_containers {
         facts.runner_containers =
-            Some(rest.next().map_or_else(|| Known::Unread("Docker did not answer".to_owned()), runner_containers));
+            Some(rest.next().map_or_else(|| Known::unread("Docker did not answer".to_owned()), runner_containers));
     }
     match (version, jobs) {
         (Known::Present(version), Some(Ok(jobs))) => {
             Known::Present(DockerFact { version: text(&version, "Version"), jobs })
         }
-        (Known::Unread(why), _) | (_, Some(Err(why))) => Known::Unread(why),
-        _ => Known::Unread("Docker did not answer".to_owned()),
+        (Known::Unread(why), _) => Known::Unread(why),
+        (_, Some(Err(why))) => Known::unread(why),
+        _ => Known::unread("Docker did not answer".to_owned()),
     }
 }
 
@@ -189,7 +201,7 @@ fn map<T>(known: Known<serde_json::Value>, value: impl FnOnce(serde_json::Value)
     match known {
         Known::Present(found) => Known::Present(value(found)),
         Known::Absent => Known::Absent,
-        Known::Unread(why) => Known::Unread(why),
+        Known::Unread(why) => Known::unread(why),
     }
 }
 
@@ -208,13 +220,13 @@ fn volume_fact(volume: &serde_json::Value) -> VolumeFact {
 /// From the list of containers, or from what the client says of each of them.
 fn runner_containers(answer: &Answer) -> Known<Vec<RunnerContainer>> {
     if answer.code != 200 {
-        return Known::Unread(format!("Docker answers with HTTP status {}", answer.code));
+        return Known::unread(format!("Docker answers with HTTP status {}", answer.code));
     }
     // The client says nothing of no containers.
     let body = if answer.body.trim().is_empty() { "[]" } else { &answer.body };
     let list: Vec<serde_json::Value> = match values(body, LONGEST_LIST) {
         Ok(list) => list,
-        Err(why) => return Known::Unread(why),
+        Err(why) => return Known::Unread(why.into()),
     };
     let one = |container: &serde_json::Value| {
         let name = container.pointer("/Names/0").or_else(|| container.get("Name"))?.as_str()?;
@@ -240,15 +252,15 @@ fn strings(list: Option<&serde_json::Value>) -> Vec<String> {
 
 fn registry_digest(registry: Option<&[Answer]>, at: usize) -> Known<String> {
     let Some(answers) = registry else {
-        return Known::Unread(NO_CURL.to_owned());
+        return Known::Unread(Why::of(Reason::NoCurl, NO_CURL));
     };
     let Some(answer) = answers.get(at) else {
-        return Known::Unread("the registry did not answer".to_owned());
+        return Known::unread("the registry did not answer".to_owned());
     };
     let value: serde_json::Value = values(&answer.body, LONGEST_OBJECT).unwrap_or_default();
     match value.pointer("/Descriptor/digest").and_then(|digest| digest.as_str()) {
         Some(digest) if answer.code == 200 => Known::Present(digest.to_owned()),
-        _ => Known::Unread(
+        _ => Known::unread(
             value
                 .get("message")
                 .and_then(|message| message.as_str())

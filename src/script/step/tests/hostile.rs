@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::script::obstacle::Obstacle;
 
 /// A directory that others may write to, and one of somebody else's beside it that nothing may happen to.
 struct Scene {
@@ -108,6 +109,58 @@ fn go(shell: &[&str], step: &Step) -> std::process::Output {
     run(shell, &wrap(&text, "n0"))
 }
 
+/// What a plan says of it is what an apply says: the path, whose it is, and what to do. Nothing is guessed from words.
+#[test]
+fn what_is_in_the_way_of_a_step_is_told_with_its_owner() {
+    for shell in shells() {
+        let scene = Scene::new();
+        let pipe = scene.open.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::fs::write(scene.open.join("file"), "x").unwrap();
+        std::fs::hard_link(scene.open.join("file"), scene.open.join("twice")).unwrap();
+        let whose = if is_root() { "root:root" } else { "" };
+        let cases = [
+            ("pipe/below", write_to(scene.at("pipe/below"), None), "pipe", "(fifo, ", "where a directory must be"),
+            (
+                "pipe/a/b",
+                Step::Directory { path: scene.at("pipe/a/b"), mode: 0o755, owner: nobody() },
+                "pipe",
+                "(fifo, ",
+                "where a directory must be",
+            ),
+            (
+                "file/below",
+                write_to(scene.at("file/below"), None),
+                "file",
+                "(regular file, ",
+                "where a directory must be",
+            ),
+            (
+                "pipe",
+                Step::Directory { path: scene.at("pipe"), mode: 0o755, owner: nobody() },
+                "pipe",
+                "(fifo, ",
+                "where a directory must be",
+            ),
+            ("sub", write_to(scene.at("sub"), None), "sub", "(directory, ", "where a file must be"),
+            ("twice", write_to(scene.at("twice"), Some("x")), "twice", "(regular file, ", "further names (hard links)"),
+        ];
+        for (name, step, at, what, words) in cases {
+            let out = go(&shell, &step);
+            assert!(!out.status.success(), "{shell:?} {name}");
+            let told =
+                Obstacle::told(&out.stderr, "n0").unwrap_or_else(|| panic!("{shell:?} {name}: {out:?}")).why(None);
+            let begins = format!("{} {what}", scene.open.join(at).display());
+            assert!(told.reason().starts_with(&begins) && told.reason().contains(words), "{shell:?} {name}: {told}");
+            assert!(name == "sub" || told.reason().contains(whose), "{shell:?} {name}: {told}");
+            let help = told.to_do().unwrap();
+            assert!(help.starts_with("see on the host") && !help.contains("remove") && !help.contains("rm "), "{help}");
+            // A program that knows no nonce cannot tell any.
+            assert_eq!(Obstacle::told(&out.stderr, "n1"), None);
+        }
+    }
+}
+
 #[test]
 fn a_link_of_somebody_elses_is_not_followed() {
     for shell in shells() {
@@ -127,6 +180,8 @@ fn a_link_of_somebody_elses_is_not_followed() {
                 if !matches!(step, Step::RemoveFile(_) | Step::RestartWith { .. }) {
                     assert!(!out.status.success(), "{shell:?} {step:?}");
                     assert!(said.contains("it is not followed"), "{shell:?} {step:?}: {said}");
+                    let told = Obstacle::told(said.as_bytes(), "n0").unwrap().why(None);
+                    assert!(told.reason().contains("rprov does not follow it"), "{shell:?} {step:?}: {told}");
                 }
                 for (target, link) in [(scene.foreign.join("f"), "file"), (scene.foreign.clone(), "dir")] {
                     let _ = symlink(target, scene.open.join(link));

@@ -196,6 +196,8 @@ pub struct Facts {
     pub system: SystemFacts,
     /// It is the machine that rprov runs on.
     pub local: bool,
+    /// The time in seconds since 1970, by the host's clock and by that of the machine that rprov runs on: whichever is behind.
+    pub clock: Option<i64>,
     /// By path.
     pub paths: BTreeMap<RemotePath, Known<PathFact>>,
     /// By package name.
@@ -375,6 +377,8 @@ pub struct ListedRunner {
     pub mark: Option<Marker>,
     /// GitLab does not show this API token whether there is a note.
     pub note_hidden: bool,
+    /// What it is called.
+    pub description: String,
     /// How its token begins.
     pub token: Option<TokenStart>,
     /// Seconds since its last contact that GitLab wrote down; `None`: it never had one.

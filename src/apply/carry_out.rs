@@ -108,7 +108,8 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     let name = target.spec(shared).name.clone();
     let holder = shared.holder(&name);
     let nonce = nonce();
-    let text = lock::keep(&holder, LOCK_SECONDS) + &applied::mark(&holder, target.machine.as_deref());
+    let text = lock::keep(&holder, LOCK_SECONDS)
+        + &applied::mark(&holder, target.machine.as_deref(), target.installation.as_deref());
     let script = crate::script::wrap(&text, &nonce);
     let during = "noting down this run";
     let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };

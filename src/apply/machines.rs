@@ -57,6 +57,7 @@ pub(super) fn across(shared: &Shared, targets: &mut [Target]) {
         .map(|target| Named {
             name: &target.spec(shared).name,
             machine: target.machine.as_deref(),
+            installation: target.installation.as_deref(),
             last: target.last.as_ref(),
         })
         .collect();

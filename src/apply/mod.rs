@@ -76,7 +76,7 @@ pub enum Look {
 /// Whether a run looks for records of GitLab that no host of the inventory has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orphans {
-    /// No: that costs a call for each runner of GitLab.
+    /// No: that costs two calls for each of them.
     #[default]
     Ignore,
     /// They are shown.
@@ -276,8 +276,7 @@ impl Session {
     /// Notes in GitLab what runners did by themselves ([`HostPlan::upkeep`]), where nothing else is to be done.
     pub async fn keep_up(&mut self) {
         for target in self.targets.iter_mut().filter(|target| target.plan.problems.is_empty()) {
-            let upkeep = std::mem::take(&mut target.plan.upkeep);
-            carry_out::upkeep(target, &self.shared, &upkeep).await;
+            target.keep_up(&self.shared).await;
         }
     }
 

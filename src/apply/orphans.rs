@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Facts, Known};
+use crate::gitlab::GitlabError;
 use crate::inventory::model::{Inventory, Scope};
 use crate::plan::{HostPlan, Problem};
 use crate::resource::Diff;
@@ -87,13 +88,24 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
     // Of scopes, too, that no host has a runner spec for.
     let (mut openers, mut lists) = (hosts.openers.clone(), Facts::default());
     for scope in scopes(inventory) {
-        lists.listed.insert(scope.clone(), records::listed(client, &scope).await);
-        match client.find_marked(&scope).await {
-            Ok(found) => marked.extend(
-                found.iter().map(|(mark, record)| (record.id, Marked { mark: mark.clone(), record: record.clone() })),
+        let listed = records::listed(client, &scope).await;
+        match &listed {
+            // A mark that is not shown must not look like one that is not there.
+            Known::Present(all) if all.iter().any(|runner| runner.note_hidden) => {
+                diff.problems.push(records::problem(&GitlabError::NotesHidden { scope: scope.to_string() }));
+            }
+            Known::Present(all) => marked.extend(
+                all.iter().filter_map(|runner| Some((runner.id, Marked { mark: runner.mark.clone()?, id: runner.id }))),
             ),
-            Err(error) => diff.problems.push(records::problem(&error)),
+            // Where GitLab lists no marks, each runner is read by itself.
+            Known::Absent | Known::Unread(_) => match client.find_marked(&scope).await {
+                Ok(found) => marked.extend(
+                    found.iter().map(|(mark, record)| (record.id, Marked { mark: mark.clone(), id: record.id })),
+                ),
+                Err(error) => diff.problems.push(records::problem(&error)),
+            },
         }
+        lists.listed.insert(scope, listed);
     }
     openers.learn(&lists);
     let marked: Vec<Marked> = marked.into_values().collect();
@@ -109,9 +121,9 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
     };
     let (orphans, twins) = (fleet.orphans(&marked), fleet.twins(&marked));
     for orphan in orphans.iter().chain(twins.iter().flatten()) {
-        let id = orphan.record.id;
+        let id = orphan.id;
         facts.managers.insert(id, records::known(client.managers(id).await));
-        facts.records.insert(id, Known::Present(orphan.record.clone()));
+        facts.records.insert(id, records::known(client.runner(id).await));
     }
     let unasked = || Known::unread("it was not asked for".to_owned());
     let managers = |id: u64| facts.managers.get(&id).cloned().unwrap_or_else(unasked);

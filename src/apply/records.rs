@@ -1,7 +1,7 @@
 //! What GitLab knows of one host's runners, read into the host's facts. A read that fails is "unread", never "absent".
 
 use crate::desired::rights;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::facts::{Facts, Known, ListedRunner, Why};
@@ -14,6 +14,7 @@ use crate::runner_config::keys::Version;
 use crate::runner_config::pinned::pinned;
 use crate::secret::SecretBook;
 
+use super::target::Reading;
 use super::{Look, Orphans, Shared};
 
 /// A GitLab error as a problem.
@@ -24,7 +25,13 @@ pub(super) fn problem(error: &GitlabError) -> Problem {
 /// Binds the host's own tokens and reads what a comparison needs: the lists of GitLab's that tell whose which runner is, the
 /// records that config.toml names or its tokens open, and, for runner specs that these do not settle, those with this host's
 /// marker.
-pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, book: &mut SecretBook) {
+pub(super) async fn read(
+    shared: &Shared,
+    spec: &HostSpec,
+    reading: &Reading,
+    facts: &mut Facts,
+    book: &mut SecretBook,
+) {
     let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
     let client = match &shared.gitlab {
         Some(Ok(client)) => Ok(client),
@@ -38,12 +45,33 @@ pub(super) async fn read(shared: &Shared, spec: &HostSpec, facts: &mut Facts, bo
         };
         facts.listed.insert(scope, known);
     }
+    // A list is read once for a whole run, and a runner renews its token when it likes: that is no change.
+    for id in runners.doubted(facts) {
+        let Ok(client) = &client else { break };
+        let again = client.list_again(id).await;
+        for (scope, known) in &mut facts.listed {
+            let holds = matches!(known, Known::Present(all) if all.iter().any(|runner| runner.id == id));
+            match &again {
+                Ok(()) if holds => *known = listed(client, scope).await,
+                Err(error) if holds => *known = Known::Unread(error.to_string()),
+                _ => {}
+            }
+        }
+    }
     for id in runners.wanted_records(facts) {
         let known = match &client {
             Ok(client) => known(client.runner(id).await),
             Err(why) => Known::unread(why.clone()),
         };
         facts.records.insert(id, known);
+    }
+    // Since the plan another run may have made what the table names.
+    let outdated = if reading.is_first() { BTreeSet::new() } else { runners.outdated_lists(facts) };
+    for scope in outdated {
+        let Ok(client) = &client else { break };
+        client.forget_list(&scope);
+        let known = listed(client, &scope).await;
+        facts.listed.insert(scope, known);
     }
     for (name, scope) in runners.wanted_markers(facts) {
         let known = match (&client, runners.listed_with_mark(&name, &scope, facts)) {

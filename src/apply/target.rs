@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::desired;
 use crate::desired::exam::Finding;
+use crate::desired::machine::{self, Named};
+use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
-use crate::desired::{machine, preconditions};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, ProbeSpec};
 use crate::host::Host;
@@ -28,6 +29,33 @@ use super::{
 
 /// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
 const LOCK_SECONDS: u64 = 300;
+
+/// What a host is read for, and what its script does beside the reading.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// A plan.
+    First,
+    /// The look under the lock: this shell text takes it before anything is read.
+    Locked(String),
+    /// The look at what was done: this shell text gives the lock back when everything is read.
+    Last(String),
+}
+
+impl Reading {
+    /// Whether nothing of this run came before it.
+    pub(super) fn is_first(&self) -> bool {
+        matches!(self, Self::First)
+    }
+
+    /// What comes before the reading, and after it.
+    fn around(&self) -> (&str, &str) {
+        match self {
+            Self::First => ("", ""),
+            Self::Locked(take) => (take, ""),
+            Self::Last(release) => ("", release),
+        }
+    }
+}
 
 /// One host.
 pub(super) struct Target {
@@ -54,6 +82,8 @@ pub(super) struct Target {
     pub(super) facts: Facts,
     /// Which machine it was when it was last read, in which boot; `None`: it does not say.
     pub(super) machine: Option<String>,
+    /// Which installation it was when it was last read, in whichever boot; `None`: it does not say.
+    pub(super) installation: Option<String>,
     /// The last run that changed it, as it was last read.
     pub(super) last: Option<LastApply>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
@@ -96,6 +126,7 @@ impl Target {
             lacking: Vec::new(),
             facts,
             machine: None,
+            installation: None,
             last: None,
             others: None,
         }
@@ -143,7 +174,7 @@ impl Target {
                 target.host = Some(host);
                 target.status = status::unread(spec, true);
                 shared.send(&spec.name, EventKind::Reading);
-                match target.look(&shared, "", "").await {
+                match target.look(&shared, &Reading::First).await {
                     Ok((plan, facts)) => {
                         target.status = status::of(spec, &plan, &facts);
                         if shared.settings.look == Look::Exam {
@@ -178,21 +209,20 @@ impl Target {
     }
 
     /// Reads the host and GitLab, and compares.
-    async fn look(&mut self, shared: &Shared, before: &str, after: &str) -> Result<(HostPlan, Facts), ReadError> {
+    async fn look(&mut self, shared: &Shared, reading: &Reading) -> Result<(HostPlan, Facts), ReadError> {
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
+        let (before, after) = reading.around();
         let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, &self.book, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         self.machine = machine::running(&facts.system.machine);
+        self.installation = machine::installation(&facts.system.machine);
         self.last = preconditions::last_apply(&facts);
+        facts.clock = Some(facts.system.now.min(jiff::Timestamp::now().as_second()));
         keys::read(shared, spec, &mut facts).await;
-        // With something to do first, this is the look under the lock: what the runner renewed meanwhile is no change.
-        if let (false, Some(Ok(client))) = (before.is_empty(), &shared.gitlab) {
-            client.forget_lists();
-        }
-        records::read(shared, spec, &mut facts, &mut self.book).await;
+        records::read(shared, spec, reading, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         self.openers = Openers::default();
@@ -207,8 +237,7 @@ impl Target {
         let name = self.spec(shared).name.clone();
         let result = if self.plan.problems.is_empty() {
             if self.plan.changes.is_empty() {
-                let upkeep = std::mem::take(&mut self.plan.upkeep);
-                carry_out::upkeep(&mut self, shared, &upkeep).await;
+                self.keep_up(shared).await;
                 Ok(0)
             } else {
                 self.apply_changes(shared, cancel).await
@@ -230,6 +259,23 @@ impl Target {
         if let Some(mut host) = self.host.take() {
             host.close().await;
         }
+    }
+
+    /// Notes in GitLab what runners did by themselves, where nothing else is to be done. Under the host's lock, and as it is
+    /// then: of two runs at once each would else write down what it had read before the other wrote. Who has the lock, or the
+    /// next run, does it as well.
+    pub(super) async fn keep_up(&mut self, shared: &Shared) {
+        if self.plan.upkeep.is_empty() {
+            return;
+        }
+        let _slot = shared.slots.acquire().await;
+        let take = lock::acquire(&shared.holder(&self.spec(shared).name), LOCK_SECONDS);
+        match self.look(shared, &Reading::Locked(take)).await {
+            Ok((now, _)) if now.problems.is_empty() => carry_out::upkeep(self, shared, &now.upkeep).await,
+            Err(ReadError::Locked(_) | ReadError::Twin(_)) => return,
+            Ok(_) | Err(_) => {}
+        }
+        self.unlock(shared).await;
     }
 
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
@@ -280,7 +326,9 @@ impl Target {
             return Some(machine::one(&[&other, name]));
         }
         let last = self.last.as_ref().filter(|last| Some(&last.run) != approved.after_run.as_ref())?;
-        machine::renamed(name, key, last, &shared.inventory, |other| shared.machines.of(other))
+        let (machine, installation) = (self.machine.as_deref(), self.installation.as_deref());
+        let host = Named { name, machine, installation, last: Some(last) };
+        machine::renamed(host, key, last, &shared.inventory, |other| shared.machines.of(other))
     }
 
     /// Two names of one machine are in no plan that is carried out: where one was saved, a name leads elsewhere since then.
@@ -295,7 +343,7 @@ impl Target {
         let mut told = false;
         loop {
             let take = lock::acquire(&shared.holder(&name), LOCK_SECONDS);
-            match self.look(shared, &take, "").await {
+            match self.look(shared, &Reading::Locked(take)).await {
                 Ok(read) => return Ok(read),
                 Err(ReadError::Locked(holder)) if started.elapsed() < shared.settings.lock_timeout => {
                     if !told {
@@ -331,7 +379,7 @@ impl Target {
         let name = self.spec(shared).name.clone();
         shared.send(&name, EventKind::Verifying);
         let release = lock::release(&shared.holder(&name));
-        let left = match self.look(shared, "", &release).await {
+        let left = match self.look(shared, &Reading::Last(release)).await {
             Ok((plan, _)) => plan,
             Err(error) => return Err(failure("verifying", error, done, &self.book)),
         };

@@ -1,7 +1,9 @@
 //! Which machine a host is, and whether two names of an inventory lead to one. Pure: no I/O.
 //!
 //! A machine-id alone does not tell: copies of a virtual machine's disk share it. Nor does a boot id: the containers of a
-//! machine share that. Names are one machine if machine-id, boot id and the start of process 1 are all the same.
+//! machine share that. Names are one machine if machine-id, boot id and the start of process 1 are all the same. Where the
+//! machine was booted between two runs that each had one of the names, only its machine-id and what the first wrote down on it
+//! are left: then it is that machine, or a copy of its disk, and a run that reads both tells which.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +38,8 @@ pub struct Named<'a> {
     pub name: &'a str,
     /// What [`running`] says of it.
     pub machine: Option<&'a str>,
+    /// What [`installation`] says of it.
+    pub installation: Option<&'a str>,
     /// The last run that changed it.
     pub last: Option<&'a LastApply>,
 }
@@ -55,7 +59,7 @@ pub fn across(hosts: &[Named<'_>], inventory: &Inventory) -> Vec<(usize, Problem
         if let [at] = group.as_slice() {
             let other = |name: &str| machines.get(name).map(|machine| (*machine).to_owned());
             let host = hosts[*at];
-            let last = host.last.and_then(|last| renamed(host.name, machine, last, inventory, other));
+            let last = host.last.and_then(|last| renamed(host, machine, last, inventory, other));
             found.extend(last.map(|problem| (*at, problem)));
         } else {
             let names: Vec<&str> = group.iter().map(|at| hosts[*at].name).collect();
@@ -79,31 +83,52 @@ pub fn one(names: &[&str]) -> Problem {
     Problem { message, help: Some(HELP.to_owned()), unknown_only: false }
 }
 
-/// The problem of a host that another run has changed since its boot under another name, which this inventory still has: that
-/// run had a part of the hosts (`--limit`, `--shard`), and this one has another part. `others` tells the machine of a name
-/// that was read in this run.
+/// The problem of a host that another run has changed under another name, which this inventory still has: that run had a part
+/// of the hosts (`--limit`, `--shard`), and this one has another part. `others` tells the machine of a name that was read in
+/// this run.
 #[must_use]
 pub fn renamed(
-    name: &str,
+    host: Named<'_>,
     machine: &str,
     last: &LastApply,
     inventory: &Inventory,
     others: impl Fn(&str) -> Option<String>,
 ) -> Option<Problem> {
+    let name = host.name;
     let other = last.host.as_deref().filter(|other| *other != name)?;
-    // A copy of its disk remembers the same, of another machine; and names may be given anew.
-    if last.machine.as_deref() != Some(machine) || inventory.hosts.iter().all(|host| host.name != other) {
+    // Names may be given anew.
+    if inventory.hosts.iter().all(|host| host.name != other) {
         return None;
     }
+    // Both are there at once: they are two, and one may be a copy of the other's disk, which remembers the same.
     if others(other).is_some_and(|its| its != machine) {
         return None;
     }
-    let message = format!(
-        "rprov has changed this machine under the name {other} since it was booted, and the inventory has both"
-    );
-    let help = format!(
-        "keep one of {other} and {name} in the inventory; if {other} is another machine by now, plan both of them in one run"
-    );
+    let (message, help) = if last.machine.as_deref() == Some(machine) {
+        (
+            format!(
+                "rprov has changed this machine under the name {other} since it was booted, and the inventory has both"
+            ),
+            format!(
+                "keep one of {other} and {name} in the inventory; if {other} is another machine by now, plan both of them in one \
+                 run"
+            ),
+        )
+    } else if host.installation.is_some() && last.installation.as_deref() == host.installation {
+        (
+            format!(
+                "rprov has changed this machine, or the one that its disk was copied from, under the name {other}, and the \
+                 inventory has both"
+            ),
+            format!(
+                "if they are one machine, keep one of {other} and {name} in the inventory; if they are two, plan both of them in \
+                 one run, which tells them apart. A copy of a disk needs a machine-id of its own in any case (machine-id(5)): \
+                 gitlab-runner makes its system id of it"
+            ),
+        )
+    } else {
+        return None;
+    };
     Some(Problem { message, help: Some(help), unknown_only: false })
 }
 
@@ -125,11 +150,16 @@ mod tests {
 
     /// Who has a problem, and which.
     fn told(hosts: &[(&str, &MachineFact, Option<&LastApply>)], all: &[&str]) -> Vec<(usize, String)> {
-        let machines: Vec<Option<String>> = hosts.iter().map(|(_, fact, _)| running(fact)).collect();
+        let machines: Vec<_> = hosts.iter().map(|(_, fact, _)| (running(fact), installation(fact))).collect();
         let named: Vec<Named<'_>> = hosts
             .iter()
             .zip(&machines)
-            .map(|((name, _, last), machine)| Named { name, machine: machine.as_deref(), last: *last })
+            .map(|((name, _, last), (machine, installation))| Named {
+                name,
+                machine: machine.as_deref(),
+                installation: installation.as_deref(),
+                last: *last,
+            })
             .collect();
         across(&named, &inventory(all)).into_iter().map(|(at, problem)| (at, problem.message)).collect()
     }
@@ -166,6 +196,8 @@ mod tests {
             run: "18a-1".to_owned(),
             host: Some(host.to_owned()),
             machine: running(machine),
+            // As older releases wrote it.
+            installation: None,
         };
         let (as_x, as_y) = (last("x", &own), last("y", &own));
         let found = told(&[("y", &own, Some(&as_x))], &["x", "y"]);
@@ -181,6 +213,35 @@ mod tests {
         assert!(told(&[("y", &own, Some(&old))], &["x", "y"]).is_empty(), "an older release");
         // Both in this run: that is told once.
         assert_eq!(told(&[("x", &own, Some(&as_x)), ("y", &own, Some(&as_x))], &["x", "y"]).len(), 2);
+    }
+
+    #[test]
+    fn a_machine_that_was_booted_between_two_names_is_found() {
+        let (before, after) = (fact("a", "boot-1", 7), fact("a", "boot-2", 8));
+        let last = LastApply {
+            run: "18a-1".to_owned(),
+            host: Some("x".to_owned()),
+            machine: running(&before),
+            installation: installation(&before),
+        };
+        let all = ["x", "y"];
+        // One name at a time. A copy of the disk, which never was applied under its own name, looks the same.
+        let found = told(&[("y", &after, Some(&last))], &all);
+        assert!(found[0].1.contains("or the one that its disk was copied from, under the name x"), "{found:?}");
+        // The other name cannot be read in this run.
+        assert_eq!(told(&[("x", &MachineFact::default(), None), ("y", &after, Some(&last))], &all).len(), 1);
+        // Both are read: they are one, or they are two.
+        let found = told(&[("x", &after, Some(&last)), ("y", &after, Some(&last))], &all);
+        assert!(found.len() == 2 && found[0].1.starts_with("x and y are names of one machine"), "{found:?}");
+        assert!(told(&[("x", &before, Some(&last)), ("y", &after, Some(&last))], &all).is_empty(), "a copy");
+        // Its own name, another installation, one that the inventory no longer has.
+        assert!(told(&[("x", &after, Some(&last))], &all).is_empty());
+        assert!(told(&[("y", &fact("b", "boot-2", 8), Some(&last))], &all).is_empty());
+        assert!(told(&[("y", &after, Some(&last))], &["y"]).is_empty());
+        // Without a machine-id nothing is known of an earlier boot.
+        let bare = MachineFact { id: None, ..fact("", "boot-2", 8) };
+        let nothing = LastApply { installation: None, ..last };
+        assert!(told(&[("y", &bare, Some(&nothing))], &all).is_empty());
     }
 
     #[test]

@@ -19,8 +19,12 @@ use crate::secret::start::TokenStart;
 const MAX_PAGES: usize = 10_000;
 
 /// What is asked of each runner.
-const RUNNERS: &str =
-    "pageInfo{hasNextPage endCursor}nodes{id shortSha contactedAt maintenanceNote userPermissions{updateRunner}";
+const RUNNERS: &str = "pageInfo{hasNextPage endCursor}nodes{id shortSha contactedAt description maintenanceNote \
+                       userPermissions{updateRunner}";
+
+/// One runner of a list by itself.
+const ONE: &str = "query($id:CiRunnerID!){runner(id:$id){id shortSha contactedAt description maintenanceNote \
+                   userPermissions{updateRunner}}}";
 
 /// The runners of a scope; or why GitLab does not tell, in words for the user.
 pub(super) type Listing = Result<Arc<Vec<ListedRunner>>, String>;
@@ -37,10 +41,11 @@ struct Refusal {
     message: String,
 }
 
-/// One of the three is asked for.
+/// One of the four is asked for.
 #[derive(Deserialize)]
 struct Data {
     runners: Option<Page>,
+    runner: Option<Node>,
     group: Option<Owner>,
     project: Option<Owner>,
 }
@@ -72,6 +77,7 @@ struct Node {
     id: String,
     short_sha: Option<String>,
     contacted_at: Option<String>,
+    description: Option<String>,
     maintenance_note: Option<String>,
     user_permissions: Permissions,
     owner_project: Option<Path>,
@@ -109,6 +115,72 @@ impl Client {
         self.0.listed.get(scope, read).await
     }
 
+    /// Reads one runner of the lists again, which may have got another token since.
+    ///
+    /// # Errors
+    /// When GitLab does not tell, or does not answer. The lists say then what they said.
+    pub async fn list_again(&self, id: u64) -> Result<(), GitlabError> {
+        let variables = json!({ "id": format!("gid://gitlab/Ci::Runner/{id}") });
+        let answer = self.0.http.send(&Call::graphql(ONE, &variables, Access::ReadRunner)).await?;
+        let reply: Reply = answer.json()?;
+        if let Some(refusal) = reply.errors.first() {
+            return Err(answer.odd(one_line(&refusal.message)));
+        }
+        let data = reply.data.ok_or_else(|| answer.odd("it has no data".to_owned()))?;
+        let Some(node) = data.runner else {
+            self.unlist(id);
+            return Ok(());
+        };
+        let now =
+            runner(node).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+        self.relist(id, |listed| *listed = now.clone());
+        Ok(())
+    }
+
+    /// The list of this scope is read anew by the next who asks.
+    pub fn forget_list(&self, scope: &Scope) {
+        self.0.listed.forget(scope);
+    }
+
+    /// What GitLab has just said of a runner goes into the lists that hold it: to read them anew for each change would cost a
+    /// call for a hundred runners, for each host.
+    pub(super) fn relist(&self, id: u64, change: impl Fn(&mut ListedRunner)) {
+        self.0.listed.change(|_, listing| {
+            if let Some((listed, at)) = place(listing, id) {
+                change(&mut Arc::make_mut(listed)[at]);
+            }
+            true
+        });
+    }
+
+    /// GitLab has it no longer.
+    pub(super) fn unlist(&self, id: u64) {
+        self.0.listed.change(|_, listing| {
+            if let Some((listed, at)) = place(listing, id) {
+                Arc::make_mut(listed).remove(at);
+            }
+            true
+        });
+    }
+
+    /// GitLab has just made it. Ids only grow.
+    pub(super) fn enlist(&self, scope: &Scope, runner: &ListedRunner) {
+        self.0.listed.change(|of, listing| {
+            if let (true, Ok(listed)) = (of == scope, listing) {
+                let listed = Arc::make_mut(listed);
+                listed.retain(|one| one.id != runner.id);
+                listed.push(runner.clone());
+                listed.sort_by_key(|one| one.id);
+            }
+            true
+        });
+    }
+
+    /// It is not known what became of it: lists that hold it are read anew.
+    pub(super) fn forget_listed(&self, id: u64) {
+        self.0.listed.change(|_, listing| place(listing, id).is_none());
+    }
+
     async fn list_by_graphql(&self, scope: &Scope) -> Result<Vec<ListedRunner>, GitlabError> {
         let mut listed = Vec::new();
         let mut ids = BTreeSet::new();
@@ -144,6 +216,13 @@ impl Client {
         let why = format!("the list has no end after {MAX_PAGES} pages");
         Err(GitlabError::Answer { call: "GET /graphql".to_owned(), why })
     }
+}
+
+/// Where a runner is in a list.
+fn place(listing: &mut Listing, id: u64) -> Option<(&mut Arc<Vec<ListedRunner>>, usize)> {
+    let listed = listing.as_mut().ok()?;
+    let at = listed.binary_search_by_key(&id, |runner| runner.id).ok()?;
+    Some((listed, at))
 }
 
 fn call(scope: &Scope, after: Option<&str>) -> Call {
@@ -199,6 +278,7 @@ fn runner(node: Node) -> Option<ListedRunner> {
         id: node.id.strip_prefix("gid://gitlab/Ci::Runner/")?.parse().ok()?,
         mark: marker::parse(node.maintenance_note.as_deref().unwrap_or_default()).1,
         note_hidden: !node.user_permissions.update_runner,
+        description: node.description.unwrap_or_default(),
         token: node.short_sha.and_then(TokenStart::new),
         contacted_ago,
     })

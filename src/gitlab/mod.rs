@@ -13,9 +13,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::facts::RunnerRecord;
+use crate::facts::{ListedRunner, RunnerRecord};
 use crate::inventory::model::Scope;
+use crate::marker;
 use crate::secret::Secret;
+use crate::secret::start::TokenStart;
 use crate::step::RunnerAttributes;
 
 mod error;
@@ -157,7 +159,10 @@ impl Client {
                 record.note_hidden = record.note_hidden && self.hides_note(&record).await;
                 Ok(Some(record))
             }
-            Err(error) if error.is_absent() => Ok(None),
+            Err(error) if error.is_absent() => {
+                self.unlist(id);
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -184,13 +189,28 @@ impl Client {
         let call = Call::new(Method::POST, &["user", "runners"], Access::CreateRunner).body(body.into());
         let answer = self.0.http.send(&call).await;
         self.0.scans.forget(scope);
-        self.0.listed.forget(scope);
-        let answer = answer?;
-        let fresh: FreshToken = answer.json()?;
-        let Some(id) = fresh.id else {
-            return Err(GitlabError::Answer { call: call.name(), why: "it names no id".to_owned() });
-        };
-        Ok(CreatedRunner { id, token: Secret::new(fresh.token), token_expires_at: fresh.token_expires_at })
+        let created = answer.and_then(|answer| {
+            let fresh: FreshToken = answer.json()?;
+            let Some(id) = fresh.id else {
+                return Err(GitlabError::Answer { call: call.name(), why: "it names no id".to_owned() });
+            };
+            Ok(CreatedRunner { id, token: Secret::new(fresh.token), token_expires_at: fresh.token_expires_at })
+        });
+        match &created {
+            Ok(created) => self.enlist(
+                scope,
+                &ListedRunner {
+                    id: created.id,
+                    mark: marker::parse(attributes.maintenance_note.as_deref().unwrap_or_default()).1,
+                    note_hidden: false,
+                    description: attributes.description.clone().unwrap_or_default(),
+                    token: TokenStart::of(&created.token),
+                    contacted_ago: None,
+                },
+            ),
+            Err(_) => self.0.listed.forget(scope),
+        }
+        created
     }
 
     /// Changes the attributes that are given.
@@ -205,8 +225,20 @@ impl Client {
         }
         let call = Call::new(Method::PUT, &["runners", &id.to_string()], Access::ManageRunner).body(body.into());
         let answer = self.0.http.send(&call).await;
-        self.forget_runner(id);
-        record::read(&answer?, id).map(|_| ())
+        self.forget_record(id);
+        match answer.and_then(|answer| record::read(&answer, id)) {
+            Ok(now) => {
+                self.relist(id, |listed| {
+                    listed.mark = marker::parse(&now.maintenance_note).1;
+                    listed.description.clone_from(&now.description);
+                });
+                Ok(())
+            }
+            Err(error) => {
+                self.forget_listed(id);
+                Err(error)
+            }
+        }
     }
 
     /// Gives a runner a new token; the old one is void at once. Also returns when the new one ends, RFC 3339. Sent once,
@@ -217,10 +249,17 @@ impl Client {
     pub async fn reset_token(&self, id: u64) -> Result<(Secret, Option<String>), GitlabError> {
         let path = ["runners", &id.to_string(), "reset_authentication_token"];
         let answer = self.0.http.send(&Call::new(Method::POST, &path, Access::ManageRunner)).await;
-        self.0.listed.clear();
-        let answer = answer?;
-        let fresh: FreshToken = answer.json()?;
-        Ok((Secret::new(fresh.token), fresh.token_expires_at))
+        match answer.and_then(|answer| answer.json::<FreshToken>()) {
+            Ok(fresh) => {
+                let token = Secret::new(fresh.token);
+                self.relist(id, |listed| listed.token = TokenStart::of(&token));
+                Ok((token, fresh.token_expires_at))
+            }
+            Err(error) => {
+                self.forget_listed(id);
+                Err(error)
+            }
+        }
     }
 
     /// Deletes a runner; `false` if it was gone already.
@@ -230,7 +269,12 @@ impl Client {
     pub async fn delete_runner(&self, id: u64) -> Result<bool, GitlabError> {
         let call = Call::new(Method::DELETE, &["runners", &id.to_string()], Access::ManageRunner);
         let outcome = self.delete(&call).await;
-        self.forget_runner(id);
+        self.forget_record(id);
+        if outcome.is_ok() {
+            self.unlist(id)
+        } else {
+            self.forget_listed(id)
+        }
         outcome
     }
 
@@ -261,14 +305,8 @@ impl Client {
         self.0.namespaces.get(scope, read).await
     }
 
-    /// Lists are read anew from now on: a host that is read again may have a token that its runner has renewed since.
-    pub fn forget_lists(&self) {
-        self.0.listed.clear();
-    }
-
-    fn forget_runner(&self, id: u64) {
+    fn forget_record(&self, id: u64) {
         self.0.scans.clear();
-        self.0.listed.clear();
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }
@@ -301,6 +339,17 @@ impl<K: Ord + Clone, V: Clone> Memo<K, V> {
 
     fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Changes what was read, or forgets it where `change` says `false`. What is being read just now may be of before, so that the
+    /// next who asks reads it anew.
+    fn change(&self, change: impl Fn(&K, &mut V) -> bool) {
+        self.lock().retain(|key, cell| {
+            let Some(mut value) = cell.get().cloned() else { return false };
+            let keep = change(key, &mut value);
+            *cell = Arc::new(OnceCell::new_with(Some(value)));
+            keep
+        });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<K, Arc<OnceCell<V>>>> {

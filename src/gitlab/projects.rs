@@ -29,7 +29,7 @@ impl Client {
         let call = Call::new(Method::POST, &["projects", project, "runners"], Access::AssignRunner)
             .body(serde_json::json!({ "runner_id": id }));
         let answer = self.0.http.send(&call).await.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
-        self.forget_runner(id);
+        self.forget_record(id);
         match answer {
             Ok(()) => Ok(()),
             // GitLab refuses to assign what is assigned, and an answer can get lost.
@@ -51,7 +51,7 @@ impl Client {
     pub async fn unassign(&self, id: u64, project: &str) -> Result<bool, GitlabError> {
         let path = ["projects", project, "runners", &id.to_string()];
         let outcome = self.delete(&Call::new(Method::DELETE, &path, Access::AssignRunner)).await;
-        self.forget_runner(id);
+        self.forget_record(id);
         outcome
     }
 }

@@ -239,6 +239,10 @@ impl Client {
         let mut mark = mark.ok_or_else(|| GitlabError::Plan {
             why: format!("the maintenance note of runner #{id} does not say whose it is"),
         })?;
+        // Somebody has marked it for another one since: that one's mark vouches for no token of ours.
+        if SecretId::runner_token(&mark.host, &mark.runner) != *token {
+            return Err(GitlabError::Remarked { id });
+        }
         mark.token = Some(value.digest());
         // A token that came with this run is dated by it; of another the note may know more.
         let obtained = token.late_beside(Late::TokenObtainedAt).and_then(|id| book.get(&id));

@@ -4,6 +4,7 @@
 mod claims;
 mod config;
 mod duplicates;
+mod lost;
 mod managers;
 mod matching;
 pub mod openers;
@@ -304,10 +305,10 @@ impl Runners {
         Ok(Some(config))
     }
 
-    fn live<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, plan: &mut Planned<'a>) {
+    fn live<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, facts: &Facts, plan: &mut Planned<'a>) {
         let (row, change, stamp) = match found {
             Found::Table { table, record, marker, proof } => {
-                let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name));
+                let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name), facts.clock);
                 let change = record::update(self, spec, record, marker.as_ref(), doubt, table);
                 if doubt == Doubt::Renewed {
                     let message = if *proof == Proof::Yes {
@@ -336,6 +337,7 @@ impl Runners {
                 (Row::renewed(self, spec, stale.map(|stale| stale.table), Some(record.id)), Some(change), true)
             }
             Found::Nothing { stale } => {
+                plan.notes.extend(lost::record(self, spec, *stale, facts));
                 let change = record::create(self, spec);
                 (Row::renewed(self, spec, stale.map(|stale| stale.table), None), Some(change), true)
             }
@@ -447,7 +449,7 @@ impl Resource for Runners {
         for (spec, found) in &matching.live {
             diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);
             let before = plan.before.len();
-            self.live(spec, found, &mut plan);
+            self.live(spec, found, context.facts, &mut plan);
             if let (Found::Table { .. }, Some(change)) = (found, plan.before.get(before)) {
                 views::record_differs(&mut seen, &spec.name, change);
             }

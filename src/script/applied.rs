@@ -1,4 +1,5 @@
-//! What a host remembers of rprov: which run was the last that set out to change it, and by which name it came. A saved plan
+//! What a host remembers of rprov: which run was the last that set out to change it, by which name it came, and which machine
+//! that was. A saved plan
 //! made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading only.
 
 use crate::secret::Secret;
@@ -12,16 +13,16 @@ pub const PATH: &str = "/var/lib/rprov/last-apply";
 /// Shell text that writes it down before the first change: from here on nobody knows what is done but the next reading.
 /// Everybody may read it.
 #[must_use]
-pub fn mark(holder: &Holder<'_>, machine: Option<&str>) -> String {
-    mark_at(PATH, holder, machine)
+pub fn mark(holder: &Holder<'_>, machine: Option<&str>, installation: Option<&str>) -> String {
+    mark_at(PATH, holder, machine, installation)
 }
 
-fn mark_at(path: &str, holder: &Holder<'_>, machine: Option<&str>) -> String {
+fn mark_at(path: &str, holder: &Holder<'_>, machine: Option<&str>, installation: Option<&str>) -> String {
     format!(
         "applied={path}
 mark_applied() {{
   [ -d \"${{applied%/*}}\" ] || (umask 022; mkdir -p -- \"${{applied%/*}}\") || return
-  printf '%s\\n%s\\n%s\\n%s\\n' {run} {who} {host} {machine} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
+  printf '%s\\n%s\\n%s\\n%s\\n%s\\n' {run} {who} {host} {machine} {installation} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
 }}
 mark_applied || exit 71
 ",
@@ -30,6 +31,7 @@ mark_applied || exit 71
         who = quote(&line(holder.who)),
         host = quote(&line(holder.host)),
         machine = quote(machine.unwrap_or("-")),
+        installation = quote(installation.unwrap_or("-")),
     )
 }
 
@@ -42,13 +44,15 @@ pub struct LastApply {
     pub host: Option<String>,
     /// Which machine that was, in which boot.
     pub machine: Option<String>,
+    /// Which installation that was, in whichever boot; older releases did not write it down.
+    pub installation: Option<String>,
 }
 
 impl LastApply {
     /// Of a run that nobody knows.
     #[must_use]
     pub fn unknown() -> Self {
-        Self { run: "unknown".to_owned(), host: None, machine: None }
+        Self { run: "unknown".to_owned(), host: None, machine: None, installation: None }
     }
 
     /// Reads the file's text.
@@ -59,7 +63,7 @@ impl LastApply {
         let run = run.chars().take(80).collect();
         let mut word = || lines.next().filter(|word| !word.is_empty() && word != "-");
         let _who = word();
-        Self { run, host: word(), machine: word() }
+        Self { run, host: word(), machine: word(), installation: word() }
     }
 }
 
@@ -82,21 +86,27 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("not there yet/last apply");
             let path_text = path.to_str().unwrap();
-            for (name, who, machine) in
-                [("18a-1", "alice's laptop", Some("ab12")), ("18b-2", "https://gitlab/x\nevil", None)]
-            {
+            for (name, who, machine, installation) in [
+                ("18a-1", "alice's laptop", Some("ab12"), Some("cd34")),
+                ("18b-2", "https://gitlab/x\nevil", None, Some("cd34")),
+                ("18c-3", "bob", Some("ab12"), None),
+            ] {
                 let holder = Holder { run: name, host: "ci.example.com", who };
-                let out = run(&shell, &wrap(&mark_at(path_text, &holder, machine), "n0"));
+                let out = run(&shell, &wrap(&mark_at(path_text, &holder, machine, installation), "n0"));
                 assert!(out.status.success(), "{shell:?}: {out:?}");
                 let read = last(&std::fs::read_to_string(&path).unwrap());
                 let host = Some("ci.example.com".to_owned());
-                assert_eq!(read, LastApply { run: name.to_owned(), host, machine: machine.map(str::to_owned) });
+                let (machine, installation) = (machine.map(str::to_owned), installation.map(str::to_owned));
+                assert_eq!(read, LastApply { run: name.to_owned(), host, machine, installation });
             }
             assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         }
         assert_eq!(last(""), LastApply::unknown());
         // As older releases wrote it.
         assert_eq!(last("18a-1\nanna\n"), LastApply { run: "18a-1".to_owned(), ..LastApply::unknown() });
+        let without =
+            LastApply { host: Some("h".to_owned()), machine: Some("ab12".to_owned()), ..last("18a-1\nanna\n") };
+        assert_eq!(last("18a-1\nanna\nh\nab12\n"), without);
         let long = last(&"x".repeat(1_000_000));
         assert_eq!(long.run.len(), 80, "a run has no such name, and the plan holds it");
     }

@@ -10,6 +10,8 @@ use super::Secret;
 
 /// Characters drawn by lot that must agree: one of a billion other tokens has the same five.
 const ENOUGH: usize = 5;
+/// Characters that GitLab shows.
+const SHOWN: usize = 8;
 /// More than any prefix that GitLab puts before a token.
 const LONGEST_PREFIX: usize = 64;
 
@@ -34,6 +36,13 @@ impl TokenStart {
     #[must_use]
     pub fn new(shown: String) -> Option<Self> {
         (!shown.is_empty()).then(|| Self(Secret::new(shown)))
+    }
+
+    /// As GitLab shows it of this token.
+    #[must_use]
+    pub fn of(token: &Secret) -> Option<Self> {
+        let token = token.expose();
+        Self::new(token.get(fixed(token)..)?.chars().take(SHOWN).collect())
     }
 
     /// Whether a token can be the one.
@@ -94,6 +103,19 @@ mod tests {
         assert_eq!(fit("ABCDEFGH", ""), Fit::No);
         assert_eq!(fit("ABCDEFGH", "glrt-ABC"), Fit::No);
         assert_eq!(fit("äbcdefgh", "glrt-äöü"), Fit::No);
+    }
+
+    #[test]
+    fn what_is_made_of_a_token_fits_it() {
+        for token in ["glrt-t1_ABCDEFGHIJKLMNOPQRST", "acme-glrt-ABCDEFGHIJKLMNOPQRST", "ABCDEFGHIJKLMNOPQRST"] {
+            let start = TokenStart::of(&Secret::new(token.to_owned())).unwrap();
+            assert_eq!(start.fits(&Secret::new(token.to_owned())), Fit::Yes, "{token}");
+            assert_eq!(start.fits(&Secret::new(token.replace("ABC", "ABX"))), Fit::No, "{token}");
+        }
+        let token = "glrt-YzoxCmc6YQpvOjEKdTox9Jk3kz8bT0mXq1c5dY0Vxw.01.121abcdefg";
+        let start = TokenStart::of(&Secret::new(token.to_owned())).unwrap();
+        assert_eq!(start.fits(&Secret::new(token.to_owned())), Fit::Weak);
+        assert!(TokenStart::of(&Secret::new("glrt-".to_owned())).is_none());
     }
 
     #[test]

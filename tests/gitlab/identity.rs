@@ -201,3 +201,126 @@ async fn a_mark_in_another_projects_runner_is_not_adopted() {
     assert_eq!((state.runners.len(), &state.runners[&guest].token), (2, &before));
     assert!(marker::parse(state.runners[&guest].maintenance_note.as_deref().unwrap()).1.is_some());
 }
+
+/// As a list shows them: id, mark, description, whether these tokens fit.
+async fn list_of(client: &rprov::gitlab::Client, scope: &Scope, tokens: &[&str]) -> Vec<String> {
+    let listed = client.listed(scope).await.unwrap().unwrap();
+    let fits = |one: &rprov::facts::ListedRunner| {
+        let fits = tokens.iter().map(|token| one.token.as_ref().map(|start| start.fits(&secret(token)) == Fit::Yes));
+        fits.collect::<Vec<_>>()
+    };
+    listed.iter().map(|one| format!("{} {:?} {} {:?}", one.id, one.mark, one.description, fits(one))).collect()
+}
+
+/// A thousand hosts change a thousand records: no list is read anew for it, and each says what a new one would.
+#[tokio::test]
+async fn what_this_run_changes_needs_no_list_anew() {
+    let double = Double::start().await.unwrap();
+    let ids: Vec<u64> = double
+        .edit(|state| {
+            let of = |number: u64| format!("glrt-t1_{number:020}x");
+            (0..150).map(|number| with_token(state, "instance_type", None, &of(number))).collect()
+        })
+        .unwrap();
+    let client = client(&double, tokens::ADMIN_API);
+    client.listed(&Scope::Instance).await.unwrap().unwrap();
+    let group = Scope::Group("acme".to_owned());
+    client.listed(&group).await.unwrap().unwrap();
+    double.clear_requests();
+    let attributes = |host: &str| rprov::step::RunnerAttributes {
+        maintenance_note: Some(note(host, "docker")),
+        description: Some(format!("{host} docker")),
+        tag_list: Some(vec!["docker".to_owned()]),
+        ..Default::default()
+    };
+    let made = client.create_runner(&Scope::Instance, &attributes("new")).await.unwrap();
+    client.update_runner(ids[3], &attributes("old")).await.unwrap();
+    client.reset_token(ids[4]).await.unwrap();
+    assert!(client.delete_runner(ids[5]).await.unwrap());
+    assert_eq!(client.runner(ids[5]).await.unwrap(), None);
+    let tokens_now: Vec<String> = {
+        let state = double.state();
+        [made.id, ids[4], ids[3]].iter().map(|id| state.runners[id].token.clone()).collect()
+    };
+    let tokens_now: Vec<&str> = tokens_now.iter().map(String::as_str).collect();
+    let before = list_of(&client, &Scope::Instance, &tokens_now).await;
+    let others = list_of(&client, &group, &tokens_now).await;
+    assert_eq!(count(&double, "GET", "/api/graphql"), 0);
+    let anew = anew_client(&double);
+    assert_eq!(before, list_of(&anew, &Scope::Instance, &tokens_now).await);
+    assert_eq!(others, list_of(&anew, &group, &tokens_now).await);
+    assert_eq!(before.len(), 150);
+    // What is not known to have happened is read anew.
+    double.clear_requests();
+    double.fault(Fault::on("POST", &format!("/api/v4/runners/{}/reset_authentication_token", ids[6])).commit().close());
+    client.reset_token(ids[6]).await.unwrap_err();
+    let token = double.state().runners[&ids[6]].token.clone();
+    assert_eq!(
+        list_of(&client, &Scope::Instance, &[&token]).await,
+        list_of(&anew_client(&double), &Scope::Instance, &[&token]).await
+    );
+}
+
+fn anew_client(double: &Double) -> rprov::gitlab::Client {
+    client(double, tokens::ADMIN_API)
+}
+
+/// A runner renews its token when it likes: the one record is read again, and not the list.
+#[tokio::test]
+async fn one_record_of_a_list_is_read_again() {
+    let double = Double::start().await.unwrap();
+    let (mine, gone) = double
+        .edit(|state| {
+            for number in 0..250 {
+                with_token(state, "instance_type", None, &format!("glrt-t1_{number:020}x"));
+            }
+            let mine = with_token(state, "instance_type", Some(&note("a", "docker")), "glrt-t1_ABCDEFGHIJKLMNOPQRST");
+            (mine, with_token(state, "instance_type", None, "glrt-t1_ZBCDEFGHIJKLMNOPQRST"))
+        })
+        .unwrap();
+    let client = client(&double, tokens::CREATE_MANAGE_READ);
+    client.listed(&Scope::Instance).await.unwrap().unwrap();
+    double.clear_requests();
+    let renewed = "glrt-t1_NEWDEFGHIJKLMNOPQRST";
+    double
+        .edit(|state| {
+            state.runners.get_mut(&mine).unwrap().token = renewed.to_owned();
+            state.runners.remove(&gone);
+        })
+        .unwrap();
+    client.list_again(mine).await.unwrap();
+    client.list_again(gone).await.unwrap();
+    let listed = client.listed(&Scope::Instance).await.unwrap().unwrap();
+    let one = listed.iter().find(|one| one.id == mine).unwrap();
+    assert_eq!(one.token.as_ref().unwrap().fits(&secret(renewed)), Fit::Yes);
+    assert!(one.mark.as_ref().unwrap().is_of("a", "docker") && listed.iter().all(|one| one.id != gone));
+    assert_eq!(count(&double, "GET", "/api/graphql"), 2);
+    // A refusal changes nothing.
+    double.fault(Fault::on("GET", "/api/graphql").status(404));
+    client.list_again(mine).await.unwrap_err();
+    let listed = client.listed(&Scope::Instance).await.unwrap().unwrap();
+    assert_eq!(
+        listed.iter().find(|one| one.id == mine).unwrap().token.as_ref().unwrap().fits(&secret(renewed)),
+        Fit::Yes
+    );
+}
+
+/// Beside a plan marks are written without being shown: never into a record that is another's by now.
+#[tokio::test]
+async fn a_mark_of_another_runner_is_not_made_to_vouch_for_our_token() {
+    let double = Double::start().await.unwrap();
+    let token = SecretId::runner_token("ci.example.com", "docker");
+    for now in [note("ci.example.com", "shell"), note("other.example.com", "docker"), "by hand".to_owned()] {
+        let id = double.edit(|state| add(state, "instance_type", Some(&now))).unwrap();
+        let step = GitlabStep::UpdateRunner {
+            id: Some(id),
+            token: token.clone(),
+            attributes: rprov::step::RunnerAttributes::default(),
+            stamp_token: true,
+        };
+        let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+        book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
+        client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap_err();
+        assert_eq!(double.state().runners[&id].maintenance_note.as_deref(), Some(now.as_str()));
+    }
+}

@@ -335,5 +335,13 @@ pub(super) fn same_url(a: &str, b: &str) -> bool {
 /// The address of a GitLab, however it is written.
 pub(super) fn base(url: &str) -> String {
     let url = url.trim_end_matches('/');
-    url.strip_suffix("/ci").unwrap_or(url).trim_end_matches('/').to_ascii_lowercase()
+    let url = url.strip_suffix("/ci").unwrap_or(url).trim_end_matches('/').to_ascii_lowercase();
+    // The port that goes without saying.
+    for (scheme, port) in [("https://", ":443"), ("http://", ":80")] {
+        if let Some(rest) = url.strip_prefix(scheme) {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            return format!("{scheme}{}{path}", host.strip_suffix(port).unwrap_or(host));
+        }
+    }
+    url
 }

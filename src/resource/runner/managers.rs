@@ -20,7 +20,10 @@ impl Runners {
         let Ok(matching) = Matching::new(self, &config, facts) else { return Vec::new() };
         let doubtful = |spec: &str, found: &Found<'_>| match found {
             Found::Table { table, marker, proof, .. } => {
-                matches!(record::token_doubt(table, marker.as_ref(), *proof, &self.mark(spec)), Doubt::Wrong(_))
+                matches!(
+                    record::token_doubt(table, marker.as_ref(), *proof, &self.mark(spec), facts.clock),
+                    Doubt::Wrong(_)
+                )
             }
             Found::Record { .. } | Found::Nothing { .. } => false,
         };

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Span;
-use crate::facts::{Known, ManagerFact, RunnerRecord};
+use crate::facts::{Known, ManagerFact};
 use crate::inventory::model::HostSpec;
 use crate::marker::{self, Marker};
 use crate::plan::{Action, Change, Effect, Problem, RunnerView, Verdict};
@@ -43,15 +43,15 @@ pub struct Fleet<'a> {
 pub struct Marked {
     /// The mark.
     pub mark: Marker,
-    /// The record.
-    pub record: RunnerRecord,
+    /// Its id.
+    pub id: u64,
 }
 
 impl Fleet<'_> {
     /// Those of the records that are orphans, of this inventory or perhaps of it.
     pub fn orphans<'m>(&self, marked: &'m [Marked]) -> Vec<&'m Marked> {
         let orphan = |one: &&Marked| {
-            let (id, mark) = (one.record.id, &one.mark);
+            let (id, mark) = (one.id, &one.mark);
             let host = self.hosts.iter().find(|host| host.name == mark.host);
             let wanted = host.is_some_and(|host| host.runners.iter().any(|spec| spec.name == mark.runner));
             // A host whose name changed has its runners still, under the old mark.
@@ -65,7 +65,7 @@ impl Fleet<'_> {
     /// made twice.
     pub fn twins<'m>(&self, marked: &'m [Marked]) -> Vec<Vec<&'m Marked>> {
         let mut groups: BTreeMap<(&str, &str), Vec<&'m Marked>> = BTreeMap::new();
-        for one in marked.iter().filter(|one| !self.deleting.contains(&one.record.id)) {
+        for one in marked.iter().filter(|one| !self.deleting.contains(&one.id)) {
             let (host, mark) = (self.hosts.iter().find(|host| host.name == one.mark.host), &one.mark);
             let wanted = host.is_some_and(|host| host.runners.iter().any(|spec| spec.name == mark.runner));
             if wanted && !mark.is_foreign(self.inventory) {
@@ -83,7 +83,7 @@ impl Fleet<'_> {
     ) -> Vec<Problem> {
         let problem = |group: &Vec<&Marked>| {
             let each = group.iter().map(|one| {
-                let id = one.record.id;
+                let id = one.id;
                 let user = self.user(one).filter(|(used, ..)| *used == Use::Yes);
                 let user = user.map(|(_, host, _)| format!("; host {host} has it")).unwrap_or_default();
                 format!("#{id} ({}{user})", last_contact(&managers(id)))
@@ -108,7 +108,7 @@ impl Fleet<'_> {
     pub fn judge(&self, orphans: &[&Marked], managers: impl Fn(u64) -> Known<Vec<ManagerFact>>) -> Diff {
         let mut diff = Diff::default();
         for orphan in orphans {
-            let (id, mark) = (orphan.record.id, &orphan.mark);
+            let (id, mark) = (orphan.id, &orphan.mark);
             let user = self.user(orphan);
             if let Some((Use::Yes, host, _)) = user {
                 let about = format!("{KIND} #{id} {}", escape(&mark.runner));
@@ -156,7 +156,7 @@ impl Fleet<'_> {
 
     /// The table that is a record, or else one that may be.
     fn user(&self, one: &Marked) -> Option<(Use, &str, &TokenUse)> {
-        let opener = self.openers.of(one.record.id, one.mark.token.as_deref());
+        let opener = self.openers.of(one.id, one.mark.token.as_deref());
         let used = self.uses().map(|(host, table)| (opener.used(table), host, table));
         used.filter(|(used, ..)| *used != Use::No).max_by_key(|(used, ..)| *used)
     }
@@ -186,7 +186,7 @@ impl Fleet<'_> {
     }
 
     fn deletion(&self, orphan: &Marked) -> Change {
-        let (id, mark) = (orphan.record.id, &orphan.mark);
+        let (id, mark) = (orphan.id, &orphan.mark);
         Change {
             kind: KIND.to_owned(),
             name: format!("#{id} {}", escape(&mark.runner)),

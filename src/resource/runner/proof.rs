@@ -2,9 +2,13 @@
 //! proves nothing: it may be left over from another GitLab, or written by hand. What GitLab lists of each runner's token tells it
 //! without asking with the token; where it does not, only GitLab's answer to that very token can ([`crate::step::GitlabStep::ProveToken`]). Pure.
 
-use crate::facts::{Facts, Known, ListedRunner};
+use std::collections::BTreeSet;
+
+use crate::facts::{Facts, Known, ListedRunner, RunnerRecord};
 use crate::inventory::model::Scope;
+use crate::marker;
 use crate::runner_config::parse::HostRunner;
+use crate::secret::Secret;
 use crate::secret::start::Fit;
 
 use super::Runners;
@@ -36,10 +40,18 @@ pub(super) fn resolve(runners: &Runners, table: &HostRunner, facts: &Facts) -> R
     let named = |proof, dead| Resolved { id: table.id, proof, dead };
     let Some(token) = &table.token else { return named(Proof::No, true) };
     let fit = |runner: &ListedRunner| runner.token.as_ref().map(|start| start.fits(token));
-    let own = table.id.and_then(|id| all(facts).find(|runner| runner.id == id));
+    let listed = |id: u64| all(facts).find(|runner| runner.id == id);
+    let own = table.id.and_then(listed);
+    // What the list does not tell, the mark does: whose token it is that some table has by mistake.
+    let of_mark = || {
+        let other = of_mark(token, facts).filter(|id| listed(*id).map(fit) != Some(Some(Fit::No)))?;
+        Some(Resolved { id: Some(other), proof: Proof::Unknown, dead: false })
+    };
     match own.map(fit) {
         Some(Some(Fit::Yes)) => return named(Proof::Yes, false),
-        Some(Some(Fit::Weak)) => return named(Proof::Unknown, false),
+        Some(Some(Fit::Weak)) => {
+            return of_mark().filter(|_| runners.is_home(table)).unwrap_or(named(Proof::Unknown, false));
+        }
         _ => {}
     }
     // Tokens are those of one GitLab: at another address it may be this one, or any other.
@@ -51,6 +63,9 @@ pub(super) fn resolve(runners: &Runners, table: &HostRunner, facts: &Facts) -> R
     if let (Some(runner), None) = (others.next(), others.next()) {
         return Resolved { id: Some(runner.id), proof: Proof::Yes, dead: false };
     }
+    if let Some(other) = of_mark() {
+        return other;
+    }
     let everything = !runners.specs.is_empty()
         && runners.wanted_lists().iter().all(|scope| matches!(facts.listed.get(scope), Some(Known::Present(_))))
         && all(facts).all(|runner| fit(runner) == Some(Fit::No));
@@ -60,6 +75,21 @@ pub(super) fn resolve(runners: &Runners, table: &HostRunner, facts: &Facts) -> R
         _ if table.id.is_some() => named(Proof::Unknown, everything),
         _ => named(if everything { Proof::No } else { Proof::Unknown }, everything),
     }
+}
+
+/// The one record whose mark says that this token was handed out for it.
+fn of_mark(token: &Secret, facts: &Facts) -> Option<u64> {
+    let digest = token.digest();
+    let is = |record: &&RunnerRecord| {
+        marker::parse(&record.maintenance_note).1.is_some_and(|mark| mark.token.as_ref() == Some(&digest))
+    };
+    let present = facts.records.values().filter_map(|known| match known {
+        Known::Present(record) => Some(record),
+        _ => None,
+    });
+    let mut found = present.filter(is);
+    let first = found.next()?;
+    found.next().is_none().then_some(first.id)
 }
 
 /// All runners that GitLab has listed, one by one.
@@ -91,6 +121,40 @@ pub(super) fn untold<'a>(scope: &Scope, facts: &'a Facts) -> Option<&'a str> {
 }
 
 impl Runners {
+    /// Records of which a list says that they have another token than config.toml: the runner may have renewed it since the
+    /// list was read.
+    #[must_use]
+    pub fn doubted(&self, facts: &Facts) -> BTreeSet<u64> {
+        let Some(config) = self.peek(facts) else { return BTreeSet::new() };
+        let doubted = config.runners.iter().filter(|table| self.is_home(table)).filter_map(|table| {
+            let (id, token) = (table.id?, table.token.as_ref()?);
+            let differs = |runner: &ListedRunner| {
+                runner.id == id && runner.token.as_ref().is_some_and(|start| start.fits(token) == Fit::No)
+            };
+            all(facts).any(differs).then_some(id)
+        });
+        doubted.collect()
+    }
+
+    /// Lists that lack a record which GitLab has, as a table of config.toml names it: somebody made it since.
+    #[must_use]
+    pub fn outdated_lists(&self, facts: &Facts) -> BTreeSet<Scope> {
+        let lacking = self.wanted_records(facts).into_iter().filter_map(|id| match facts.records.get(&id) {
+            Some(Known::Present(record)) if all(facts).all(|runner| runner.id != id) => Some(record),
+            _ => None,
+        });
+        let among = |paths: &[String], path: &str| paths.iter().any(|own| own.eq_ignore_ascii_case(path));
+        let belongs = |record: &RunnerRecord, scope: &Scope| match scope {
+            Scope::Instance => record.runner_type == "instance_type",
+            Scope::Group(path) => record.runner_type == "group_type" && among(&record.groups, path),
+            Scope::Project(path) => record.runner_type == "project_type" && among(&record.projects, path),
+        };
+        let told = |scope: &Scope| matches!(facts.listed.get(scope), Some(Known::Present(_)));
+        let scopes = self.wanted_lists();
+        let of = |record: &RunnerRecord| scopes.iter().find(|scope| told(scope) && belongs(record, scope)).cloned();
+        lacking.filter_map(of).collect()
+    }
+
     /// Whether a table is for the inventory's GitLab, by its address.
     pub(super) fn is_home(&self, table: &HostRunner) -> bool {
         let specs = self.specs.iter().filter_map(|spec| self.text_of(spec, "url"));

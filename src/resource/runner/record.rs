@@ -42,7 +42,14 @@ const BY_HAND_UNKNOWN: &str = "made by hand; taken over if this host has its tok
 const RESTORED: &str = "its mark means another runner, and this host has its token: apply asks GitLab first";
 
 /// Compares the table's token with what GitLab lists, and with the mark. `own` is the mark that the record is to have.
-pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>, proof: Proof, own: &Marker) -> Doubt {
+/// `clock`: what time it is at the least.
+pub(super) fn token_doubt(
+    table: &HostRunner,
+    marker: Option<&Marker>,
+    proof: Proof,
+    own: &Marker,
+    clock: Option<i64>,
+) -> Doubt {
     let Some(token) = &table.token else { return Doubt::Wrong("config.toml has no token for it") };
     let Some(marker) = marker else {
         return Doubt::Foreign(if proof == Proof::Yes { BY_HAND } else { BY_HAND_UNKNOWN });
@@ -50,6 +57,13 @@ pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>, proof: Pr
     let handed_out = marker.token.as_ref().is_some_and(|digest| *digest == token.digest());
     if marker.runner != own.runner || (marker.host != own.host && !handed_out) {
         return Doubt::Foreign(RESTORED);
+    }
+    // The runner, which renews it in time, was not there when it was time.
+    let ends = table.expires.as_ref().map(|time| time.seconds).filter(|seconds| *seconds > 0);
+    if let (Some(ends), Some(clock)) = (ends, clock)
+        && ends < clock
+    {
+        return Doubt::Wrong(EXPIRED);
     }
     // Only a token that ends is renewed by the runner itself, and then it is younger than the one that the mark means.
     let renewed = table.expires.is_some()
@@ -74,6 +88,9 @@ pub(super) fn token_doubt(table: &HostRunner, marker: Option<&Marker>, proof: Pr
 /// Why a token that rprov wrote itself is wrong.
 const DEAD: &str =
     "GitLab has another token for it than config.toml: it was reset there, and the runner is turned away";
+
+/// Why a token that was right is no longer.
+const EXPIRED: &str = "the token in config.toml has expired, and the runner is turned away";
 
 /// A record that is not there yet.
 pub(super) fn create(runners: &Runners, spec: &RunnerSpec) -> Change {

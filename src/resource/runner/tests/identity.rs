@@ -3,7 +3,7 @@
 use super::*;
 
 /// A record of somebody else's, in use, without a mark.
-fn stranger(world: &mut World, id: u64, name: &str) {
+pub(super) fn stranger(world: &mut World, id: u64, name: &str) {
     let mut record = World::applied(vec![runner("docker")]).records[&42].record.clone();
     record.id = id;
     record.description = name.to_owned();
@@ -24,7 +24,7 @@ fn strangers(world: &World) -> String {
     format!("{:?}", theirs.collect::<Vec<_>>())
 }
 
-fn table(name: &str, id: &str, token: &str) -> String {
+pub(super) fn table(name: &str, id: &str, token: &str) -> String {
     format!("[[runners]]\nname = '{name}'\nurl = 'https://gitlab.example.com'\n{id}\n{token}\nexecutor = 'shell'\n")
 }
 

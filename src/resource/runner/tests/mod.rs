@@ -24,6 +24,7 @@ mod matches;
 mod orphans;
 mod projects;
 mod renewals;
+mod swapped;
 mod verdicts;
 
 const HOST: &str = "ci.example.com";
@@ -45,6 +46,8 @@ struct World {
     /// Seconds since 1970; each new token takes one.
     clock: i64,
     next_id: u64,
+    /// What time it is, if that is known.
+    now: Option<i64>,
     /// `token_expires_at` of new tokens is so many seconds away.
     lifetime: Option<i64>,
     /// The container: `None`: not there.
@@ -138,6 +141,7 @@ impl World {
             records: BTreeMap::new(),
             clock: 1_790_000_000,
             next_id: 42,
+            now: None,
             lifetime: None,
             running: Some(true),
             offline: false,
@@ -180,7 +184,7 @@ impl World {
             content: Some(Known::Present(Content::Text(Secret::new(content.clone())))),
             way: Way::default(),
         };
-        let mut facts = Facts::default();
+        let mut facts = Facts { clock: self.now, ..Facts::default() };
         facts.paths.insert(
             RemotePath::new(PATH).unwrap(),
             self.file.as_ref().map_or(Known::Absent, |c| Known::Present(path(c))),
@@ -237,6 +241,7 @@ impl World {
             id: server.record.id,
             mark: marker::parse(&server.record.maintenance_note).1,
             note_hidden: server.record.note_hidden,
+            description: server.record.description.clone(),
             token: TokenStart::new(server.token.strip_prefix("glrt-").unwrap_or_default().chars().take(8).collect()),
             contacted_ago: self.contacts.get(&server.record.id).copied(),
         };

@@ -29,10 +29,9 @@ impl Search {
     /// One mark, that of a host which is gone, in the inventory `prod`.
     fn of(mark: Marker) -> Self {
         let world = World::applied(vec![runner("docker")]);
-        let record = RunnerRecord { id: 9, ..world.records[&42].record.clone() };
         Self {
             world,
-            marked: vec![Marked { mark, record }],
+            marked: vec![Marked { mark, id: 9 }],
             managers: Known::Present(vec![manager("s_old", Some(3 * DAY))]),
             inventory: Some("prod"),
             delete: true,
@@ -145,7 +144,7 @@ fn what_a_host_has_or_is_to_have_is_no_orphan() {
     let mut search = Search::of(gone(Some("prod")));
     let note = search.world.records[&42].record.maintenance_note.replace(HOST, "old.example.com");
     search.world.record(42).maintenance_note = note;
-    search.marked[0].record.id = 42;
+    search.marked[0].id = 42;
     search.is_no_orphan();
 }
 
@@ -162,7 +161,7 @@ fn what_any_host_has_the_token_of_is_kept() {
     );
     // By its id, too: the token of the file may be an old one.
     search.marked[0].mark.token = None;
-    search.marked[0].record.id = 7;
+    search.marked[0].id = 7;
     assert_eq!(search.diff().changes, vec![]);
 }
 
@@ -181,10 +180,9 @@ fn what_any_host_has_the_token_of_is_kept_whatever_its_id_says() {
                         "[[runners]]\nname = 'old'\nurl = 'https://gitlab.example.com'\n{id}\ntoken = '{token}'\nexecutor = 'shell'\n"
                     ),
             );
-            let mut record = search.marked[0].record.clone();
+            let mut record = RunnerRecord { id: 9, ..search.world.records[&42].record.clone() };
             search.marked[0].mark.token = noted.then(|| Secret::new(token.to_owned()).digest());
             record.maintenance_note = marker::compose("", &search.marked[0].mark);
-            search.marked[0].record = record.clone();
             search.world.records.insert(9, Server { record, token: token.to_owned() });
             search.world.untold = !told;
             let diff = search.diff();
@@ -269,7 +267,7 @@ fn two_records_with_one_mark_are_always_told() {
     assert_eq!(search.twins(), Vec::<String>::new());
     let own = search.world.records[&42].record.clone();
     let mark = marker::parse(&own.maintenance_note).1.unwrap();
-    search.marked.push(Marked { mark, record: own });
+    search.marked.push(Marked { mark, id: own.id });
     let message = "GitLab has 2 runners marked for docker of host ci.example.com: #9 (last contact 3 days ago), #42 (last contact \
                    3 days ago; host ci.example.com has it)";
     assert_eq!(search.twins(), [message]);

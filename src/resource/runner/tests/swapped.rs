@@ -1,0 +1,162 @@
+//! What has the wrong token, or none that works: tables of one file with each other's, records that lost mark and token.
+
+use super::identity::{stranger, table};
+use super::*;
+
+fn tokens(world: &World) -> Vec<(u64, String)> {
+    world.records.values().map(|server| (server.record.id, server.token.clone())).collect()
+}
+
+/// The tokens of two tables of one file, exchanged.
+fn swap_in_file(world: &mut World, ids: (u64, u64)) {
+    let (one, other) = (world.records[&ids.0].token.clone(), world.records[&ids.1].token.clone());
+    let file = world.file.take().unwrap().replace(&one, "glrt-aside").replace(&other, &one);
+    world.file = Some(file.replace("glrt-aside", &other));
+}
+
+#[test]
+fn tables_of_one_file_with_each_others_token_get_their_own_back() {
+    for untold in [false, true] {
+        let mut world = World::applied(vec![runner("docker"), runner("shell"), runner("third")]);
+        world.untold = untold;
+        let before = tokens(&world);
+        swap_in_file(&mut world, (42, 43));
+        let diff = world.diff();
+        assert_eq!(diff.problems, vec![], "{untold}");
+        let resets = |step: &Step| matches!(step, Step::Gitlab(GitlabStep::ResetToken { .. }));
+        assert!(!diff.changes.iter().flat_map(|change| &change.steps).any(resets), "{untold}: {:#?}", diff.changes);
+        world.converge();
+        assert_eq!(tokens(&world), before, "{untold}: a living token was lost");
+        // In a ring of three, too.
+        swap_in_file(&mut world, (42, 43));
+        swap_in_file(&mut world, (43, 44));
+        world.converge();
+        assert_eq!(tokens(&world), before, "{untold}: a living token was lost");
+    }
+}
+
+/// A maintainer replaced the note and reset the token: nothing proves that the record is this host's, and it is told.
+#[test]
+fn a_record_that_lost_mark_and_token_is_told() {
+    let good = World::applied(vec![runner("docker")]);
+    // By its id alone; with another description; without its table; with the table's id lost.
+    for (what, told) in
+        [("both", true), ("description", true), ("tags", true), ("no file", true), ("no id", true), ("stranger", false)]
+    {
+        let mut world = good.clone();
+        world.records.get_mut(&42).unwrap().token = "glrt-in-a-page".to_owned();
+        world.record(42).maintenance_note = "hands off".to_owned();
+        match what {
+            "description" => world.record(42).tag_list = vec!["other".to_owned()],
+            "tags" => world.record(42).description = "edited".to_owned(),
+            "no file" => world.file = None,
+            "no id" => world.edit("id = 42\n", ""),
+            "stranger" => {
+                world.record(42).tag_list = vec!["other".to_owned()];
+                world.record(42).description = "edited".to_owned();
+            }
+            _ => {}
+        }
+        let diff = world.diff();
+        let said: Vec<&str> = diff.notes.iter().map(|note| note.message.as_str()).collect();
+        let one =
+            said.iter().find(|said| said.contains("#42") && said.contains("[rprov host=ci.example.com runner=docker]"));
+        assert_eq!(one.is_some(), told, "{what}: {said:#?}");
+        if let Some(said) = one {
+            assert!(!said.contains("delete it"), "{said}");
+        }
+        // Whoever makes it ours again keeps it: no second record.
+        if told {
+            world.record(42).maintenance_note = "[rprov host=ci.example.com runner=docker]".to_owned();
+            world.converge();
+            assert_eq!(world.records.len(), 1, "{what}");
+        }
+    }
+    // Not one of somebody else who is not even alike, nor one that has a mark.
+    let mut world = World::new(vec![runner("docker")]);
+    stranger(&mut world, 2, "another");
+    world.file = Some(table("another", "id = 2", "token = 'glrt-2-is-a-stranger'"));
+    assert!(world.diff().notes.iter().all(|note| !note.message.contains("[rprov")), "{:#?}", world.diff().notes);
+}
+
+/// However its address is written, it is one GitLab.
+#[test]
+fn an_address_written_otherwise_is_no_other_gitlab() {
+    for url in [
+        "https://GitLab.Example.COM",
+        "https://gitlab.example.com/",
+        "https://gitlab.example.com//",
+        "https://gitlab.example.com/ci/",
+        "https://gitlab.example.com:443",
+        "HTTPS://gitlab.example.com:443/ci",
+    ] {
+        let mut world = World::new(vec![runner("docker")]);
+        stranger(&mut world, 2, "ci.example.com docker");
+        let made = table("ci.example.com docker", "id = 2", "token = 'glrt-2-is-a-stranger'");
+        world.file = Some(made.replace("https://gitlab.example.com", url));
+        world.converge();
+        assert_eq!((world.records.len(), world.proofs), (1, 1), "{url}");
+    }
+    for url in ["http://gitlab.example.com", "https://gitlab.example.com:8443", "https://gitlab.example.com/gitlab"] {
+        let mut world = World::new(vec![runner("docker")]);
+        stranger(&mut world, 2, "ci.example.com docker");
+        let made = table("ci.example.com docker", "id = 2", "token = 'glrt-2-is-a-stranger'");
+        world.file = Some(made.replace("https://gitlab.example.com", url));
+        assert_eq!(world.diff().changes[0].name, "docker", "{url}: nothing is taken over");
+    }
+}
+
+/// A runner that was switched off until its token ended: the record is there, and GitLab turns the token away.
+#[test]
+fn a_token_that_has_expired_is_seen() {
+    let mut world = World::new(vec![runner("docker")]);
+    world.lifetime = Some(1000);
+    world.converge();
+    let (clock, token) = (world.clock, world.records[&42].token.clone());
+    for untold in [false, true] {
+        let mut world = world.clone();
+        world.untold = untold;
+        for early in [None, Some(clock + 999)] {
+            world.now = early;
+            assert_eq!(world.shown(), Vec::<String>::new(), "{early:?}");
+        }
+        world.now = Some(clock + 1001);
+        let shown = world.shown();
+        assert!(
+            shown[0].ends_with("(the token in config.toml has expired, and the runner is turned away)"),
+            "{shown:#?}"
+        );
+        // A new one ends later.
+        world.clock = clock + 1002;
+        world.converge();
+        assert_ne!(world.records[&42].token, token);
+    }
+    // One that never ends does not.
+    let mut world = World::applied(vec![runner("docker")]);
+    world.now = Some(i64::MAX);
+    assert_eq!(world.shown(), Vec::<String>::new());
+}
+
+/// What a list says of a token that the runner renewed since is asked again, of that record alone; and a list that lacks what
+/// somebody made since is known by it.
+#[test]
+fn what_is_read_again_is_what_a_list_cannot_know() {
+    let mut world = World::applied(vec![runner("docker"), runner("shell")]);
+    let asked =
+        |world: &World| (world.resource().doubted(&world.facts()), world.resource().outdated_lists(&world.facts()));
+    assert_eq!(asked(&world), (BTreeSet::new(), BTreeSet::new()));
+    world.records.get_mut(&43).unwrap().token = "glrt-renewed".to_owned();
+    assert_eq!(asked(&world), ([43].into(), BTreeSet::new()));
+    // One of another GitLab, or without a token, is no question.
+    let stays = world.file.clone();
+    world.file = stays.as_ref().map(|file| file.replace("gitlab.example.com", "gitlab.example.org"));
+    assert_eq!(asked(&world).0, BTreeSet::new());
+    world.file = stays;
+    let mut facts = world.facts();
+    let older = Known::Present(std::sync::Arc::new(Vec::new()));
+    facts.listed.insert(Scope::Instance, older);
+    assert_eq!(world.resource().outdated_lists(&facts), [Scope::Instance].into());
+    // Where GitLab does not list at all there is nothing to read again.
+    world.untold = true;
+    assert_eq!(asked(&world), (BTreeSet::new(), BTreeSet::new()));
+}

@@ -198,6 +198,8 @@ pub struct Facts {
     pub local: bool,
     /// The time in seconds since 1970, by the host's clock and by that of the machine that rprov runs on: whichever is behind.
     pub clock: Option<i64>,
+    /// What other hosts of this run have to do with its runners' tokens.
+    pub misplaced: Misplaced,
     /// By path.
     pub paths: BTreeMap<RemotePath, Known<PathFact>>,
     /// By package name.
@@ -383,6 +385,28 @@ pub struct ListedRunner {
     pub token: Option<TokenStart>,
     /// Seconds since its last contact that GitLab wrote down; `None`: it never had one.
     pub contacted_ago: Option<u64>,
+}
+
+/// Tokens that hosts of a run have in each other's place.
+#[derive(Debug, Clone, Default)]
+pub struct Misplaced {
+    /// Tokens of records of this host that another host has, by the record's id.
+    pub lent: BTreeMap<u64, LentToken>,
+    /// Digests of tokens that this one has, and that other hosts have too, or get back in this run.
+    pub returned: BTreeSet<String>,
+}
+
+/// A runner's token as another host's config.toml has it.
+#[derive(Debug, Clone)]
+pub struct LentToken {
+    /// That host.
+    pub host: String,
+    /// The token.
+    pub token: Secret,
+    /// `token_obtained_at`, as TOML writes it.
+    pub obtained: Option<String>,
+    /// `token_expires_at`
+    pub expires: Option<String>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

@@ -17,6 +17,7 @@ use crate::gitlab::Client;
 use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
+use crate::resource::runner::misplaced::{self, Holder};
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{self, HostTokens};
 use crate::script::lock;
@@ -180,6 +181,11 @@ impl Session {
         let mut targets = joined(tasks).await;
         let mut openers = Openers::default();
         targets.iter().for_each(|target| openers.join(&target.openers));
+        let holders: Vec<Holder<'_>> =
+            targets.iter().map(|target| Holder { uses: &target.tokens, plan: &target.plan }).collect();
+        for (at, misplaced) in misplaced::misplaced(&holders, &openers) {
+            targets[at].plan_knowing(&shared, misplaced).await;
+        }
         let mut hosts: Vec<HostTokens<'_>> =
             targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
         tokens::across(&mut hosts, &openers);

@@ -10,7 +10,7 @@ use crate::desired::machine::{self, Named};
 use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::event::{Cause, EventKind, Failure};
-use crate::facts::{Facts, ProbeSpec};
+use crate::facts::{Facts, Misplaced, ProbeSpec};
 use crate::host::Host;
 use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem, RunnerView};
@@ -70,6 +70,8 @@ pub(super) struct Target {
     saved: bool,
     /// The runner tokens of its config.toml when it was read.
     pub(super) tokens: Vec<TokenUse>,
+    /// What other hosts of the run have to do with its tokens.
+    misplaced: Misplaced,
     /// What was read for it of the tokens of GitLab's records.
     pub(super) openers: Openers,
     /// How it was when it was first read.
@@ -120,6 +122,7 @@ impl Target {
             plan,
             saved: false,
             tokens: Vec::new(),
+            misplaced: Misplaced::default(),
             openers: Openers::default(),
             status,
             findings: Vec::new(),
@@ -204,6 +207,22 @@ impl Target {
         target
     }
 
+    /// Plans once more, knowing what other hosts have of its tokens.
+    pub(super) async fn plan_knowing(&mut self, shared: &Shared, misplaced: Misplaced) {
+        self.misplaced = misplaced;
+        match self.look(shared, &Reading::First).await {
+            Ok((plan, facts)) => {
+                self.status = status::of(self.spec(shared), &plan, &facts);
+                self.plan = plan;
+            }
+            Err(error) => {
+                let (message, help) = (self.book.scrub_said(&error.message()), error.help());
+                let help = help.map(|help| self.book.scrub_said(&help));
+                self.plan.problems.push(Problem { message, help, unknown_only: false });
+            }
+        }
+    }
+
     pub(super) fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
         &shared.inventory.hosts[self.index]
     }
@@ -220,6 +239,7 @@ impl Target {
         self.machine = machine::running(&facts.system.machine);
         self.installation = machine::installation(&facts.system.machine);
         self.last = preconditions::last_apply(&facts);
+        facts.misplaced = self.misplaced.clone();
         facts.clock = Some(facts.system.now.min(jiff::Timestamp::now().as_second()));
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;

@@ -309,7 +309,7 @@ pub struct PlanArgs {
     /// Whose inventory it is.
     #[command(flatten)]
     pub untrusted: UntrustedArgs,
-    /// Look for orphans: runners of GitLab that rprov made and that no host has; one call for each runner
+    /// Look for orphans: runners of GitLab that rprov made and that no host has; two calls for each
     #[arg(long, conflicts_with = "shard")]
     pub orphans: bool,
     /// Delete this inventory's orphans in GitLab, if nothing uses them; all hosts must be readable

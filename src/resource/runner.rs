@@ -7,6 +7,7 @@ mod duplicates;
 mod lost;
 mod managers;
 mod matching;
+pub mod misplaced;
 pub mod openers;
 pub mod orphans;
 mod projects;
@@ -21,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, Known, PathFact, ProbeSpec, Why};
+use crate::facts::{CannotTell, Facts, Known, LentToken, PathFact, ProbeSpec, Why};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
@@ -37,6 +38,7 @@ use crate::text::{Text, escape};
 
 use super::file::{self, Found as FoundFile};
 use super::{Context, Diff, Resource};
+use claims::Stranger;
 pub use config::KIND as CONFIG_KIND;
 use config::{FileChange, Row};
 use matching::{Found, Matching, Removal};
@@ -187,6 +189,13 @@ impl Runners {
         }
         let Ok(matching) = Matching::new(self, &config, facts) else { return secrets };
         for (spec, found) in &matching.live {
+            if let Some(lent) = self.lent(spec, found, facts) {
+                secrets.push((self.token(spec), lent.token.clone()));
+                for (kind, time) in [(Late::TokenObtainedAt, &lent.obtained), (Late::TokenExpiresAt, &lent.expires)] {
+                    secrets.extend(time.as_ref().map(|time| (self.late(kind, spec), Secret::new(time.clone()))));
+                }
+                continue;
+            }
             let Found::Table { table, .. } = found else { continue };
             secrets.extend(table.token.clone().map(|token| (self.token(spec), token)));
             // The mark says of when the token is; the file keeps both dates.
@@ -306,6 +315,9 @@ impl Runners {
     }
 
     fn live<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, facts: &Facts, plan: &mut Planned<'a>) {
+        if self.given_back(spec, found, facts, plan) {
+            return;
+        }
         let (row, change, stamp) = match found {
             Found::Table { table, record, marker, proof } => {
                 let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name), facts.clock);
@@ -347,6 +359,36 @@ impl Runners {
         }
         plan.rows.push(row);
         plan.before.extend(change);
+    }
+
+    /// A runner whose token another host of this run has gets that one; whether it is one.
+    fn given_back<'a>(&self, spec: &'a RunnerSpec, found: &Found<'a>, facts: &Facts, plan: &mut Planned<'a>) -> bool {
+        let there = match found {
+            Found::Table { table, record, marker: Some(marker), .. } => Some((Some(*table), *record, marker)),
+            Found::Record { record, marker, stale } => Some((stale.map(|stale| stale.table), *record, marker)),
+            Found::Table { .. } | Found::Nothing { .. } => None,
+        };
+        let (Some((table, record, marker)), Some(lent)) = (there, self.lent(spec, found, facts)) else { return false };
+        plan.before.extend(record::given_back(self, spec, record, marker));
+        plan.rows.push(Row::given_back(self, spec, table, record.id, lent));
+        // It may have been renewed where it was.
+        if marker.token.as_ref() != Some(&lent.token.digest()) {
+            plan.stamps.push(self.stamp(spec, Some(record.id)));
+        }
+        true
+    }
+
+    /// The token of a runner's record that another host of this run has, where this one has lost it.
+    fn lent<'f>(&self, spec: &RunnerSpec, found: &Found<'_>, facts: &'f Facts) -> Option<&'f LentToken> {
+        let lost = match found {
+            Found::Table { table, marker, proof, .. } => {
+                let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name), facts.clock);
+                matches!(doubt, Doubt::Wrong(_)) && marker.is_some()
+            }
+            Found::Record { .. } => true,
+            Found::Nothing { .. } => false,
+        };
+        facts.misplaced.lent.get(&found.record()?.id).filter(|_| lost)
     }
 
     /// Writes the fingerprint of the token that config.toml has now into the record.
@@ -472,6 +514,14 @@ impl Resource for Runners {
         }
         for other in &matching.others {
             let (name, why) = (shown(other.table), other.why());
+            if let Stranger::Returned(host) = &other.kind {
+                gone.push(Attr::new(format!("runners: {name}"), Some(format!("that of host {}", escape(host))), None));
+                diff.notes.push(self.note(format!(
+                    "{name} is taken out of config.toml: it is that of host {}, which has its token, or gets it back in this run",
+                    escape(host)
+                )));
+                continue;
+            }
             if self.unmanaged == Unmanaged::Remove && other.may_go() {
                 gone.push(Attr::new(format!("runners: {name}"), Some("not in the inventory".to_owned()), None));
                 diff.notes.push(self.note(format!("{why}{name} is taken out of config.toml; GitLab keeps its record")));

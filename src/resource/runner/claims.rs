@@ -24,6 +24,8 @@ pub(super) struct Other<'a> {
 pub(super) enum Stranger {
     HandMade,
     OfHost(String),
+    /// Of a host that has its token by now, or gets it back in this run, and this one has a runner of its own.
+    Returned(String),
     OfInventory(String),
     OfGitlab,
     Gone,
@@ -50,6 +52,7 @@ impl Other<'_> {
             Stranger::OfHost(host) => {
                 format!("; it belongs to host {}, and two hosts should not share one", escape(host))
             }
+            Stranger::Returned(host) => format!("; it is host {}'s", escape(host)),
             Stranger::OfInventory(name) => {
                 format!(
                     "; it belongs to another inventory, {}, and two inventories should not share a host",

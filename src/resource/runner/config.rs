@@ -1,7 +1,7 @@
 //! config.toml as one change: whatever differs in it, for however many runners. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known};
+use crate::facts::{CannotTell, Known, LentToken};
 use crate::inventory::model::{Owner, RunnerSpec};
 use crate::plan::{Action, Attr, Change, Effect};
 use crate::runner_config::compare;
@@ -25,7 +25,8 @@ pub(super) struct Row<'a> {
     table: RunnerTable,
     /// `None`: GitLab has not given it yet.
     pub(super) id: Option<u64>,
-    new_token: bool,
+    /// Where another token comes from.
+    new_token: Option<String>,
 }
 
 impl<'a> Row<'a> {
@@ -41,7 +42,7 @@ impl<'a> Row<'a> {
             ..late
         };
         let table = RunnerTable::Managed(Box::new(managed));
-        Self { spec: Some((spec, Some(there))), table, id: Some(id), new_token: false }
+        Self { spec: Some((spec, Some(there))), table, id: Some(id), new_token: None }
     }
 
     /// A runner that gets a new token.
@@ -52,12 +53,36 @@ impl<'a> Row<'a> {
         id: Option<u64>,
     ) -> Self {
         let table = RunnerTable::Managed(Box::new(late(runners, spec)));
-        Self { spec: Some((spec, there)), table, id, new_token: true }
+        Self { spec: Some((spec, there)), table, id, new_token: Some("(a new one)".to_owned()) }
+    }
+
+    /// A runner that gets back its token, which another host has.
+    pub(super) fn given_back(
+        runners: &Runners,
+        spec: &'a RunnerSpec,
+        there: Option<&'a HostRunner>,
+        id: u64,
+        lent: &LentToken,
+    ) -> Self {
+        let late = late(runners, spec);
+        let managed = Managed {
+            id: Text::plain(id.to_string()),
+            obtained: late.obtained.filter(|_| lent.obtained.is_some()),
+            expires: late.expires.filter(|_| lent.expires.is_some()),
+            ..late
+        };
+        let from = format!("(its own, which host {} has)", lent.host);
+        Self {
+            spec: Some((spec, there)),
+            table: RunnerTable::Managed(Box::new(managed)),
+            id: Some(id),
+            new_token: Some(from),
+        }
     }
 
     /// A table that stays as it is.
     pub(super) fn hand_made(runners: &Runners, table: &HostRunner) -> Self {
-        Self { spec: None, table: RunnerTable::Kept(runners.kept(table)), id: None, new_token: false }
+        Self { spec: None, table: RunnerTable::Kept(runners.kept(table)), id: None, new_token: None }
     }
 }
 
@@ -170,9 +195,9 @@ impl FileChange<'_> {
                 let new = row.id.map_or_else(|| "(from GitLab)".to_owned(), |id| id.to_string());
                 all.attrs.push(Attr::new(path("id"), old.map(|id| id.to_string()), Some(new)));
             }
-            if row.new_token {
+            if let Some(new) = &row.new_token {
                 let old = there.and_then(|there| there.token.as_ref()).map(|_| "(secret)".to_owned());
-                all.attrs.push(Attr::new(path("token"), old, Some("(a new one)".to_owned())));
+                all.attrs.push(Attr::new(path("token"), old, Some(new.clone())));
             }
             all.add(compare::runner(&spec.name, &managed.config, there, self.context.book)?, there.is_some());
             if all.attrs.len() > before {

@@ -165,6 +165,13 @@ impl<'a> Matching<'a> {
         let unread = claims.unread.into_iter();
         this.others.extend(unread.map(|(table, why)| Other { table, kind: Stranger::Unread(why.to_string()) }));
         this.others.sort_by_key(|other| other.table.number);
+        for other in &mut this.others {
+            let returned =
+                other.table.token.as_ref().is_some_and(|token| facts.misplaced.returned.contains(&token.digest()));
+            if let (Stranger::OfHost(host), true) = (&other.kind, returned) {
+                other.kind = Stranger::Returned(host.clone());
+            }
+        }
         Ok(this)
     }
 

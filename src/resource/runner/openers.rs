@@ -93,6 +93,16 @@ impl Opener<'_> {
         }
     }
 
+    /// Whether a table is known to have this record's token, whatever its `id` says.
+    #[must_use]
+    pub fn opens(&self, one: &TokenUse) -> bool {
+        match self.starts.iter().map(|start| start.fits(&one.token)).max() {
+            Some(Fit::Yes) => true,
+            Some(Fit::No) => false,
+            Some(Fit::Weak) | None => one.settled == Some(self.id) || self.digests.contains(one.digest.as_str()),
+        }
+    }
+
     /// Whether a table is in the way of a new token for this record. That GitLab does not list how tokens begin stops
     /// nobody as long as the record's mark says which one was handed out.
     #[must_use]

@@ -147,6 +147,17 @@ pub(super) fn adopt(runners: &Runners, spec: &RunnerSpec, record: &RunnerRecord,
     change
 }
 
+/// A record whose token another host of this run has, and which gets it back; `None`: nothing else differs.
+pub(super) fn given_back(
+    runners: &Runners,
+    spec: &RunnerSpec,
+    record: &RunnerRecord,
+    marker: &Marker,
+) -> Option<Change> {
+    let difference = Difference::of(spec, record, marker);
+    (!difference.attrs.is_empty()).then(|| difference.change(runners, spec, record, None))
+}
+
 /// A record with its table; `None`: nothing differs.
 pub(super) fn update(
     runners: &Runners,

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::facts::{Facts, Known};
 use crate::marker;
 use crate::plan::{HostPlan, Note, Problem, Verdict};
-use crate::runner_config::parse::HostRunner;
+use crate::runner_config::parse::{HostRunner, Moment};
 use crate::secret::Secret;
 use crate::step::{GitlabStep, Step};
 
 use super::claims::{base, same_url};
 use super::matching::Matching;
+use super::misplaced::{self, Holder};
 use super::openers::{Openers, Use};
 use super::proof::{self, Proof};
 use super::views::{self, Role, Seen};
@@ -33,6 +34,10 @@ pub struct TokenUse {
     id: Option<u64>,
     /// The record that its token is known to open, whatever its `id` says.
     pub(super) settled: Option<u64>,
+    /// The host of this inventory that the record is marked for, if it is another one.
+    owner: Option<String>,
+    /// When the token was given and when it ends, as TOML writes it.
+    dates: (Option<String>, Option<String>),
     /// As messages name it.
     label: String,
 }
@@ -48,6 +53,21 @@ impl TokenUse {
     #[must_use]
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// `token_obtained_at` and `token_expires_at`, as TOML writes them.
+    pub(super) fn dates(&self) -> (Option<String>, Option<String>) {
+        self.dates.clone()
+    }
+
+    /// The other host of this inventory that the record is marked for whose token it has.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Whether the table is none of this host's, and has the token of another record.
+    pub(super) fn is_in_place_of(&self, id: u64) -> bool {
+        self.home && self.is_stray() && self.settled.is_some_and(|settled| settled != id)
     }
 
     /// Whether no runner spec claims the table.
@@ -80,16 +100,30 @@ impl Runners {
                     .is_some_and(|mark| mark.token.as_deref() == Some(digest.as_str())),
                 _ => false,
             };
+            let marked_for = |id: u64| match facts.records.get(&id) {
+                Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1,
+                _ => None,
+            };
+            let owner = found.id.and_then(marked_for).filter(|mark| {
+                mark.host != self.host && self.hosts.contains(&mark.host) && !mark.is_foreign(self.inventory.as_deref())
+            });
+            let literal = |time: &Option<Moment>| time.as_ref().map(|time| time.literal.clone());
             Some(TokenUse {
+                owner: owner.map(|mark| mark.host),
+                dates: (literal(&table.obtained), literal(&table.expires)),
                 settled: found.id.filter(|id| found.proof == Proof::Yes || handed_out(id)),
                 token,
-                digest,
                 url: base(&table.url),
                 home: self.url.as_ref().is_some_and(|url| same_url(url, &table.url)),
-                role: one.map_or(Role::Stray, |one| one.role),
+                // What goes back to another host is none of this one's.
+                role: one
+                    .map(|one| one.role)
+                    .filter(|_| !facts.misplaced.returned.contains(&digest))
+                    .unwrap_or(Role::Stray),
                 name: one.map_or_else(|| views::name_of(table), |one| one.view.name.clone()),
                 id: one.map_or(table.id, |one| one.view.id),
                 label: shown(table),
+                digest,
             })
         };
         config.runners.iter().filter_map(of).collect()
@@ -196,6 +230,9 @@ pub fn across(hosts: &mut [HostTokens<'_>], openers: &Openers) {
             problems.push((at, in_use(id, what, used, &hosts[other].plan.name, one, swapped)));
         }
     }
+    let holders: Vec<Holder<'_>> = hosts.iter().map(|host| Holder { uses: host.uses, plan: host.plan }).collect();
+    let exchanged = (0..holders.len()).filter_map(|at| Some((at, misplaced::exchanged(at, &holders)?)));
+    problems.extend(exchanged);
     for (at, finding) in found {
         finding.tell(hosts[at].plan);
     }
@@ -240,6 +277,15 @@ fn harm(plan: &HostPlan) -> Vec<(u64, Option<String>, &'static str)> {
     let of = |step: &Step| match step {
         Step::Gitlab(GitlabStep::DeleteRunner { id, mark }) => Some((*id, digest(mark), "be deleted")),
         Step::Gitlab(GitlabStep::ResetToken { id, .. }) => Some((*id, None, "get a new token")),
+        _ => None,
+    };
+    plan.changes.iter().flat_map(|change| &change.steps).filter_map(of).collect()
+}
+
+/// Records that a plan gives new tokens.
+pub(super) fn resets(plan: &HostPlan) -> BTreeSet<u64> {
+    let of = |step: &Step| match step {
+        Step::Gitlab(GitlabStep::ResetToken { id, .. }) => Some(*id),
         _ => None,
     };
     plan.changes.iter().flat_map(|change| &change.steps).filter_map(of).collect()

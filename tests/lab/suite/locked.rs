@@ -49,6 +49,13 @@ fn two_names_of_one_host_are_refused() {
     }
     assert_eq!(host.snapshot().differences(&before, &[]), Vec::<String>::new(), "the host was changed");
     assert_eq!(world.gitlab.text(), gitlab, "GitLab was changed");
+    // Nor is a boot in between a way around it.
+    host.reboot();
+    let outcome = world.run("apply", &["--yes", "--limit", "alias.lab.test"]).expect(3);
+    let said = outcome.both().split_whitespace().collect::<Vec<_>>().join(" ");
+    let why = format!("its disk was copied from, under the name {}", host.inventory_name());
+    assert!(said.contains(&why), "{outcome}");
+    assert_eq!(world.gitlab.state().runners.len(), 1);
     // Its own name alone goes on.
     world.apply_with(&["--limit", &host.inventory_name()]);
     assert_eq!(world.gitlab.state().runners.len(), 1);

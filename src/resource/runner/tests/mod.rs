@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Content, Facts, Known, ListedRunner, PathFact, PathKind, RunnerRecord, Way};
+use crate::facts::{Content, Facts, Known, ListedRunner, Misplaced, PathFact, PathKind, RunnerRecord, Way};
 use crate::inventory::model::{
     Connection, ContainerSpec, GitlabSpec, HostSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged,
 };
@@ -46,6 +46,8 @@ struct World {
     /// Seconds since 1970; each new token takes one.
     clock: i64,
     next_id: u64,
+    /// What other hosts have of its tokens.
+    misplaced: Misplaced,
     /// What time it is, if that is known.
     now: Option<i64>,
     /// `token_expires_at` of new tokens is so many seconds away.
@@ -141,6 +143,7 @@ impl World {
             records: BTreeMap::new(),
             clock: 1_790_000_000,
             next_id: 42,
+            misplaced: Misplaced::default(),
             now: None,
             lifetime: None,
             running: Some(true),
@@ -184,7 +187,7 @@ impl World {
             content: Some(Known::Present(Content::Text(Secret::new(content.clone())))),
             way: Way::default(),
         };
-        let mut facts = Facts { clock: self.now, ..Facts::default() };
+        let mut facts = Facts { clock: self.now, misplaced: self.misplaced.clone(), ..Facts::default() };
         facts.paths.insert(
             RemotePath::new(PATH).unwrap(),
             self.file.as_ref().map_or(Known::Absent, |c| Known::Present(path(c))),

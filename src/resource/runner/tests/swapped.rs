@@ -2,6 +2,10 @@
 
 use super::identity::{stranger, table};
 use super::*;
+use crate::plan::HostPlan;
+use crate::resource::runner::misplaced::{Holder, misplaced};
+use crate::resource::runner::openers::Openers;
+use crate::resource::runner::tokens::{HostTokens, across};
 
 fn tokens(world: &World) -> Vec<(u64, String)> {
     world.records.values().map(|server| (server.record.id, server.token.clone())).collect()
@@ -159,4 +163,138 @@ fn what_is_read_again_is_what_a_list_cannot_know() {
     // Where GitLab does not list at all there is nothing to read again.
     world.untold = true;
     assert_eq!(asked(&world), (BTreeSet::new(), BTreeSet::new()));
+}
+
+const OTHER: &str = "other.example.com";
+
+/// Two hosts of one GitLab.
+fn two_hosts(untold: bool) -> [World; 2] {
+    let mut one = World::applied(vec![runner("docker")]);
+    let mut two = one.clone();
+    let token = "glrt-second-of-two".to_owned();
+    let mut record = RunnerRecord { id: 43, description: format!("{OTHER} docker"), ..one.records[&42].record.clone() };
+    let digest = Secret::new(token.clone()).digest();
+    record.maintenance_note = format!("[rprov host={OTHER} runner=docker token={digest}]");
+    two.spec.name = OTHER.to_owned();
+    two.spec.runners[0].description.clone_from(&record.description);
+    two.file = one
+        .file
+        .as_ref()
+        .map(|file| file.replace("id = 42", "id = 43").replace(HOST, OTHER).replace(&one.records[&42].token, &token));
+    for world in [&mut one, &mut two] {
+        world.untold = untold;
+        world.records.insert(43, Server { record: record.clone(), token: token.clone() });
+        assert_eq!(world.shown(), Vec::<String>::new());
+    }
+    [one, two]
+}
+
+/// The plans of one run for both.
+fn plans(worlds: &mut [World; 2]) -> [HostPlan; 2] {
+    let read = |world: &World| {
+        let diff = world.diff();
+        let plan = HostPlan {
+            name: world.spec.name.clone(),
+            changes: diff.changes,
+            problems: diff.problems,
+            notes: diff.notes,
+            ..HostPlan::default()
+        };
+        (world.resource().tokens(&world.facts()), plan)
+    };
+    let mut openers = Openers::default();
+    worlds.iter_mut().for_each(|world| world.misplaced = Misplaced::default());
+    worlds.iter().for_each(|world| openers.learn(&world.facts()));
+    let mut both = worlds.each_ref().map(read);
+    let holders = both.each_ref().map(|(uses, plan)| Holder { uses, plan });
+    for (at, known) in misplaced(&holders, &openers) {
+        worlds[at].misplaced = known;
+        both[at] = read(&worlds[at]);
+    }
+    let [(uses_one, mut one), (uses_two, mut two)] = both;
+    let hosts = &mut [HostTokens { uses: &uses_one, plan: &mut one }, HostTokens { uses: &uses_two, plan: &mut two }];
+    across(hosts, &openers);
+    [one, two]
+}
+
+/// Carries out what one of them is to do.
+fn carry_out(worlds: &mut [World; 2], at: usize, plan: &HostPlan) {
+    worlds[at].apply(&plan.changes, usize::MAX);
+    worlds[1 - at].records = worlds[at].records.clone();
+}
+
+fn swap(worlds: &mut [World; 2], whole: bool) {
+    let [one, two] = worlds;
+    if whole {
+        std::mem::swap(&mut one.file, &mut two.file);
+        return;
+    }
+    let (first, second) = (one.records[&42].token.clone(), one.records[&43].token.clone());
+    one.edit(&first, &second);
+    two.edit(&second, &first);
+}
+
+#[test]
+fn hosts_with_each_others_tokens_get_their_own_back() {
+    for (untold, whole) in [(false, false), (false, true), (true, false), (true, true)] {
+        // All of it; or the run ends when one of them is done, in either order.
+        for first in [None, Some(0), Some(1)] {
+            let mut worlds = two_hosts(untold);
+            let before = tokens(&worlds[0]);
+            swap(&mut worlds, whole);
+            let of = plans(&mut worlds);
+            let resets = |plan: &HostPlan| {
+                let steps = plan.changes.iter().flat_map(|change| &change.steps);
+                steps.filter(|step| matches!(step, Step::Gitlab(GitlabStep::ResetToken { .. }))).count()
+            };
+            for plan in &of {
+                assert_eq!((plan.problems.clone(), resets(plan)), (vec![], 0), "{untold} {whole}: {:#?}", plan.changes);
+                assert!(!serde_json::to_string(&plan.changes).unwrap().contains("glrt-"));
+            }
+            match first {
+                None => (0..2).for_each(|at| carry_out(&mut worlds, at, &of[at])),
+                Some(at) => {
+                    carry_out(&mut worlds, at, &of[at]);
+                    let of = plans(&mut worlds);
+                    assert_eq!((of[at].changes.clone(), resets(&of[1 - at])), (vec![], 1), "{untold} {whole}");
+                    assert_eq!(of[1 - at].problems, vec![], "{untold} {whole}");
+                    carry_out(&mut worlds, 1 - at, &of[1 - at]);
+                }
+            }
+            for plan in plans(&mut worlds) {
+                assert_eq!((plan.problems, plan.changes), (vec![], vec![]), "{untold} {whole} {first:?}");
+            }
+            let kept = usize::from(first.is_some());
+            let lost = tokens(&worlds[0]).iter().zip(&before).filter(|(now, before)| now != before).count();
+            assert_eq!((lost, worlds[0].records.len()), (kept, 2), "{untold} {whole} {first:?}");
+            for world in &worlds {
+                assert_eq!(parse(world.file.as_ref().unwrap()).unwrap().runners.len(), 1, "{untold} {whole} {first:?}");
+            }
+        }
+    }
+}
+
+/// With a part of the hosts: the other may have the token that would be reset.
+#[test]
+fn a_token_in_anothers_place_is_not_reset_without_the_other() {
+    for whole in [false, true] {
+        let mut worlds = two_hosts(false);
+        swap(&mut worlds, whole);
+        for world in &worlds {
+            let (uses, diff) = (world.resource().tokens(&world.facts()), world.diff());
+            let mut plan = HostPlan { name: world.spec.name.clone(), changes: diff.changes, ..HostPlan::default() };
+            let mut openers = Openers::default();
+            openers.learn(&world.facts());
+            across(&mut [HostTokens { uses: &uses, plan: &mut plan }], &openers);
+            assert!(plan.problems.iter().any(|it| it.message.contains("in its place")), "{whole}: {plan:#?}");
+            assert!(plan.problems[0].help.as_ref().unwrap().contains("in one run"), "{plan:#?}");
+        }
+    }
+    // A host that has a record of its own, and another host's beside it, is none of these.
+    let [mut one, _] = two_hosts(false);
+    one.records.get_mut(&42).unwrap().token = "glrt-in-a-page".to_owned();
+    let (uses, diff) = (one.resource().tokens(&one.facts()), one.diff());
+    let mut plan = HostPlan { name: HOST.to_owned(), changes: diff.changes, ..HostPlan::default() };
+    across(&mut [HostTokens { uses: &uses, plan: &mut plan }], &Openers::default());
+    assert_eq!(plan.problems, vec![]);
 }

@@ -136,13 +136,16 @@ pub(super) async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<List
 }
 
 async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts) -> Known<Vec<u64>> {
-    match client.find_marked(scope).await {
-        Ok(found) => {
-            let ours = || found.ours(&mark.host, &mark.runner, mark.inventory.as_deref());
-            for record in ours() {
-                facts.records.insert(record.id, Known::Present(record.clone()));
+    let found = match client.find_marked(scope).await {
+        Ok(found) => found,
+        Err(error) => return Known::Unread(unread(&error)),
+    };
+    match found.owned(scope, mark) {
+        Ok(ours) => {
+            for record in &ours {
+                facts.records.insert(record.id, Known::Present((*record).clone()));
             }
-            Known::Present(ours().map(|record| record.id).collect())
+            Known::Present(ours.iter().map(|record| record.id).collect())
         }
         Err(error) => Known::unread(unread(&error)),
     }

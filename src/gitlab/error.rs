@@ -127,6 +127,18 @@ pub enum GitlabError {
         /// Their ids.
         ids: Vec<u64>,
     },
+    /// A record that works for several projects carries a mark of ours, and whose it is is not told.
+    #[error(
+        "runner #{id} is marked for `{runner}` on {host} and works for several projects: which of them owns it is not told"
+    )]
+    OwnerUnknown {
+        /// Its id.
+        id: u64,
+        /// Host.
+        host: String,
+        /// Runner spec.
+        runner: String,
+    },
     /// A record that is to be deleted or to get a new token is not marked as it was when the plan was made.
     #[error(
         "runner #{id} is not marked as it was when the plan was made, so it may be somebody else's; it was left alone"
@@ -267,6 +279,11 @@ impl GitlabError {
             }
             Self::Moving { .. } => "run again when nobody else deletes runners".to_owned(),
             Self::Duplicates { .. } => DUPLICATES.to_owned(),
+            Self::OwnerUnknown { id, .. } => format!(
+                "GitLab's GraphQL API tells it: let it be reached at /api/graphql, with a token for `gitlab.api_token` that has the \
+                 scope `read_api`. Maintainers of another project may have written the mark into #{id}: if it is theirs, take \
+                 it out of the note"
+            ),
             Self::OtherToken { id, opened } => {
                 let theirs = opened.map(|other| format!("write `id = {other}` into the table if that one is this host's; "));
                 format!(
@@ -359,6 +376,7 @@ impl GitlabError {
             | Self::Timeout { .. }
             | Self::Moving { .. }
             | Self::Duplicates { .. }
+            | Self::OwnerUnknown { .. }
             | Self::Remarked { .. }
             | Self::OtherToken { .. }
             | Self::Unbound(_) => {

@@ -127,10 +127,8 @@ impl Client {
             return Err(answer.odd(one_line(&refusal.message)));
         }
         let data = reply.data.ok_or_else(|| answer.odd("it has no data".to_owned()))?;
-        let Some(node) = data.runner else {
-            self.unlist(id);
-            return Ok(());
-        };
+        // Gone, or not shown by itself: whether it is there, the record says.
+        let Some(node) = data.runner else { return Ok(()) };
         let now =
             runner(node).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
         self.relist(id, |listed| *listed = now.clone());

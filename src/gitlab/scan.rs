@@ -48,6 +48,22 @@ impl Marked {
         self.entries.iter().filter(move |(mark, _)| fits(mark)).map(|(_, record)| record.as_ref())
     }
 
+    /// The same, of a scope where each is certainly its own: REST lists with a project's runners those of other projects that work
+    /// for it, whose maintainers write what they like into their notes, and does not say who owns them.
+    ///
+    /// # Errors
+    /// When the owner of one of them is not known.
+    pub fn owned<'a>(&'a self, scope: &Scope, mark: &'a Marker) -> Result<Vec<&'a RunnerRecord>, GitlabError> {
+        let found: Vec<&RunnerRecord> = self.ours(&mark.host, &mark.runner, mark.inventory.as_deref()).collect();
+        let shared = |record: &&&RunnerRecord| matches!(scope, Scope::Project(_)) && record.projects.len() > 1;
+        match found.iter().find(shared) {
+            Some(record) => {
+                Err(GitlabError::OwnerUnknown { id: record.id, host: mark.host.clone(), runner: mark.runner.clone() })
+            }
+            None => Ok(found),
+        }
+    }
+
     /// Every mark with its runner, by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = (&Marker, &RunnerRecord)> {
         self.entries.iter().map(|(marker, record)| (marker, record.as_ref()))
@@ -94,7 +110,7 @@ impl Client {
             return Ok(found.map(|runner| runner.id).collect());
         }
         let found = self.scan(scope, Some(mark)).await?;
-        Ok(found.ours(&mark.host, &mark.runner, mark.inventory.as_deref()).map(|record| record.id).collect())
+        Ok(found.owned(scope, mark)?.into_iter().map(|record| record.id).collect())
     }
 
     async fn scan(&self, scope: &Scope, doubt: Option<&Marker>) -> Result<Marked, GitlabError> {

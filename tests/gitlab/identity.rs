@@ -202,6 +202,45 @@ async fn a_mark_in_another_projects_runner_is_not_adopted() {
     assert!(marker::parse(state.runners[&guest].maintenance_note.as_deref().unwrap()).1.is_some());
 }
 
+/// Where GraphQL does not answer, nobody says which project owns a runner of several: then it is not taken over.
+#[tokio::test]
+async fn without_graphql_a_shared_runner_with_our_mark_is_not_adopted_either() {
+    let double = Double::start().await.unwrap();
+    for shared in [true, false] {
+        let mark = note("ci.example.com", if shared { "docker" } else { "shell" });
+        let guest = double
+            .edit(|state| {
+                let guest = add(state, "project_type", Some(&mark));
+                if shared {
+                    state.runners.get_mut(&guest).unwrap().project_ids = vec![21, 20];
+                }
+                guest
+            })
+            .unwrap();
+        let before = double.state().runners[&guest].token.clone();
+        let step = GitlabStep::CreateRunner {
+            token: SecretId::runner_token("ci.example.com", if shared { "docker" } else { "shell" }),
+            runner_type: "project_type".to_owned(),
+            namespace: Some("acme/app".to_owned()),
+            attributes: rprov::step::RunnerAttributes {
+                maintenance_note: Some(mark),
+                tag_list: Some(vec!["docker".to_owned()]),
+                ..Default::default()
+            },
+        };
+        let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+        double.fault(Fault::on("GET", "/api/graphql").status(404).times(9));
+        let done = client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await;
+        assert_eq!(done.is_err(), shared, "{done:?}");
+        if let Err(error) = done {
+            assert!(matches!(error, GitlabError::OwnerUnknown { id, .. } if id == guest), "{error:?}");
+            assert!(shown(&error).contains("/api/graphql"));
+        }
+        let left = double.state().runners[&guest].token.clone();
+        assert_eq!(left == before, shared, "one of this project alone is the one that a lost answer left behind");
+    }
+}
+
 /// As a list shows them: id, mark, description, whether these tokens fit.
 async fn list_of(client: &rprov::gitlab::Client, scope: &Scope, tokens: &[&str]) -> Vec<String> {
     let listed = client.listed(scope).await.unwrap().unwrap();
@@ -290,6 +329,7 @@ async fn one_record_of_a_list_is_read_again() {
         .unwrap();
     client.list_again(mine).await.unwrap();
     client.list_again(gone).await.unwrap();
+    assert_eq!(client.runner(gone).await.unwrap(), None);
     let listed = client.listed(&Scope::Instance).await.unwrap().unwrap();
     let one = listed.iter().find(|one| one.id == mine).unwrap();
     assert_eq!(one.token.as_ref().unwrap().fits(&secret(renewed)), Fit::Yes);

@@ -236,7 +236,14 @@ fn a_file_that_the_runner_wrote_is_no_change() {
     world.run("plan", &[]).expect(0);
     assert_eq!(world.gitlab.mutations(), Vec::<String>::new());
     world.assert_converged("after the runner renewed its token");
+    // Not while another run has the host, which may give the runner another token just then.
+    let lock = "mkdir /run/rprov.lock; printf '%s\\nanother\\nanna\\n' $(($(date +%s) + 600)) >/run/rprov.lock/info";
+    world.host().sh(lock);
     world.apply();
+    assert_eq!(world.gitlab.mutations(), Vec::<String>::new(), "a mark was written without the lock");
+    world.host().sh("rm -r /run/rprov.lock");
+    world.apply();
+    assert!(!world.host().check("[ -e /run/rprov.lock ]"), "the lock was not given back");
     assert_eq!(config(&world), after, "an apply with nothing to do wrote the file");
     assert_token(&world, &old, &new);
     let put = format!("PUT /api/v4/runners/{}", world.gitlab.runner().id);

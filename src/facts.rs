@@ -200,6 +200,8 @@ pub struct Facts {
     pub clock: Option<i64>,
     /// What other hosts of this run have to do with its runners' tokens.
     pub misplaced: Misplaced,
+    /// Hosts of the inventory are reached through it, as whichever user.
+    pub passes_on: bool,
     /// By path.
     pub paths: BTreeMap<RemotePath, Known<PathFact>>,
     /// By package name.

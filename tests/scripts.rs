@@ -172,10 +172,10 @@ fn scripts_that_change_hosts() {
         Step::UpdateCaCertificates { fresh: true },
     ];
     let steps: Vec<&Step> = steps.iter().collect();
-    let holder = Holder { run: "run", host: "ci", who: "me" };
+    let holder = Holder { run: "run", host: "ci", who: "me", seat: "" };
     let script = step::script(&steps, &holder, &SecretBook::default(), "nonce").unwrap();
     let [acquire, release] =
-        [lock::acquire(&holder, 60), lock::release(&holder)].map(|text| rprov::script::wrap(&text, "nonce"));
+        [lock::acquire(&holder, 60, None), lock::release(&holder)].map(|text| rprov::script::wrap(&text, "nonce"));
     for script in [script, acquire, release] {
         let Some(complaints) = complaints(script.expose()) else { return };
         assert!(complaints.is_empty(), "{complaints}");

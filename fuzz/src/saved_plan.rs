@@ -23,7 +23,7 @@ pub fn one(data: &[u8]) {
     super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80)));
     super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80).verbose(true)));
     serde_json::to_string(&PlanV1::from(&saved.plan)).expect("a plan is JSON");
-    let holder = Holder { run: "run", host: "host", who: "who" };
+    let holder = Holder { run: "run", host: "host", who: "who", seat: "" };
     for host in saved.plan.hosts {
         for change in &host.changes {
             let steps: Vec<&Step> = change.steps.iter().filter(|step| !matches!(step, Step::Gitlab(_))).collect();

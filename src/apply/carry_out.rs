@@ -17,6 +17,7 @@ use crate::step::{GitlabStep, Step};
 use crate::text::shorten;
 
 use super::agreed;
+use super::behind;
 use super::exchange::{self, FOREIGN_HELP, ReadError, last_lines, nonce};
 use super::guard::{Guard, Kind, Unconfirmed};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
@@ -157,8 +158,10 @@ async fn one(
         let now = &steps[at..at + count];
         let needs = required.iter().filter(|one| one.step >= at && one.step < at + count);
         let needs = Vec::from_iter(needs.map(|one| (one.step - at, &one.what)));
-        let done = if let Some(guard) = Guard::of(now, crate::desired::tried_by(&target.facts)) {
-            guarded_on_host(target, shared, name, now, &needs, guard).await.map_err(|mut failed| {
+        let by = crate::desired::tried_by(&target.facts);
+        let done = if Guard::of(now, by).is_some() {
+            let witnesses = behind::reached(&target.behind.clone(), shared, name).await;
+            guarded_on_host(target, shared, name, now, &needs, &witnesses).await.map_err(|mut failed| {
                 failed.command = failed.command.or_else(|| now.last().map(script::shown));
                 failed
             })
@@ -189,10 +192,12 @@ async fn guarded_on_host(
     name: &str,
     steps: &[Step],
     needs: &[(usize, &Precondition)],
-    guard: Guard,
+    witnesses: &[usize],
 ) -> Result<(), Failed> {
+    // Its time runs from here.
+    let Some(guard) = Guard::of(steps, crate::desired::tried_by(&target.facts)) else { return Ok(()) };
     let result = match on_host(target, shared, name, steps, needs).await {
-        Ok(()) => guard.confirm(target, shared, name).await,
+        Ok(()) => guard.confirm(target, shared, name, witnesses).await,
         // The change itself may have cut the connection that made it.
         Err(failed) if failed.unanswered && guard.kind() != Kind::Beyond => {
             guard.take_back(target, shared, name, failed.message).await

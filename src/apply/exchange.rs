@@ -18,8 +18,8 @@ pub(super) const FOREIGN_HELP: &str = environment::MEND;
 pub(super) enum ReadError {
     /// The host itself.
     Host(HostError),
-    /// Another run holds the lock: who.
-    Locked(String),
+    /// Another run holds the lock: who, and which process that is if none of its scripts runs on the host.
+    Locked(String, Option<lock::Idle>),
     /// This run holds the lock under another name of the inventory: which.
     Twin(String),
     /// The answer.
@@ -42,7 +42,7 @@ impl ReadError {
     pub(super) fn message(&self) -> String {
         match self {
             Self::Host(error) => error.to_string(),
-            Self::Locked(holder) => format!("another run holds the lock: {holder}"),
+            Self::Locked(holder, _) => format!("another run holds the lock: {holder}"),
             Self::Twin(name) => format!("this run has locked this machine as {name}: both names lead to it"),
             Self::Unlockable { why } => format!("the host cannot be locked: {why}"),
             Self::Foreign(what) => what.clone(),
@@ -56,8 +56,10 @@ impl ReadError {
     pub(super) fn help(&self) -> Option<String> {
         match self {
             Self::Host(error) => error.help(),
-            Self::Locked(_) => Some(
-                "wait for it to end, or give --lock-timeout; a lock of a run that died expires by itself".to_owned(),
+            Self::Locked(..) => Some(
+                "wait for it to end, or give --lock-timeout; the lock of a run that died ends at the time said here, and at once \
+                 for a run of the same user on the machine where it ran"
+                    .to_owned(),
             ),
             Self::Twin(_) => Some(machine::HELP.to_owned()),
             Self::Unlockable { why } if why.contains("Permission denied") => {
@@ -111,9 +113,10 @@ pub(super) async fn read(
     let limits = Limits { time: Duration::from_secs(120), ..Limits::default() };
     let reply = host.run(&script, limits, &mut |_| {}).await.map_err(ReadError::Host)?;
     if reply.status == Some(lock::HELD) {
-        let lines = last_lines(&reply, 1, book);
+        let lines = last_lines(&reply, 2, book);
         let holder = lines.last().map(|line| line.trim_start_matches("held ").to_owned());
-        return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned())));
+        let idle = lines.first().filter(|_| lines.len() > 1).and_then(|line| lock::Idle::parse(line));
+        return Err(ReadError::Locked(holder.unwrap_or_else(|| "an unknown run".to_owned()), idle));
     }
     if reply.status == Some(lock::TWIN) {
         let name = last_lines(&reply, 1, book).pop().unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::script::{guard, lock, reply, wrap};
 use crate::step::{Step, TriedBy};
 
 use super::Shared;
+use super::behind;
 use super::exchange::nonce;
 use super::target::Target;
 
@@ -139,7 +140,13 @@ impl Guard {
     }
 
     /// Connects anew and confirms the change, as often as there is time for; takes it back if it cannot.
-    pub(super) async fn confirm(self, target: &mut Target, shared: &Shared, name: &str) -> Result<(), Unconfirmed> {
+    pub(super) async fn confirm(
+        self,
+        target: &mut Target,
+        shared: &Shared,
+        name: &str,
+        witnesses: &[usize],
+    ) -> Result<(), Unconfirmed> {
         let left = self.until().saturating_duration_since(Instant::now()).as_secs();
         let old = self.kind.old();
         let from: Vec<String> = target.facts.system.came_from().iter().map(ToString::to_string).collect();
@@ -165,7 +172,7 @@ impl Guard {
             if left.is_zero() || refusals == REFUSALS {
                 break;
             }
-            match tokio::time::timeout(left, self.try_once(connection, shared, name)).await {
+            match tokio::time::timeout(left, self.try_once(connection, shared, name, witnesses)).await {
                 Ok(Tried::Confirmed) => return Ok(()),
                 Ok(Tried::LockLost) => return Err(Unconfirmed::Lost),
                 Ok(Tried::LockGone) => return Err(Unconfirmed::Restarted),
@@ -235,11 +242,19 @@ impl Guard {
     }
 
     /// One new connection that confirms the change; or one look whether a person has made one.
-    async fn try_once(self, connection: &Connection, shared: &Shared, name: &str) -> Tried {
+    async fn try_once(self, connection: &Connection, shared: &Shared, name: &str, witnesses: &[usize]) -> Tried {
         let mut host = match shared.connector.connect_anew(connection).await {
             Ok(host) => host,
             Err(error) => return not_let_in(&error),
         };
+        if let Some((lost, error)) = behind::cut_off(shared, witnesses).await {
+            host.close().await;
+            let why = format!("{lost}, which is reached through this host, is not reached any more: {error}");
+            return match not_let_in(&error) {
+                Tried::Refused(_) => Tried::Refused(why),
+                _ => Tried::Failed(why),
+            };
+        }
         let holder = shared.holder(name);
         let text = match self.by {
             TriedBy::Person => self.kind.confirm_by_person(&holder),
@@ -285,7 +300,12 @@ fn not_let_in(error: &HostError) -> Tried {
         | HostError::NotStarted { .. }
         | HostError::UnknownKey { .. }
         | HostError::ChangedKey { .. }
-        | HostError::RevokedKey { .. } => Tried::Refused(error.to_string()),
+        | HostError::RevokedKey { .. }
+        | HostError::Unreachable { prohibited: true, .. } => Tried::Refused(error.to_string()),
+        HostError::Jump { error: inner, .. } => match not_let_in(inner) {
+            Tried::Refused(_) => Tried::Refused(error.to_string()),
+            _ => Tried::Failed(error.to_string()),
+        },
         _ => Tried::Failed(error.to_string()),
     }
 }

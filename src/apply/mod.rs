@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::desired::status::HostStatus;
@@ -24,6 +24,7 @@ use crate::script::lock;
 use crate::secret::SecretBook;
 
 mod agreed;
+mod behind;
 mod carry_out;
 mod exam;
 mod exchange;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub run_id: String,
     /// Who runs it, for the message that others see: `alice@laptop` or a pipeline's URL.
     pub owner: String,
+    /// The process that this run is, for the next one on its machine: [`crate::host::seat::own`].
+    pub seat: String,
     /// What to do about records that nobody has.
     pub orphans: Orphans,
     /// What is looked at beyond what a plan needs.
@@ -134,12 +137,13 @@ struct Shared {
     slots: Semaphore,
     keys: keys::Keys,
     machines: machines::Machines,
+    ways: OnceCell<behind::Ways>,
 }
 
 impl Shared {
     /// Whose the lock of a host is.
     fn holder<'a>(&'a self, host: &'a str) -> lock::Holder<'a> {
-        lock::Holder { run: &self.settings.run_id, host, who: &self.settings.owner }
+        lock::Holder { run: &self.settings.run_id, host, who: &self.settings.owner, seat: &self.settings.seat }
     }
 
     fn send(&self, host: &str, kind: EventKind) {
@@ -266,14 +270,23 @@ impl Session {
         if let Some(fleet) = self.fleet {
             outcomes.insert(0, fleet.apply(&self.shared, &cancel).await);
         }
-        let mut tasks = JoinSet::new();
-        for (place, target) in self.targets.into_iter().enumerate() {
-            let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
-            tasks.spawn(async move { (place + 1, target.apply(&shared, &cancel).await) });
+        let ways: Vec<(usize, &[usize])> =
+            self.targets.iter().map(|target| (target.index, target.behind.as_slice())).collect();
+        let mut levels: BTreeMap<usize, Vec<(usize, Target)>> = BTreeMap::new();
+        for ((place, level), target) in behind::levels(&ways).into_iter().enumerate().zip(self.targets) {
+            levels.entry(level).or_default().push((place, target));
         }
-        while let Some(done) = tasks.join_next().await {
-            if let Ok((place, outcome)) = done {
-                outcomes.insert(place, outcome);
+        // Those behind others are done before the others: those may cut them off.
+        for targets in levels.into_values() {
+            let mut tasks = JoinSet::new();
+            for (place, target) in targets {
+                let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
+                tasks.spawn(async move { (place + 1, target.apply(&shared, &cancel).await) });
+            }
+            while let Some(done) = tasks.join_next().await {
+                if let Ok((place, outcome)) = done {
+                    outcomes.insert(place, outcome);
+                }
             }
         }
         outcomes.into_values().collect()
@@ -325,7 +338,7 @@ fn share(
     });
     let slots = Semaphore::new(settings.parallel.max(1));
     let (keys, machines) = (keys::Keys::default(), machines::Machines::default());
-    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines })
+    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines, ways: OnceCell::new() })
 }
 
 /// Whom connections of this machine's own trust besides the system's authorities.

@@ -11,7 +11,7 @@ use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, Misplaced, ProbeSpec};
-use crate::host::Host;
+use crate::host::{Host, seat};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem, RunnerView};
 use crate::resource::Resource;
@@ -22,6 +22,7 @@ use crate::script::applied::LastApply;
 use crate::script::lock;
 use crate::secret::SecretBook;
 
+use super::behind;
 use super::exchange::{self, ReadError};
 use super::{
     CancelFlag, Look, Others, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped,
@@ -59,7 +60,7 @@ impl Reading {
 
 /// One host.
 pub(super) struct Target {
-    index: usize,
+    pub(super) index: usize,
     /// The open connection; `None` if there never was one.
     pub(super) host: Option<Box<dyn Host>>,
     resources: Vec<Box<dyn Resource>>,
@@ -88,6 +89,8 @@ pub(super) struct Target {
     pub(super) installation: Option<String>,
     /// The last run that changed it, as it was last read.
     pub(super) last: Option<LastApply>,
+    /// Hosts that are reached through this one, by their places in the inventory.
+    pub(super) behind: Vec<usize>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
     others: Option<Others>,
 }
@@ -131,13 +134,15 @@ impl Target {
             machine: None,
             installation: None,
             last: None,
+            behind: Vec::new(),
             others: None,
         }
     }
 
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
     pub(super) async fn with_plan(shared: Arc<Shared>, index: usize, book: SecretBook, plan: HostPlan) -> Self {
-        let mut target = Self { plan, saved: true, ..Self::new(&shared, index, book) };
+        let behind = behind::of(&shared, index, None).await;
+        let mut target = Self { plan, behind, saved: true, ..Self::new(&shared, index, book) };
         let spec = &shared.inventory.hosts[index];
         if target.plan.problems.is_empty() {
             let _slot = shared.slots.acquire().await;
@@ -241,6 +246,10 @@ impl Target {
         self.last = preconditions::last_apply(&facts);
         facts.misplaced = self.misplaced.clone();
         facts.clock = Some(facts.system.now.min(jiff::Timestamp::now().as_second()));
+        if matches!(shared.settings.look, Look::Plan | Look::Apply) {
+            self.behind = behind::of(shared, self.index, Some(&facts)).await;
+            facts.passes_on = !self.behind.is_empty();
+        }
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
@@ -248,6 +257,7 @@ impl Target {
         self.openers = Openers::default();
         self.openers.learn(&facts);
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
+        behind::note(&mut plan, &self.behind, &shared.inventory.hosts);
         self.lacking = records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))
     }
@@ -360,12 +370,20 @@ impl Target {
     async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(HostPlan, Facts), Failure> {
         let started = Instant::now();
         let name = self.spec(shared).name.clone();
-        let mut told = false;
+        let (mut told, mut dead) = (false, None);
         loop {
-            let take = lock::acquire(&shared.holder(&name), LOCK_SECONDS);
+            let take = lock::acquire(&shared.holder(&name), LOCK_SECONDS, dead.as_ref());
             match self.look(shared, &Reading::Locked(take)).await {
                 Ok(read) => return Ok(read),
-                Err(ReadError::Locked(holder)) if started.elapsed() < shared.settings.lock_timeout => {
+                // It ran on this machine, and is no more.
+                Err(ReadError::Locked(holder, Some(idle)))
+                    if dead.as_ref() != Some(&idle) && seat::is_over(&idle.seat) =>
+                {
+                    let holder = holder.split(", expires in ").next().unwrap_or_default();
+                    shared.send(&name, EventKind::Output(format!("the run that holds the lock has died: {holder}")));
+                    dead = Some(idle);
+                }
+                Err(ReadError::Locked(holder, _)) if started.elapsed() < shared.settings.lock_timeout => {
                     if !told {
                         shared.send(&name, EventKind::Waiting { holder });
                         told = true;
@@ -379,7 +397,7 @@ impl Target {
                     let cause = self.cause_of_twin();
                     return Err(Failure { cause, ..failure("locking", error, 0, &self.book) });
                 }
-                Err(error @ ReadError::Locked(_)) => return Err(failure("locking", error, 0, &self.book)),
+                Err(error @ ReadError::Locked(..)) => return Err(failure("locking", error, 0, &self.book)),
                 Err(error) => return Err(failure("reading", error, 0, &self.book)),
             }
         }
@@ -411,7 +429,7 @@ impl Target {
 }
 
 fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Failure {
-    let cause = if matches!(error, ReadError::Locked(_)) { Cause::Locked } else { Cause::Failed };
+    let cause = if matches!(error, ReadError::Locked(..)) { Cause::Locked } else { Cause::Failed };
     let help = error.help();
     let (message, output) = match error {
         ReadError::Answer { message, output } => (message, output),

@@ -227,7 +227,8 @@ fn variables_left_out(inventory: &Inventory, whole: bool, args: &HostArgs) -> Op
 }
 
 fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans, look: Look) -> Settings {
-    Settings { parallel: args.parallel, lock_timeout, run_id: run_id(), owner: owner(), orphans, look, refused: None }
+    let (run_id, owner, seat) = (run_id(), owner(), crate::host::seat::own());
+    Settings { parallel: args.parallel, lock_timeout, run_id, owner, seat, orphans, look, refused: None }
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".

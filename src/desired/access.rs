@@ -53,9 +53,11 @@ impl Touched {
         self.last = step;
     }
 
-    fn path(&mut self, step: usize, path: &RemotePath, depends: Depends) {
+    fn path(&mut self, step: usize, path: &RemotePath, depends: Depends, facts: &Facts) {
         match depends {
             Depends::AtBoot => return self.at_boot = true,
+            // Hosts behind this one may be reached by that login, and they are tried.
+            Depends::OtherUser if facts.passes_on => self.others = true,
             Depends::OtherUser => return self.others = true,
             Depends::Sshd => {
                 self.sshd.get_or_insert(UnitAction::Reload);
@@ -85,17 +87,17 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         match step {
             Step::WriteFile(write) => {
                 if let Some(depends) = file(&write.path) {
-                    touched.path(at, &write.path, depends);
+                    touched.path(at, &write.path, depends, facts);
                 }
             }
             Step::Attributes { path, .. } | Step::RemoveFile(path) => {
                 if let Some(depends) = file(path) {
-                    touched.path(at, path, depends);
+                    touched.path(at, path, depends, facts);
                 }
             }
             Step::Directory { path, .. } => {
                 if let Some(depends) = directory(path) {
-                    touched.path(at, path, depends);
+                    touched.path(at, path, depends, facts);
                 }
             }
             Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. }
@@ -121,7 +123,11 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         );
     }
     if touched.others {
-        say("logins of another user than rprov's depend on it, which rprov cannot try");
+        say(if facts.passes_on {
+            "logins of another user than rprov's depend on it: those to the hosts behind this one are tried"
+        } else {
+            "logins of another user than rprov's depend on it, which rprov cannot try"
+        });
     }
     let Some(first) = touched.first else { return };
     // Without a timer nothing could be put back, and on the host itself, with nobody there by SSH, nothing can be tried.

@@ -14,6 +14,7 @@ use crate::script::Script;
 mod access;
 pub mod local;
 mod output;
+pub mod seat;
 pub mod ssh;
 mod sudo;
 
@@ -66,6 +67,41 @@ impl Connector {
         }
     }
 
+    /// Whether these hosts can be logged in to, with nothing on the way that was there before; no command is run. In their order.
+    pub async fn reach_anew(&self, connections: &[&Connection]) -> Vec<Result<(), HostError>> {
+        let ssh = connections.iter().filter_map(|connection| match connection {
+            Connection::Ssh(spec) => Some(spec.as_ref()),
+            Connection::Local { .. } => None,
+        });
+        let specs: Vec<&SshSpec> = ssh.collect();
+        if specs.is_empty() {
+            return connections.iter().map(|_| Ok(())).collect();
+        }
+        let mut found = self.network().reach_anew(&specs, &self.access).await.into_iter();
+        let result = |connection: &&Connection| match connection {
+            Connection::Ssh(_) => found.next().unwrap_or(Ok(())),
+            Connection::Local { .. } => Ok(()),
+        };
+        connections.iter().map(result).collect()
+    }
+
+    /// The stops on the way to a host, itself last, as far as they can be told without starting a program.
+    pub async fn way(&self, connection: &Connection) -> Vec<Stop> {
+        match connection {
+            Connection::Ssh(spec) => self.network().stops(spec).await,
+            Connection::Local { .. } => Vec::new(),
+        }
+    }
+
+    /// The addresses of a stop, as this machine resolves it.
+    pub async fn addresses(&self, stop: &Stop) -> Vec<std::net::IpAddr> {
+        let found = tokio::net::lookup_host((stop.address.as_str(), stop.port));
+        match tokio::time::timeout(Duration::from_secs(2), found).await {
+            Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
     /// The private keys that must be unlocked before these hosts are connected to.
     pub async fn locked_keys(&self, connections: impl Iterator<Item = &Connection>) -> Vec<LockedKey> {
         let ssh = connections.filter_map(|connection| match connection {
@@ -79,6 +115,15 @@ impl Connector {
     fn network(&self) -> &Network {
         self.ssh.get_or_init(Network::default)
     }
+}
+
+/// A place on the way to a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stop {
+    /// Its name or address, in lower case.
+    pub address: String,
+    /// The port of its sshd.
+    pub port: u16,
 }
 
 /// What came back.
@@ -161,6 +206,8 @@ pub enum HostError {
         jump: String,
         /// In words.
         why: String,
+        /// Its sshd does not pass connections on: the way behind it was not even tried.
+        prohibited: bool,
     },
     /// The host's key is not known.
     #[error("the host key of {address} is not known: {algorithm} {fingerprint}")]
@@ -391,7 +438,8 @@ fn auth_help(user: &str, address: &str, tried: &str) -> String {
     let port = if port == "22" { String::new() } else { format!("-p {port} ") };
     format!(
         "put a key of yours into {user}'s authorized_keys, for example with\nssh-copy-id {port}{user}@{}\n\
-         or name another one with `ssh.identity_file`",
+         or name another one with `ssh.identity_file`\n\
+         another run may just be trying a change: then the host undoes it within two minutes",
         host.trim_matches(['[', ']'])
     )
 }

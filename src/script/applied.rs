@@ -91,7 +91,7 @@ mod tests {
                 ("18b-2", "https://gitlab/x\nevil", None, Some("cd34")),
                 ("18c-3", "bob", Some("ab12"), None),
             ] {
-                let holder = Holder { run: name, host: "ci.example.com", who };
+                let holder = Holder { run: name, host: "ci.example.com", who, seat: "" };
                 let out = run(&shell, &wrap(&mark_at(path_text, &holder, machine, installation), "n0"));
                 assert!(out.status.success(), "{shell:?}: {out:?}");
                 let read = last(&std::fs::read_to_string(&path).unwrap());

@@ -45,6 +45,8 @@ pub struct Holder<'a> {
     pub host: &'a str,
     /// Who runs it, for others: owner, program, pipeline.
     pub who: &'a str,
+    /// The process that the run is, as only its own machine can look it up; empty: unknown.
+    pub seat: &'a str,
 }
 
 impl Holder<'_> {
@@ -59,6 +61,12 @@ pub(super) fn line(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// One word of printable ASCII, or `-`.
+fn word(text: &str) -> String {
+    let fits = !text.is_empty() && text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { text.to_owned() } else { "-".to_owned() }
+}
+
 /// Where things are on a host; tests have their own.
 #[derive(Debug, Clone, Copy)]
 struct Places<'a> {
@@ -69,6 +77,7 @@ struct Places<'a> {
     uptime: &'a str,
     boot_id: &'a str,
     flock: &'a str,
+    proc: &'a str,
 }
 
 const HOST: Places<'_> = Places {
@@ -77,6 +86,7 @@ const HOST: Places<'_> = Places {
     uptime: "/proc/uptime",
     boot_id: "/proc/sys/kernel/random/boot_id",
     flock: "flock",
+    proc: "/proc",
 };
 
 /// `lock_alone`: runs a function while no other script is at the lock.
@@ -93,22 +103,43 @@ fn alone(places: &Places<'_>) -> String {
 /// The same, and what looks at the lock and writes it.
 fn functions(places: &Places<'_>) -> String {
     format!(
-        "{}lock_uptime={} lock_boot_id={} lock_longest={LONGEST} lock_step={STEP}\n{}",
+        "{}lock_proc={} lock_uptime={} lock_boot_id={} lock_longest={LONGEST} lock_step={STEP}\n{}",
         alone(places),
+        quote(places.proc),
         quote(places.uptime),
         quote(places.boot_id),
         include_str!("lock/look.sh"),
     )
 }
 
-/// Shell text that takes the lock for `seconds`, or ends the script with [`HELD`] after printing `held WHO` on standard
-/// error, or with [`TWIN`] after printing `name NAME`.
-#[must_use]
-pub fn acquire(holder: &Holder<'_>, seconds: u64) -> String {
-    acquire_at(&HOST, holder, seconds)
+/// A run that holds the lock, and of which no script runs on the host any more: it may have died. Whether it has, only the
+/// machine knows that it runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// What tells it from all others.
+    identity: String,
+    /// [`Holder::seat`]
+    pub seat: String,
 }
 
-fn acquire_at(places: &Places<'_>, holder: &Holder<'_>, seconds: u64) -> String {
+impl Idle {
+    /// Reads what a script printed that found the lock held.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let (seat, identity) = line.strip_prefix("idle ")?.split_once(' ')?;
+        Some(Self { identity: identity.to_owned(), seat: seat.to_owned() }).filter(|idle| !idle.seat.is_empty())
+    }
+}
+
+/// Shell text that takes the lock for `seconds`, or ends the script with [`HELD`] after printing `held WHO` on standard
+/// error, before it what [`Idle::parse`] reads if that fits, or with [`TWIN`] after printing `name NAME`. The lock of a run
+/// that is known to be `dead` is taken over, if still none of its scripts runs.
+#[must_use]
+pub fn acquire(holder: &Holder<'_>, seconds: u64, dead: Option<&Idle>) -> String {
+    acquire_at(&HOST, holder, seconds, dead)
+}
+
+fn acquire_at(places: &Places<'_>, holder: &Holder<'_>, seconds: u64, dead: Option<&Idle>) -> String {
     format!(
         "{functions}
 lock_refuse() {{ printf 'cannot make the lock: %s\\n' \"$1\" >&2; exit {REFUSED}; }}
@@ -133,8 +164,11 @@ lock_take() {{
     lock_look
     if [ \"$held_run\" != {id} ]; then
       [ \"${{held_run%% *}}\" != {run} ] || {{ printf 'name %s\\n' \"${{held_run#* }}\" >&2; exit {TWIN}; }}
-      if [ \"$lock_left\" -gt 0 ]; then
+      idle=
+      ! lock_idle || idle=yes
+      if [ \"$lock_left\" -gt 0 ] && {{ [ -z \"$idle\" ] || [ \"$held_run\" != {dead} ]; }}; then
         lock_anchor
+        [ -z \"$idle\" ] || printf 'idle %s %s\\n' \"$held_seat\" \"$held_run\" >&2
         lock_minutes \"held $held_who\" \"$lock_left\"
         exit {HELD}
       fi
@@ -144,10 +178,11 @@ lock_take() {{
         exit {HELD}
       fi
       rm -rf -- \"$lock\".*
-      printf 'took over an expired lock: %s\\n' \"$held_who\" >&2
+      if [ \"$lock_left\" -gt 0 ]; then printf 'took over the lock of a run that has died: %s\\n' \"$held_who\" >&2
+      else printf 'took over an expired lock: %s\\n' \"$held_who\" >&2; fi
     fi
   fi
-  lock_write {seconds} {id} {who} || exit 71
+  lock_write {seconds} {id} {who} {seat} || exit 71
 }}
 lock_place
 [ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_refuse \"$why\"
@@ -167,6 +202,8 @@ lock_alone lock_take || {{
         id = quote(&holder.identity()),
         run = quote(holder.identity().split(' ').next().unwrap_or_default()),
         who = quote(&line(holder.who)),
+        seat = quote(&word(holder.seat)),
+        dead = quote(dead.map_or("", |dead| &dead.identity)),
     )
 }
 
@@ -189,7 +226,7 @@ lock_keep() {{
   # Never for less time than before: what comes after a wait may take long.
   seconds=$1
   [ \"$lock_left\" -le \"$seconds\" ] || seconds=$lock_left
-  lock_write \"$seconds\" {id} {who} || exit 71
+  lock_write \"$seconds\" {id} {who} {seat} || exit 71
 }}
 keep_lock() {{
   lock_alone lock_keep \"$1\" && return
@@ -202,6 +239,7 @@ keep_lock {seconds}
         functions = functions(places),
         id = quote(&holder.identity()),
         who = quote(&line(holder.who)),
+        seat = quote(&word(holder.seat)),
         seconds = seconds.min(LONGEST),
     )
 }

@@ -148,6 +148,20 @@ fn what_the_own_login_cannot_try_is_said() {
     assert_eq!(guarded(vec![write("/srv/keys/root/authorized")], &facts).changes[0].steps.len(), 3);
 }
 
+/// Where others are reached through the host, they are: by that login, maybe.
+#[test]
+fn what_the_logins_of_hosts_behind_depend_on_is_guarded() {
+    let facts = Facts { passes_on: true, ..facts() };
+    for file in ["/home/jump/.ssh/authorized_keys", "/srv/keys/jump/authorized"] {
+        let plan = guarded(vec![write(file)], &facts);
+        let steps = &plan.changes[0].steps;
+        assert_eq!(steps[0], kept(file, 60), "{file}");
+        assert_eq!(steps[2], attempt(None, false, TriedBy::Connection), "{file}");
+        assert!(plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("hosts behind this one are tried")));
+    }
+    assert_eq!(guarded(vec![write("/etc/wireguard/wg0.conf")], &facts).changes[0].steps.len(), 1);
+}
+
 #[test]
 fn directories_above_what_logins_depend_on() {
     let logins = logins();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use russh::client::Handle;
@@ -19,7 +20,7 @@ use super::stream::{PromptStream, Stream};
 use super::trust::Trust;
 use super::{KeyRing, LocalUser, LockedKey, SshHost, algorithms, auth, key_ring, proxy};
 use crate::diagnostic::said;
-use crate::host::{Access, HostError};
+use crate::host::{Access, HostError, Stop};
 use crate::inventory::model::SshSpec;
 
 /// Everything that connections of one run share.
@@ -28,6 +29,8 @@ pub struct Network {
     local: LocalUser,
     keepalive: Duration,
     guide: Guide,
+    /// Starts no program, whatever ssh_config says.
+    looker: Guide,
     jumps: Jumps,
     /// Ways that were found before their hosts are connected to, by address and port as the inventory has them: `ssh` may
     /// have been asked for them.
@@ -52,7 +55,14 @@ impl Network {
     /// With the keys and the files of a user of this machine.
     #[must_use]
     pub fn new(local: LocalUser) -> Self {
-        Self { local, keepalive: KEEPALIVE, guide: Guide::default(), jumps: Jumps::default(), ways: Mutex::default() }
+        Self {
+            local,
+            keepalive: KEEPALIVE,
+            guide: Guide::default(),
+            looker: Guide::default().without_programs(),
+            jumps: Jumps::default(),
+            ways: Mutex::default(),
+        }
     }
 
     /// Refuses ways on which ssh_config starts a program.
@@ -90,6 +100,39 @@ impl Network {
         let hop = self.guide.way(spec, &self.local).await?;
         let connected = self.open(&hop, &access.keys, &Jumps::default()).await?;
         Ok(SshHost::new(connected, hop.settings.label(), access.root_of(spec)))
+    }
+
+    /// Logs in to hosts side by side, with one new connection to each jump host, and leaves again.
+    pub(crate) async fn reach_anew(&self, specs: &[&SshSpec], access: &Access) -> Vec<Result<(), HostError>> {
+        const AT_ONCE: usize = 8;
+        let jumps = Jumps::default();
+        let mut all = Vec::new();
+        for some in specs.chunks(AT_ONCE) {
+            let mut reaching = Vec::new();
+            for spec in some {
+                let way = self.guide.way(spec, &self.local).await;
+                let jumps = &jumps;
+                reaching.push(async move { self.open(&way?, &access.keys, jumps).await.map(drop) });
+            }
+            all.extend(side_by_side(reaching).await);
+        }
+        all
+    }
+
+    /// The stops on the way to a host, itself last; none where only a program could tell.
+    pub(crate) async fn stops(&self, spec: &SshSpec) -> Vec<Stop> {
+        let Ok(way) = self.looker.way(spec, &self.local).await else { return Vec::new() };
+        let mut stops = Vec::new();
+        let mut next = Some(&way);
+        while let Some(hop) = next {
+            stops.push(Stop { address: hop.settings.address.to_lowercase(), port: hop.settings.port });
+            next = match &hop.via {
+                Via::Jump(jump) => Some(jump.as_ref()),
+                Via::Direct | Via::Command(..) => None,
+            };
+        }
+        stops.reverse();
+        stops
     }
 
     /// The encrypted private keys without which hosts, or those before them, cannot be logged in to. What is wrong with
@@ -193,6 +236,25 @@ impl Network {
         timeout_at(deadline, login).await.map_err(|_| late("the login"))??;
         Ok(Connected { handle, user, ended })
     }
+}
+
+/// Drives futures that borrow, all of them in this task.
+async fn side_by_side<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut pending = false;
+        for (future, output) in &mut running {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(done) => *output = Some(done),
+                    Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 /// Tries the host's addresses in order; each gets an equal part of the time that is left.

@@ -76,8 +76,12 @@ impl Jumps {
         loop {
             let passage = gate.passage(self, network, keys, jump).await?;
             let used = passage.used.load(Ordering::SeqCst);
-            let unreachable =
-                |why: String| HostError::Unreachable { address: to.label(), jump: jump.label.0.clone(), why };
+            let unreachable = |why: String| HostError::Unreachable {
+                address: to.label(),
+                jump: jump.label.0.clone(),
+                why,
+                prohibited: gate.refuses.load(Ordering::SeqCst),
+            };
             // The jump host connects before it answers.
             let bound = Duration::from_secs(to.connect_timeout).min(Duration::from_secs(86_400));
             let port = u32::from(to.port);

@@ -12,9 +12,9 @@ lock_clock() {
 # back, or another machine's: `lock_odd`.
 lock_look() {
   lock_plain
-  held_until='' held_run='' held_who='' held_for='' held_up='' held_boot='' held_end=''
+  held_until='' held_run='' held_who='' held_for='' held_up='' held_boot='' held_end='' held_seat='' held_group='' held_last=''
   if [ -n "$lock_info" ]; then
-    { IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; read -r held_for held_up held_boot held_end; } 2>/dev/null <"$lock/info"
+    { IFS= read -r held_until; IFS= read -r held_run; IFS= read -r held_who; read -r held_for held_up held_boot held_end; read -r held_seat held_group held_last; } 2>/dev/null <"$lock/info"
   fi
   # Older releases end after the third line.
   [ "$held_end" = . ] && lock_number "$held_for" || held_for='' held_up='' held_boot=''
@@ -43,11 +43,32 @@ lock_look() {
   lock_odd=
   if [ "$lock_left" -gt "$lock_most" ]; then lock_left=$lock_most lock_odd=yes; fi
 }
-# seconds run who
+# The process group of this script: all that it starts and waits for is in it.
+lock_group() {
+  group='' stat=''
+  { read -r stat <"$lock_proc/self/stat"; } 2>/dev/null
+  # shellcheck disable=SC2086 # to be split
+  set -- ${stat##*) }
+  ! lock_number "${3:-}" || group=$3
+}
+# Whether the run that holds the lock has said which process it is, and no script of it runs here any more. A number that is
+# somebody else's by now only makes others wait.
+lock_idle() {
+  [ "$held_last" = . ] && [ "$held_seat" != - ] && lock_number "$held_group" && [ "$held_group" -gt 1 ] || return
+  [ -r "$lock_proc/self/stat" ] || return
+  for found in "$lock_proc"/[0-9]*/stat; do
+    { IFS= read -r stat <"$found"; } 2>/dev/null || continue
+    # shellcheck disable=SC2086 # to be split
+    set -- ${stat##*) }
+    [ "${3:-}" != "$held_group" ] || return
+  done
+}
+# seconds run who seat
 lock_write() {
   until=-
   [ -z "$lock_up" ] || until=$((lock_up + $1))
-  printf '%s\n%s\n%s\n%s %s %s .\n' "$((lock_now + $1))" "$2" "$3" "$1" "$until" "${lock_boot:--}" >"$lock/info.new" && mv -f -- "$lock/info.new" "$lock/info"
+  lock_group
+  printf '%s\n%s\n%s\n%s %s %s .\n%s %s .\n' "$((lock_now + $1))" "$2" "$3" "$1" "$until" "${lock_boot:--}" "${4:--}" "${group:--}" >"$lock/info.new" && mv -f -- "$lock/info.new" "$lock/info"
 }
 # A lock that goes by a clock which was set would hold for ever: from now on it goes by this one.
 lock_anchor() { [ -z "$lock_odd" ] || lock_write "$lock_left" "${held_run:-unknown}" "$held_who"; }

@@ -176,19 +176,24 @@ fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply
 
 /// Asked only with a firewall. `ip` and `wg` are started only where a device may be a tunnel; the private keys that `wg` could
 /// show are not asked for.
-pub(super) const TUNNELS: &str = r#"tunnels=
+pub(super) const TUNNELS: &str = r#"tunnels='' virtual=''
 for dev in /sys/class/net/*; do
   kind='' type='' link=''
   if [ ! -r "$dev/uevent" ] || [ ! -r "$dev/type" ]; then continue; fi
   while IFS='=' read -r key value; do [ "$key" != DEVTYPE ] || kind=$value; done <"$dev/uevent"
+  # Not every kind tells `ip` what it is.
+  [ -e "$dev/device" ] || virtual="$virtual ${dev##*/}/$kind"
   case $kind in
-    wireguard|vxlan|geneve|bareudp|gtp|l2tpeth|ppp|amt|ovpn*) tunnels=yes;;
+    bridge|bond|team|vlan|wlan|wwan|dsa|hsr|macsec) ;;
+    ?*) tunnels=yes;;
     '')
       read -r type <"$dev/type"
-      # Point to point, without a link layer, IP in IP, GRE; and what is a network card by name only.
+      # A card and what is one by name only, the loopback device, InfiniBand. All else is point to point, without a link layer,
+      # IP in IP, GRE and whatever comes to be.
       case $type in
-        512|65534|768|769|776|778|823) tunnels=yes;;
         1) if [ ! -e "$dev/device" ]; then read -r link <"$dev/iflink"; [ "$link" != 0 ] || tunnels=yes; fi;;
+        772|32) ;;
+        *) [ -e "$dev/device" ] || tunnels=yes;;
       esac
       [ ! -e "$dev/tun_flags" ] || tunnels=yes;;
   esac
@@ -198,6 +203,7 @@ if [ -n "$tunnels" ] && [ -n "$peer" ] && command -v ip >/dev/null; then
   client=${peer%% *} server=${peer#* * } server=${server%% *}
   way=$(ip -j route get "$client" from "$server" 2>/dev/null) || way=$(ip -j route get "$client" 2>/dev/null)
   printf 'tunnel-way %s\n' "$way"
+  printf 'tunnel-virtual%s\n' "$virtual"
   printf 'tunnel-devices %s\n' "$(ip -j -d address show 2>/dev/null)"
   if command -v wg >/dev/null; then
     for what in listen-port endpoints allowed-ips persistent-keepalive; do
@@ -219,9 +225,21 @@ pub(super) fn tunnels(lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), Ba
         let way: Value = serde_json::from_str(way).unwrap_or_default();
         network.way = way.pointer("/0/dev").and_then(Value::as_str).map(str::to_owned);
     }
+    let kinds = |line: &str| {
+        let parts = line.split(' ').filter_map(|part| part.split_once('/'));
+        parts.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect::<Vec<_>>()
+    };
+    let kinds = lines.tagged("tunnel-virtual").map(kinds).unwrap_or_default();
     if let Some(all) = lines.tagged("tunnel-devices") {
         let all: Value = serde_json::from_str(all).unwrap_or_default();
         network.devices = all.as_array().into_iter().flatten().filter_map(device).collect();
+        let mute = network.devices.iter_mut().filter(|device| device.kind.is_empty());
+        for device in mute {
+            if let Some((_, kind)) = kinds.iter().find(|(name, _)| *name == device.name) {
+                // What carries it nobody knows.
+                device.kind = if kind.is_empty() { "virtual" } else { kind.as_str() }.to_owned();
+            }
+        }
     }
     while let Some(line) = lines.tagged("tunnel-wg") {
         wireguard(line, &mut network);
@@ -250,7 +268,11 @@ fn device(value: &Value) -> Option<Device> {
         kind: text("/linkinfo/info_kind").unwrap_or_default(),
         master: text("/master"),
         link: text("/link"),
-        port: data(&["port"]).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok()),
+        // In UDP: the port of this end, which is mostly that of the other.
+        port: [&["port", "dstport"][..], &["encap/sport"], &["encap/dport"]]
+            .into_iter()
+            .filter_map(|names| data(names)?.as_u64().filter(|port| *port > 0))
+            .find_map(|port| u16::try_from(port).ok()),
         // Anybody, or a group: packets come from many places.
         remote: remote.filter(|remote| !remote.is_unspecified() && !remote.is_multicast()),
         addresses: addresses.filter_map(|one| one.get("local")?.as_str()?.parse().ok()).collect(),
@@ -289,9 +311,135 @@ fn wireguard(line: &str, network: &mut Network) {
 
 #[cfg(test)]
 mod tests {
-    use super::LOGIN;
+    use std::net::IpAddr;
+
+    use super::super::parse::Lines;
+    use super::{LOGIN, tunnels};
+    use crate::facts::Facts;
+    use crate::facts::access::Network;
     use crate::script::tests::{run, shells};
     use crate::script::wrap;
+
+    fn read(text: &str) -> Network {
+        let mut facts = Facts::default();
+        tunnels(&mut Lines(text.lines().peekable()), &mut facts).unwrap();
+        facts.network
+    }
+
+    /// What `ip -j -d address show` of iproute2 6.1 prints of one device, without what no one reads.
+    fn device(name: &str, link_type: &str, kind: &str, data: &str) -> String {
+        let info = match kind {
+            "" => String::new(),
+            kind => format!(r#","linkinfo":{{"info_kind":"{kind}","info_data":{{{data}}}}}"#),
+        };
+        format!(
+            r#"{{"ifindex":5,"link":null,"ifname":"{name}","flags":["POINTOPOINT","NOARP","UP","LOWER_UP"],"mtu":1476,"qdisc":"noqueue","operstate":"UNKNOWN","group":"default","txqlen":1000,"link_type":"{link_type}","promiscuity":0{info},"num_tx_queues":1,"addr_info":[{{"family":"inet","local":"10.8.0.2","prefixlen":24,"scope":"global","label":"{name}"}}]}}"#
+        )
+    }
+
+    #[test]
+    fn every_kind_of_tunnel_is_read_as_ip_tells_it() {
+        let ends = r#""remote":"198.51.100.9","local":"192.0.2.1","ttl":64,"pmtudisc":true"#;
+        let fou = format!(
+            r#"{ends},"encap":{{"type":"fou","csum":false,"csum6":false,"remcsum":false,"sport":0,"dport":5555}}"#
+        );
+        let gue = fou.replace(r#""fou""#, r#""gue""#).replace(r#""sport":0"#, r#""sport":5556"#);
+        let far: Option<IpAddr> = Some("198.51.100.9".parse().unwrap());
+        for (link_type, kind, data, sys, known, port, remote) in [
+            ("gre", "gre", ends, "", "gre", None, far),
+            ("ether", "gretap", ends, "", "gretap", None, far),
+            ("ipip", "ipip", ends, "", "ipip", None, far),
+            (
+                "sit",
+                "sit",
+                r#""proto":"ip6ip","remote":"198.51.100.9","local":"192.0.2.1","6rd":{"prefix":"2002::","prefixlen":16}"#,
+                "",
+                "sit",
+                None,
+                far,
+            ),
+            ("sit", "sit", r#""remote":"any","local":"192.0.2.1""#, "", "sit", None, None),
+            ("ipip", "ipip", fou.as_str(), "", "ipip", Some(5555), far),
+            ("gre", "gre", gue.as_str(), "", "gre", Some(5556), far),
+            (
+                "ether",
+                "vxlan",
+                r#""id":7,"remote":"198.51.100.9","srcport":{"start":0,"end":0},"port":8472"#,
+                "vxlan",
+                "vxlan",
+                Some(8472),
+                far,
+            ),
+            ("ether", "vxlan", r#""id":7,"group":"239.1.1.1","port":4789"#, "vxlan", "vxlan", Some(4789), None),
+            ("ether", "geneve", r#""id":7,"remote":"198.51.100.9","port":6081"#, "geneve", "geneve", Some(6081), far),
+            (
+                "none",
+                "bareudp",
+                r#""dstport":6635,"ethertype":"mpls_uc","srcportmin":49153"#,
+                "bareudp",
+                "bareudp",
+                Some(6635),
+                None,
+            ),
+            (
+                "none",
+                "tun",
+                r#""type":"tun","pi":false,"vnet_hdr":false,"multi_queue":false,"persist":true"#,
+                "",
+                "tun",
+                None,
+                None,
+            ),
+            ("ppp", "ppp", "", "ppp", "ppp", None, None),
+            ("none", "xfrm", r#""if_id":"0x2a""#, "", "xfrm", None, None),
+            ("none", "wireguard", "", "wireguard", "wireguard", None, None),
+            // Without a word of what they are: L2TP, and what no list has.
+            ("ether", "", "", "l2tpeth", "l2tpeth", None, None),
+            ("none", "", "", "", "virtual", None, None),
+        ] {
+            let text = format!(
+                "tunnel-way [{{\"dst\":\"10.8.0.1\",\"dev\":\"t0\",\"prefsrc\":\"10.8.0.2\",\"flags\":[],\"uid\":0,\"cache\":[]}}]\n\
+                 tunnel-virtual lo/ t0/{sys}\ntunnel-devices [{{}},{},{}]\ntunnel-end\n",
+                device("eth0", "ether", "", ""),
+                device("t0", link_type, kind, data)
+            );
+            let network = read(&text);
+            let found = network.device(network.way.as_deref().unwrap()).unwrap();
+            assert_eq!(
+                (found.kind.as_str(), found.port, found.remote, found.addresses.len()),
+                (known, port, remote, 1),
+                "{kind} {sys}"
+            );
+            assert_eq!(network.device("eth0").unwrap().kind, "", "a card");
+        }
+    }
+
+    #[test]
+    fn wireguard_and_ipsec_are_read_as_their_programs_tell_them() {
+        let key = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+        let text = format!(
+            "tunnel-way [{{\"dst\":\"10.8.0.1\",\"dev\":\"wg0\"}}]\ntunnel-devices [{}]\n\
+             tunnel-wg listen-port wg0\t51820\ntunnel-wg endpoints wg0\t{key}\t[2001:db8::9]:51820\n\
+             tunnel-wg endpoints wg0\tother=\t(none)\n\
+             tunnel-wg allowed-ips wg0\t{key}\t10.8.0.0/24 fd00::/64\ntunnel-wg persistent-keepalive wg0\t{key}\t25\n\
+             tunnel-wg persistent-keepalive wg0\tother=\toff\n\
+             tunnel-ipsec src 10.9.0.0/16 dst 10.8.0.0/24 dir in priority 371327 ptype main \\\ttmpl src 198.51.100.9\n\
+             tunnel-ipsec src 10.7.0.1 dst 10.8.0.1 dir in\ntunnel-end\n",
+            device("wg0", "none", "wireguard", "")
+        );
+        let network = read(&text);
+        assert_eq!(network.devices[0].port, Some(51820));
+        let [first, second] = network.wireguard.as_slice() else { panic!("{network:?}") };
+        assert_eq!(first.endpoint, Some("2001:db8::9".parse().unwrap()));
+        assert_eq!((first.allowed.len(), first.keepalive), (2, true));
+        assert_eq!((second.endpoint, second.keepalive), (None, false));
+        assert_eq!(network.ipsec, ["10.9.0.0/16".parse().unwrap(), "10.7.0.1/32".parse().unwrap()]);
+        for nonsense in
+            ["tunnel-way x\ntunnel-devices {\ntunnel-wg\ntunnel-wg a b\ntunnel-ipsec\ntunnel-end\n", "tunnel-end\n"]
+        {
+            assert!(read(nonsense).devices.is_empty(), "{nonsense}");
+        }
+    }
 
     #[test]
     fn what_a_configuration_names_is_found_however_it_is_included() {

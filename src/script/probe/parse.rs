@@ -23,7 +23,7 @@ const NOT_ROOT: &str = "only root may read it";
 const LARGEST: u64 = 1 << 20;
 
 /// Reads the lines of one answer.
-pub(super) struct Lines<'a>(std::iter::Peekable<std::str::Lines<'a>>);
+pub(super) struct Lines<'a>(pub(super) std::iter::Peekable<std::str::Lines<'a>>);
 
 impl<'a> Lines<'a> {
     fn next(&mut self, expected: &str) -> Result<&'a str, BadReply> {

@@ -167,7 +167,7 @@ fn no_secret_in_what_is_shown() {
     });
     assert!(!shown(&step).contains("canary"));
     assert!(!format!("{step:?}").contains("canary"));
-    let script = script(&[&step], &lock::Holder { run: "run", host: "ci", who: "me" }, &book, "n0").unwrap();
+    let script = script(&[&step], &lock::Holder { run: "run", host: "ci", who: "me", seat: "" }, &book, "n0").unwrap();
     assert!(!format!("{script:?}").contains("canary"));
     // Encoded, it is in the script, and nowhere in clear.
     assert!(script.expose().contains(&to_base64(b"canary-canary")) && !script.expose().contains("canary-canary"));

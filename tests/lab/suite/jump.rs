@@ -59,11 +59,42 @@ fn two_hosts_behind_one_as_ssh_config_says() {
     let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
     assert_eq!(opened, [1, 1, 1], "rules that stay as they are need no second connection");
 
+    a_jump_host_that_would_cut_others_off(&world);
+
     // What is in the way is named, with its line.
     jump.sh("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/no.conf; systemctl restart ssh");
     let refused = world.run("plan", &[]).expect(3);
     let wanted = "through ProxyJump bastion (~/.ssh/conf.d/ci.conf:4): its sshd does not pass connections on";
     assert!(in_one_line(&refused.both()).contains(wanted), "{refused}");
+}
+
+/// A change of the jump host itself, with which rprov still gets in there, and no further.
+fn a_jump_host_that_would_cut_others_off(world: &World) {
+    let jump = &world.hosts[0];
+    const CONF: &str = "/etc/ssh/sshd_config.d/60-test.conf";
+    let hosts = |content: &str| {
+        world.write_inventory(&format!(
+            "defaults:\n  ssh: {{ become: sudo }}\nhosts:\n  bastion:\n    files: [{{ path: {CONF}, content: \"{content}\\n\" }}]\n  \
+             ci-1: {{}}\n  ci-2: {{ files: [{{ path: /etc/motd, content: \"{content}\\n\" }}] }}\n"
+        ));
+    };
+    let shut = "AllowTcpForwarding no";
+    hosts(shut);
+    let plan = world.plan_text();
+    assert!(
+        in_one_line(&plan).contains("ci-1, ci-2 are reached through this host: it is changed after them"),
+        "{plan}"
+    );
+    let outcome = world.run("apply", &["--yes"]).expect(3);
+    let said = in_one_line(&outcome.both());
+    assert!(said.contains("which is reached through this host, is not reached any more"), "{outcome}");
+    assert!(said.contains("so what was there before is back"), "{outcome}");
+    assert!(!jump.check(&format!("[ -e {CONF} ]")), "{outcome}");
+    assert_eq!(world.hosts[2].sh("cat /etc/motd"), format!("{shut}\n"), "those behind it were done before");
+    hosts("AllowTcpForwarding yes");
+    world.apply();
+    assert!(jump.check(&format!("[ -e {CONF} ]")));
+    world.assert_converged("with a file of the jump host's sshd");
 }
 
 /// Without the breaks of long lines.

@@ -2,8 +2,9 @@
 //! put back is refused before. And a tunnel that carries rprov's own connection.
 
 use std::process::Command;
+use std::time::Duration;
 
-use super::rprov::Outcome;
+use super::rprov::{Outcome, Run};
 use super::world::World;
 
 const CONF: &str = "/etc/ssh/sshd_config.d/50-test.conf";
@@ -84,10 +85,18 @@ fn a_change_that_ends_logins_is_put_back() {
     assert_says(&world.run("apply", &["--yes"]).expect(3), "so what was there before is back");
     assert_eq!(state(&world), before, "the home's mode");
 
-    declare(&world, &address, "    packages: [{ name: openssh-server, state: absent }]\n");
-    let refused = world.run("plan", &[]).expect(3);
-    assert_says(&refused, "its removal would end every login by SSH");
+    for (package, why) in [
+        ("sudo", "deploy becomes root by it"),
+        ("libwrap0", "openssh-server stands on it"),
+        ("openssh-server", "its removal would end every login by SSH"),
+    ] {
+        declare(&world, &address, &format!("    packages: [{{ name: {package}, state: absent }}]\n"));
+        assert_says(&world.run("plan", &[]).expect(3), why);
+    }
     world.run("apply", &["--yes"]).expect(3);
+
+    a_run_that_dies_in_a_trial(&world);
+    a_place_that_others_swap_in_a_trial(&world);
 
     // What lets people in stays, and sshd has read it.
     declare(&world, &address, &format!("    files:\n      - {{ path: {CONF}, content: \"MaxSessions 7\\n\" }}\n"));
@@ -97,6 +106,59 @@ fn a_change_that_ends_logins_is_put_back() {
     world.assert_converged("with a file of sshd's");
 
     through_a_tunnel(&world);
+}
+
+/// Starts a run that takes the key away, and waits until the timer is armed and the key is gone.
+fn start_without_key(world: &World) -> Run {
+    declare(
+        world,
+        world.host().address(),
+        &format!("    files:\n      - {{ path: {KEYS}, content: \"# none\\n\", mode: \"0600\", owner: deploy }}\n"),
+    );
+    let mut run = world.start("apply", &["--yes"]);
+    let trial = format!("systemctl -q is-active rprov-access-undo.timer && grep -qx '# none' {KEYS}");
+    while !world.host().check(&trial) {
+        assert!(!run.has_ended(), "it ended before the trial: {}", run.wait());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    run
+}
+
+/// Its lock is no reason to wait: whoever comes next from the same machine knows that it is dead. Here nobody gets in until
+/// the host's own timer has put the key back.
+fn a_run_that_dies_in_a_trial(world: &World) {
+    let host = world.host();
+    let before = state(world);
+    start_without_key(world).kill();
+    declare(world, host.address(), "    files: [{ path: /etc/motd, content: \"CI\\n\" }]\n");
+    let shut = world.run("plan", &[]).expect(3);
+    assert_says(&shut, "another run may just be trying a change: then the host undoes it within two minutes");
+    host.sh("systemctl start --no-block rprov-access-undo.service");
+    host.wait_until(20, &format!("[ ! -e /var/lib/rprov/access ] && ! grep -qx '# none' {KEYS}"));
+    assert!(host.check("[ -e /run/rprov.lock/info ]"), "the lock of the dead run is there");
+    let outcome = world.run("apply", &["--yes"]).expect(0);
+    assert_says(&outcome, "the run that holds the lock has died");
+    assert_eq!(state(world), before, "{outcome}");
+    world.assert_converged("after a run that died");
+}
+
+/// The key's directory is the user's own, who puts another in its place meanwhile: the copy is kept, and that is said.
+fn a_place_that_others_swap_in_a_trial(world: &World) {
+    let host = world.host();
+    let before = state(world);
+    let run = start_without_key(world);
+    host.sh("cd /home/deploy && mv .ssh kept-ssh && ln -s /srv .ssh");
+    let outcome = run.wait().expect(3);
+    assert_says(&outcome, "not all that was there before could be put back");
+    assert_says(&outcome, &format!("{KEYS} is not as it was before"));
+    assert!(host.check("[ ! -e /srv/authorized_keys ]"), "{outcome}");
+    // By hand, as the message says.
+    let copy = "/var/lib/rprov/access/saved/1";
+    assert!(host.check(&format!("grep -q ssh-ed25519 {copy}")), "{outcome}");
+    host.sh(&format!(
+        "cd /home/deploy && rm .ssh && mv kept-ssh .ssh && cp -p {copy} {KEYS} && rm -r /var/lib/rprov/access"
+    ));
+    assert_eq!(state(world), before, "{outcome}");
 }
 
 /// The controller's end, which goes with the test.

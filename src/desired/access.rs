@@ -17,6 +17,9 @@ use paths::{Depends, Logins};
 pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
     let logins = Logins::of(&facts.system.login);
     let by = tried_by(facts);
+    let before = |at: usize| packages::swallowed(&plan.changes[at], &plan.changes[..at], facts);
+    let swallowed = (0..plan.changes.len()).find_map(before);
+    plan.problems.extend(swallowed);
     for change in &mut plan.changes {
         plan.problems.extend(packages::refused(change, facts));
         guard_change(change, &logins, by, facts);

@@ -1,5 +1,9 @@
 //! Packages that logins stand on. Pure.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use crate::facts::{Facts, Known};
 use crate::plan::{Change, Problem};
 use crate::step::Step;
@@ -126,6 +130,46 @@ pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
         }
     }
     None
+}
+
+/// The engine of Docker.
+const ENGINE: [&str; 4] = ["docker.io", "docker-ce", "docker-engine", "moby-engine"];
+
+/// The first network that Docker takes for itself, unless it is told another or the host has an address in it.
+const DEFAULT_NETWORK: &str = "172.17.0.0/16";
+
+/// Docker's own network would swallow the way that rprov comes, as soon as it is installed.
+pub(super) fn swallowed(change: &Change, earlier: &[Change], facts: &Facts) -> Option<Problem> {
+    let installs = |words: &[String]| {
+        let is_there = |word: &str| matches!(facts.packages.get(word), Some(Known::Present(fact)) if fact.installed);
+        words.iter().any(|word| ENGINE.contains(&name(word)) && !is_there(name(word)))
+    };
+    let coming = change.steps.iter().any(|step| match step {
+        Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. } => installs(words),
+        _ => false,
+    });
+    let range: IpNet = DEFAULT_NETWORK.parse().ok()?;
+    let inside = |address: &IpAddr| range.contains(&address.to_canonical());
+    let peer = facts.system.came_from().into_iter().find(inside)?;
+    // Of a network that the host is in itself, it keeps away.
+    let has_own = facts.system.sshd_address.is_some_and(|own| inside(&own))
+        || facts.routes.iter().any(|route| route.to.prefix_len() > 0 && route.to.contains(&peer.to_canonical()));
+    let told = |text: &str| text.contains("\"bip\"") || text.contains("\"default-address-pools\"");
+    let daemon = "/etc/docker/daemon.json";
+    // Who wrote one before Docker is there knows what for.
+    let there = facts.paths.iter().any(|(path, known)| path.as_str() == daemon && matches!(known, Known::Present(_)));
+    let writes = |step: &Step| matches!(step, Step::WriteFile(file) if file.path.as_str() == daemon && told(&file.content.redacted()));
+    let written = earlier.iter().flat_map(|change| &change.steps).any(writes);
+    if !coming || has_own || written || there {
+        return None;
+    }
+    let message = format!(
+        "Docker takes {DEFAULT_NETWORK} for its own network, which covers {peer}, which this connection comes from: with it \
+         installed the host would be cut off, and nothing would take that back"
+    );
+    let help = "Docker is installed before its configuration is written: put a `bip` of a network that nothing else uses, or \
+                `default-address-pools`, into /etc/docker/daemon.json on the host first, and the same under `docker.daemon`";
+    Some(problem(message, help))
 }
 
 const LEAVE: &str =

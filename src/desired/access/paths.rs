@@ -76,6 +76,7 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/ld.so.conf.d", Login),
     ("/etc/ld.so.cache", Login),
     ("/etc/fail2ban", Login),
+    ("/run/faillock", Login),
     ("/etc/selinux", AtBoot),
     ("/etc/apparmor.d", AtBoot),
     ("/sbin/sshd", Login),
@@ -134,6 +135,14 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/systemd/system.conf", AtBoot),
     ("/etc/systemd/logind.conf", AtBoot),
     ("/etc/rc.local", AtBoot),
+    ("/etc/tmpfiles.d", AtBoot),
+    ("/etc/udev", AtBoot),
+    ("/etc/ppp", AtBoot),
+    ("/etc/default/networking", AtBoot),
+    ("/etc/initramfs-tools", AtBoot),
+    ("/etc/dracut.conf.d", AtBoot),
+    ("/etc/systemd/system-generators", AtBoot),
+    ("/boot", AtBoot),
 ];
 
 /// Where systemd reads units.
@@ -268,9 +277,11 @@ impl Logins {
         {
             return Some(Login);
         }
-        // Modules of PAM and of the name service lie in a directory of the architecture's.
+        // Modules of PAM lie in a directory of the architecture's, and libraries wherever the loader looks first: in
+        // /usr/local/lib, on Debian.
         let name = path.rsplit('/').next().unwrap_or_default();
-        if path.contains("/security/pam_") || name.starts_with("libnss_") || name.starts_with("ld-linux") {
+        let library = name.starts_with("lib") && (name.ends_with(".so") || name.contains(".so."));
+        if path.contains("/security/pam_") || library || name.starts_with("ld-linux") {
             return Some(Login);
         }
         let of_another = |(before, behind): &(String, String)| {
@@ -336,6 +347,11 @@ fn unit(path: &str) -> Option<Depends> {
     if network.iter().any(|name| first.starts_with(name))
         || (wanted && (ssh(last) || network.iter().any(|name| last.starts_with(name))))
     {
+        return Some(AtBoot);
+    }
+    // What a boot comes to, and what it must have mounted for that.
+    let goal = [".target", ".target.d", ".mount", ".mount.d", ".automount", ".swap"];
+    if goal.iter().any(|end| first.ends_with(end)) {
         return Some(AtBoot);
     }
     let login = ["systemd-logind.", "user@", "user-", "user.slice", "dbus", "sssd", "nslcd", "systemd-user-sessions."];

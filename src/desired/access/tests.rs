@@ -32,6 +32,7 @@ fn login() -> LoginFact {
             "session optional pam_exec.so /opt/hook".to_owned(),
             "sshd: /etc/blocked-nets".to_owned(),
             "sshd:/etc/more-nets".to_owned(),
+            "shell /opt/shells/fish".to_owned(),
         ],
         sudoers: vec!["/opt/sudoers".to_owned(), "sudoers.local".to_owned()],
         wrapped: false,
@@ -118,6 +119,19 @@ fn files_that_logins_depend_on() {
         ("/etc/cron.d/rprov-cleanup", None),
         ("/usr/local/sbin/rprov-cleanup", None),
         ("/etc/motd", None),
+        // What the loader finds before the system's own, and what a boot depends on.
+        ("/usr/local/lib/libcrypto.so.3", Some(Login)),
+        ("/usr/local/lib/x86_64-linux-gnu/libwrap.so", Some(Login)),
+        ("/opt/lib/library.sofa", None),
+        ("/var/run/faillock/deploy", Some(Login)),
+        ("/etc/systemd/system/default.target", Some(AtBoot)),
+        ("/etc/systemd/system/multi-user.target.d/x.conf", Some(AtBoot)),
+        ("/etc/systemd/system/home.mount", Some(AtBoot)),
+        ("/etc/udev/rules.d/70-names.rules", Some(AtBoot)),
+        ("/etc/tmpfiles.d/x.conf", Some(AtBoot)),
+        ("/boot/grub/grub.cfg", Some(AtBoot)),
+        ("/etc/systemd/system/targets.service", None),
+        ("/opt/shells/fish", Some(Login)),
     ];
     let logins = logins();
     for (file, depends) in table {
@@ -328,4 +342,37 @@ fn another_version_of_what_logins_stand_on_is_tried() {
     for word in ["bash", "bash-completion", "git", "loginctl-x"] {
         assert_eq!(steps(word).len(), 1, "{word}");
     }
+}
+
+#[test]
+fn dockers_own_network_does_not_swallow_the_way() {
+    let install = |name: &str| vec![change(vec![Step::InstallPackages(vec![name.to_owned()])])];
+    let problem = |changes: Vec<Change>, facts: &Facts| {
+        let mut plan = HostPlan { changes, ..HostPlan::default() };
+        guard(&mut plan, facts);
+        plan.problems.first().map(|one| one.message.clone())
+    };
+    let mut from_there = facts();
+    from_there.system.peer = Some("::ffff:172.17.9.9".to_owned());
+    from_there.system.sshd_address = Some("192.0.2.5".parse().unwrap());
+    for name in ["docker.io", "docker-ce=5:27", "moby-engine"] {
+        let why = problem(install(name), &from_there).unwrap_or_else(|| panic!("{name}"));
+        assert!(why.contains("172.17.0.0/16") && why.contains("172.17.9.9"), "{why}");
+        assert_eq!(problem(install(name), &facts()), None, "from elsewhere");
+    }
+    assert_eq!(problem(install("docker-cli"), &from_there), None);
+    // It was told another one before.
+    let Step::WriteFile(mut file) = write("/etc/docker/daemon.json") else { panic!() };
+    file.content = Text::plain("{ \"bip\": \"10.201.0.1/24\" }");
+    let mut changes = vec![change(vec![Step::WriteFile(file)])];
+    changes.extend(install("docker.io"));
+    assert_eq!(problem(changes.clone(), &from_there), None);
+    changes.reverse();
+    assert!(problem(changes, &from_there).is_some(), "told too late");
+    let mut near = from_there.clone();
+    near.system.sshd_address = Some("172.17.0.5".parse().unwrap());
+    assert_eq!(problem(install("docker.io"), &near), None, "Docker sees that the host is in it");
+    let fact = PackageFact { version: "2".to_owned(), installed: true, status: "install ok installed".to_owned() };
+    from_there.packages.insert("docker.io".to_owned(), Known::Present(fact));
+    assert_eq!(problem(install("docker.io=2"), &from_there), None, "it runs already");
 }

@@ -94,6 +94,10 @@ names_of sshd /etc/ssh/sshd_config ${other:+"$other"}
 names_of sudoers /etc/sudoers
 names_of hosts /etc/hosts.allow /etc/hosts.deny
 names_of pam /etc/pam.d/sshd /etc/pam.d/sudo /etc/pam.d/sudo-i /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other /etc/pam.d/common-*
+# The login's own shell, wherever it lies.
+while IFS=: read -r key _ _ _ _ _ words; do
+  if [ "$key" = "$login" ] && [ -n "$key" ]; then printf 'login-pam shell %s\n' "$words"; fi
+done </etc/passwd 2>/dev/null
 echo login-end
 "#;
 
@@ -459,12 +463,16 @@ mod tests {
             write("etc/other/sshd", "HostKey /srv/key\nPort 22\n");
             write("etc/sudoers", "#includedir /etc/sudoers.d\nroot ALL=(ALL) /bin/x\n# /etc/no\n@include local\n");
             write("etc/sudoers.d/x", "@include /etc/deep\n");
+            write(
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\n-x:x:1:1::/:/no\nme:x:7:7:,,,:/home/me:/opt/bin/fish\n:::::\n",
+            );
             write("etc/hosts.deny", "sshd: /etc/blocked\n#sshd: /etc/no\nALL: PARANOID\n");
             write(
                 "etc/pam.d/sshd",
                 "# /etc/no\nauth required pam_listfile.so file=/etc/allowed\nauth required pam_unix.so\n",
             );
-            let text = format!("login_sudo='' login_name=''\n{}", LOGIN.replace("/etc/", &format!("{at}/etc/")));
+            let text = format!("login_sudo='' login_name=me\n{}", LOGIN.replace("/etc/", &format!("{at}/etc/")));
             // What follows still expands names.
             let out = run(&shell, &wrap(&format!("set -u\n{text}echo {at}/etc/ssh/*\n"), "n0"));
             let said = String::from_utf8(out.stdout).unwrap().replace(at, "");
@@ -481,6 +489,7 @@ mod tests {
                 "login-hosts sshd: /etc/blocked",
                 "login-hosts ALL: ",
                 "login-pam auth required pam_listfile.so file=/etc/allowed",
+                "login-pam shell /opt/bin/fish",
                 "login-end",
                 "/etc/ssh/sshd_config /etc/ssh/sshd_config.d",
             ] {

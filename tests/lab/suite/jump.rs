@@ -95,6 +95,7 @@ fn a_jump_host_that_would_cut_others_off(world: &World) {
     world.apply();
     assert!(jump.check(&format!("[ -e {CONF} ]")));
     world.assert_converged("with a file of the jump host's sshd");
+    jump.sh(&format!("rm {CONF}"));
 }
 
 /// Without the breaks of long lines.

@@ -136,8 +136,8 @@ fn a_run_that_dies_in_a_trial(world: &World) {
     host.sh("systemctl start --no-block rprov-access-undo.service");
     host.wait_until(20, &format!("[ ! -e /var/lib/rprov/access ] && ! grep -qx '# none' {KEYS}"));
     assert!(host.check("[ -e /run/rprov.lock/info ]"), "the lock of the dead run is there");
+    // No exit code 5, which says that another run holds it.
     let outcome = world.run("apply", &["--yes"]).expect(0);
-    assert_says(&outcome, "the run that holds the lock has died");
     assert_eq!(state(world), before, "{outcome}");
     world.assert_converged("after a run that died");
 }

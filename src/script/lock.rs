@@ -159,9 +159,11 @@ lock_place() {{
 }}
 lock_take() {{
   lock_clock
+  made=yes
   if ! why=$(mkdir -- \"$lock\" 2>&1); then
     [ -e \"$lock\" ] || lock_refuse \"$why\"
     lock_look
+    made=
     if [ \"$held_run\" != {id} ]; then
       [ \"${{held_run%% *}}\" != {run} ] || {{ printf 'name %s\\n' \"${{held_run#* }}\" >&2; exit {TWIN}; }}
       idle=
@@ -178,11 +180,16 @@ lock_take() {{
         exit {HELD}
       fi
       rm -rf -- \"$lock\".*
+      made=yes
       if [ \"$lock_left\" -gt 0 ]; then printf 'took over the lock of a run that has died: %s\\n' \"$held_who\" >&2
       else printf 'took over an expired lock: %s\\n' \"$held_who\" >&2; fi
     fi
   fi
-  lock_write {seconds} {id} {who} {seat} || exit 71
+  lock_write {seconds} {id} {who} {seat} || {{
+    # What says nothing would keep the next run waiting.
+    [ -z \"$made\" ] || rm -rf -- \"$lock\"
+    lock_refuse \"${{lock%/*}} cannot be written to: it may be full\"
+  }}
 }}
 lock_place
 [ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_refuse \"$why\"

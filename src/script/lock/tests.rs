@@ -468,6 +468,29 @@ fn who_is_idle_is_read_strictly() {
     }
 }
 
+/// A full /run: the lock's directory can be made, and its file cannot.
+#[test]
+fn a_lock_that_cannot_be_written_down_is_not_left_for_others() {
+    for run in runs_with("flock") {
+        let full = "printf() { case $* in *' .'*) echo 'write error: No space left on device' >&2; return 1;; esac; command printf \"$@\"; }\n";
+        let (status, said) = run.go(&(full.to_owned() + &run.acquire(&ALICE, 60)));
+        assert_eq!(status, Some(REFUSED), "{run}: {said}");
+        assert!(
+            said.starts_with("cannot make the lock: ") && said.ends_with(" cannot be written to: it may be full"),
+            "{run}: {said}"
+        );
+        assert!(!run.lock().exists(), "{run}");
+        // One that it had already stays its own.
+        assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+        assert_eq!(run.status(&(full.to_owned() + &run.acquire(&ALICE, 60))), Some(REFUSED), "{run}");
+        assert_eq!(run.status(&run.keep(&ALICE, 60)), Some(0), "{run}");
+        // Nor one that it took over.
+        run.uptime("5000.00 1.00\n");
+        assert_eq!(run.status(&(full.to_owned() + &run.acquire(&BOB, 60))), Some(REFUSED), "{run}");
+        assert!(!run.lock().exists(), "{run}");
+    }
+}
+
 /// Slow at whatever renames, which says on the way that it has come there.
 const SLOW: &str = "mv() { : >\"$slow\"; command sleep 0.2; command mv \"$@\"; }\n";
 

@@ -230,14 +230,20 @@ done
 
 /// What every script starts with.
 #[must_use]
-pub fn prelude() -> String {
-    format!("{CLEAN}{TRACE}{}{LOCAL}", SYSTEM.replace("@PROGRAMS@", PROGRAMS))
+pub fn clean() -> &'static str {
+    CLEAN
+}
+
+/// What follows, once the script has said that it began: it may end with [`FOREIGN`].
+#[must_use]
+pub fn programs() -> String {
+    format!("{TRACE}{}{LOCAL}", SYSTEM.replace("@PROGRAMS@", PROGRAMS))
 }
 
 /// The same for a script that lies on the host and starts there by itself; it may call `system_proxy`.
 #[must_use]
 pub fn own() -> String {
-    format!("{}{SYSTEM_PROXY}", prelude())
+    format!("{CLEAN}{}{SYSTEM_PROXY}", programs())
 }
 
 /// For a script that puts back what was there before, whatever has become of its programs meanwhile.

@@ -113,8 +113,9 @@ fn docker_login(login: &Login, book: &SecretBook) -> Result<String, Unbound> {
 #[must_use]
 pub fn wrap(body: &str, nonce: &str) -> Script {
     let text = format!(
-        "rprov_main() {{\n{prelude}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
-        prelude = environment::prelude(),
+        "rprov_main() {{\n{clean}nonce={nonce}\nprintf '\\n@%s begin\\n' \"$nonce\"\n{programs}{body}\nprintf '@%s end\\n' \"$nonce\"\n}}\nrprov_main \"$@\" </dev/null\n",
+        clean = environment::clean(),
+        programs = environment::programs(),
         nonce = quote(nonce)
     );
     Script { text, opening: Some(format!("\n@{nonce} begin\n")) }

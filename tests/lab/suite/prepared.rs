@@ -61,6 +61,39 @@ fn what_a_job_has_prepared_gives_it_nothing() {
     world.assert_converged("after a pipe");
     untouched("a pipe");
 
+    // A pipe where a directory must be: both say what it is, whose, and what to do.
+    host.sh("su jobs -c 'mv ~/.ssh ~/kept; mkfifo -m 0644 ~/.ssh'");
+    for command in [&["plan"][..], &["apply", "--yes"]] {
+        let outcome = world.start_with(command[0], &command[1..], &[("COLUMNS", "1000".to_owned())]).wait().expect(3);
+        for words in [
+            "/home/jobs/.ssh: it is no directory (jobs:jobs, mode 0644)",
+            "/home/jobs/.ssh (fifo, jobs:jobs, mode 644) is there, where a directory must be",
+            "see on the host who made it and whether somebody needs it",
+        ] {
+            assert!(outcome.both().contains(words), "{command:?}: {words}: {outcome}");
+        }
+    }
+    untouched("a pipe on the way");
+    host.sh("su jobs -c 'rm ~/.ssh; mv ~/kept ~/.ssh'");
+    // A program of the system that leads to where a group may write is not run, and a file that a group may change neither.
+    host.sh("mkdir -p /opt/t; chgrp staff /opt/t; chmod 2775 /opt/t; cp -a /usr/bin/timeout /opt/t/; mv /usr/bin/timeout /usr/bin/timeout.kept");
+    host.sh("ln -s /opt/t/timeout /usr/bin/timeout");
+    let program = |words: &str| {
+        for command in [&["plan"][..], &["apply", "--yes"]] {
+            let outcome =
+                world.start_with(command[0], &command[1..], &[("COLUMNS", "1000".to_owned())]).wait().expect(3);
+            assert!(
+                outcome.both().contains(words) && outcome.both().contains("see on the host what it is"),
+                "{outcome}"
+            );
+        }
+    };
+    program("/usr/bin/timeout leads to /opt/t, which others than root may change (root:staff, mode 2775)");
+    host.sh("rm /usr/bin/timeout; mv /usr/bin/timeout.kept /usr/bin/timeout; rm -r /opt/t");
+    host.sh("chgrp jobs /usr/bin/head; chmod 0775 /usr/bin/head");
+    program("/usr/bin/head may be changed by others than root (root:jobs, mode 775)");
+    host.sh("chgrp root /usr/bin/head; chmod 0755 /usr/bin/head");
+
     // A process that swaps whatever it can, all the while.
     host.sh(
         "cat >/home/jobs/swap <<'END'\n\

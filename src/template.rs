@@ -97,7 +97,8 @@ fn environment(own: Arc<BTreeMap<String, String>>, dialect: Dialect) -> Environm
     environment.set_loader(move |name| {
         let built_in = || BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
         let Some(source) = own.get(name).cloned().or_else(built_in) else { return Ok(None) };
-        bounds::rewrite::rewrite(&source, &written).map(|fit| Some(fit.source)).map_err(involved)
+        let fit = bounds::rewrite::rewrite(&source, &written);
+        fit.map(|fit| Some(fit.source)).map_err(|why| involved(&format!("{why}, in templates/{name}")))
     });
     environment
 }
@@ -175,6 +176,9 @@ impl Engine {
     /// `vars.rack`. Sorted; `None`: the text cannot be read as a template.
     #[must_use]
     pub fn names(&self, source: &str) -> Option<Vec<String>> {
+        if bounds::depth::too_deep(source, &syntax_of(Dialect::Inline)).is_some() {
+            return None;
+        }
         let template = self.inline.template_from_str(source).ok()?;
         let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         names.sort();

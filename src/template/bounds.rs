@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters};
 
+pub(super) mod depth;
 pub(super) mod rewrite;
 pub(super) mod work;
 

@@ -4,7 +4,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Value};
 
 use super::Engine;
-use super::bounds::work;
+use super::bounds::{depth, work};
 use crate::diagnostic::nearest;
 
 /// Why a template could not be rendered.
@@ -16,15 +16,19 @@ pub struct Problem {
     pub help: Option<String>,
     /// Line in the template, from 1.
     pub line: Option<usize>,
+    /// Column in that line, from 1, where it is known without looking for the word.
+    pub column: Option<u32>,
+    /// The inventory's templates together are to blame, not this one: once is enough.
+    pub of_all: bool,
     /// What to point at in that line.
     pub word: Option<String>,
     /// The template it is in, if not the one that was asked for.
-    pub within: Option<String>,
+    pub within: Option<Box<str>>,
 }
 
 impl Problem {
     pub(super) fn new(message: String) -> Self {
-        Self { message, help: None, line: None, word: None, within: None }
+        Self { message, help: None, line: None, column: None, of_all: false, word: None, within: None }
     }
 }
 
@@ -126,7 +130,7 @@ impl Engine {
         while let Some(deeper) = std::error::Error::source(inner).and_then(|source| source.downcast_ref::<Error>()) {
             inner = deeper;
         }
-        let within = inner.name().filter(|inner| *inner != name).map(str::to_owned);
+        let within: Option<Box<str>> = inner.name().filter(|inner| *inner != name).map(Into::into);
         let included = within.as_deref().and_then(|name| self.environment.get_template(name).ok());
         let source = included.as_ref().map_or(source, |template| template.source());
         let detail = inner.detail().map_or_else(|| inner.kind().to_string(), str::to_owned);
@@ -135,7 +139,7 @@ impl Engine {
         if error.detail() == Some(work::ALL_SPENT) {
             let message = "the inventory's templates together take too long to render: the time ran out in this one";
             let help = "make the loops of the templates shorter; each host's own rendering counts";
-            return Problem { message: message.to_owned(), help: Some(help.to_owned()), ..told };
+            return Problem { message: message.to_owned(), help: Some(help.to_owned()), of_all: true, ..told };
         }
         match inner.kind() {
             ErrorKind::UndefinedError => self.undefined(told, source, values, &detail),
@@ -185,6 +189,22 @@ impl Engine {
                 help: Some("make its loops shorter".to_owned()),
                 ..told
             },
+            _ if detail.starts_with(depth::TOO_DEEP) => {
+                // The reader was not let in, so the place is not the engine's.
+                let place = depth::too_deep(source, &super::syntax_of(super::Dialect::File))
+                    .or_else(|| depth::too_deep(source, &super::syntax_of(super::Dialect::Inline)));
+                let part = detail.strip_prefix(depth::TOO_DEEP).unwrap_or_default();
+                Problem {
+                    message: format!("an expression of the template is too long or too deeply nested{part}"),
+                    help: Some(
+                        "`{% set %}` makes several of one; a list and `join`, or a loop, stand for repetition"
+                            .to_owned(),
+                    ),
+                    line: place.map(|place| place.line).or(told.line),
+                    column: place.and_then(|place| u32::try_from(place.column).ok()),
+                    ..told
+                }
+            }
             _ if detail == work::TOO_LONG => Problem {
                 message: "the template takes too long to render".to_owned(),
                 help: Some("make its loops shorter, and what they compare and search smaller".to_owned()),
@@ -257,6 +277,9 @@ impl Engine {
 
     /// The first dotted name of the template that the values do not have; one in the line that failed comes first.
     fn first_undefined(&self, source: &str, line: &str, values: &Value) -> Option<Missing> {
+        if depth::too_deep(source, &super::syntax_of(super::Dialect::File)).is_some() {
+            return None;
+        }
         let template = self.environment.template_from_str(source).ok()?;
         let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
         names.sort_by_key(|name| (!line.contains(name.as_str()), name.clone()));

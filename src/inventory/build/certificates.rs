@@ -14,6 +14,9 @@ use crate::inventory::node::Node;
 const MOST: usize = 8;
 /// Seconds before its end at which an authority's certificate is worth a warning.
 const SOON: i64 = 30 * 86400;
+/// How to make a server's certificate that vouches for itself.
+const MADE: &str = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 825 -subj /CN=HOST -addext \
+                    subjectAltName=DNS:HOST -keyout HOST.key -out HOST.crt";
 
 impl Build<'_> {
     /// `gitlab.ca_file`: its text, and what is in it.
@@ -68,6 +71,29 @@ impl Build<'_> {
             } else {
                 self.warn(Diagnostic::warning(what).at(at).help("take it out: the authority's is enough"));
             }
+        }
+        let mut sound = true;
+        for one in &able {
+            if let Some(curve) = one.unknown_curve {
+                let what = format!(
+                    "the key of the certificate `{}` is on the curve {curve}, which rprov cannot verify",
+                    one.subject
+                );
+                let help = format!("have it made with a key on P-256 or P-384, or with RSA, such as: {MADE}");
+                self.error(Diagnostic::error(what).at(at).help(help));
+                sound = false;
+            } else if !one.authority && !one.names_servers {
+                let what = format!(
+                    "the certificate `{}` names no server: a Common Name alone counts nowhere any more",
+                    one.subject
+                );
+                let help = format!("have it made with `subjectAltName`, such as: {MADE}");
+                self.error(Diagnostic::error(what).at(at).help(help));
+                sound = false;
+            }
+        }
+        if !sound {
+            return false;
         }
         let now = self.files.now();
         let (over, good): (Vec<&Certificate>, Vec<&Certificate>) =

@@ -309,7 +309,7 @@ impl Build<'_> {
         match self.engine.render_named(name, &scene.values) {
             Ok(text) => self.whole_secrets(text, at, scene),
             Err(mut problem) => {
-                problem.within.get_or_insert_with(|| name.to_owned());
+                problem.within.get_or_insert_with(|| name.into());
                 self.template_problem(problem, at, scene);
                 None
             }

@@ -96,6 +96,9 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
     build.out
 }
 
+/// Where a text begins, and line, column and word of what is wrong in it.
+type WrongPlace = (Span, Option<usize>, Option<u32>, Option<String>);
+
 struct Build<'a> {
     files: &'a dyn Files,
     engine: &'a Engine,
@@ -116,7 +119,7 @@ struct Build<'a> {
     /// Where in the list a template's error is, and how many hosts have it.
     template_hosts: HashMap<(Option<Span>, String), (usize, usize)>,
     /// Where templates went wrong, by where they begin, the line in them, and the word.
-    places: HashMap<(Span, Option<usize>, Option<String>), Span>,
+    places: HashMap<WrongPlace, Span>,
 }
 
 impl<'a> Build<'a> {
@@ -181,6 +184,16 @@ impl<'a> Build<'a> {
     /// The same mistake in a template of `defaults` shows on every host: it is told once, with the first of them.
     fn template_error(&mut self, problem: Diagnostic, host: &str) {
         let key = (problem.span.clone(), problem.message.clone());
+        self.count_template_error(key, problem, host);
+    }
+
+    /// One that has nothing to do with its place, where all that follow would have it too.
+    fn template_error_of_all(&mut self, problem: Diagnostic, host: &str) {
+        let key = (None, problem.message.clone());
+        self.count_template_error(key, problem, host);
+    }
+
+    fn count_template_error(&mut self, key: (Option<Span>, String), problem: Diagnostic, host: &str) {
         match self.template_hosts.get_mut(&key) {
             Some((_, hosts)) => *hosts += 1,
             None => {

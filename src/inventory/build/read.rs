@@ -56,7 +56,7 @@ impl Build<'_> {
     ///
     /// A mistake in `defaults` comes once for every host, and is looked for once.
     pub(super) fn place_in(&mut self, begin: &Span, source: &str, problem: &template::Problem) -> Span {
-        let key = (begin.clone(), problem.line, problem.word.clone());
+        let key = (begin.clone(), problem.line, problem.column, problem.word.clone());
         if let Some(known) = self.places.get(&key) {
             return known.clone();
         }
@@ -78,6 +78,17 @@ impl Build<'_> {
         let from = if line == 1 { begin.column.saturating_sub(1) } else { 0 };
         let skipped: usize = found.chars().take(from).map(char::len_utf8).sum();
         let rest = &found[skipped..];
+        if let Some(column) = problem.column {
+            // The template's first line begins within the file's.
+            let before = found.find(wanted).map_or(0, |at| found[..at].chars().count());
+            let skipped =
+                source.lines().nth(line.saturating_sub(1)).map_or(0, |line| line.len() - line.trim_start().len());
+            return Span {
+                line: number,
+                column: before + usize::try_from(column).unwrap_or_default().saturating_sub(skipped),
+                ..begin.clone()
+            };
+        }
         // A name, not a part of another one.
         let word = problem.word.as_deref().unwrap_or("{{");
         let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
@@ -102,7 +113,11 @@ impl Build<'_> {
             Some(help) => diagnostic.help(help),
             None => diagnostic,
         };
-        self.template_error(diagnostic, &scene.host);
+        if problem.of_all {
+            self.template_error_of_all(diagnostic, &scene.host);
+        } else {
+            self.template_error(diagnostic, &scene.host);
+        }
     }
 
     /// A filter that changed a secret's marker made the name of a secret that nobody declared.

@@ -4,6 +4,8 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
 use minijinja::machinery::{Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
+use super::depth;
+
 pub(in crate::template) const CONCAT: &str = "rprov_concat";
 pub(in crate::template) const ADD: &str = "rprov_add";
 pub(in crate::template) const TIMES: &str = "rprov_times";
@@ -22,6 +24,9 @@ pub(in crate::template) struct Fit {
 
 /// The template with its operators as filters. One that cannot be read stays as it is: the engine says why.
 pub(in crate::template) fn rewrite(source: &str, syntax: &SyntaxConfig) -> Result<Fit, &'static str> {
+    if depth::too_deep(source, syntax).is_some() {
+        return Err(depth::TOO_DEEP);
+    }
     let mut longest = 0;
     let mut marks = Vec::new();
     let mut operators = false;

@@ -11,12 +11,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 mod bare;
+mod views;
 
+use self::views::View;
 use super::Secret;
 use super::forms::{encoded, escaped, lines, parts};
 
 /// Bytes in a row that must not be shown. Fewer are in ordinary words, too.
 const WINDOW: usize = 12;
+/// Bytes in a row that must not be shown of what others print, where no word of a language looks like that.
+const FRAGMENT: usize = 8;
 /// Shorter values, down to [`SHORTEST`], are hidden where they stand alone, for as parts of words they mean nothing.
 const WORD: usize = 6;
 /// Shorter values cannot be hidden without making riddles of all texts.
@@ -36,6 +40,14 @@ pub(super) struct Scrubber {
     /// Hashes of all windows.
     windows: HashSet<u64>,
     keys: RandomState,
+    /// Which first bytes any window has: most places of a text need no hash.
+    first: First,
+    /// Hashes of all windows of [`FRAGMENT`] bytes.
+    fragments: HashSet<u64>,
+    /// Hashes of windows of letters and digits alone, in small letters.
+    squeezed: HashSet<u64>,
+    /// Short ones that can be found in another reading of a text, where nothing is escaped.
+    short: Vec<Secret>,
     /// Whole texts that are shorter than a window, or parts of which may be shown.
     whole: Vec<Secret>,
     /// Short ones.
@@ -111,8 +123,14 @@ impl Scrubber {
         }
         let short = value.len() <= ENCODED;
         let escapes = |text: &str| if short { escaped(text) } else { Vec::new() };
+        let many = value.contains('\n');
         for part in parts(value) {
             self.piece(part);
+            self.plain(part, if many { is_random } else { is_rare });
+            if short {
+                let backwards: String = part.chars().rev().collect();
+                self.piece(&backwards);
+            }
             escapes(part).iter().for_each(|form| self.piece(form));
         }
         for text in lines(value).chain([value]) {
@@ -121,6 +139,27 @@ impl Scrubber {
         }
         if short {
             encoded(value).iter().for_each(|form| self.piece(form));
+        }
+    }
+
+    /// What may be found when a text is read in other ways.
+    fn plain(&mut self, text: &str, rare: fn(&[u8]) -> bool) {
+        if text.len() > ENCODED {
+            return;
+        }
+        let bytes = text.as_bytes();
+        for window in bytes.windows(FRAGMENT).filter(|window| rare(window)) {
+            self.fragments.insert(self.keys.hash_one(window));
+            self.first.add(window);
+        }
+        let squeezed: Vec<u8> =
+            bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
+        for window in squeezed.windows(WINDOW).filter(|window| is_rare(window)) {
+            self.squeezed.insert(self.keys.hash_one(window));
+            self.first.add(window);
+        }
+        if (WORD..WINDOW).contains(&text.len()) {
+            self.short.push(Secret::new(text.to_owned()));
         }
     }
 
@@ -134,6 +173,7 @@ impl Scrubber {
         }
         for window in text.as_bytes().windows(WINDOW) {
             self.windows.insert(self.keys.hash_one(window));
+            self.first.add(window);
         }
         let (mut head, mut tail) = (text.len().min(WINDOW), text.len().saturating_sub(WINDOW));
         while !text.is_char_boundary(head) {
@@ -148,12 +188,12 @@ impl Scrubber {
 
     /// Whether the text holds one, or a run of one.
     pub(super) fn finds(&self, text: &str) -> bool {
-        self.ranges(text).iter().any(|hidden| *hidden)
+        self.ranges(text, false).iter().any(|hidden| *hidden)
     }
 
     /// The text without what was found. `cut`: somebody may have cut it at the edges of its lines.
     pub(super) fn scrub(&self, text: &str, cut: bool) -> String {
-        let mut hidden = self.ranges(text);
+        let mut hidden = self.ranges(text, cut);
         if cut {
             let mut edges = vec![false; text.len()];
             self.edges(text, &mut edges);
@@ -185,7 +225,7 @@ impl Scrubber {
     }
 
     /// Of each byte whether it is a secret's.
-    fn ranges(&self, text: &str) -> Vec<bool> {
+    fn ranges(&self, text: &str, said: bool) -> Vec<bool> {
         let mut hidden = vec![false; text.len()];
         if self.windows.is_empty() && self.whole.is_empty() && self.words.is_empty() {
             return hidden;
@@ -216,6 +256,7 @@ impl Scrubber {
             }
             self.in_another_form(whole, &joined, &places, &mut hidden);
         }
+        self.in_other_readings(whole, text, outer, said, &mut hidden);
         hidden
     }
 
@@ -224,16 +265,95 @@ impl Scrubber {
         let mut found = vec![false; text.len()];
         self.runs(text, |range| found[range].fill(true));
         self.leave(text, &mut found);
+        let mut fresh = vec![false; whole.len()];
         let mut last = None;
         for at in (0..text.len()).filter(|at| found[*at]) {
             // What was taken out between two bytes of a line goes with them.
             let from = last.filter(|last: &usize| last + 1 == at).map_or(places[at], |last| places[last]);
             if whole.as_bytes()[from..places[at]].contains(&b'\n') {
-                hidden[places[at]] = true;
+                fresh[places[at]] = true;
             } else {
-                hidden[from.min(places[at])..=places[at]].fill(true);
+                fresh[from.min(places[at])..=places[at]].fill(true);
             }
             last = Some(at);
+        }
+        if fresh.contains(&true) {
+            self.leave(whole, &mut fresh);
+            hidden.iter_mut().zip(fresh).for_each(|(hide, fresh)| *hide |= fresh);
+        }
+    }
+
+    /// Hides what is found when escapes are undone, lines put together, dumps and base64 decoded. `places`: where the bytes of the text were in
+    /// the whole one.
+    fn in_other_readings(&self, whole: &str, text: &str, places: Option<&Vec<usize>>, said: bool, hidden: &mut [bool]) {
+        if text.len() < WORD || (self.windows.is_empty() && self.short.is_empty()) {
+            return;
+        }
+        let place = |at: usize| places.map_or(at, |places| places.get(at).copied().unwrap_or(whole.len()));
+        for (number, view) in views::all(text).into_iter().enumerate() {
+            // The first one is the text as it is, where only pieces are new.
+            let mut found = vec![Mark::No; view.bytes.len()];
+            self.mark(&view, said, number > 0, &mut found);
+            let squeezed = view.squeezed();
+            let mut inner = vec![Mark::No; squeezed.bytes.len()];
+            if said {
+                self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
+            }
+            let mut fresh = vec![false; whole.len()];
+            for (view, mut found) in [(&view, found), (&squeezed, inner)] {
+                if found.iter().all(|mark| *mark == Mark::No) {
+                    continue;
+                }
+                if let (Some(_), Ok(text)) = (&self.open, std::str::from_utf8(&view.bytes)) {
+                    let mut hidden: Vec<bool> = found.iter().map(|mark| *mark != Mark::No).collect();
+                    self.leave(text, &mut hidden);
+                    found.iter_mut().zip(hidden).filter(|(_, hide)| !hide).for_each(|(mark, _)| *mark = Mark::No);
+                }
+                let mut last: Option<usize> = None;
+                for at in (0..found.len()).filter(|at| found[*at] != Mark::No) {
+                    let (from, to) = (place(view.places[at].0), place(view.places[at].1 - 1) + 1);
+                    // What stands between two bytes of one find goes with them.
+                    let joins = |last: &usize| last + 1 == at && found[at] == Mark::GoesOn;
+                    let before = last.filter(joins).map(|last| place(view.places[last].1 - 1) + 1);
+                    let from = match before {
+                        Some(before) if before <= from && !whole.as_bytes()[before..from].contains(&b'\n') => before,
+                        _ => from,
+                    };
+                    fresh[from.min(to)..to].fill(true);
+                    last = Some(at);
+                }
+            }
+            if fresh.contains(&true) {
+                self.leave(whole, &mut fresh);
+                hidden.iter_mut().zip(fresh).for_each(|(hide, fresh)| *hide |= fresh);
+            }
+        }
+    }
+
+    /// Marks what is found in another reading of a text.
+    fn mark(&self, view: &View, said: bool, other: bool, found: &mut [Mark]) {
+        if other {
+            self.windows_in(&view.bytes, WINDOW, &self.windows, found);
+            for value in &self.short {
+                let value = value.expose().as_bytes();
+                for at in (0..view.bytes.len()).filter(|at| view.bytes[*at..].starts_with(value)) {
+                    mark_run(&mut found[at..at + value.len()]);
+                }
+            }
+        }
+        if said {
+            self.windows_in(&view.bytes, FRAGMENT, &self.fragments, found);
+        }
+    }
+
+    fn windows_in(&self, bytes: &[u8], length: usize, known: &HashSet<u64>, found: &mut [Mark]) {
+        if known.is_empty() {
+            return;
+        }
+        for (at, window) in bytes.windows(length).enumerate() {
+            if self.first.may_begin(window) && known.contains(&self.keys.hash_one(window)) {
+                mark_run(&mut found[at..at + length]);
+            }
         }
     }
 
@@ -246,7 +366,7 @@ impl Scrubber {
     fn runs(&self, text: &str, mut hide: impl FnMut(Range<usize>)) {
         if !self.windows.is_empty() {
             for (at, window) in text.as_bytes().windows(WINDOW).enumerate() {
-                if self.windows.contains(&self.keys.hash_one(window)) {
+                if self.first.may_begin(window) && self.windows.contains(&self.keys.hash_one(window)) {
                     hide(at..at + WINDOW);
                 }
             }
@@ -286,6 +406,58 @@ impl Scrubber {
             }
             start += line.len();
         }
+    }
+}
+
+/// Whether bytes are no part of what people write: letters together with digits, large ones behind small ones, signs that join no words.
+fn is_rare(bytes: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| bytes.iter().any(is);
+    let mixed = bytes.iter().skip(1).any(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let capitals = mixed && !has(|byte| *byte == b' ');
+    let letters = has(u8::is_ascii_alphabetic);
+    (letters && has(u8::is_ascii_digit)) || capitals || (letters && has(|byte| b"!$%&*+;<=>?@^~|{}".contains(byte)))
+}
+
+/// The same in a text of several lines, of which most is no secret.
+fn is_random(bytes: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| bytes.iter().any(is);
+    has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit)
+}
+
+/// What is known of a byte: nothing, a find begins with it, or it goes on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    No,
+    Begins,
+    GoesOn,
+}
+
+fn mark_run(found: &mut [Mark]) {
+    for (at, mark) in found.iter_mut().enumerate() {
+        *mark = (*mark).max(if at == 0 { Mark::Begins } else { Mark::GoesOn });
+    }
+}
+
+/// The first three bytes of windows, in the form of a few thousand bits.
+#[derive(Clone, Default)]
+struct First(Vec<u64>);
+
+impl First {
+    fn place(window: &[u8]) -> (usize, u64) {
+        let [one, two, three] = [window[0], window[1], window[2]].map(u32::from);
+        let hash = (one | two << 8 | three << 16).wrapping_mul(0x9E37_79B1) >> 16;
+        ((hash >> 6) as usize, 1 << (hash & 63))
+    }
+
+    fn add(&mut self, window: &[u8]) {
+        self.0.resize(1024, 0);
+        let (at, bit) = Self::place(window);
+        self.0[at] |= bit;
+    }
+
+    fn may_begin(&self, window: &[u8]) -> bool {
+        let (at, bit) = Self::place(window);
+        self.0.get(at).is_some_and(|bits| bits & bit != 0)
     }
 }
 

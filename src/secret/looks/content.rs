@@ -106,6 +106,11 @@ pattern!(
     PAIR,
     r#"(?i)\b(?:name|key|id)\\*["']?\s*[:=]\s*\\*["']?(?P<name>[\w.-]+)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*[:=]\s*(?P<value>\\+"[^"\\]*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;}\]]+)"#
 );
+// [{"value": VALUE, …, "name": NAME}]
+pattern!(
+    REVERSED,
+    r#"(?i)\bvalue\\*["']?\s*[:=]\s*(?P<value>\\+"[^"\\]*\\*"?|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;}\]]+)\s*,?\s*(?:\\*["']?[\w.-]+\\*["']?\s*[:=]\s*[^,;{}\]]*,\s*)*\\*["']?\b(?:name|key|id)\\*["']?\s*[:=]\s*\\*["']?(?P<name>[\w.-]+)"#
+);
 // define('NAME', 'VALUE'), ["--NAME", "VALUE"]
 pattern!(PASSED, r#"(?i)(?:\(\s*["']|["']--?)(?P<name>[a-z][\w.-]*)["']\s*,\s*(?P<value>"(?:[^"\\]|\\.)*"|'[^']*')"#);
 // ENV NAME VALUE
@@ -156,8 +161,8 @@ pub fn find(text: &str) -> Vec<Found> {
     let mut start = 0;
     let mut before = lines::Before::default();
     for line in text.split_inclusive('\n') {
-        if let Some(range) = before.next(line.trim_end_matches(['\n', '\r'])) {
-            found.push(Found { what: NAMED, range: start + range.start..start + range.end });
+        for range in before.next(line.trim_end_matches(['\n', '\r']), start) {
+            found.push(Found { what: NAMED, range });
         }
         in_line(line.trim_end_matches(['\n', '\r']), &mut |what, range| {
             found.push(Found { what, range: start + range.start..start + range.end });
@@ -215,7 +220,7 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
     }
     let lower = line.to_ascii_lowercase();
     if HINTS.iter().any(|hint| lower.contains(hint)) {
-        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &PASSED, &SET] {
+        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET] {
             every(pattern, NAMED, &name);
         }
         every(&SPACED, NAMED, &any);
@@ -277,8 +282,7 @@ fn words(name: &str) -> Vec<String> {
 
 /// Whether a value only says where the value is: a variable, a file, a place in a template.
 fn is_place(value: &str) -> bool {
-    const PLACES: [&str; 16] = [
-        "$",
+    const PLACES: [&str; 15] = [
         "%(",
         "%{",
         "{{",
@@ -298,6 +302,7 @@ fn is_place(value: &str) -> bool {
     let word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || "._/-: ".contains(c));
     let rest = value.get(1..).unwrap_or_default();
     PLACES.iter().any(|start| value.starts_with(start))
+        || is_reference(value)
         || match value.chars().next() {
             // `<password>`, `@password@`, `@file.json`, `(none)`, a tag of YAML, a path.
             Some('<') => value.ends_with('>'),
@@ -309,6 +314,50 @@ fn is_place(value: &str) -> bool {
             }),
             _ => false,
         }
+}
+
+/// Whether a value is made of variables: `$NAME`, `${NAME}`, `$(…)`, `$USER:$PASS`, `$HOME/x`. A dollar alone makes none: `$tr0ng!`.
+fn is_reference(value: &str) -> bool {
+    let mut rest = value;
+    let mut any = false;
+    while let Some(behind) = rest.strip_prefix('$') {
+        any = true;
+        let behind = behind.strip_prefix('$').unwrap_or(behind);
+        if behind.starts_with('(') {
+            return true;
+        }
+        rest = if let Some(inside) = behind.strip_prefix('{') {
+            let (name, after) = inside.split_once('}').unwrap_or((inside, ""));
+            let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+            // What counts if the variable is not set is a value like any other.
+            let instead = name[end..].trim_start_matches(':');
+            if instead.strip_prefix(['-', '=']).is_some_and(|instead| !instead.is_empty() && is_value(instead)) {
+                return false;
+            }
+            after
+        } else {
+            let behind = behind.strip_prefix("env:").unwrap_or(behind);
+            let end = behind.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(behind.len());
+            let (name, after) = behind.split_at(end);
+            if !is_variable(name) {
+                return false;
+            }
+            after
+        };
+        if rest.starts_with('/') {
+            return true;
+        }
+        rest = rest.trim_start_matches(['.', ':', ',', ';', '@', '-', '_', '/', ' ', '\\', '"', '\'']);
+    }
+    any && rest.is_empty()
+}
+
+/// Whether somebody would call a variable so: digits stand behind a word of it, not within.
+fn is_variable(name: &str) -> bool {
+    let is_word =
+        |word: &str| word.trim_end_matches(|c: char| c.is_ascii_digit()).bytes().all(|c| c.is_ascii_alphabetic());
+    let is_loud = name.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+    !name.is_empty() && (is_loud || name.split('_').all(is_word))
 }
 
 /// Whether a value is one, and not the place of one.

@@ -201,3 +201,183 @@ fn what_somebody_wrote_himself_is_not_compared() {
     }
     assert!(book.without_values().scrub(secret).contains(secret));
 }
+
+/// The bytes in groups of so many digits.
+fn dump(value: &str, per_line: usize, form: impl Fn(&[u8]) -> String) -> String {
+    let lines = value.as_bytes().chunks(per_line).enumerate();
+    lines.map(|(at, chunk)| format!("{:07x}  {}", at * per_line, form(chunk))).collect::<Vec<_>>().join("\n")
+}
+
+fn base32(value: &[u8]) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: Vec<u8> = value.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let digit = |five: &[u8]| (0..5).fold(0, |all, at| all << 1 | usize::from(*five.get(at).unwrap_or(&0)));
+    bits.chunks(5).map(|five| char::from(DIGITS[digit(five)])).collect()
+}
+
+/// Every way to write a secret that a program on a host or GitLab may have.
+fn written(value: &str) -> Vec<String> {
+    let each = |form: &dyn Fn(u8) -> String| value.bytes().map(form).collect::<Vec<String>>();
+    let wrap = |text: &str, width: usize, before: &dyn Fn(usize) -> String| {
+        let lines = text.as_bytes().chunks(width).enumerate();
+        lines
+            .map(|(at, part)| format!("{}{}", before(at), std::str::from_utf8(part).unwrap()))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let signs = |form: &dyn Fn(u8) -> String| {
+        value
+            .bytes()
+            .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { form(byte) })
+            .collect::<String>()
+    };
+    let utf16: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut all = vec![
+        // Markup, by number.
+        each(&|byte| format!("&#{byte};")).concat(),
+        each(&|byte| format!("&#x{byte:X};")).concat(),
+        signs(&|byte| format!("&#{byte};")),
+        signs(&|byte| format!("&#x{byte:02x};")),
+        signs(&|byte| format!("&amp;#{byte};")),
+        // JSON, C, shells.
+        signs(&|byte| format!("\\u{byte:04x}")),
+        signs(&|byte| format!("\\u{byte:04X}")),
+        signs(&|byte| format!("\\\\u{byte:04x}")),
+        signs(&|byte| format!("\\u{{{byte:x}}}")),
+        signs(&|byte| format!("\\x{byte:02x}")),
+        signs(&|byte| format!("\\{byte:03o}")),
+        signs(&|byte| format!("={byte:02X}")),
+        signs(&|byte| format!("%25{byte:02X}")),
+        each(&|byte| format!("\\{byte:03o}")).concat(),
+        each(&|byte| format!("\\u{byte:04x}")).concat(),
+        // Dumps.
+        dump(value, 16, |chunk| chunk.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")),
+        dump(value, 16, |chunk| {
+            let hex: Vec<String> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{}  |{}|", hex.join(" "), std::str::from_utf8(chunk).unwrap())
+        }),
+        dump(value, 16, |chunk| {
+            let hex: Vec<String> =
+                chunk.chunks(2).map(|two| two.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+            format!("{}  {}", hex.join(" "), std::str::from_utf8(chunk).unwrap())
+        }),
+        dump(value, 16, |chunk| {
+            let word = |two: &[u8]| u16::from_le_bytes([two[0], *two.get(1).unwrap_or(&0)]);
+            chunk.chunks(2).map(|two| format!("{:04x}", word(two))).collect::<Vec<_>>().join(" ")
+        }),
+        dump(value, 16, |chunk| {
+            let word = |two: &[u8]| u16::from_le_bytes([two[0], *two.get(1).unwrap_or(&0)]);
+            chunk.chunks(2).map(|two| format!("{:06o}", word(two))).collect::<Vec<_>>().join(" ")
+        }),
+        dump(value, 16, |chunk| chunk.iter().map(|byte| format!("{byte:03o}")).collect::<Vec<_>>().join(" ")),
+        dump(value, 16, |chunk| chunk.iter().map(|byte| format!("{byte:3}")).collect::<Vec<_>>().join(" ")),
+        dump(value, 16, |chunk| {
+            chunk.iter().map(|byte| format!("  {}", char::from(*byte))).collect::<Vec<_>>().join(" ")
+        }),
+        format!("[{}]", each(&|byte| byte.to_string()).join(", ")),
+        format!("[{}]", each(&|byte| format!("0x{byte:02x}")).join(",")),
+        each(&|byte| format!("{byte:02X}")).join("-"),
+        each(&|byte| format!("{byte:02x}")).concat(),
+        // Two bytes a character.
+        String::from_utf8_lossy(&utf16).into_owned(),
+        STANDARD.encode(&utf16),
+        // Base64 and base32, at each place, broken, with a prefix.
+        base32(value.as_bytes()),
+        base32(format!("user:{value}\n").as_bytes()).to_lowercase(),
+        base32(format!("x{value}").as_bytes()),
+        wrap(&STANDARD.encode(format!("a{value}")), 16, &|_| "> ".to_owned()),
+        wrap(&STANDARD.encode(format!("ab{value}")), 20, &|at| format!("{at:6}\t")),
+        wrap(&base32(value.as_bytes()), 12, &|_| "| ".to_owned()),
+        URL_SAFE_NO_PAD.encode(STANDARD.encode(format!("a{value}b"))),
+        // Broken into lines.
+        wrap(value, 9, &|_| "> ".to_owned()),
+        wrap(value, 6, &|_| "remote: ".to_owned()),
+        wrap(value, 7, &|at| format!("{at}:")),
+        wrap(value, 7, &|at| format!("12:00:0{at} host sh[12]: ")),
+        wrap(value, 8, &|at| format!("{at:6}\t")),
+        wrap(value, 5, &|_| "# ".to_owned()),
+        wrap(value, 5, &|_| "job output |".to_owned()),
+        // Cut, with marks of other kinds.
+        format!("{}[truncated]", &value[..9]),
+        format!("{} <snip> {}", &value[..8], &value[value.len() - 8..]),
+        format!("{}***", &value[..10]),
+        format!("(…){}", &value[value.len() - 9..]),
+        // As somebody reads it out.
+        each(&|byte| char::from(byte).to_string()).join(" "),
+        each(&|byte| char::from(byte).to_string()).join("."),
+        value.to_lowercase(),
+        value.to_uppercase(),
+        value.chars().rev().collect(),
+    ];
+    all.dedup();
+    all
+}
+
+#[test]
+fn in_every_notation() {
+    for value in ["glpat-Zq4Vw7Xk2Bn8Mc5Rt1Yp", "$tr0ng!Pass/word+77x", "Kx9_w.Q2-mZ7~pL4vB6n"] {
+        let book = book(&[value]);
+        for text in written(value) {
+            let clean = book.scrub_said(&format!("E: {text} is wrong\nnext line of it"));
+            assert!(clean.contains("(secret)"), "{text}: {clean}");
+            assert_eq!(clean.lines().count(), text.lines().count() + 1, "{clean}");
+            assert!(clean.ends_with("\nnext line of it"), "{clean}");
+            // No four letters or digits of it in a row are left, however they are written here.
+            let left: String = clean.replace("(secret)", " ").replace("is wrong", "").replace("next line of it", "");
+            let kept: Vec<&str> =
+                text.split_whitespace().filter(|word| word.len() > 5 && left.contains(*word)).collect();
+            let own = |word: &&str| {
+                !["remote:", "12:00:0", "sh[12]:", "output", "<snip>"].iter().any(|own| word.starts_with(own))
+            };
+            let offset = |word: &&str| word.len() == 7 && word.starts_with("0000");
+            assert!(!kept.iter().any(|word| own(word) && !offset(word)), "{value}: {text}: {kept:?}: {clean}");
+            assert!(
+                !value.as_bytes().windows(5).any(|five| left.contains(std::str::from_utf8(five).unwrap())),
+                "{text}: {clean}"
+            );
+        }
+    }
+}
+
+/// What is printed without any secret in it is shown as it is.
+#[test]
+fn what_hosts_usually_print_stays() {
+    let book = book(&[
+        "glpat-Zq4Vw7Xk2Bn8Mc5Rt1Yp",
+        "https://deploy:S3cr3t-Value9@registry.example.com:5050/team/app-v2",
+        "DockerRegistryPassword",
+        "correct-horse-battery-staple",
+        "2026-11-30-nightly",
+        "apiVersion: v1\nkind: Config\nusers:\n- name: ci-deployer-1\n  user:\n    token: Abcdef0123456789Zyxw\n",
+    ]);
+    let usual = [
+        "E: Unable to locate package gitlab-runner",
+        "Error response from daemon: pull access denied for registry.example.com:5050/team/x, repository does not exist",
+        "2026-11-30T12:00:01.123456Z runner[812]: level=info msg=\"Docker registry password is wrong\"",
+        "0000000  67 69 74 6c 61 62 2d 00 00 00 00 00 00 00 00 00  |gitlab-.........|",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c1500000000",
+        "Get:1 http://deb.debian.org/debian bookworm/main amd64 libapparmor1 amd64 3.0.8-3 [41.2 kB]",
+        "kind: Pod\nusers: none",
+        "a correct horse, a battery and a staple",
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]",
+        "iptables: 10.0.0.0/8 -> 192.168.0.0/16 dpt:5050",
+        "MIIBszCCAVmgAwIBAgIUQ0VSVElGSUNBVEUgT0YgTk9CT0RZMAoGCCqGSM49BAMC",
+        "dpkg: error processing package docker-ce (--configure):\n installed docker-ce package post-installation script",
+    ];
+    for text in usual {
+        assert_eq!(book.scrub_said(text), text);
+    }
+}
+
+#[test]
+fn guesses_in_other_notations_are_not_answered() {
+    let secret = "glpat-Zq4Vw7Xk2Bn8Mc5Rt1Yp";
+    let mut book = book(&[secret]);
+    for guess in written(secret).into_iter().filter(|text| !text.contains('\n')) {
+        book.leave_open(format!("content: {guess}\nmode: 0600"));
+        for text in [guess.clone(), format!("+ {guess}"), format!("{guess}\n{guess}")] {
+            assert_eq!(book.scrub_said(&text), text, "{guess}");
+            assert!(!book.is_in(&text), "{guess}");
+        }
+    }
+}

@@ -33,16 +33,66 @@ pub(super) struct Before {
     under: Option<(usize, bool)>,
     /// Lines in which the value of a name may come.
     near: u8,
+    /// A value whose name may come.
+    nameless: Option<Nameless>,
+}
+
+/// What stands under `value:` before it is known whose value that is.
+struct Nameless {
+    /// How far `value` is indented, and whether a text of several lines follows.
+    under: (usize, bool),
+    /// Lines in which the name may come.
+    near: u8,
+    /// Its parts, in the whole text.
+    parts: Vec<Range<usize>>,
 }
 
 impl Before {
-    /// The part of the next line that is a secret because of what stands above it.
-    pub(super) fn next(&mut self, line: &str) -> Option<Range<usize>> {
+    /// What is a secret because of what stands above or below it. `start`: where in the text the line begins.
+    pub(super) fn next(&mut self, line: &str, start: usize) -> Vec<Range<usize>> {
         let bare = line.trim_start();
         if bare.is_empty() {
-            return None;
+            return Vec::new();
         }
         let indent = line.len() - bare.len();
+        let named = self.named(line, indent, start);
+        let here = self.here(line, indent);
+        named.into_iter().chain(here.map(|range| start + range.start..start + range.end)).collect()
+    }
+
+    /// The value of which this line says that it is a secret's.
+    fn named(&mut self, line: &str, indent: usize, start: usize) -> Vec<Range<usize>> {
+        let bare = line[indent..].trim_end();
+        if let Some(nameless) = &mut self.nameless {
+            let (under, block) = nameless.under;
+            if block && indent > under {
+                nameless.parts.push(start + indent..start + indent + bare.len());
+                return Vec::new();
+            }
+            nameless.under.1 = false;
+            nameless.near = nameless.near.saturating_sub(1);
+            if bare.starts_with(['-', '{', '}', '[', ']']) || nameless.near == 0 {
+                self.nameless = None;
+            }
+        }
+        if let Some(captures) = NAME.as_ref().and_then(|name| name.captures(line)) {
+            let speaks = captures.name("name").is_some_and(|name| speaks(name.as_str()));
+            let parts = self.nameless.take().map(|nameless| nameless.parts).unwrap_or_default();
+            return if speaks { parts } else { Vec::new() };
+        }
+        if let Some(value) = VALUE.as_ref().and_then(|value| value.captures(line)?.name("value")) {
+            let block = value.as_str().starts_with(['|', '>']);
+            let parts = match block || !is_value(value.as_str()) {
+                true => Vec::new(),
+                false => std::iter::once(start + value.start()..start + value.end()).collect(),
+            };
+            let column = line.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(indent);
+            self.nameless = Some(Nameless { under: (column, block), near: NEAR + 1, parts });
+        }
+        Vec::new()
+    }
+
+    fn here(&mut self, line: &str, indent: usize) -> Option<Range<usize>> {
         let found = self.below(line, indent).or_else(|| self.beside(line, indent));
         if found.is_none() && line.contains(':') {
             self.look(line, indent);

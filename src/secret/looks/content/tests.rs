@@ -186,3 +186,68 @@ fn much_text_is_read_once() {
     let text = "server { listen 80; } # nothing here\n".repeat(20_000);
     assert_eq!(find(&text), []);
 }
+
+#[test]
+fn a_dollar_alone_makes_no_variable() {
+    for value in
+        ["$tr0ng!", "$tr0ng!Pass", "$ecret!", "$P@ssw0rd", "$1mple-pass", "pa$$word!", "$Pa55word", "$$$money$$$1"]
+    {
+        for line in [format!("DB_PASSWORD={value}"), format!("password: '{value}'"), format!("\"token\": \"{value}\"")]
+        {
+            let found = find(&line);
+            assert!(found.iter().any(|one| line[one.range.clone()].contains(&value[1..])), "{line}: {found:?}");
+        }
+    }
+    for value in [
+        "$DB_PASSWORD",
+        "${DB_PASSWORD}",
+        "${DB_PASSWORD:-}",
+        "$(cat /run/x)",
+        "$token",
+        "$1",
+        "$USER:$PASS",
+        "${A}-${B}",
+        "$HOME/.token",
+        "$CI_JOB_TOKEN",
+        "$env:TOKEN",
+        "$dbPassword",
+        "$$TOKEN",
+        "$(TOKEN)",
+        "$TOKEN2",
+    ] {
+        let line = format!("DB_PASSWORD={value}");
+        assert_eq!(find(&line), [], "{line}");
+    }
+}
+
+#[test]
+fn a_value_before_its_name() {
+    for text in [
+        "variables:\n  - value: hunter2-hunter2\n    name: DB_PASSWORD\n",
+        "variables:\n  - value: hunter2-hunter2\n    protected: true\n    name: DB_PASSWORD\n",
+        "env:\n- value: \"hunter2-hunter2\"\n  name: API_TOKEN\n",
+        "{\n  \"value\": \"hunter2-hunter2\",\n  \"key\": \"DB_PASSWORD\"\n}\n",
+        "variables: [{ value: hunter2-hunter2, name: DB_PASSWORD }]",
+        "[{\"value\":\"hunter2-hunter2\",\"key\":\"DB_PASSWORD\"}]",
+        "<add value=\"hunter2-hunter2\" key=\"DB_PASSWORD\"/>",
+        "variables:\n  - value: |\n      hunter2-hunter2\n    name: DB_PASSWORD\n",
+        "variables: [{ value: hunter2-hunter2, masked: true, name: DB_PASSWORD }]",
+    ] {
+        let found = find(text);
+        assert!(found.iter().any(|one| text[one.range.clone()].contains("hunter2-hunter2")), "{text}: {found:?}");
+    }
+    for text in [
+        "- value: hunter2-hunter2\n  name: REGION\n",
+        "- value: eu-west-1\n  name: A\n- value: eu-west-2\n  name: B\n",
+        "- value: $TOKEN\n  name: DB_PASSWORD\n",
+        "- value: eu-west-1\n  name: REGION\n- name: DB_PASSWORD\n  value: { env: X }\n",
+    ] {
+        let found = find(text);
+        assert!(
+            !found
+                .iter()
+                .any(|one| text[one.range.clone()].contains("eu-west") || text[one.range.clone()].contains("hunter2")),
+            "{text}: {found:?}"
+        );
+    }
+}

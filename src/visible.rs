@@ -9,10 +9,11 @@ const MOST_MARKS: usize = 4;
 
 /// Beyond ASCII: what controls (`Cc`, `Cf`: also what reorders text), what separates lines (`Zl`, `Zp`), every blank that is not the
 /// usual one (`Zs`), what no font need show (`Default_Ignorable_Code_Point`: zero-width, fillers, variation selectors, tags), what has
-/// no meaning that all agree on (`Co`, `Cn`), and two signs that are drawn as nothing. The tables are those of the regex crate, so they
+/// no meaning that all agree on (`Co`, `Cn`), and three signs that are drawn as nothing. The tables are those of the regex crate, so they
 /// follow Unicode.
 static HARMFUL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Zs}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\x{2800}\x{1D159}]").ok()
+    Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Zs}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\x{2800}\x{FFFC}\x{1D159}]")
+        .ok()
 });
 
 /// Marks that are drawn onto the character before them.
@@ -84,7 +85,7 @@ mod tests {
             '\u{fe00}'..='\u{fe0f}',
             '\u{feff}'..='\u{feff}',
             '\u{ffa0}'..='\u{ffa0}',
-            '\u{fff0}'..='\u{fffb}',
+            '\u{fff0}'..='\u{fffc}',
             '\u{1d173}'..='\u{1d17a}',
             '\u{e0000}'..='\u{e0fff}',
             '\u{f8f0}'..='\u{f8f1}',

@@ -14,6 +14,12 @@ pub struct Certificate {
     pub issuer: String,
     /// It may sign others.
     pub authority: bool,
+    /// Of the first version, in which no names of servers can stand.
+    pub first_version: bool,
+    /// It names servers (`subjectAltName`).
+    pub names_servers: bool,
+    /// Its key is on a curve that nothing here can verify with.
+    pub unknown_curve: Option<&'static str>,
     /// Seconds since 1970 until which it counts.
     pub not_after: i64,
 }
@@ -44,7 +50,11 @@ pub fn read(text: &str) -> Result<Vec<Certificate>, String> {
         let constraints = parsed.basic_constraints().ok().flatten();
         // The first version had no such mark, and roots of that age are still in use.
         let old_root = parsed.version().0 == 0 && subject == issuer;
+        let names = parsed.subject_alternative_name().ok().flatten();
         all.push(Certificate {
+            first_version: parsed.version().0 == 0,
+            names_servers: names.is_some_and(|names| !names.value.general_names.is_empty()),
+            unknown_curve: unknown_curve(&parsed),
             authority: constraints.map_or(old_root, |mark| mark.value.ca),
             not_after: parsed.validity().not_after.timestamp(),
             pem: pem(&block.contents),
@@ -53,6 +63,19 @@ pub fn read(text: &str) -> Result<Vec<Certificate>, String> {
         });
     }
     Ok(all)
+}
+
+/// The curve of an elliptic key that is neither P-256 nor P-384.
+fn unknown_curve(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Option<&'static str> {
+    let key = &certificate.public_key().algorithm;
+    if key.algorithm.to_id_string() != "1.2.840.10045.2.1" {
+        return None;
+    }
+    match key.parameters.as_ref()?.as_oid().ok()?.to_id_string().as_str() {
+        "1.2.840.10045.3.1.7" | "1.3.132.0.34" => None,
+        "1.3.132.0.35" => Some("P-521"),
+        _ => Some("an unusual one"),
+    }
 }
 
 fn pem(der: &[u8]) -> String {
@@ -84,6 +107,18 @@ mod tests {
         assert!(!server.authority && !server.is_self_issued());
         assert_eq!(server.issuer, ca.subject);
         assert_eq!(ca.pem, CA, "the same text as openssl writes");
+    }
+
+    #[test]
+    fn what_no_server_can_have() {
+        let one = |text: &str| read(text).unwrap().remove(0);
+        let first = one(include_str!("../tests/data/tls/version-1.pem"));
+        assert!(first.first_version && first.authority && !first.names_servers);
+        let nameless = one(include_str!("../tests/data/tls/common-name-server.pem"));
+        assert!(!nameless.first_version && !nameless.authority && !nameless.names_servers);
+        let curve = one(include_str!("../tests/data/tls/p-521.pem"));
+        assert_eq!((curve.unknown_curve, curve.names_servers), (Some("P-521"), true));
+        assert_eq!(one(SERVER).unknown_curve, None);
     }
 
     #[test]

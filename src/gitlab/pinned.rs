@@ -14,7 +14,7 @@ use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use x509_parser::parse_x509_certificate;
 
 /// How to connect to a GitLab that the system's authorities or those in this PEM text vouch for.
@@ -42,6 +42,11 @@ pub(super) fn config(pem: &str) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
+/// Whether nobody who is trusted has issued it: then its form does not matter.
+fn is_about_trust(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer))
+}
+
 fn is_self_issued(certificate: &CertificateDer<'_>) -> bool {
     parse_x509_certificate(certificate).is_ok_and(|(_, one)| one.subject() == one.issuer())
 }
@@ -65,9 +70,19 @@ impl ServerCertVerifier for Pinned {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if !self.own.iter().any(|own| own.as_ref() == shown.as_ref()) {
-            return self.usual.verify_server_cert(shown, intermediates, name, ocsp, now);
+            let usual = self.usual.verify_server_cert(shown, intermediates, name, ocsp, now);
+            // The library says of these that no authority has issued them, or shows its own names for what is wrong.
+            return usual.map_err(|error| match unfit(shown) {
+                Some(unfit) if !is_about_trust(&error) => {
+                    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(unfit))))
+                }
+                _ => error,
+            });
         }
         is_for_servers_now(shown, now)?;
+        if let Some(unfit) = unfit(shown) {
+            return Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(unfit)))));
+        }
         verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
         Ok(ServerCertVerified::assertion())
     }
@@ -93,6 +108,28 @@ impl ServerCertVerifier for Pinned {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.usual.supported_verify_schemes()
     }
+}
+
+/// What keeps a certificate from being any server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// In the first version of certificates no names of servers can stand.
+    #[error("the server's certificate is of X.509 version 1, in which no names of servers can stand")]
+    FirstVersion,
+    /// It has a Common Name alone.
+    #[error(
+        "the server's certificate names no server: it has no subjectAltName, and a Common Name alone does not count"
+    )]
+    Nameless,
+}
+
+fn unfit(certificate: &CertificateDer<'_>) -> Option<Unfit> {
+    let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+    if parsed.version().0 < 2 {
+        return Some(Unfit::FirstVersion);
+    }
+    let names = parsed.subject_alternative_name().ok().flatten();
+    names.is_none_or(|names| names.value.general_names.is_empty()).then_some(Unfit::Nameless)
 }
 
 /// Whether a certificate counts at this time, and may be a server's: if it says what it is for, that must be among it.

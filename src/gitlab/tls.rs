@@ -1,6 +1,8 @@
 //! What can be wrong with a server's certificate, and what to do about it: never to look away. No I/O.
 
-use rustls::{CertificateError as Bad, Error, InvalidMessage};
+use rustls::{AlertDescription, CertificateError as Bad, Error, InvalidMessage};
+
+use super::pinned::Unfit;
 
 /// What is wrong with a server's certificate, or with the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub enum TlsTrouble {
     Time,
     /// It is the certificate of an authority itself.
     Authority,
+    /// It is of a form that no server's can have: version 1, or without names.
+    Form,
+    /// Both sides have no way of signing in common.
+    NoWay,
     /// Whoever answers does not speak TLS.
     NoTls,
     /// Something else.
@@ -29,11 +35,13 @@ impl TlsTrouble {
                 Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
                     Self::Time
                 }
+                Bad::Other(why) if why.0.downcast_ref::<Unfit>().is_some() => Self::Form,
                 // The library has no name of its own for it.
                 Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => Self::Authority,
                 _ => Self::Other,
             },
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NoTls,
+            Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => Self::NoWay,
             _ => Self::Other,
         }
     }
@@ -53,6 +61,15 @@ impl TlsTrouble {
                 "GitLab presents the certificate of an authority as its own (`CA:TRUE`): if it is GitLab's own, as `openssl req \
                  -x509` makes it, name exactly that one with `gitlab.ca_file`; else have one made for the server, signed by \
                  that authority"
+            }
+            Self::Form => {
+                "have GitLab's certificate made anew, with `subjectAltName`: openssl req -x509 -newkey ec -pkeyopt \
+                 ec_paramgen_curve:P-256 -nodes -days 825 -subj /CN=HOST -addext subjectAltName=DNS:HOST -keyout HOST.key -out \
+                 HOST.crt; then name it with `gitlab.ca_file`"
+            }
+            Self::NoWay => {
+                "GitLab's certificate may have a key that rprov cannot verify, such as one on the curve P-521: have it made with \
+                 P-256, P-384 or RSA; or GitLab's web server allows only old ways of TLS: 1.2 and 1.3 are wanted"
             }
             Self::NoTls => "is `gitlab.url` right? What answers there does not speak TLS: another port, or http://",
             Self::Other => {

@@ -183,7 +183,10 @@ fn gitlab_with(certificate: &[u8], address: &str, connections: usize) -> String 
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../data/tls/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    // Other servers than this library do not look at what they show.
+    let key = rustls::crypto::ring::default_provider().key_provider.load_private_key(key).unwrap();
+    let resolver = rustls::sign::SingleCertAndKey::from(Arc::new(rustls::sign::CertifiedKey::new(chain, key)));
+    let config = Arc::new(config.with_no_client_auth().with_cert_resolver(Arc::new(resolver)));
     let listener = std::net::TcpListener::bind((address, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -297,6 +300,21 @@ async fn a_certificate_that_vouches_for_itself_is_taken_if_it_is_the_one_that_is
     assert_eq!(trouble(expired.as_bytes(), "127.0.0.1", expired).await.0, TlsTrouble::Time);
     let client = include_str!("../data/tls/self-signed-ca-client.pem");
     assert_eq!(trouble(client.as_bytes(), "127.0.0.1", client).await.0, TlsTrouble::Other);
+}
+
+/// What old instructions make, and what is said of it in words.
+#[tokio::test]
+async fn a_certificate_of_an_old_form_is_told_with_how_to_make_one_that_works() {
+    let first = include_str!("../data/tls/version-1.pem");
+    let nameless = include_str!("../data/tls/common-name.pem");
+    let server = include_str!("../data/tls/common-name-server.pem");
+    for (certificate, word) in [(first, "version 1"), (nameless, "subjectAltName"), (server, "subjectAltName")] {
+        let (kind, said) = trouble(certificate.as_bytes(), "127.0.0.1", certificate).await;
+        assert!(kind == TlsTrouble::Form && said.contains(word) && said.contains("-addext subjectAltName="), "{said}");
+        for raw in ["UnsupportedCertVersion", "Other(", "BadEncoding", "Context"] {
+            assert!(!said.contains(raw), "{said}");
+        }
+    }
 }
 
 /// Whoever copies the certificate, which is public, does not have its key.

@@ -72,7 +72,7 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
                 .line_start(number)
                 .annotation(AnnotationKind::Primary.span(line.start..line.end)),
         ),
-        None => group.element(Origin::path(&*file).line(number)),
+        None => group.element(Origin::path(&*file).line(number).char_column(column)),
     };
     let help = diagnostic.help.as_deref().map(|help| broken(&readable(help), look, digits(span.line) + 10).join("\n"));
     if let Some(help) = &help {

@@ -76,3 +76,12 @@ fn what_the_loader_took_out_shifts_nothing() {
     let drawn = render(&[Diagnostic::error("unknown key `imge`").at(&at(1, 32))], &sources(&text), Look::plain(80));
     assert!(drawn.contains("1 | a: glpat-(hidden), imge: b\n  |                    ^^^^\n"), "{drawn}");
 }
+
+/// A line that is too long to be quoted has its column all the same.
+#[test]
+fn what_is_not_quoted_has_its_place() {
+    let mut sources = Sources::default();
+    sources.0.insert(FILE.into(), format!("a\n{}\n", "x".repeat(1 << 20)).into());
+    let drawn = draw(&Diagnostic::error("no").at(&at(2, 812)), &sources, Look::plain(80));
+    assert!(drawn.contains(&format!("{FILE}:2:812")) && drawn.len() < 200, "{drawn}");
+}

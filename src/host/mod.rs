@@ -363,6 +363,11 @@ impl HostError {
                     "check that {address} is up and that this machine may reach it; `ssh.address` and `ssh.port` set where rprov connects"
                 )
             }
+            Self::UnknownKey { accept, .. } if accept.is_empty() => {
+                "compare it with what `ssh-keygen -lf` says of the key on the host's own console, then write it into a \
+                 known_hosts; the file that is named as one is none to add a line to"
+                    .to_owned()
+            }
             Self::UnknownKey { accept, .. } => format!(
                 "compare it with what `ssh-keygen -lf` says of the key on the host's own console, then accept it with:\n{accept}"
             ),

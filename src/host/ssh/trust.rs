@@ -54,7 +54,7 @@ impl Trust {
             };
             let file = path.display().to_string();
             keys.read(address, port, &file, &String::from_utf8_lossy(&content));
-            if accept_into.is_none() {
+            if accept_into.is_none() && may_be_added_to(&path, &content) {
                 let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
                 let missing_directory = directory.filter(|directory| !directory.exists()).map(Path::to_owned);
                 let open_line = content.last().is_some_and(|&byte| byte != b'\n');
@@ -117,7 +117,7 @@ impl Trust {
         })
     }
 
-    /// The command that adds a line. It holds the very key whose fingerprint is shown: a second look at the host, as by
+    /// The command that adds a line; empty: there is no file that it would be right to add it to. It holds the very key whose fingerprint is shown: a second look at the host, as by
     /// ssh-keyscan, could be answered by somebody else.
     fn accept(&self, line: &str) -> String {
         let Some(into) = &self.accept_into else { return String::new() };
@@ -129,6 +129,58 @@ impl Trust {
             format!("{directory}printf '\\n%s\\n' {} >> {file}", quote(line))
         } else {
             format!("{directory}echo {} >> {file}", quote(line))
+        }
+    }
+}
+/// Whether a line may be added to this file: it is called a known_hosts, or holds nothing but what one holds. Whoever wrote the
+/// inventory may have named any file of the system's.
+fn may_be_added_to(path: &Path, content: &[u8]) -> bool {
+    const OF_THE_SYSTEM: [&str; 10] =
+        ["/etc", "/usr", "/bin", "/sbin", "/lib", "/boot", "/dev", "/proc", "/sys", "/var/spool"];
+    if OF_THE_SYSTEM.iter().any(|directory| path.starts_with(directory)) && !path.starts_with("/etc/ssh") {
+        return false;
+    }
+    if path.starts_with("/etc/ssh") || content.is_empty() {
+        return path.file_name().is_some_and(|name| name.to_string_lossy().contains("known_hosts"));
+    }
+    let is_key = |word: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|start| word.starts_with(start));
+    let text = String::from_utf8_lossy(content);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.all(|line| line.split_whitespace().skip(1).take(2).any(is_key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_a_known_hosts_is_added_to() {
+        let key =
+            b"example.com ssh-ed25519 AAAA\n@cert-authority *.example.com ecdsa-sha2-nistp256 AAAA\n# x\n".as_slice();
+        let shadow = b"root:$y$j9T$abc:19000:0:99999:7:::\n".as_slice();
+        for (path, content) in [
+            ("/home/me/.ssh/known_hosts", b"".as_slice()),
+            ("/home/me/.ssh/known_hosts", key),
+            ("/root/.ssh/known_hosts", key),
+            ("ssh/known_hosts_ci", b""),
+            ("ssh/hosts", key),
+            ("/etc/ssh/ssh_known_hosts", b""),
+        ] {
+            assert!(may_be_added_to(Path::new(path), content), "{path}");
+        }
+        for (path, content) in [
+            ("/etc/shadow", shadow),
+            ("/etc/shadow", b"".as_slice()),
+            ("/etc/known_hosts", key),
+            ("/etc/ssh/sshd_config", key),
+            ("/home/me/.bashrc", b""),
+            ("/home/me/.bashrc", b"alias ls=ls\n"),
+            ("/home/me/.ssh/authorized_keys", b""),
+            ("/home/me/.ssh/known_hosts", shadow),
+            ("/dev/null", b""),
+            ("notes", shadow),
+        ] {
+            assert!(!may_be_added_to(Path::new(path), content), "{path}");
         }
     }
 }

@@ -97,6 +97,31 @@ pub fn read_for_ssh(path: &Path) -> Result<Vec<u8>, Unreadable> {
     read(path, MAX_SSH_FILE).map(|(bytes, _)| bytes)
 }
 
+/// As [`read`], or from a pipe that the user of this program opened himself and named: `/dev/stdin`, `<(…)`. Bounded by length; how long
+/// it takes is his own affair.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_stream(path: &Path, most: u64) -> Result<(Vec<u8>, Option<Metadata>), Unreadable> {
+    let is_stream = is_own_stream(path) && std::fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
+    if !is_stream {
+        return read(path, most).map(|(bytes, about)| (bytes, Some(about)));
+    }
+    let file = open(path)?;
+    // Opened so that a pipe nobody writes to any more does not wait; read so that one that is still written to does.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty()).map_err(|error| Unreadable::Io(error.into()))?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(Unreadable::Io)?;
+    if bytes.len() as u64 > most { Err(Unreadable::TooLong(most)) } else { Ok((bytes, None)) }
+}
+
+/// Whether a path names what this process has open already.
+fn is_own_stream(path: &Path) -> bool {
+    let number = |rest: &Path| rest.to_str().is_some_and(|rest| rest.parse::<u16>().is_ok());
+    path == Path::new("/dev/stdin")
+        || ["/dev/fd", "/proc/self/fd"].iter().any(|of| path.strip_prefix(of).is_ok_and(number))
+}
+
 fn regular(about: &Metadata) -> Result<(), Unreadable> {
     if about.is_dir() {
         return Err(Unreadable::Directory);

@@ -73,15 +73,13 @@ pub(super) fn read(path: &Path, console: &Console) -> Result<SavedPlan, Exit> {
     let shown = sanitize(&path.to_string_lossy()).into_owned();
     let failed = |why: String| Diagnostic::error(format!("cannot read the plan {shown}: {why}"));
     const NO_PLAN: &str = "a plan is a file that `rprov plan --out FILE` wrote";
-    let bytes = match local_file::read(path, LARGEST) {
+    let bytes = match local_file::read_or_stream(path, LARGEST) {
         Ok((bytes, _)) => bytes,
         Err(why) => {
             let problem = failed(why.to_string());
             return Err(console.stop(match why {
                 why if why.is_absent() => problem.help(format!("`rprov plan --out {}` writes one", word(&shown))),
-                Unreadable::NotRegular => {
-                    problem.help("a plan is read from a file only: write what comes from a pipe into one first")
-                }
+                Unreadable::NotRegular => problem.help("a plan is read from a file, from /dev/stdin or from `<(…)`"),
                 _ => problem,
             }));
         }

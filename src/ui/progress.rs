@@ -136,6 +136,8 @@ struct Board {
 /// What an event means for a view.
 #[derive(Debug)]
 enum Turn {
+    /// It is done with, and was never begun.
+    Unread,
     /// The host is at something else.
     At(String),
     /// A change ended after so long.
@@ -172,10 +174,11 @@ impl Board {
                 return Turn::Output;
             }
             EventKind::Read => {
-                let since = busy.since;
+                let (since, begun) = (busy.since, !busy.at.is_empty());
                 self.busy.remove(&host);
                 self.done += counts;
-                return Turn::Done { changes: 0, took: now.saturating_sub(since) };
+                // One that was never connected to, such as a refused one, was not read.
+                return if begun { Turn::Done { changes: 0, took: now.saturating_sub(since) } } else { Turn::Unread };
             }
             EventKind::Done { changes } => {
                 let since = busy.since;

@@ -79,7 +79,7 @@ impl View for Lines {
                 self.look.paint(Role::Error, &sanitize(&text))
             }
             Turn::Stopped(text) => self.look.paint(Role::Warn, &text),
-            Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } => return,
+            Turn::At(_) | Turn::Ended(..) | Turn::Done { .. } | Turn::Unread => return,
         };
         if let Some(busy) = self.board.busy.get_mut(&host) {
             busy.shown = now;

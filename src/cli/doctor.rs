@@ -7,9 +7,10 @@ use crate::ui::{exam_human, exam_json};
 use super::args::{DoctorArgs, Format, Global, HostArgs};
 use super::console::Console;
 use super::exit::Exit;
-use super::session;
+use super::{session, untrusted};
 
 pub(super) async fn run(global: &Global, args: &DoctorArgs, console: &Console) -> Result<Exit, Exit> {
+    untrusted::refuse_in_merge_request("rprov doctor", console)?;
     let limit = args.hosts.limit.iter().chain(&args.patterns).cloned().collect();
     let hosts = HostArgs { limit, ..args.hosts.clone() };
     let opened = session::look(global, &hosts, Look::Exam, console).await?;

@@ -12,6 +12,7 @@ use crate::ui::style::sanitize;
 use super::args::{ExplainArgs, Format, Global};
 use super::console::Console;
 use super::exit::Exit;
+use super::untrusted::in_merge_request;
 use super::usage::{inventory_option, word};
 
 pub(super) fn run(global: &Global, args: &ExplainArgs, console: &Console) -> Result<Exit, Exit> {
@@ -33,7 +34,7 @@ pub(super) fn run(global: &Global, args: &ExplainArgs, console: &Console) -> Res
             (topic, set, None)
         }
         Some(host) => {
-            let written = load::written(&global.inventory).map_err(|failure| {
+            let written = load::written(&global.inventory, in_merge_request()).map_err(|failure| {
                 console.problems(&failure.diagnostics, &failure.sources);
                 Exit::Error
             })?;
@@ -62,7 +63,7 @@ fn inventory(global: &Global, console: &Console) -> Result<Option<Written>, Exit
     if !global.inventory.exists() {
         return Ok(None);
     }
-    match load::written(&global.inventory) {
+    match load::written(&global.inventory, in_merge_request()) {
         Ok(written) => Ok(Some(written)),
         Err(failure) => {
             console.problems(&failure.diagnostics, &failure.sources);

@@ -23,6 +23,15 @@ pub(super) fn confined_inventory(global: &Global, format: Format, console: &Cons
     loaded(inventory::load_confined(&global.inventory), global, format, console)
 }
 
+/// The inventory for commands that only show what it says: in a merge request's pipeline, nothing outside its directory is read.
+pub(super) fn inventory_to_show(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
+    if super::untrusted::in_merge_request() {
+        confined_inventory(global, format, console)
+    } else {
+        inventory(global, format, console)
+    }
+}
+
 fn loaded(
     read: Result<Inventory, LoadFailure>,
     global: &Global,

@@ -13,7 +13,7 @@ use super::exit::Exit;
 use super::input;
 
 pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Result<Exit, Exit> {
-    let inventory = input::inventory(global, Format::Human, console)?;
+    let inventory = input::inventory_to_show(global, Format::Human, console)?;
     let host = find(&inventory, &args.host).map_err(|problem| console.stop(problem))?;
     let terminal = std::io::stdout().is_terminal();
     if args.probe {

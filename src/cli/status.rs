@@ -13,11 +13,13 @@ use super::console::Console;
 use super::exit::Exit;
 use super::session;
 use super::signals::{self, Signals};
+use super::untrusted;
 
 /// No more often than this: a reading of a fleet takes about as long.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(global: &Global, args: &StatusArgs, console: &Console) -> Result<Exit, Exit> {
+    untrusted::refuse_in_merge_request("rprov status", console)?;
     let Some(every) = args.watch else { return once(global, args, console, "", None).await };
     // Where a person looks on, the table stays in its place.
     let clear = if console.out.terminal && args.hosts.format == Format::Human { "\x1b[H\x1b[2J" } else { "" };

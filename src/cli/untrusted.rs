@@ -32,6 +32,24 @@ pub(super) struct Untrusted {
     pub(super) pushed: String,
 }
 
+/// Whether this is a job of a merge request's pipeline, where the inventory at hand is the one that somebody pushed.
+pub(super) fn in_merge_request() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    set("CI_MERGE_REQUEST_IID")
+        || std::env::var_os("CI_PIPELINE_SOURCE").is_some_and(|from| from == "merge_request_event")
+}
+
+/// Refuses what does as the inventory says and has no way to do less.
+pub(super) fn refuse_in_merge_request(command: &str, console: &Console) -> Result<(), Exit> {
+    if !in_merge_request() {
+        return Ok(());
+    }
+    let problem =
+        format!("`{command}` is not for a merge request's pipeline: it would do whatever the pushed inventory says");
+    let help = "`rprov plan --untrusted` shows what the merge request would change; run this one for the target branch";
+    Err(console.stop(Diagnostic::error(problem).help(help)))
+}
+
 /// Reads both inventories and says what is refused.
 pub(super) fn inventory(
     global: &Global,

@@ -114,12 +114,12 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
 }
 
 /// Reads an inventory with everything that it imports, as it is written: its mistakes stay, unless they keep it from being
-/// read.
+/// read. `confined`: as [`load_confined`].
 ///
 /// # Errors
 /// When a file cannot be read or is no inventory.
-pub fn written(path: &Path) -> Result<Written, LoadFailure> {
-    let mut reader = Reader { bounds: Bounds::of(path, false), ..Reader::default() };
+pub fn written(path: &Path, confined: bool) -> Result<Written, LoadFailure> {
+    let mut reader = Reader { bounds: Bounds::of(path, confined), ..Reader::default() };
     let name: Arc<str> = path.to_string_lossy().into();
     reader.inventory(path, &name, None);
     let Reader { documents, mut problems, sources, incomplete, bounds, .. } = reader;
@@ -259,6 +259,11 @@ impl Reader {
     }
 
     fn import(&mut self, from: &Path, item: &str, at: &Span) {
+        if let Some(why) = address(item) {
+            self.incomplete = true;
+            let help = "fetch it into the inventory's directory first, and import that file";
+            return self.problems.push(Diagnostic::error(why).at(at).help(help));
+        }
         let directory = from.parent().unwrap_or(Path::new(""));
         if !item.contains(['*', '?', '[']) {
             let path = joined(directory, Path::new(item));
@@ -279,6 +284,13 @@ impl Reader {
             Err(why) => self.problems.push(Diagnostic::error(why).at(at)),
         }
     }
+}
+
+/// Why a path is none: it is an address of the web's, which would be shown with a slash less.
+fn address(path: &str) -> Option<String> {
+    let (scheme, _) = path.split_once("://")?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+.-".contains(&c));
+    is_scheme.then(|| format!("`{}` is an address, and only files are read", short(path)))
 }
 
 /// What to do about an inventory file that cannot be read.
@@ -494,6 +506,9 @@ impl Files for Disk {
     }
 
     fn read(&self, named_in: &Span, path: &str) -> Result<(Arc<str>, Arc<str>), String> {
+        if let Some(why) = address(path) {
+            return Err(why);
+        }
         let path = self.resolve(named_in, path);
         let name: Arc<str> = path.to_string_lossy().into();
         if let Some(text) = self.sources.borrow().0.get(&name) {
@@ -515,6 +530,9 @@ impl Files for Disk {
     }
 
     fn bytes(&self, named_in: &Span, path: &str) -> Result<Vec<u8>, String> {
+        if let Some(why) = address(path) {
+            return Err(why);
+        }
         let path = self.resolve(named_in, path);
         match self.bounds.text(&path, &path.to_string_lossy().into(), MAX_FILE) {
             Ok(Ok(text)) => Ok(text.into_bytes()),

@@ -49,6 +49,109 @@ fn repository(inventory: &str) -> tempfile::TempDir {
     all
 }
 
+/// In a merge request's pipeline the commands without `--untrusted` do nothing that the pushed inventory asks for, or do not run.
+#[test]
+fn commands_without_the_option_do_nothing_for_a_merge_request() {
+    let job = [("CI_MERGE_REQUEST_IID", "7"), ("T", SECRET)];
+    let other = [("CI_PIPELINE_SOURCE", "merge_request_event"), ("T", SECRET)];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let all = repository(&format!(
+        "gitlab: {{ url: http://{address}, api_token: {{ env: T }} }}\nhosts: {{ a: {{ ssh: {{ address: 127.0.0.1, port: {} }} }} }}",
+        address.port()
+    ));
+    let inside = all.path().join("in");
+    for job in [job, other] {
+        for command in [["status", "-v"], ["doctor", "-v"]] {
+            let (code, said) = run(&inside, &command, &job);
+            assert!(code == Some(1) && said.contains("merge request") && said.contains("plan --untrusted"), "{said}");
+        }
+    }
+    assert!(listener.accept().is_err(), "somebody was asked");
+    for (inventory, command) in [
+        ("hosts: { a: { files: [{ path: /x, source: P }] } }", vec!["render", "a"]),
+        ("hosts: { a: { files: [{ path: /x, template: P }] } }", vec!["render", "a", "/x"]),
+        ("import: [P]\nhosts: { a: {} }", vec!["explain", "files", "--host", "a"]),
+        ("import: P\nhosts: { a: {} }", vec!["render", "a"]),
+    ] {
+        // Whatever there is outside, and whether: one answer.
+        let mut answers = Vec::new();
+        for path in [
+            "../secret",
+            "../none",
+            "ALL/secret.yml",
+            "/etc/shadow",
+            "/etc/nothing",
+            "link",
+            "up/secret.j2",
+            "/proc/self/environ",
+            "/",
+        ] {
+            let all = repository(&inventory.replace('P', &format!("\"{path}\"")));
+            let path = path.replace("ALL", all.path().to_str().unwrap());
+            let (code, said) = run(&all.path().join("in"), &command, &job);
+            assert_eq!(code, Some(1), "{said}");
+            assert!(!said.contains(SECRET) && !said.contains("root:"), "{said}");
+            let columns = said.lines().filter(|line| line.starts_with("error")).map(|line| line.replace(&path, "P"));
+            answers.push(columns.map(|line| line.split(" (").next().unwrap().to_owned()).collect::<Vec<_>>());
+        }
+        let reasons: Vec<String> =
+            answers.iter().map(|lines| lines.join("|").rsplit(": ").next().unwrap_or_default().to_owned()).collect();
+        assert!(reasons.iter().all(|reason| *reason == reasons[0]), "{command:?}: {answers:#?}");
+    }
+}
+
+/// A known_hosts that is none gets no advice to write into it.
+#[test]
+fn what_a_path_seems_to_be_is_not_followed() {
+    let all = repository("import: [\"http://example.com/x.yml\"]\nhosts: { a: {} }");
+    for arguments in [["validate", "-v"], ["plan", "-v"]] {
+        let (code, said) = run(&all.path().join("in"), &arguments, &[]);
+        assert!(code == Some(1) && said.contains("`http://example.com/x.yml` is an address"), "{said}");
+    }
+    let all = repository(
+        "hosts: { a: { files: [{ path: /x, source: \"https://example.com//x\" }, { path: /y, template: \"ftp://example.com/y\" }] } }",
+    );
+    let (_, said) = run(&all.path().join("in"), &["validate"], &[]);
+    assert!(
+        said.contains("`https://example.com//x` is an address") && said.contains("`ftp://example.com/y` is an address"),
+        "{said}"
+    );
+}
+
+/// A saved plan may come from a pipe.
+#[test]
+fn a_plan_is_read_from_a_pipe() {
+    let directory = tempfile::tempdir().unwrap();
+    let sh = |script: &str| {
+        let program = std::env::var("CARGO_BIN_EXE_rprov").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rprov").to_owned());
+        let mut command = Command::new("timeout");
+        let done = command
+            .args(["-s", "KILL", PATIENCE, "bash", "-c", &script.replace("RPROV", &program)])
+            .current_dir(directory.path())
+            .output();
+        let done = done.unwrap();
+        (done.status.code(), String::from_utf8([&done.stdout[..], &done.stderr[..]].concat()).unwrap())
+    };
+    for script in [
+        "echo {} | RPROV show /dev/stdin",
+        "RPROV show <(echo {})",
+        "echo {} | RPROV show /dev/fd/0",
+        "RPROV show /dev/fd/7 7< <(sleep 1; echo {})",
+    ] {
+        let (code, said) = sh(script);
+        assert!(code == Some(1) && !said.contains("regular file") && said.contains("plan"), "{script}: {said}");
+    }
+    let (code, said) = sh("true | RPROV show /dev/stdin");
+    assert!(code == Some(1) && !said.contains("regular file"), "{said}");
+    // What nobody opened for this is as before.
+    for script in ["RPROV show /dev/zero", "mkfifo f; RPROV show f", "RPROV show /dev/stdin < /dev/zero"] {
+        let (code, said) = sh(script);
+        assert!(code == Some(1) && said.contains("not a regular file"), "{script}: {said}");
+    }
+}
+
 /// Everything that names a file, with a path in place of `P`.
 const NAMES: &[&str] = &[
     "hosts: { a: { files: [{ path: /x, source: P }] } }",

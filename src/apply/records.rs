@@ -53,7 +53,7 @@ pub(super) async fn read(
             let holds = matches!(known, Known::Present(all) if all.iter().any(|runner| runner.id == id));
             match &again {
                 Ok(()) if holds => *known = listed(client, scope).await,
-                Err(error) if holds => *known = Known::Unread(error.to_string()),
+                Err(error) if holds => *known = Known::unread(error.to_string()),
                 _ => {}
             }
         }

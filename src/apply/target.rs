@@ -299,10 +299,10 @@ impl Target {
             return;
         }
         let _slot = shared.slots.acquire().await;
-        let take = lock::acquire(&shared.holder(&self.spec(shared).name), LOCK_SECONDS);
+        let take = lock::acquire(&shared.holder(&self.spec(shared).name), LOCK_SECONDS, None);
         match self.look(shared, &Reading::Locked(take)).await {
             Ok((now, _)) if now.problems.is_empty() => carry_out::upkeep(self, shared, &now.upkeep).await,
-            Err(ReadError::Locked(_) | ReadError::Twin(_)) => return,
+            Err(ReadError::Locked(..) | ReadError::Twin(_)) => return,
             Ok(_) | Err(_) => {}
         }
         self.unlock(shared).await;

@@ -108,6 +108,16 @@ pub(super) fn tls_trouble(error: &reqwest::Error) -> Option<TlsTrouble> {
     causes(error).find_map(|cause| cause.downcast_ref()).map(TlsTrouble::of)
 }
 
+/// What is wrong with a certificate in words, where the library would show the names of its own types.
+pub(super) fn tls_words(error: &reqwest::Error) -> Option<String> {
+    causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
+            Some(other.0.downcast_ref::<super::pinned::Unfit>()?.to_string())
+        }
+        _ => None,
+    })
+}
+
 /// The errors below an error, outermost first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
     std::iter::successors(error.source(), |cause| below(*cause))

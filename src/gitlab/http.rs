@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::error::{Access, GitlabError};
-use super::failure::{Failure, Next, redirect, refused, tls_trouble, words};
+use super::failure::{Failure, Next, redirect, refused, tls_trouble, tls_words, words};
 use super::pinned;
 use super::token::wrong_kind;
 use crate::diagnostic::UNRESOLVED;
@@ -296,6 +296,7 @@ impl Http {
         let (url, call) = (self.url.clone(), call.name());
         let (error, next) = if error.is_connect() {
             if let Some(trouble) = tls_trouble(error) {
+                let why = tls_words(error).unwrap_or(why);
                 (GitlabError::Tls { url, why, trouble }, Next::Stop)
             } else {
                 let dns = why.contains(UNRESOLVED);

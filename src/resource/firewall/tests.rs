@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::diagnostic::Span;
-use crate::facts::Route;
+use crate::facts::access::{Device, Network};
+use crate::facts::{Known, Route};
 use crate::inventory::model::{AllowSpec, JobsSpec, Opens, Ports, ReachSpec};
+use crate::resource::Earlier;
+use crate::secret::SecretBook;
 use ipnet::IpNet;
 
 fn firewall() -> Firewall {
@@ -180,5 +183,82 @@ fn nft_prints_the_table_as_it_is_written() {
             return;
         }
         assert_eq!(normal(&String::from_utf8(out.stdout).unwrap()), normal(&firewall.table()));
+    }
+}
+
+/// A host without rules, on the machine that rprov runs on or not, and where whoever started it came from.
+fn seen(peer: Option<&str>, local: bool) -> Facts {
+    let mut facts = facts();
+    facts.nft_tables.insert(TABLE.to_owned(), Known::Absent);
+    facts.system.peer = peer.map(str::to_owned);
+    facts.local = local;
+    facts
+}
+
+fn planned(firewall: &Firewall, facts: &Facts) -> Result<Diff, String> {
+    let (book, earlier) = (SecretBook::default(), Earlier::default());
+    firewall.diff(&Context { facts, book: &book, earlier: &earlier }).map_err(|cannot| cannot.why)
+}
+
+/// For how long the rules of a plan are on trial, and what is said beside it.
+fn trial(diff: Diff) -> (u64, String) {
+    let [Change { steps, .. }] = diff.changes.as_slice() else { panic!("{diff:?}") };
+    let [Step::GuardRuleset { seconds, .. }] = steps.as_slice() else { panic!("{steps:?}") };
+    (*seconds, diff.notes.into_iter().map(|note| note.message).collect::<Vec<_>>().join("\n"))
+}
+
+/// The inner connection would pass the trial on the flow that the kernel knows, and end with it.
+#[test]
+fn rules_that_end_the_tunnel_below_the_connection_are_no_plan() {
+    let mut facts = seen(Some("203.0.113.9"), false);
+    let tunnel = |kind: &str, port| Device { name: "t0".to_owned(), kind: kind.to_owned(), port, ..Device::default() };
+    for (kind, port) in [("vxlan", 4789), ("geneve", 6081), ("wireguard", 51820)] {
+        facts.network =
+            Network { way: Some("t0".to_owned()), devices: vec![tunnel(kind, Some(port))], ..Network::default() };
+        let why = planned(&firewall(), &facts).unwrap_err();
+        assert!(why.contains(&format!("comes through t0 ({kind})")) && why.contains(&format!("port: {port}")), "{why}");
+        let mut open = firewall();
+        let ports = Ports { first: port, last: port };
+        open.spec.allow.push(AllowSpec {
+            what: Opens::Ports { ports, udp: true },
+            from: Vec::new(),
+            origin: open.spec.origin.clone(),
+        });
+        assert_eq!(trial(planned(&open, &facts).unwrap()), (CONFIRM_WITHIN, String::new()), "{kind}");
+    }
+    facts.network.devices = vec![tunnel("tun", None)];
+    let (_, said) = trial(planned(&firewall(), &facts).unwrap());
+    assert!(said.contains("comes through t0 (tun)"), "what carries it cannot be told, which is said: {said}");
+}
+
+/// `connection: local`: whoever came by SSH to start it is who would be locked out.
+#[test]
+fn on_the_host_itself_who_came_by_ssh_counts() {
+    let why = planned(&firewall(), &seen(Some("198.51.100.1"), true)).unwrap_err();
+    assert!(why.contains("198.51.100.1") && why.contains("`firewall.ssh_from`") && !why.contains(GUESSED), "{why}");
+    let (seconds, said) = trial(planned(&firewall(), &seen(Some("203.0.113.9"), true)).unwrap());
+    assert_eq!(seconds, CONFIRM_BY_PERSON_WITHIN);
+    assert!(said.contains("log in anew by SSH from 203.0.113.9 within 180 s"), "{said}");
+    // A login that hid itself: everybody who is logged in may be the one.
+    let mut facts = seen(None, true);
+    facts.system.logins = vec![Some("203.0.113.9".parse().unwrap()), Some("198.51.100.1".parse().unwrap())];
+    let why = planned(&firewall(), &facts).unwrap_err();
+    assert!(why.contains("198.51.100.1") && why.contains(GUESSED), "{why}");
+    facts.system.logins = vec![Some("203.0.113.9".parse().unwrap()), None];
+    let why = planned(&firewall(), &facts).unwrap_err();
+    assert!(why.contains("nothing says from where"), "{why}");
+    // At a console nobody is there whom the rules could cut off.
+    let (seconds, said) = trial(planned(&firewall(), &seen(None, true)).unwrap());
+    assert!(seconds == CONFIRM_WITHIN && said.contains("nobody came here by SSH"), "{seconds} {said}");
+}
+
+/// By SSH to the machine itself: no rule stops that, so a trial by it shows nothing.
+#[test]
+fn a_connection_from_the_host_itself_is_no_trial() {
+    for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "192.0.2.7"] {
+        let mut facts = seen(Some(peer), false);
+        facts.system.sshd_address = Some("192.0.2.7".parse().unwrap());
+        let why = planned(&firewall(), &facts).unwrap_err();
+        assert!(why.contains("from the host itself"), "{peer}: {why}");
     }
 }

@@ -144,6 +144,15 @@ mod tests {
         child.wait_with_output().unwrap()
     }
 
+    /// Tells a thread of a test to end, also where the test fails: its scope would wait for the thread for ever.
+    pub(super) struct Ends<'a>(pub(super) &'a std::sync::atomic::AtomicBool);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
     /// The shells that are here, of those that hosts have.
     pub(super) fn shells() -> Vec<Vec<&'static str>> {
         let all: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];

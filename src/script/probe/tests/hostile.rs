@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::script::tests::Ends;
 
 pub(super) fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
@@ -178,6 +179,7 @@ fn nothing_foreign_is_read_while_somebody_swaps() {
                     let _ = std::fs::rename(&file, open.join("pipe"));
                 }
             });
+            let _ends = Ends(&done);
             for _ in 0..20 {
                 let facts = probe(&shell, &ask(&open, &["f"]));
                 if let Known::Present(fact) = &facts.paths[&path(&open, "f")]
@@ -187,8 +189,32 @@ fn nothing_foreign_is_read_while_somebody_swaps() {
                     assert!(text.expose() != "hidden" || fact.mode == 0o600, "{shell:?}: {fact:?}");
                 }
             }
-            done.store(true, Ordering::Relaxed);
         });
+    }
+}
+
+/// The same in the very moment between the look at a file and its opening.
+#[test]
+fn what_is_put_in_a_files_place_before_it_is_opened_is_not_read() {
+    for shell in shells() {
+        for swap in ["ln -s ../private ./f", "ln -s \"$PWD/../private\" ./f", "ln ../private ./f", "ln -s hidden ./f"] {
+            let dir = tempfile::tempdir_in("/tmp").unwrap();
+            let open = dir.path().join("open");
+            std::fs::create_dir(&open).unwrap();
+            std::fs::write(dir.path().join("private"), "canary").unwrap();
+            std::fs::write(open.join("hidden"), "canary").unwrap();
+            std::fs::write(open.join("f"), "shown").unwrap();
+            let spec = ask(&open, &["f"]);
+            // It is opened under a time limit, by another shell.
+            let before = format!(
+                "timeout() {{ if [ -f ./f ]; then rm -f ./f; {swap}; : >../swapped; fi; command timeout \"$@\"; }}\n"
+            );
+            let out = run(&shell, &script(&spec, &SecretBook::default(), &before, "", "n0"));
+            assert!(out.status.success() && dir.path().join("swapped").exists(), "{shell:?} {swap}: {out:?}");
+            let facts = parse(&spec, &out.stdout, "n0").unwrap();
+            assert!(!unread(&facts, &path(&open, "f")).is_empty(), "{shell:?} {swap}");
+            assert!(!String::from_utf8_lossy(&out.stdout).contains("Y2FuYXJ5"), "{shell:?} {swap}: it was read");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::script::obstacle::Obstacle;
+use crate::script::tests::Ends;
 
 /// A directory that others may write to, and one of somebody else's beside it that nothing may happen to.
 struct Scene {
@@ -406,13 +407,13 @@ fn against(swap: impl Fn(&Scene, &mut usize) + Sync, steps: impl Fn(&Scene) -> V
                     swap(&scene, &mut round);
                 }
             });
+            let _ends = Ends(&done);
             for _ in 0..5 {
                 for step in steps(&scene) {
                     let out = go(&shell, &step);
                     scene.assert_untouched(&format!("{shell:?} {step:?}: {}", String::from_utf8_lossy(&out.stderr)));
                 }
             }
-            done.store(true, Ordering::Relaxed);
         });
         scene.assert_untouched(&format!("{shell:?}"));
     }

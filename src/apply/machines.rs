@@ -67,3 +67,19 @@ pub(super) fn across(shared: &Shared, targets: &mut [Target]) {
         targets[at].plan.problems.push(problem);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whichever name comes first, and whether or not its work is done by then.
+    #[test]
+    fn a_machine_has_one_name_in_a_run() {
+        let machines = Machines::default();
+        assert_eq!((machines.claim("a", "m1"), machines.claim("b", "m2")), (None, None));
+        assert_eq!(machines.claim("alias", "m1").as_deref(), Some("a"));
+        assert_eq!(machines.claim("alias", "m1").as_deref(), Some("a"), "asked again it is no other machine");
+        assert_eq!(machines.claim("a", "m1"), None, "its own name goes on");
+        assert_eq!((machines.of("alias").as_deref(), machines.of("nobody")), (Some("m1"), None));
+    }
+}

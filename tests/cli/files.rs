@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use super::{HOSTS, run, with};
+use super::{HOSTS, rprov, run, with};
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
@@ -99,8 +99,12 @@ fn a_plan_is_read_from_a_file() {
     let directory = with(HOSTS);
     assert!(std::process::Command::new("mkfifo").arg(directory.path().join("fifo")).status().unwrap().success());
     for arguments in [["show", "fifo"], ["apply", "fifo"]] {
-        let (code, _, err) = run(directory.path(), &arguments);
-        assert_eq!(code, 1, "{arguments:?}: {err}");
+        let program = rprov(directory.path(), &arguments);
+        let mut limited = std::process::Command::new("timeout");
+        limited.args(["-s", "KILL", "60"]).arg(program.get_program()).args(program.get_args());
+        let done = limited.current_dir(directory.path()).stdin(std::process::Stdio::null()).output().unwrap();
+        let err = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}: {err}");
         assert!(err.contains("cannot read the plan fifo: it is not a regular file"), "{err}");
         assert!(err.contains("write what comes from a pipe into one first"), "{err}");
     }

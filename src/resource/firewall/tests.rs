@@ -197,7 +197,7 @@ fn seen(peer: Option<&str>, local: bool) -> Facts {
 
 fn planned(firewall: &Firewall, facts: &Facts) -> Result<Diff, String> {
     let (book, earlier) = (SecretBook::default(), Earlier::default());
-    firewall.diff(&Context { facts, book: &book, earlier: &earlier }).map_err(|cannot| cannot.why)
+    firewall.diff(&Context { facts, book: &book, earlier: &earlier }).map_err(|cannot| cannot.why.to_string())
 }
 
 /// For how long the rules of a plan are on trial, and what is said beside it.

@@ -106,7 +106,7 @@ fn a_plan_is_read_from_a_file() {
         let err = String::from_utf8(done.stderr).unwrap();
         assert_eq!(done.status.code(), Some(1), "{arguments:?}: {err}");
         assert!(err.contains("cannot read the plan fifo: it is not a regular file"), "{err}");
-        assert!(err.contains("write what comes from a pipe into one first"), "{err}");
+        assert!(err.contains("a plan is read from a file, from /dev/stdin or from `<(…)`"), "{err}");
     }
     let (code, _, err) = run(directory.path(), &["show", "/dev/zero"]);
     assert!(code == 1 && err.contains("it is not a regular file"), "{err}");

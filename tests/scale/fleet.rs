@@ -51,8 +51,8 @@ impl Fleet {
 
     /// Everything that one host is to have.
     fn write_inventory(&self, ssh: &str) {
-        let wants = "  packages: [base-files]\n  directories: [/run/rprov-scale]\n  files: [{ path: \
-                     /run/rprov-scale/name, content: \"{{ host.name }}\\n\" }]\n";
+        let wants = "  packages: [base-files]\n  directories: [/run/scale]\n  files: [{ path: \
+                     /run/scale/name, content: \"{{ host.name }}\\n\" }]\n";
         let hosts: Vec<(String, String)> =
             self.hosts.iter().enumerate().map(|(n, host)| (format!("ci-{n}"), host.address.clone())).collect();
         write_inventory(&self.keys, ssh, wants, &hosts);
@@ -96,7 +96,7 @@ fn fifty_hosts_behind_one_jump_host() {
             fleet.keys.path("client").display(),
             known(&fleet)
         ));
-        let cat = cat.arg(&fleet.hosts[n].address).arg("cat /run/rprov-scale/name").output().unwrap();
+        let cat = cat.arg(&fleet.hosts[n].address).arg("cat /run/scale/name").output().unwrap();
         let name = format!("ci-{n}\n");
         assert_eq!(String::from_utf8_lossy(&cat.stdout), name, "{}", String::from_utf8_lossy(&cat.stderr));
     }

@@ -23,10 +23,10 @@ fn world() -> (Wire, Keys, Host) {
 /// `files`: how many, and how long each is.
 fn write(keys: &Keys, files: (usize, usize)) {
     let (count, length) = files;
-    let mut wants = "  packages: [base-files]\n  directories: [/run/rprov-scale]\n  files:\n".to_owned();
+    let mut wants = "  packages: [base-files]\n  directories: [/run/scale]\n  files:\n".to_owned();
     for n in 0..count {
         let content = "0123456789abcde ".repeat(length / 16);
-        wants.push_str(&format!("    - {{ path: /run/rprov-scale/{n}, content: \"{content}\\n\" }}\n"));
+        wants.push_str(&format!("    - {{ path: /run/scale/{n}, content: \"{content}\\n\" }}\n"));
     }
     write_inventory(keys, "", &wants, &[("ci.example.com".to_owned(), ADDRESS.to_owned())]);
 }

@@ -59,17 +59,26 @@ const PLACES: [(&str, Belongs); 13] = [
 ];
 
 /// Keys of config.toml that hold a secret, or may: each with the value that the test's inventory gives, `@` being the secret.
-pub(crate) const KEYS: [(&str, &str); 17] = [
+pub(crate) const KEYS: [(&str, &str); 26] = [
     ("sentry_dsn", "@"),
     ("runners[].environment", "['SOME_NAME={{ vars.@ }}']"),
+    ("runners[].pre_clone_script", "'echo {{ vars.@ }}'"),
+    ("runners[].post_clone_script", "'echo {{ vars.@ }}'"),
+    ("runners[].pre_get_sources_script", "'echo {{ vars.@ }}'"),
+    ("runners[].post_get_sources_script", "'echo {{ vars.@ }}'"),
+    ("runners[].pre_build_script", "'echo {{ vars.@ }}'"),
+    ("runners[].post_build_script", "'echo {{ vars.@ }}'"),
     ("runners[].cache.s3.AccessKey", "@"),
     ("runners[].cache.s3.SecretKey", "@"),
     ("runners[].cache.s3.SessionToken", "@"),
     ("runners[].cache.gcs.PrivateKey", "@"),
     ("runners[].cache.azure.AccountKey", "@"),
+    ("runners[].docker.log_options", "{ env: '{{ vars.@ }}' }"),
+    ("runners[].docker.services[].command", "['--password={{ vars.@ }}']"),
     ("runners[].docker.services[].environment", "['SOME_NAME={{ vars.@ }}']"),
     ("runners[].ssh.password", "@"),
     ("runners[].kubernetes.bearer_token", "@"),
+    ("runners[].kubernetes.services[].command", "['--password={{ vars.@ }}']"),
     ("runners[].kubernetes.services[].environment", "['SOME_NAME={{ vars.@ }}']"),
     ("runners[].kubernetes.container_lifecycle.post_start.http_get.http_headers[].value", "'{{ vars.@ }}'"),
     ("runners[].kubernetes.container_lifecycle.pre_stop.http_get.http_headers[].value", "'{{ vars.@ }}'"),

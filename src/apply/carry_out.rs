@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::ProbeSpec;
+use crate::gitlab::GitlabError;
 use crate::host::Limits;
 use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
@@ -20,6 +21,7 @@ use super::agreed;
 use super::behind;
 use super::exchange::{self, FOREIGN_HELP, ReadError, last_lines, nonce};
 use super::guard::{Guard, Kind, Unconfirmed};
+use super::hold::{self, HeldFor, Moment, TWO_RUNS};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
 use super::target::Target;
 use super::{CancelFlag, Shared, stopped};
@@ -30,13 +32,10 @@ const LOOKED_AT: usize = 200;
 const LAST_LINES: usize = 12;
 /// Characters of a line that are shown while a step runs.
 const LONGEST_LINE: usize = 4096;
-/// For as long the lock is kept while a run is written down.
-const LOCK_SECONDS: u64 = 300;
+/// For how long a script of steps keeps the lock at least.
+const SCRIPT_SECONDS: u64 = 120;
 
-const LOCK_LOST: &str = "another run took the lock over";
-const LOCK_GONE: &str =
-    "this run's lock is gone: the host was restarted, or another run took the lock over and has ended";
-const TWO_RUNS: &str = "look at a new plan; two runs at once do not mix";
+const CANNOT_NOTE: &str = "/var/lib/rprov/last-apply cannot be written";
 
 /// The ids of records that this run created, by whose token they have.
 pub(super) type RunnerIds = BTreeMap<SecretId, u64>;
@@ -109,24 +108,27 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     let name = target.spec(shared).name.clone();
     let holder = shared.holder(&name);
     let nonce = nonce();
-    let text = lock::keep(&holder, LOCK_SECONDS)
+    let text = lock::keep(&holder, hold::SECONDS)
         + &applied::mark(&holder, target.machine.as_deref(), target.installation.as_deref());
     let script = crate::script::wrap(&text, &nonce);
     let during = "noting down this run";
     let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };
     let failed =
         |error: crate::host::HostError| Failure { help: error.help(), ..Failure::new(during, error.to_string()) };
+    let asked = Moment::now();
     let reply = host.run(&script, Limits::default(), &mut |_| {}).await.map_err(failed)?;
     if reply.status == Some(0) && reply::body(&String::from_utf8_lossy(&reply.stdout), &nonce).is_ok() {
+        target.held.keep(asked, hold::SECONDS);
         return Ok(());
     }
     let output = last_lines(&reply, LAST_LINES, &target.book);
     if let Some(lock::LOST | lock::GONE) = reply.status {
-        let message = if reply.status == Some(lock::GONE) { LOCK_GONE } else { LOCK_LOST };
+        let message = if reply.status == Some(lock::GONE) { hold::GONE } else { hold::LOST };
         let failure = Failure::new(during, message).help(TWO_RUNS);
         return Err(Failure { output, cause: Cause::Stale, ..failure });
     }
-    let failure = Failure::new(during, format!("{} cannot be written", applied::PATH));
+    let what = if reply.status == Some(lock::REFUSED) { "the lock of this host cannot be kept" } else { CANNOT_NOTE };
+    let failure = Failure::new(during, what);
     Err(Failure { output, ..failure.help("mend the cause, then run `rprov apply` again") })
 }
 
@@ -256,7 +258,7 @@ async fn guarded_on_host(
             "the host puts back what was there by itself, some minutes after the change or when it boots; run `rprov plan` \
              when it answers",
         ),
-        Unconfirmed::Lost => Failed { cause: Cause::Stale, ..failed(LOCK_LOST.to_owned(), TWO_RUNS) },
+        Unconfirmed::Lost => Failed { cause: Cause::Stale, ..failed(hold::LOST.to_owned(), TWO_RUNS) },
         // Nobody can have waited for the end of the lock and be done by now.
         Unconfirmed::Restarted => failed(
             if rules {
@@ -298,8 +300,22 @@ async fn gitlab(
                 })?,
                 _ => None,
             };
-            let done = client.run_step_as(step, &mut target.book, ids, system_id.as_deref()).await;
-            done.map(drop).map_err(|error| failed(error.to_string(), error.help()))
+            let name = &target.spec(shared).name;
+            let mut hold = HeldFor {
+                held: &mut target.held,
+                host: target.host.as_mut(),
+                holder: shared.holder(name),
+                began: Moment::now(),
+            };
+            let done = client.run_step_as(step, &mut target.book, ids, system_id.as_deref(), &mut hold).await;
+            done.map(drop).map_err(|error| Failed {
+                cause: if matches!(error, GitlabError::NotHeld { lost: true, .. }) {
+                    Cause::Stale
+                } else {
+                    Cause::Failed
+                },
+                ..failed(error.to_string(), error.help())
+            })
         }
         Some(Err(problem)) => Err(failed(problem.message.clone(), problem.help.clone())),
         None => Err(failed("the inventory names no GitLab".to_owned(), None)),
@@ -347,12 +363,14 @@ async fn on_host(
         }
         shared.send(name, EventKind::Output(shorten(&book.scrub_said(line), LONGEST_LINE)));
     };
+    let asked = Moment::now();
     let reply = host
         .run(&text, limits, &mut on_line)
         .await
         .map_err(|error| Failed { unanswered: true, ..failed(error.to_string(), error.help()) })?;
     let stdout = String::from_utf8_lossy(&reply.stdout);
     if reply.status == Some(0) && reply::body(&stdout, &nonce).is_ok() {
+        target.held.keep(asked, SCRIPT_SECONDS);
         return Ok(());
     }
     let mut output = last_lines(&reply, LOOKED_AT, &book);
@@ -367,8 +385,15 @@ async fn on_host(
     output.drain(..output.len().saturating_sub(LAST_LINES));
     let (message, help) = match reply.status {
         Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
-        Some(status) if status == lock::LOST => (LOCK_LOST.to_owned(), Some(TWO_RUNS.to_owned())),
-        Some(status) if status == lock::GONE => (LOCK_GONE.to_owned(), Some(TWO_RUNS.to_owned())),
+        Some(status) if status == lock::LOST => (hold::LOST.to_owned(), Some(TWO_RUNS.to_owned())),
+        Some(status) if status == lock::GONE => (hold::GONE.to_owned(), Some(TWO_RUNS.to_owned())),
+        Some(status) if status == lock::REFUSED => (
+            "the lock of this host cannot be kept".to_owned(),
+            Some(
+                "mend /run on the host, which the lock is in, then run `rprov apply` again: it continues from here"
+                    .to_owned(),
+            ),
+        ),
         Some(status) if status == environment::FOREIGN && at.is_none() => {
             (output.join("; "), Some(FOREIGN_HELP.to_owned()))
         }

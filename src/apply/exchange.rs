@@ -66,6 +66,9 @@ impl ReadError {
                 Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
             }
             Self::Foreign(_) => Some(FOREIGN_HELP.to_owned()),
+            Self::Unlockable { why } if why.contains("No space left") => {
+                Some("make room in /run on the host: the lock is a small file in it; nothing was done".to_owned())
+            }
             Self::Unlockable { .. } => Some("mend /run on the host: the lock is a directory in it".to_owned()),
             Self::Answer { .. } => Some(
                 "run again; if it stays so, compare what the host makes of the script: `rprov render HOST --probe` prints it"

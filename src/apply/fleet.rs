@@ -4,7 +4,7 @@ use crate::desired;
 use crate::desired::shown::Shown;
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
-use crate::gitlab::Client;
+use crate::gitlab::{Client, Unlocked};
 use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
@@ -194,7 +194,7 @@ async fn run(client: &Client, step: &Step, book: &mut SecretBook) -> Result<(), 
         return Err(("this step is for a host".to_owned(), None));
     };
     client
-        .run_step(step, book, &mut std::collections::BTreeMap::new())
+        .run_step(step, book, &mut std::collections::BTreeMap::new(), &mut Unlocked)
         .await
         .map(drop)
         .map_err(|error| (error.to_string(), error.help()))

@@ -30,6 +30,7 @@ mod exam;
 mod exchange;
 mod fleet;
 mod guard;
+mod hold;
 mod keys;
 mod machines;
 mod moved;

@@ -118,6 +118,7 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
         hindrance: hosts.hindrance.clone(),
         delete: shared.settings.orphans == Orphans::Delete,
         origin: &gitlab.origin,
+        now: jiff::Timestamp::now().as_second(),
     };
     let (orphans, twins) = (fleet.orphans(&marked), fleet.twins(&marked));
     for orphan in orphans.iter().chain(twins.iter().flatten()) {

@@ -24,12 +24,10 @@ use crate::secret::SecretBook;
 
 use super::behind;
 use super::exchange::{self, ReadError};
+use super::hold::{self, Held};
 use super::{
     CancelFlag, Look, Others, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped,
 };
-
-/// Seconds for which the lock is taken at first; each change extends it by as long as it may take.
-const LOCK_SECONDS: u64 = 300;
 
 /// What a host is read for, and what its script does beside the reading.
 #[derive(Debug)]
@@ -93,6 +91,8 @@ pub(super) struct Target {
     pub(super) behind: Vec<usize>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
     others: Option<Others>,
+    /// What is known of the lock.
+    pub(super) held: Held,
 }
 
 impl std::fmt::Debug for Target {
@@ -136,6 +136,7 @@ impl Target {
             last: None,
             behind: Vec::new(),
             others: None,
+            held: Held::default(),
         }
     }
 
@@ -299,7 +300,7 @@ impl Target {
             return;
         }
         let _slot = shared.slots.acquire().await;
-        let take = lock::acquire(&shared.holder(&self.spec(shared).name), LOCK_SECONDS, None);
+        let take = lock::acquire(&shared.holder(&self.spec(shared).name), hold::SECONDS, None);
         match self.look(shared, &Reading::Locked(take)).await {
             Ok((now, _)) if now.problems.is_empty() => carry_out::upkeep(self, shared, &now.upkeep).await,
             Err(ReadError::Locked(..) | ReadError::Twin(_)) => return,
@@ -372,7 +373,7 @@ impl Target {
         let name = self.spec(shared).name.clone();
         let (mut told, mut dead) = (false, None);
         loop {
-            let take = lock::acquire(&shared.holder(&name), LOCK_SECONDS, dead.as_ref());
+            let take = lock::acquire(&shared.holder(&name), hold::SECONDS, dead.as_ref());
             match self.look(shared, &Reading::Locked(take)).await {
                 Ok(read) => return Ok(read),
                 // It ran on this machine, and is no more.

@@ -161,6 +161,16 @@ pub enum GitlabError {
         /// Which runners.
         scope: String,
     },
+    /// Whoever asks for a change does not hold what it is about any more, or cannot tell. It was not sent.
+    #[error("{why}")]
+    NotHeld {
+        /// Why.
+        why: String,
+        /// What to do.
+        help: Option<String>,
+        /// It is not held; otherwise that is not known.
+        lost: bool,
+    },
     /// A value is needed that is not known.
     #[error(transparent)]
     Unbound(#[from] Unbound),
@@ -292,6 +302,7 @@ impl GitlabError {
                     theirs.unwrap_or_default()
                 )
             }
+            Self::NotHeld { help, .. } => return help.clone(),
             Self::Unbound(_) => return None,
             Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),
         })
@@ -366,6 +377,7 @@ impl GitlabError {
             | Self::Tls { why, .. }
             | Self::Lost { why, .. }
             | Self::Answer { why, .. }
+            | Self::NotHeld { why, .. }
             | Self::Plan { why } => why,
             Self::Refused { message, .. } => message,
             Self::Redirect { to, .. } => to,

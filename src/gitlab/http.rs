@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{Access, GitlabError};
 use super::failure::{Failure, Next, redirect, refused, tls_trouble, tls_words, words};
+use super::hold::Tries;
 use super::pinned;
 use super::token::wrong_kind;
 use crate::diagnostic::UNRESOLVED;
@@ -64,7 +65,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// A request to `/api/v4/` and these path segments, which are encoded here.
+    /// A request to `/api/v4/` and these path segments, which are encoded here. One that changes something is made by
+    /// [`Change::new`](super::hold::Change::new).
     pub(super) fn new(method: Method, path: &[&str], access: Access) -> Self {
         // All but POST mean the same if said twice.
         let repeatable = method != Method::POST;
@@ -96,6 +98,10 @@ impl Call {
     pub(super) fn body(mut self, body: serde_json::Value) -> Self {
         self.body = Some(body);
         self
+    }
+
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     pub(super) fn access(&self) -> Access {
@@ -226,42 +232,64 @@ impl Http {
         self.timing.pause
     }
 
-    /// Sends a call, again where that is safe and may help.
+    /// Sends a call that only reads, again where that is safe and may help. What changes something is a
+    /// [`Change`](super::hold::Change).
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, GitlabError> {
         let url = self.address(call)?;
-        let started = Instant::now();
-        let mut attempt = 1;
+        let mut tries = Tries::default();
         loop {
             self.keep_silence().await;
-            let failure = match self.attempt(call, &url).await {
+            let permit = self.permit().await;
+            let tried = self.attempt(call, &url).await;
+            drop(permit);
+            match tried {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            let again = match failure.next {
-                Next::Stop => false,
-                Next::Unsent => attempt < CONNECT_ATTEMPTS,
-                Next::TurnedAway => attempt < ATTEMPTS,
-                Next::Unsure => call.repeatable && attempt < ATTEMPTS,
-            };
-            let backoff = self.timing.pause * 2_u32.saturating_pow(attempt - 1);
-            let wait = failure.wait.unwrap_or_default().max(backoff);
-            if !again || started.elapsed().saturating_add(wait) > self.timing.patience {
-                return Err(failure.error.cleared(|text| self.scrub(text)));
+                Err(failure) => self.pause_after(failure, call.repeatable, &mut tries).await?,
             }
-            if failure.next == Next::TurnedAway {
-                self.ask_for_silence(wait);
-            }
-            if failure.wait.is_some_and(|asked| asked >= WORTH_TELLING) {
-                self.tell(wait);
-            }
-            tokio::time::sleep(wait).await;
-            attempt += 1;
         }
     }
 
-    async fn attempt(&self, call: &Call, url: &Url) -> Result<Answer, Failure> {
-        // The gate is never closed; without a permit the request goes ahead all the same.
-        let _permit = self.gate.acquire().await;
+    /// Waits as long as the failure asks for; the error if another try is no use.
+    pub(super) async fn pause_after(
+        &self,
+        failure: Failure,
+        repeatable: bool,
+        tries: &mut Tries,
+    ) -> Result<(), GitlabError> {
+        let again = match failure.next {
+            Next::Stop => false,
+            Next::Unsent => tries.attempt < CONNECT_ATTEMPTS,
+            Next::TurnedAway => tries.attempt < ATTEMPTS,
+            Next::Unsure => repeatable && tries.attempt < ATTEMPTS,
+        };
+        let backoff = self.timing.pause * 2_u32.saturating_pow(tries.attempt - 1);
+        let wait = failure.wait.unwrap_or_default().max(backoff);
+        if !again || tries.started.elapsed().saturating_add(wait) > self.timing.patience {
+            return Err(failure.error.cleared(|text| self.scrub(text)));
+        }
+        if failure.next == Next::TurnedAway {
+            self.ask_for_silence(wait);
+        }
+        if failure.wait.is_some_and(|asked| asked >= WORTH_TELLING) {
+            self.tell(wait);
+        }
+        tokio::time::sleep(wait).await;
+        tries.attempt += 1;
+        Ok(())
+    }
+
+    /// Leave for one request. The gate is never closed; without a permit the request goes ahead all the same.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.gate.acquire().await.ok()
+    }
+
+    /// How long one request may take.
+    pub(super) fn longest_request(&self) -> Duration {
+        self.timing.request
+    }
+
+    /// One request, whose permit the caller has.
+    pub(super) async fn attempt(&self, call: &Call, url: &Url) -> Result<Answer, Failure> {
         let mut request = self.client.request(call.method.clone(), url.clone());
         if let Some(body) = &call.body {
             request = request.json(body);
@@ -315,7 +343,7 @@ impl Http {
         Failure { error, next, wait: None }
     }
 
-    fn address(&self, call: &Call) -> Result<Url, GitlabError> {
+    pub(super) fn address(&self, call: &Call) -> Result<Url, GitlabError> {
         let mut url = self.base.clone();
         // An empty or dotted segment would make another path.
         if let Some(part) = call.path.iter().find(|part| matches!(part.as_str(), "" | "." | "..")) {
@@ -330,7 +358,7 @@ impl Http {
         Ok(url)
     }
 
-    async fn keep_silence(&self) {
+    pub(super) async fn keep_silence(&self) {
         loop {
             let until = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
             match until.filter(|until| *until > Instant::now()) {

@@ -24,6 +24,7 @@ mod error;
 mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hold;
 mod http;
 mod listing;
 mod managers;
@@ -43,12 +44,14 @@ mod variables;
 mod verify;
 
 pub use error::{Access, GitlabError};
+pub use hold::{Hold, Unlocked};
 pub use notes::{MergeRequest, NoteOutcome, pipeline_line};
 pub use scan::Marked;
 pub use steps::StepOutcome;
 pub use tls::TlsTrouble;
 pub use token::OwnToken;
 
+use hold::{Change, Tries};
 use http::{Call, Http, Timing};
 
 /// A client of one GitLab with one token. Clones share connections, limits and what was read.
@@ -176,7 +179,24 @@ impl Client {
         &self,
         scope: &Scope,
         attributes: &RunnerAttributes,
+        hold: &mut dyn Hold,
     ) -> Result<CreatedRunner, GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            if let Some(created) = self.try_to_create(scope, attributes, hold, &mut tries).await? {
+                return Ok(created);
+            }
+        }
+    }
+
+    /// The same, tried once; see [`Http::try_change`].
+    async fn try_to_create(
+        &self,
+        scope: &Scope,
+        attributes: &RunnerAttributes,
+        hold: &mut dyn Hold,
+        tries: &mut Tries,
+    ) -> Result<Option<CreatedRunner>, GitlabError> {
         let mut body = object(attributes)?;
         // A timeout of null, which in a change takes the limit away, says nothing here.
         body.retain(|_, value| !value.is_null());
@@ -186,18 +206,19 @@ impl Client {
             Scope::Group(_) => body.insert("group_id".to_owned(), self.namespace(scope).await?.into()),
             Scope::Project(_) => body.insert("project_id".to_owned(), self.namespace(scope).await?.into()),
         };
-        let call = Call::new(Method::POST, &["user", "runners"], Access::CreateRunner).body(body.into());
-        let answer = self.0.http.send(&call).await;
+        let change = Change::new(Method::POST, &["user", "runners"], Access::CreateRunner).body(body.into());
+        let answer = self.0.http.try_change(&change, hold, tries).await;
         self.0.scans.forget(scope);
         let created = answer.and_then(|answer| {
+            let Some(answer) = answer else { return Ok(None) };
             let fresh: FreshToken = answer.json()?;
             let Some(id) = fresh.id else {
-                return Err(GitlabError::Answer { call: call.name(), why: "it names no id".to_owned() });
+                return Err(GitlabError::Answer { call: change.name(), why: "it names no id".to_owned() });
             };
-            Ok(CreatedRunner { id, token: Secret::new(fresh.token), token_expires_at: fresh.token_expires_at })
+            Ok(Some(CreatedRunner { id, token: Secret::new(fresh.token), token_expires_at: fresh.token_expires_at }))
         });
         match &created {
-            Ok(created) => self.enlist(
+            Ok(Some(created)) => self.enlist(
                 scope,
                 &ListedRunner {
                     id: created.id,
@@ -208,7 +229,7 @@ impl Client {
                     contacted_ago: None,
                 },
             ),
-            Err(_) => self.0.listed.forget(scope),
+            Ok(None) | Err(_) => self.0.listed.forget(scope),
         }
         created
     }
@@ -217,28 +238,46 @@ impl Client {
     ///
     /// # Errors
     /// When GitLab refuses or does not answer.
-    pub async fn update_runner(&self, id: u64, attributes: &RunnerAttributes) -> Result<(), GitlabError> {
+    pub async fn update_runner(
+        &self,
+        id: u64,
+        attributes: &RunnerAttributes,
+        hold: &mut dyn Hold,
+    ) -> Result<(), GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            if self.try_to_update(id, attributes, hold, &mut tries).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The same, tried once; see [`Http::try_change`].
+    async fn try_to_update(
+        &self,
+        id: u64,
+        attributes: &RunnerAttributes,
+        hold: &mut dyn Hold,
+        tries: &mut Tries,
+    ) -> Result<Option<()>, GitlabError> {
         let body = object(attributes)?;
         // GitLab takes no empty change.
         if body.is_empty() {
-            return Ok(());
+            return Ok(Some(()));
         }
-        let call = Call::new(Method::PUT, &["runners", &id.to_string()], Access::ManageRunner).body(body.into());
-        let answer = self.0.http.send(&call).await;
+        let change = Change::new(Method::PUT, &["runners", &id.to_string()], Access::ManageRunner).body(body.into());
+        let answer = self.0.http.try_change(&change, hold, tries).await;
         self.forget_record(id);
-        match answer.and_then(|answer| record::read(&answer, id)) {
-            Ok(now) => {
-                self.relist(id, |listed| {
-                    listed.mark = marker::parse(&now.maintenance_note).1;
-                    listed.description.clone_from(&now.description);
-                });
-                Ok(())
-            }
-            Err(error) => {
-                self.forget_listed(id);
-                Err(error)
-            }
+        let now = answer.and_then(|answer| answer.map(|answer| record::read(&answer, id)).transpose());
+        if let Ok(Some(now)) = &now {
+            self.relist(id, |listed| {
+                listed.mark = marker::parse(&now.maintenance_note).1;
+                listed.description.clone_from(&now.description);
+            });
+        } else {
+            self.forget_listed(id);
         }
+        now.map(|now| now.map(drop))
     }
 
     /// Gives a runner a new token; the old one is void at once. Also returns when the new one ends, RFC 3339. Sent once,
@@ -246,45 +285,69 @@ impl Client {
     ///
     /// # Errors
     /// When GitLab refuses, or it is not known whether it did it ([`GitlabError::may_have_happened`]).
-    pub async fn reset_token(&self, id: u64) -> Result<(Secret, Option<String>), GitlabError> {
-        let path = ["runners", &id.to_string(), "reset_authentication_token"];
-        let answer = self.0.http.send(&Call::new(Method::POST, &path, Access::ManageRunner)).await;
-        match answer.and_then(|answer| answer.json::<FreshToken>()) {
-            Ok(fresh) => {
-                let token = Secret::new(fresh.token);
-                self.relist(id, |listed| listed.token = TokenStart::of(&token));
-                Ok((token, fresh.token_expires_at))
-            }
-            Err(error) => {
-                self.forget_listed(id);
-                Err(error)
+    pub async fn reset_token(&self, id: u64, hold: &mut dyn Hold) -> Result<(Secret, Option<String>), GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            if let Some(runner) = self.try_to_reset(id, hold, &mut tries).await? {
+                return Ok((runner.token, runner.token_expires_at));
             }
         }
+    }
+
+    /// The same, tried once; see [`Http::try_change`].
+    async fn try_to_reset(
+        &self,
+        id: u64,
+        hold: &mut dyn Hold,
+        tries: &mut Tries,
+    ) -> Result<Option<CreatedRunner>, GitlabError> {
+        let path = ["runners", &id.to_string(), "reset_authentication_token"];
+        let change = Change::new(Method::POST, &path, Access::ManageRunner);
+        let answer = self.0.http.try_change(&change, hold, tries).await;
+        let fresh = answer.and_then(|answer| answer.map(|answer| answer.json::<FreshToken>()).transpose());
+        let fresh = fresh.map(|fresh| fresh.map(|fresh| (Secret::new(fresh.token), fresh.token_expires_at)));
+        if let Ok(Some((token, _))) = &fresh {
+            self.relist(id, |listed| listed.token = TokenStart::of(token));
+        } else {
+            self.forget_listed(id);
+        }
+        fresh.map(|fresh| fresh.map(|(token, token_expires_at)| CreatedRunner { id, token, token_expires_at }))
     }
 
     /// Deletes a runner; `false` if it was gone already.
     ///
     /// # Errors
     /// When GitLab refuses or does not answer.
-    pub async fn delete_runner(&self, id: u64) -> Result<bool, GitlabError> {
-        let call = Call::new(Method::DELETE, &["runners", &id.to_string()], Access::ManageRunner);
-        let outcome = self.delete(&call).await;
+    pub async fn delete_runner(&self, id: u64, hold: &mut dyn Hold) -> Result<bool, GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            if let Some(deleted) = self.try_to_delete(id, hold, &mut tries).await? {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    /// The same, tried once; see [`Http::try_change`].
+    async fn try_to_delete(
+        &self,
+        id: u64,
+        hold: &mut dyn Hold,
+        tries: &mut Tries,
+    ) -> Result<Option<bool>, GitlabError> {
+        let change = Change::new(Method::DELETE, &["runners", &id.to_string()], Access::ManageRunner);
+        let answer = self.0.http.try_change(&change, hold, tries).await;
+        let outcome = answer.transpose().map(deleted).transpose();
         self.forget_record(id);
-        if outcome.is_ok() {
-            self.unlist(id)
-        } else {
-            self.forget_listed(id)
+        match &outcome {
+            Ok(Some(_)) => self.unlist(id),
+            Ok(None) | Err(_) => self.forget_listed(id),
         }
         outcome
     }
 
     /// `false` if it was gone already.
-    async fn delete(&self, call: &Call) -> Result<bool, GitlabError> {
-        match self.0.http.send(call).await {
-            Ok(answer) => answer.empty().map(|()| true),
-            Err(error) if error.is_absent() => Ok(false),
-            Err(error) => Err(error),
-        }
+    async fn delete(&self, change: &Change, hold: &mut dyn Hold) -> Result<bool, GitlabError> {
+        deleted(self.0.http.change(change, hold).await)
     }
 
     /// The numeric id of a group or project, read once per run. The instance has none: never ask.
@@ -308,6 +371,15 @@ impl Client {
     fn forget_record(&self, id: u64) {
         self.0.scans.clear();
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+/// What the answer to a deletion says: `false` if it was gone already.
+fn deleted(answer: Result<http::Answer, GitlabError>) -> Result<bool, GitlabError> {
+    match answer {
+        Ok(answer) => answer.empty().map(|()| true),
+        Err(error) if error.is_absent() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Client;
 use super::error::{Access, GitlabError};
+use super::hold::{Change, Unlocked};
 use super::http::Call;
 
 /// Notes of an answer at most.
@@ -110,8 +111,8 @@ impl Client {
             if !make {
                 return Ok(NoteOutcome::None);
             }
-            let call = Call::new(Method::POST, &all, Access::Note).body(body);
-            return Ok(NoteOutcome::Made(self.0.http.send(&call).await?.json::<Written>()?.id));
+            let change = Change::new(Method::POST, &all, Access::Note).body(body);
+            return Ok(NoteOutcome::Made(self.0.http.change(&change, &mut Unlocked).await?.json::<Written>()?.id));
         };
         let now = note.body.as_deref().unwrap_or_default();
         let later = pipeline(now, mark).filter(|theirs| pipeline(text, mark).is_some_and(|own| *theirs > own));
@@ -124,8 +125,8 @@ impl Client {
         }
         let id = note.id.to_string();
         let path = [all.as_slice(), &[&id]].concat();
-        let call = Call::new(Method::PUT, &path, Access::Note).body(body);
-        Ok(NoteOutcome::Changed(self.0.http.send(&call).await?.json::<Written>()?.id))
+        let change = Change::new(Method::PUT, &path, Access::Note).body(body);
+        Ok(NoteOutcome::Changed(self.0.http.change(&change, &mut Unlocked).await?.json::<Written>()?.id))
     }
 
     /// The oldest note of this user that begins with the mark. Notes are taken a few at a time, oldest first, and forgotten

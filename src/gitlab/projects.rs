@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::Client;
 use super::error::{Access, GitlabError};
-use super::http::Call;
+use super::hold::{Change, Hold};
 use crate::inventory::model::Scope;
 
 impl Client {
@@ -25,10 +25,10 @@ impl Client {
     ///
     /// # Errors
     /// When GitLab refuses or does not answer.
-    pub async fn assign(&self, id: u64, project: &str) -> Result<(), GitlabError> {
-        let call = Call::new(Method::POST, &["projects", project, "runners"], Access::AssignRunner)
+    pub async fn assign(&self, id: u64, project: &str, hold: &mut dyn Hold) -> Result<(), GitlabError> {
+        let change = Change::new(Method::POST, &["projects", project, "runners"], Access::AssignRunner)
             .body(serde_json::json!({ "runner_id": id }));
-        let answer = self.0.http.send(&call).await.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
+        let answer = self.0.http.change(&change, hold).await.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
         self.forget_record(id);
         match answer {
             Ok(()) => Ok(()),
@@ -48,9 +48,9 @@ impl Client {
     ///
     /// # Errors
     /// When GitLab refuses, as it does for the project that the runner belongs to, or does not answer.
-    pub async fn unassign(&self, id: u64, project: &str) -> Result<bool, GitlabError> {
+    pub async fn unassign(&self, id: u64, project: &str, hold: &mut dyn Hold) -> Result<bool, GitlabError> {
         let path = ["projects", project, "runners", &id.to_string()];
-        let outcome = self.delete(&Call::new(Method::DELETE, &path, Access::AssignRunner)).await;
+        let outcome = self.delete(&Change::new(Method::DELETE, &path, Access::AssignRunner), hold).await;
         self.forget_record(id);
         outcome
     }

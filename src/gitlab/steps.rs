@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::error::GitlabError;
+use super::hold::{Hold, Tries};
 use super::{Client, CreatedRunner};
 use crate::facts::VariableKey;
 use crate::inventory::model::Scope;
@@ -37,7 +38,8 @@ pub enum StepOutcome {
 impl Client {
     /// Carries out one planned call.
     ///
-    /// A token that comes back is bound in `book`, together with the values beside it (see [`Late`]), and the runner's id
+    /// `hold` is asked before each request that changes something, and again after each wait: whether this run may still do
+    /// so. A token that comes back is bound in `book`, together with the values beside it (see [`Late`]), and the runner's id
     /// is put into `ids` under the token's identity. One host's steps share one `book` and one `ids`.
     ///
     /// # Errors
@@ -48,8 +50,9 @@ impl Client {
         step: &GitlabStep,
         book: &mut SecretBook,
         ids: &mut BTreeMap<SecretId, u64>,
+        hold: &mut dyn Hold,
     ) -> Result<StepOutcome, GitlabError> {
-        self.run_step_as(step, book, ids, None).await
+        self.run_step_as(step, book, ids, None, hold).await
     }
 
     /// The same for a host whose runner manager GitLab knows under this system id.
@@ -62,8 +65,9 @@ impl Client {
         book: &mut SecretBook,
         ids: &mut BTreeMap<SecretId, u64>,
         system_id: Option<&str>,
+        hold: &mut dyn Hold,
     ) -> Result<StepOutcome, GitlabError> {
-        let outcome = self.run(step, book, ids, system_id).await;
+        let outcome = self.run(step, book, ids, system_id, hold).await;
         outcome.map_err(|error| {
             let mut book = book.clone();
             // GitLab quotes what it refuses. As a secret in all texts a value that is only not shown would make riddles of them.
@@ -82,91 +86,121 @@ impl Client {
         book: &mut SecretBook,
         ids: &mut BTreeMap<SecretId, u64>,
         system_id: Option<&str>,
+        hold: &mut dyn Hold,
     ) -> Result<StepOutcome, GitlabError> {
         match step {
             GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => {
                 let scope = runner_scope(runner_type, namespace.as_deref())?;
-                let (runner, outcome) = self.create_or_adopt(&scope, attributes).await?;
+                let (runner, outcome) = self.create_or_adopt(&scope, attributes, hold).await?;
                 bind(token, runner, book, ids);
                 Ok(outcome)
             }
             GitlabStep::ResetToken { id, token } => {
-                self.void_mark(*id, token).await?;
-                let runner = self.with_new_token(*id).await?;
+                let runner = self.with_new_token(*id, token, hold).await?;
                 bind(token, runner, book, ids);
                 Ok(StepOutcome::Done)
             }
             GitlabStep::ProveToken { id, token, .. } => {
                 let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
-                self.prove(*id, value, system_id).await.map(|()| StepOutcome::Done)
+                self.prove(*id, value, system_id, hold).await.map(|()| StepOutcome::Done)
             }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
                 let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
                     why: format!("the runner of {token} is to be changed before it is created"),
                 })?;
-                let mut attributes = attributes.clone();
-                if *stamp_token {
-                    attributes.maintenance_note =
-                        Some(self.stamped(id, token, attributes.maintenance_note, book).await?);
+                let mut tries = Tries::default();
+                loop {
+                    let mut attributes = attributes.clone();
+                    if *stamp_token {
+                        attributes.maintenance_note =
+                            Some(self.stamped(id, token, attributes.maintenance_note, book).await?);
+                    }
+                    if self.try_to_update(id, &attributes, hold, &mut tries).await?.is_some() {
+                        return Ok(StepOutcome::Done);
+                    }
                 }
-                self.update_runner(id, &attributes).await?;
-                Ok(StepOutcome::Done)
             }
             GitlabStep::DeleteRunner { id, mark } => {
-                if let Some(mark) = mark
-                    && !self.still_has(*id, mark).await?
-                {
-                    return Ok(StepOutcome::AlreadyGone);
+                let mut tries = Tries::default();
+                loop {
+                    if let Some(mark) = mark
+                        && !self.still_has(*id, mark).await?
+                    {
+                        return Ok(StepOutcome::AlreadyGone);
+                    }
+                    if let Some(deleted) = self.try_to_delete(*id, hold, &mut tries).await? {
+                        return Ok(gone(deleted));
+                    }
                 }
-                Ok(gone(self.delete_runner(*id).await?))
             }
             GitlabStep::AssignProject { id, token, project } => {
                 let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
                     why: format!("the runner of {token} is to join a project before it is created"),
                 })?;
-                self.assign(id, project).await.map(|()| StepOutcome::Done)
+                self.assign(id, project, hold).await.map(|()| StepOutcome::Done)
             }
-            GitlabStep::UnassignProject { id, project } => Ok(gone(self.unassign(*id, project).await?)),
+            GitlabStep::UnassignProject { id, project } => Ok(gone(self.unassign(*id, project, hold).await?)),
             GitlabStep::SetVariable { namespace, exists, key, value, attributes, .. } => {
                 let environment = attributes.get("environment_scope").and_then(serde_json::Value::as_str);
                 let key = variable_key(namespace.as_ref(), key, environment)?;
                 let value = Secret::new(value.reveal(book)?);
-                self.set_variable(&key, *exists, &value, attributes).await?;
+                self.set_variable(&key, *exists, &value, attributes, hold).await?;
                 Ok(StepOutcome::Done)
             }
             GitlabStep::DeleteVariable { namespace, key, environment_scope } => {
                 let key = variable_key(namespace.as_ref(), key, environment_scope.as_deref())?;
-                Ok(gone(self.delete_variable(&key).await?))
+                Ok(gone(self.delete_variable(&key, hold).await?))
             }
         }
     }
 
+    /// After every wait the mark is looked for again: what another run, or this one, made meanwhile is taken over.
     async fn create_or_adopt(
         &self,
         scope: &Scope,
         attributes: &RunnerAttributes,
+        hold: &mut dyn Hold,
     ) -> Result<(CreatedRunner, StepOutcome), GitlabError> {
         let note = attributes.maintenance_note.as_deref().unwrap_or_default();
         let mark = marker::parse(note).1.ok_or_else(|| GitlabError::Plan {
             why: "a runner is to be created whose maintenance note does not say whose it is".to_owned(),
         })?;
-        if let Some(id) = self.only(scope, &mark).await? {
-            return self.adopt(id, attributes).await;
-        }
-        match self.create_runner(scope, attributes).await {
-            Ok(runner) => {
-                let outcome = StepOutcome::Created { id: runner.id };
-                Ok((runner, outcome))
-            }
-            Err(error) if error.may_have_happened() => {
-                // GitLab may still be at it.
-                tokio::time::sleep(self.0.http.pause()).await;
-                match self.only(scope, &mark).await? {
-                    Some(id) => self.adopt(id, attributes).await,
-                    None => Err(error),
+        let mut tries = Tries::default();
+        // A creation that may have happened; a record that was brought up to date.
+        let (mut doubtful, mut updated): (Option<GitlabError>, Option<u64>) = (None, None);
+        loop {
+            let Some(id) = self.only(scope, &mark).await? else {
+                if let Some(error) = doubtful {
+                    return Err(error);
                 }
+                match self.try_to_create(scope, &dated(attributes), hold, &mut tries).await {
+                    Ok(Some(runner)) => {
+                        let outcome = StepOutcome::Created { id: runner.id };
+                        return Ok((runner, outcome));
+                    }
+                    Ok(None) => {}
+                    Err(error) if error.may_have_happened() => {
+                        doubtful = Some(error);
+                        tries = Tries::default();
+                        // GitLab may still be at it.
+                        tokio::time::sleep(self.0.http.pause()).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+                continue;
+            };
+            if updated != Some(id) {
+                let mut attributes = attributes.clone();
+                attributes.maintenance_note = attributes.maintenance_note.map(|note| voided(&note).unwrap_or(note));
+                if self.try_to_update(id, &attributes, hold, &mut tries).await?.is_none() {
+                    continue;
+                }
+                updated = Some(id);
+                tries = Tries::default();
             }
-            Err(error) => Err(error),
+            if let Some(runner) = self.try_to_reset(id, hold, &mut tries).await? {
+                return Ok((runner, StepOutcome::Adopted { id }));
+            }
         }
     }
 
@@ -180,11 +214,20 @@ impl Client {
         }
     }
 
-    async fn adopt(&self, id: u64, attributes: &RunnerAttributes) -> Result<(CreatedRunner, StepOutcome), GitlabError> {
-        let mut attributes = attributes.clone();
-        attributes.maintenance_note = attributes.maintenance_note.map(|note| voided(&note).unwrap_or(note));
-        self.update_runner(id, &attributes).await?;
-        Ok((self.with_new_token(id).await?, StepOutcome::Adopted { id }))
+    /// Gives a runner another token, once its mark says so. After every wait its mark is looked at again.
+    async fn with_new_token(
+        &self,
+        id: u64,
+        token: &SecretId,
+        hold: &mut dyn Hold,
+    ) -> Result<CreatedRunner, GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            self.void_mark(id, token, hold).await?;
+            if let Some(runner) = self.try_to_reset(id, hold, &mut tries).await? {
+                return Ok(runner);
+            }
+        }
     }
 
     /// Takes back what the mark says of the token. A run that dies after the reset and before the host has the new token
@@ -193,17 +236,22 @@ impl Client {
     ///
     /// A runner that is not marked as the one whose token is asked for keeps its token, whatever the plan says: it may be
     /// somebody else's, who would lose it.
-    async fn void_mark(&self, id: u64, token: &SecretId) -> Result<(), GitlabError> {
-        let Some(record) = self.read_runner(id, false).await? else {
-            return Err(GitlabError::Plan { why: format!("runner #{id} is gone") });
-        };
-        let mark = marker::parse(&record.maintenance_note).1;
-        if mark.is_none_or(|mark| SecretId::runner_token(&mark.host, &mark.runner) != *token) {
-            return Err(GitlabError::Remarked { id });
+    async fn void_mark(&self, id: u64, token: &SecretId, hold: &mut dyn Hold) -> Result<(), GitlabError> {
+        let mut tries = Tries::default();
+        loop {
+            let Some(record) = self.read_runner(id, false).await? else {
+                return Err(GitlabError::Plan { why: format!("runner #{id} is gone") });
+            };
+            let mark = marker::parse(&record.maintenance_note).1;
+            if mark.is_none_or(|mark| SecretId::runner_token(&mark.host, &mark.runner) != *token) {
+                return Err(GitlabError::Remarked { id });
+            }
+            let Some(note) = voided(&record.maintenance_note) else { return Err(GitlabError::Remarked { id }) };
+            let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
+            if self.try_to_update(id, &attributes, hold, &mut tries).await?.is_some() {
+                return Ok(());
+            }
         }
-        let Some(note) = voided(&record.maintenance_note) else { return Err(GitlabError::Remarked { id }) };
-        let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
-        self.update_runner(id, &attributes).await
     }
 
     /// Whether the runner is there; that it has another mark than the plan saw is an error: then it is somebody else's by
@@ -212,11 +260,6 @@ impl Client {
         let Some(record) = self.read_runner(id, false).await? else { return Ok(false) };
         let now = marker::parse(&record.maintenance_note).1.map(|mark| marker::compose("", &mark));
         if now.as_deref() == Some(mark) { Ok(true) } else { Err(GitlabError::Remarked { id }) }
-    }
-
-    async fn with_new_token(&self, id: u64) -> Result<CreatedRunner, GitlabError> {
-        let (token, token_expires_at) = self.reset_token(id).await?;
-        Ok(CreatedRunner { id, token, token_expires_at })
     }
 
     /// The note with the token's digest in its mark.
@@ -256,6 +299,18 @@ impl Client {
 fn voided(note: &str) -> Option<String> {
     let (text, mark) = marker::parse(note);
     Some(marker::compose(&text, &mark?.reset(jiff::Timestamp::now().as_second())))
+}
+
+/// The attributes of a runner that is made now, whose mark says when: until it has a user, its age is all that tells one that
+/// a run is at work with from one that a run left behind.
+fn dated(attributes: &RunnerAttributes) -> RunnerAttributes {
+    let mut attributes = attributes.clone();
+    if let Some((text, Some(mark))) = attributes.maintenance_note.as_deref().map(marker::parse) {
+        let now = jiff::Timestamp::now().as_second();
+        let mark = marker::Marker { obtained: mark.obtained.or(Some(now)), ..mark };
+        attributes.maintenance_note = Some(marker::compose(&text, &mark));
+    }
+    attributes
 }
 
 /// Makes a runner's token, and what config.toml holds beside it, known to the rest of the run.

@@ -53,7 +53,7 @@ async fn no_answer_in_time() {
     assert!(double.requests().len() > 1);
     // What creates is sent once.
     double.fault(Fault::on("POST", "*").hang_ms(5_000).times(100));
-    let error = hasty(double.url()).reset_token(1).await.unwrap_err();
+    let error = hasty(double.url()).reset_token(1, &mut Unlocked).await.unwrap_err();
     assert!(matches!(error, GitlabError::Timeout { .. }) && error.may_have_happened());
     assert_eq!(double.requests().iter().filter(|request| request.method == "POST").count(), 1);
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Client;
 use super::error::{Access, GitlabError};
+use super::hold::{Change, Hold};
 use super::http::Call;
 use crate::facts::{VariableFact, VariableKey};
 use crate::inventory::model::Scope;
@@ -33,7 +34,11 @@ impl Client {
     /// # Errors
     /// When it cannot be read, also because its group or project is not there.
     pub async fn variable(&self, key: &VariableKey) -> Result<Option<VariableFact>, GitlabError> {
-        let call = one(Method::GET, key, Access::ReadVariable);
+        let path = [all(&key.scope).as_slice(), &[&key.key]].concat();
+        let mut call = Call::get(&path, Access::ReadVariable);
+        if let Some((name, value)) = environment(key) {
+            call = call.query(name, value);
+        }
         let answer = match self.0.http.send(&call).await {
             Ok(answer) => answer,
             Err(error) if error.is_absent() => return self.confirm_absent(key).await.map(|()| None),
@@ -65,28 +70,29 @@ impl Client {
         exists: bool,
         value: &Secret,
         attributes: &BTreeMap<String, Value>,
+        hold: &mut dyn Hold,
     ) -> Result<(), GitlabError> {
         let mut body: serde_json::Map<String, Value> = attributes.clone().into_iter().collect();
         body.insert("value".to_owned(), value.expose().into());
-        let call = if exists {
-            one(Method::PUT, key, Access::ChangeVariable)
+        let change = if exists {
+            one(Method::PUT, key)
         } else {
             body.insert("key".to_owned(), key.key.as_str().into());
-            Call::new(Method::POST, &all(&key.scope), Access::ChangeVariable)
+            Change::new(Method::POST, &all(&key.scope), Access::ChangeVariable)
         };
         if key.scope != Scope::Instance {
             body.insert("environment_scope".to_owned(), key.environment_scope.as_str().into());
         }
         // The answer is read so that a page of a proxy does not pass for success.
-        self.0.http.send(&call.body(body.into())).await?.json::<Variable>().map(|_| ())
+        self.0.http.change(&change.body(body.into()), hold).await?.json::<Variable>().map(|_| ())
     }
 
     /// Deletes a variable; `false` if it was gone already.
     ///
     /// # Errors
     /// When GitLab refuses or does not answer, also because the group or project is not there.
-    pub async fn delete_variable(&self, key: &VariableKey) -> Result<bool, GitlabError> {
-        let deleted = self.delete(&one(Method::DELETE, key, Access::ChangeVariable)).await?;
+    pub async fn delete_variable(&self, key: &VariableKey, hold: &mut dyn Hold) -> Result<bool, GitlabError> {
+        let deleted = self.delete(&one(Method::DELETE, key), hold).await?;
         if !deleted {
             self.confirm_absent(key).await?;
         }
@@ -111,12 +117,20 @@ fn all(scope: &Scope) -> [&str; 3] {
     }
 }
 
-/// A call about one variable.
-fn one(method: Method, key: &VariableKey, access: Access) -> Call {
-    let [a, b, c] = all(&key.scope);
-    let call = Call::new(method, &[a, b, c, &key.key], access);
+/// What tells a variable from others of its name, as a query.
+fn environment(key: &VariableKey) -> Option<(&'static str, &str)> {
     match key.scope {
-        Scope::Instance => call,
-        Scope::Group(_) | Scope::Project(_) => call.query("filter[environment_scope]", &key.environment_scope),
+        Scope::Instance => None,
+        Scope::Group(_) | Scope::Project(_) => Some(("filter[environment_scope]", &key.environment_scope)),
+    }
+}
+
+/// A change of one variable that is there.
+fn one(method: Method, key: &VariableKey) -> Change {
+    let path = [all(&key.scope).as_slice(), &[&key.key]].concat();
+    let change = Change::new(method, &path, Access::ChangeVariable);
+    match environment(key) {
+        Some((name, value)) => change.query(name, value),
+        None => change,
     }
 }

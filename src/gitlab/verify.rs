@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Client;
 use super::error::{Access, GitlabError};
-use super::http::Call;
+use super::hold::{Change, Hold};
 use crate::secret::Secret;
 
 /// What `POST /runners/verify` answers; it holds the token too.
@@ -22,13 +22,18 @@ impl Client {
     ///
     /// # Errors
     /// When GitLab does not answer.
-    pub async fn opened_by(&self, token: &Secret, system_id: Option<&str>) -> Result<Option<u64>, GitlabError> {
+    pub async fn opened_by(
+        &self,
+        token: &Secret,
+        system_id: Option<&str>,
+        hold: &mut dyn Hold,
+    ) -> Result<Option<u64>, GitlabError> {
         let mut body = json!({ "token": token.expose() });
         if let Some(system_id) = system_id {
             body["system_id"] = system_id.into();
         }
-        let call = Call::new(Method::POST, &["runners", "verify"], Access::Verify).body(body).repeatable();
-        match self.0.http.send(&call).await {
+        let change = Change::new(Method::POST, &["runners", "verify"], Access::Verify).body(body).repeatable();
+        match self.0.http.change(&change, hold).await {
             Ok(answer) => Ok(Some(answer.json::<Verified>()?.id)),
             // 422: the project that it belonged to is gone.
             Err(GitlabError::Refused { status: 403 | 422, .. }) => Ok(None),
@@ -40,8 +45,14 @@ impl Client {
     ///
     /// # Errors
     /// When it does not, or GitLab does not answer.
-    pub(super) async fn prove(&self, id: u64, token: &Secret, system_id: Option<&str>) -> Result<(), GitlabError> {
-        match self.opened_by(token, system_id).await? {
+    pub(super) async fn prove(
+        &self,
+        id: u64,
+        token: &Secret,
+        system_id: Option<&str>,
+        hold: &mut dyn Hold,
+    ) -> Result<(), GitlabError> {
+        match self.opened_by(token, system_id, hold).await? {
             Some(opened) if opened == id => Ok(()),
             opened => Err(GitlabError::OtherToken { id, opened }),
         }

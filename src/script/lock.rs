@@ -10,7 +10,7 @@ use super::quote;
 /// Where the lock lies.
 pub const PATH: &str = "/run/rprov.lock";
 
-/// Status of a script that could not make the lock.
+/// Status of a script that could not make the lock, or not write how long it holds.
 pub const REFUSED: i32 = 72;
 
 /// Status of a script that found the lock held by another run.
@@ -159,11 +159,9 @@ lock_place() {{
 }}
 lock_take() {{
   lock_clock
-  made=yes
   if ! why=$(mkdir -- \"$lock\" 2>&1); then
     [ -e \"$lock\" ] || lock_refuse \"$why\"
     lock_look
-    made=
     if [ \"$held_run\" != {id} ]; then
       [ \"${{held_run%% *}}\" != {run} ] || {{ printf 'name %s\\n' \"${{held_run#* }}\" >&2; exit {TWIN}; }}
       idle=
@@ -176,20 +174,15 @@ lock_take() {{
       fi
       # Older releases know nothing of being alone here: the rename has one winner.
       if ! {{ mv -- \"$lock\" \"$lock.$$\" && mkdir -- \"$lock\"; }} 2>/dev/null; then
-        lock_minutes 'held another run that took it over just now' {seconds}
+        printf 'held another run that took it over just now\\n' >&2
         exit {HELD}
       fi
       rm -rf -- \"$lock\".*
-      made=yes
       if [ \"$lock_left\" -gt 0 ]; then printf 'took over the lock of a run that has died: %s\\n' \"$held_who\" >&2
       else printf 'took over an expired lock: %s\\n' \"$held_who\" >&2; fi
     fi
   fi
-  lock_write {seconds} {id} {who} {seat} || {{
-    # What says nothing would keep the next run waiting.
-    [ -z \"$made\" ] || rm -rf -- \"$lock\"
-    lock_refuse \"${{lock%/*}} cannot be written to: it may be full\"
-  }}
+  lock_write {seconds} {id} {who} {seat} 2>/dev/null || {{ lock_unwritten; lock_refuse \"$why\"; }}
 }}
 lock_place
 [ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_refuse \"$why\"
@@ -201,7 +194,7 @@ lock_alone lock_take || {{
   lock_clock
   lock_left=0
   [ ! -e \"$lock\" ] || lock_look
-  if [ \"$lock_left\" -gt 0 ]; then lock_minutes \"held $held_who\" \"$lock_left\"; else lock_minutes 'held another run that is taking it just now' {seconds}; fi
+  if [ \"$lock_left\" -gt 0 ]; then lock_minutes \"held $held_who\" \"$lock_left\"; else printf 'held a process of this host that has %s locked and does not go on (fuser -v names it); that ends with it\\n' \"$lock_door\" >&2; fi
   exit {HELD}
 }}
 ",
@@ -233,7 +226,7 @@ lock_keep() {{
   # Never for less time than before: what comes after a wait may take long.
   seconds=$1
   [ \"$lock_left\" -le \"$seconds\" ] || seconds=$lock_left
-  lock_write \"$seconds\" {id} {who} {seat} || exit 71
+  lock_write \"$seconds\" {id} {who} {seat} 2>/dev/null || {{ lock_unwritten; printf 'cannot keep the lock: %s\\n' \"$why\" >&2; exit {REFUSED}; }}
 }}
 keep_lock() {{
   lock_alone lock_keep \"$1\" && return

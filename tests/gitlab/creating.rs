@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gitlab_double::{Double, Fault, Runner, tokens};
-use rprov::gitlab::{GitlabError, StepOutcome};
+use rprov::gitlab::{GitlabError, StepOutcome, Unlocked};
 use rprov::marker;
 use rprov::secret::{Late, SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
@@ -22,7 +22,7 @@ struct Run {
 impl Run {
     async fn step(&mut self, double: &Double, step: &GitlabStep) -> Result<StepOutcome, GitlabError> {
         // A client of its own, as a run of its own has.
-        client(double, tokens::CREATE_MANAGE_READ).run_step(step, &mut self.book, &mut self.ids).await
+        client(double, tokens::CREATE_MANAGE_READ).run_step(step, &mut self.book, &mut self.ids, &mut Unlocked).await
     }
 
     fn value(&self, id: &SecretId) -> &str {
@@ -138,7 +138,7 @@ async fn the_same_client_looks_again_before_it_creates() {
     let id = double.edit(|state| add(state, "instance_type", Some(&note("ci.example.com", "docker")))).unwrap();
     let mut run = Run::default();
     let step = create("instance_type", None);
-    let outcome = client.run_step(&step, &mut run.book, &mut run.ids).await.unwrap();
+    let outcome = client.run_step(&step, &mut run.book, &mut run.ids, &mut Unlocked).await.unwrap();
     assert_eq!(outcome, StepOutcome::Adopted { id });
 }
 
@@ -154,7 +154,8 @@ async fn a_runner_that_lost_its_mark_meanwhile_is_not_taken_over() {
     let theirs = note("other.example.com", "docker");
     double.edit(|state| state.runners.get_mut(&id).unwrap().maintenance_note = Some(theirs.clone())).unwrap();
     let mut run = Run::default();
-    let outcome = client.run_step(&create("instance_type", None), &mut run.book, &mut run.ids).await.unwrap();
+    let outcome =
+        client.run_step(&create("instance_type", None), &mut run.book, &mut run.ids, &mut Unlocked).await.unwrap();
     assert!(matches!(outcome, StepOutcome::Created { id: new } if new != id), "{outcome:?}");
     assert_eq!(double.state().runners[&id].maintenance_note.as_ref(), Some(&theirs));
 }
@@ -286,7 +287,7 @@ async fn each_creation_costs_one_look_at_a_hundred_runners() {
             attributes,
         };
         let mut run = Run::default();
-        client.run_step(&step, &mut run.book, &mut run.ids).await.unwrap();
+        client.run_step(&step, &mut run.book, &mut run.ids, &mut Unlocked).await.unwrap();
     }
     assert_eq!(double.state().runners.len(), 40);
     // Each looks once whether an earlier run has made its runner.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::{Client, GitlabError, StepOutcome};
+use rprov::gitlab::{Client, GitlabError, StepOutcome, Unlocked};
 use rprov::secret::{SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
 
@@ -14,7 +14,7 @@ use crate::{add, client, note};
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 
 async fn step(client: &Client, step: GitlabStep) -> Result<StepOutcome, GitlabError> {
-    client.run_step(&step, &mut SecretBook::default(), &mut BTreeMap::new()).await
+    client.run_step(&step, &mut SecretBook::default(), &mut BTreeMap::new(), &mut Unlocked).await
 }
 
 /// One call of each method; none of them may come to anything.
@@ -24,7 +24,7 @@ async fn every_method(client: &Client, id: u64) -> [(&'static str, GitlabError);
     let update = GitlabStep::UpdateRunner { id: Some(id), token: token(), attributes, stamp_token: false };
     [
         ("GET", client.runner(id).await.unwrap_err()),
-        ("POST", client.reset_token(id).await.unwrap_err()),
+        ("POST", client.reset_token(id, &mut Unlocked).await.unwrap_err()),
         ("PUT", step(client, update).await.unwrap_err()),
         ("DELETE", step(client, GitlabStep::DeleteRunner { id, mark: None }).await.unwrap_err()),
     ]

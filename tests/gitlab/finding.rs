@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::{Access, GitlabError};
+use rprov::gitlab::{Access, GitlabError, Unlocked};
 use rprov::inventory::model::Scope;
 use rprov::step::RunnerAttributes;
 
@@ -134,9 +134,9 @@ async fn what_this_run_changes_is_looked_at_again() {
     let found = async || client.find_marked(&Scope::Instance).await.unwrap().ids("a", "docker");
     assert_eq!(found().await, [0_u64; 0]);
     let note = RunnerAttributes { maintenance_note: Some(note("a", "docker")), ..RunnerAttributes::default() };
-    client.update_runner(id, &note).await.unwrap();
+    client.update_runner(id, &note, &mut Unlocked).await.unwrap();
     assert_eq!(found().await, [id]);
-    assert!(client.delete_runner(id).await.unwrap());
+    assert!(client.delete_runner(id, &mut Unlocked).await.unwrap());
     assert_eq!(found().await, [0_u64; 0]);
 }
 

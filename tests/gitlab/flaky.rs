@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::{Client, GitlabError};
+use rprov::gitlab::{Client, GitlabError, Unlocked};
 use rprov::marker;
 use rprov::secret::{Secret, SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
@@ -42,7 +42,7 @@ fn steps(n: usize) -> [GitlabStep; 3] {
 async fn run(client: &Client, n: usize, book: &mut SecretBook) -> Result<(), GitlabError> {
     let mut ids = BTreeMap::new();
     for step in steps(n) {
-        client.run_step(&step, book, &mut ids).await?;
+        client.run_step(&step, book, &mut ids, &mut Unlocked).await?;
     }
     Ok(())
 }

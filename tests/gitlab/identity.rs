@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gitlab_double::{Double, Fault, State, tokens};
-use rprov::gitlab::GitlabError;
+use rprov::gitlab::{GitlabError, Unlocked};
 use rprov::inventory::model::Scope;
 use rprov::marker;
 use rprov::name::RemotePath;
@@ -122,24 +122,27 @@ async fn a_token_proves_whose_it_is_in_the_name_of_the_hosts_own_manager() {
     };
     let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
     book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
-    client.run_step_as(&step(mine), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap();
+    client.run_step_as(&step(mine), &mut book, &mut ids, Some("s_0123456789ab"), &mut Unlocked).await.unwrap();
     let systems = |id: u64| {
         let managers = double.state().runners[&id].managers.clone();
         managers.into_iter().map(|manager| manager.system_id).collect::<Vec<_>>()
     };
     assert_eq!((systems(mine), systems(theirs)), (vec!["s_0123456789ab".to_owned()], vec![]));
     // Another runner's, whatever its id says.
-    let error = client.run_step_as(&step(theirs), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap_err();
+    let error = client
+        .run_step_as(&step(theirs), &mut book, &mut ids, Some("s_0123456789ab"), &mut Unlocked)
+        .await
+        .unwrap_err();
     assert_eq!(error, GitlabError::OtherToken { id: theirs, opened: Some(mine) });
     assert!(!shown(&error).contains("ABCDE"), "{}", shown(&error));
     // Nobody's.
     book.bind(token.clone(), secret("glrt-t1_ABCDEFGHmade-up"));
-    let error = client.run_step(&step(mine), &mut book, &mut ids).await.unwrap_err();
+    let error = client.run_step(&step(mine), &mut book, &mut ids, &mut Unlocked).await.unwrap_err();
     assert_eq!(error, GitlabError::OtherToken { id: mine, opened: None });
     assert_eq!(systems(theirs), Vec::<String>::new());
     // As a runner of before 15 has it.
     book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
-    client.run_step(&step(mine), &mut book, &mut ids).await.unwrap();
+    client.run_step(&step(mine), &mut book, &mut ids, &mut Unlocked).await.unwrap();
     assert_eq!(systems(mine), ["s_0123456789ab", "<legacy>"]);
 }
 
@@ -159,7 +162,8 @@ async fn no_token_of_a_record_that_is_not_ours_is_ever_reset() {
         let before = double.state().runners[&id].token.clone();
         let step = GitlabStep::ResetToken { id, token: token.clone() };
         let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
-        let error = client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap_err();
+        let error =
+            client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap_err();
         assert_eq!(error, GitlabError::Remarked { id }, "{now:?}");
         let left = &double.state().runners[&id];
         assert_eq!((&left.token, &left.maintenance_note), (&before, &now), "{now:?}");
@@ -168,7 +172,7 @@ async fn no_token_of_a_record_that_is_not_ours_is_ever_reset() {
     let id = double.edit(|state| add(state, "instance_type", Some(&note("ci.example.com", "docker")))).unwrap();
     let step = GitlabStep::ResetToken { id, token };
     let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
-    client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap();
+    client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap();
     assert_ne!(double.state().runners[&id].token, format!("glrt-by-hand-{id}"));
 }
 
@@ -196,7 +200,7 @@ async fn a_mark_in_another_projects_runner_is_not_adopted() {
         attributes,
     };
     let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
-    client(&double, tokens::OWNER).run_step(&step, &mut book, &mut ids).await.unwrap();
+    client(&double, tokens::OWNER).run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap();
     let state = double.state();
     assert_eq!((state.runners.len(), &state.runners[&guest].token), (2, &before));
     assert!(marker::parse(state.runners[&guest].maintenance_note.as_deref().unwrap()).1.is_some());
@@ -230,7 +234,7 @@ async fn without_graphql_a_shared_runner_with_our_mark_is_not_adopted_either() {
         };
         let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
         double.fault(Fault::on("GET", "/api/graphql").status(404).times(9));
-        let done = client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await;
+        let done = client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids, &mut Unlocked).await;
         assert_eq!(done.is_err(), shared, "{done:?}");
         if let Err(error) = done {
             assert!(matches!(error, GitlabError::OwnerUnknown { id, .. } if id == guest), "{error:?}");
@@ -272,10 +276,10 @@ async fn what_this_run_changes_needs_no_list_anew() {
         tag_list: Some(vec!["docker".to_owned()]),
         ..Default::default()
     };
-    let made = client.create_runner(&Scope::Instance, &attributes("new")).await.unwrap();
-    client.update_runner(ids[3], &attributes("old")).await.unwrap();
-    client.reset_token(ids[4]).await.unwrap();
-    assert!(client.delete_runner(ids[5]).await.unwrap());
+    let made = client.create_runner(&Scope::Instance, &attributes("new"), &mut Unlocked).await.unwrap();
+    client.update_runner(ids[3], &attributes("old"), &mut Unlocked).await.unwrap();
+    client.reset_token(ids[4], &mut Unlocked).await.unwrap();
+    assert!(client.delete_runner(ids[5], &mut Unlocked).await.unwrap());
     assert_eq!(client.runner(ids[5]).await.unwrap(), None);
     let tokens_now: Vec<String> = {
         let state = double.state();
@@ -292,7 +296,7 @@ async fn what_this_run_changes_needs_no_list_anew() {
     // What is not known to have happened is read anew.
     double.clear_requests();
     double.fault(Fault::on("POST", &format!("/api/v4/runners/{}/reset_authentication_token", ids[6])).commit().close());
-    client.reset_token(ids[6]).await.unwrap_err();
+    client.reset_token(ids[6], &mut Unlocked).await.unwrap_err();
     let token = double.state().runners[&ids[6]].token.clone();
     assert_eq!(
         list_of(&client, &Scope::Instance, &[&token]).await,
@@ -360,7 +364,7 @@ async fn a_mark_of_another_runner_is_not_made_to_vouch_for_our_token() {
         };
         let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
         book.bind(token.clone(), secret("glrt-t1_ABCDEFGHIJKLMNOPQRST"));
-        client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids).await.unwrap_err();
+        client(&double, tokens::ADMIN_API).run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap_err();
         assert_eq!(double.state().runners[&id].maintenance_note.as_deref(), Some(now.as_str()));
     }
 }

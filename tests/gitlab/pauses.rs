@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::GitlabError;
+use rprov::gitlab::{GitlabError, Unlocked};
 use rprov::secret::{SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
 
@@ -36,7 +36,7 @@ async fn every_call_is_made_again_after_429() {
     let paused = RunnerAttributes { paused: Some(true), ..RunnerAttributes::default() };
     let update = GitlabStep::UpdateRunner { id: Some(id), token: token(), attributes: paused, stamp_token: false };
     for step in [create, update, GitlabStep::DeleteRunner { id, mark: None }] {
-        client.run_step(&step, &mut book, &mut ids).await.unwrap();
+        client.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap();
     }
     for method in ["POST", "PUT", "DELETE"] {
         assert_eq!(count(&double, method, "*"), 2, "{method}");

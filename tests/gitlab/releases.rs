@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gitlab_double::{Config, Double, Fault, tokens};
 use rprov::facts::VariableKey;
-use rprov::gitlab::GitlabError;
+use rprov::gitlab::{GitlabError, Unlocked};
 use rprov::inventory::model::Scope;
 use rprov::marker::{self, Marker};
 use rprov::secret::{Secret, SecretBook, SecretId};
@@ -53,7 +53,7 @@ async fn a_runner_from_its_creation_to_its_end() {
             };
             let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
             let client = client(&double, tokens::ADMIN_API);
-            client.run_step(&create, &mut book, &mut ids).await.unwrap();
+            client.run_step(&create, &mut book, &mut ids, &mut Unlocked).await.unwrap();
             let id = ids[&token];
             let record = client.find_marked(&scope).await.unwrap().of("a", "docker").next().cloned().unwrap();
             assert_eq!((record.id, record.description.as_str(), record.paused), (id, "a docker", true), "{version}");
@@ -75,7 +75,7 @@ async fn a_runner_from_its_creation_to_its_end() {
                 },
                 stamp_token: true,
             };
-            client.run_step(&change, &mut book, &mut ids).await.unwrap();
+            client.run_step(&change, &mut book, &mut ids, &mut Unlocked).await.unwrap();
             let record = client.runner(id).await.unwrap().unwrap();
             assert_eq!((record.description.as_str(), record.paused, record.maximum_timeout), ("b", false, None));
             assert!(record.tag_list.is_empty() && record.run_untagged && record.locked, "{version} {scope}");
@@ -83,9 +83,12 @@ async fn a_runner_from_its_creation_to_its_end() {
             assert_eq!((text.as_str(), mark.unwrap().token), ("hands off", Some(book.get(&token).unwrap().digest())));
 
             let reset = GitlabStep::ResetToken { id, token: token.clone() };
-            client.run_step(&reset, &mut book, &mut ids).await.unwrap();
+            client.run_step(&reset, &mut book, &mut ids, &mut Unlocked).await.unwrap();
             assert_eq!(book.get(&token).unwrap().expose(), double.state().runners[&id].token);
-            client.run_step(&GitlabStep::DeleteRunner { id, mark: None }, &mut book, &mut ids).await.unwrap();
+            client
+                .run_step(&GitlabStep::DeleteRunner { id, mark: None }, &mut book, &mut ids, &mut Unlocked)
+                .await
+                .unwrap();
             assert!(double.state().runners.is_empty());
         }
     }
@@ -100,11 +103,11 @@ async fn variables_everywhere() {
             let key = VariableKey { scope, key: "KEY".to_owned(), environment_scope: "*".to_owned() };
             let attributes = BTreeMap::from([("raw".to_owned(), serde_json::Value::Bool(true))]);
             let value = |text: &str| Secret::new(text.to_owned());
-            client.set_variable(&key, false, &value("one"), &attributes).await.unwrap();
-            client.set_variable(&key, true, &value("two"), &attributes).await.unwrap();
+            client.set_variable(&key, false, &value("one"), &attributes, &mut Unlocked).await.unwrap();
+            client.set_variable(&key, true, &value("two"), &attributes, &mut Unlocked).await.unwrap();
             let found = client.variable(&key).await.unwrap().unwrap();
             assert_eq!((found.value.unwrap().expose(), found.raw), ("two", true), "{version} {}", key.scope);
-            assert!(client.delete_variable(&key).await.unwrap());
+            assert!(client.delete_variable(&key, &mut Unlocked).await.unwrap());
             assert!(client.variable(&key).await.unwrap().is_none());
         }
     }
@@ -114,7 +117,7 @@ async fn variables_everywhere() {
 async fn a_gitlab_before_16_says_so() {
     let double = double("15.9.0-ee").await;
     let client = client(&double, tokens::ADMIN_API);
-    let error = client.create_runner(&Scope::Instance, &RunnerAttributes::default()).await.unwrap_err();
+    let error = client.create_runner(&Scope::Instance, &RunnerAttributes::default(), &mut Unlocked).await.unwrap_err();
     assert!(error.help().unwrap().contains("GitLab 16.0"), "{error}\n{:?}", error.help());
 }
 
@@ -125,21 +128,21 @@ async fn projects_are_joined_and_left() {
     let client = client(&double, tokens::OWNER);
     assert_eq!(client.project("acme/other").await.unwrap(), Some(21));
     assert_eq!(client.project("acme/nowhere").await.unwrap(), None);
-    client.assign(id, "acme/other").await.unwrap();
+    client.assign(id, "acme/other", &mut Unlocked).await.unwrap();
     // Once more is no mistake, nor is an answer that got lost.
-    client.assign(id, "acme/other").await.unwrap();
+    client.assign(id, "acme/other", &mut Unlocked).await.unwrap();
     assert_eq!(double.state().runners[&id].project_ids, [20, 21]);
-    assert!(client.unassign(id, "acme/other").await.unwrap());
-    assert!(!client.unassign(id, "acme/other").await.unwrap());
+    assert!(client.unassign(id, "acme/other", &mut Unlocked).await.unwrap());
+    assert!(!client.unassign(id, "acme/other", &mut Unlocked).await.unwrap());
     double.fault(Fault::on("POST", "/api/v4/projects/acme%2Fother/runners").commit().close());
-    client.assign(id, "acme/other").await.unwrap();
+    client.assign(id, "acme/other", &mut Unlocked).await.unwrap();
     assert_eq!(double.state().runners[&id].project_ids, [20, 21]);
     // Never the project that it belongs to, whatever a plan says.
-    let error = client.unassign(id, "acme/app").await.unwrap_err();
+    let error = client.unassign(id, "acme/app", &mut Unlocked).await.unwrap_err();
     assert!(matches!(error, GitlabError::Refused { status: 403, .. }), "{error:?}");
     // What is no project, and what is no project runner.
     let group = double.edit(|state| add(state, "group_type", None)).unwrap();
-    assert!(client.assign(id, "acme/nowhere").await.is_err());
-    assert!(client.assign(group, "acme/other").await.unwrap_err().to_string().contains("group runner"));
+    assert!(client.assign(id, "acme/nowhere", &mut Unlocked).await.is_err());
+    assert!(client.assign(group, "acme/other", &mut Unlocked).await.unwrap_err().to_string().contains("group runner"));
     assert!(count(&double, "GET", "/api/v4/projects/acme%2Fother") <= 1, "looked up once");
 }

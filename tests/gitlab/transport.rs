@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gitlab_double::{Double, Fault, tokens};
-use rprov::gitlab::{Client, GitlabError, TlsTrouble};
+use rprov::gitlab::{Client, GitlabError, TlsTrouble, Unlocked};
 use rprov::inventory::model::Scope;
 use rprov::secret::Secret;
 use rustls::pki_types::pem::PemObject as _;
@@ -35,7 +35,7 @@ async fn waits_as_long_as_gitlab_asks() {
     assert_eq!(count(&double, "GET", "/api/v4/runners/1"), 4);
     // Turned away is not carried out: even what creates may be sent again.
     double.fault(Fault::on("POST", "*").status(429).header("Retry-After", "1"));
-    client.reset_token(1).await.unwrap();
+    client.reset_token(1, &mut Unlocked).await.unwrap();
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn tries_again_what_may_be_said_twice() {
     client.runner(id).await.unwrap().unwrap();
     // Carried out, but not answered: the second try finds nothing to delete, which is as good.
     double.fault(Fault::on("DELETE", "*").commit().close());
-    client.delete_runner(id).await.unwrap();
+    client.delete_runner(id, &mut Unlocked).await.unwrap();
     assert_eq!(client.runner(id).await.unwrap(), None);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gitlab_double::{Double, Fault, Variable, tokens};
 use rprov::facts::VariableKey;
-use rprov::gitlab::{GitlabError, StepOutcome};
+use rprov::gitlab::{GitlabError, StepOutcome, Unlocked};
 use rprov::inventory::model::Scope;
 use rprov::secret::{Secret, SecretBook, SecretId};
 use rprov::step::GitlabStep;
@@ -48,16 +48,19 @@ async fn set_read_changed_deleted_everywhere() {
         assert!(client.variable(&key).await.unwrap().is_none());
         let value = Text::secret(SecretId::new("env:KEY"));
         let step = set(namespace.clone(), false, value);
-        assert_eq!(client.run_step(&step, &mut book, &mut ids).await.unwrap(), StepOutcome::Done);
+        assert_eq!(client.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap(), StepOutcome::Done);
         let found = client.variable(&key).await.unwrap().unwrap();
         assert_eq!(found.value.unwrap().expose(), "hunter2-hunter2");
         assert_eq!((found.masked, found.file, found.protected, found.raw), (true, true, false, false));
         let step = set(namespace.clone(), true, Text::plain("changed-value"));
-        client.run_step(&step, &mut book, &mut ids).await.unwrap();
+        client.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap();
         assert_eq!(client.variable(&key).await.unwrap().unwrap().value.unwrap().expose(), "changed-value");
         let delete = GitlabStep::DeleteVariable { namespace, key: "DEPLOY_KEY".to_owned(), environment_scope: None };
-        assert_eq!(client.run_step(&delete, &mut book, &mut ids).await.unwrap(), StepOutcome::Done);
-        assert_eq!(client.run_step(&delete, &mut book, &mut ids).await.unwrap(), StepOutcome::AlreadyGone);
+        assert_eq!(client.run_step(&delete, &mut book, &mut ids, &mut Unlocked).await.unwrap(), StepOutcome::Done);
+        assert_eq!(
+            client.run_step(&delete, &mut book, &mut ids, &mut Unlocked).await.unwrap(),
+            StepOutcome::AlreadyGone
+        );
         assert!(client.variable(&key).await.unwrap().is_none());
     }
 }
@@ -69,7 +72,10 @@ async fn environments_are_told_apart() {
     let project = || Scope::Project("acme/app".to_owned());
     let set = async |environment: &str, exists, value: &str| {
         let value = Secret::new(value.to_owned());
-        client.set_variable(&key(project(), environment), exists, &value, &BTreeMap::new()).await.unwrap();
+        client
+            .set_variable(&key(project(), environment), exists, &value, &BTreeMap::new(), &mut Unlocked)
+            .await
+            .unwrap();
     };
     let value = async |environment: &str| {
         client.variable(&key(project(), environment)).await.unwrap().map(|it| it.value.unwrap().expose().to_owned())
@@ -80,7 +86,7 @@ async fn environments_are_told_apart() {
     assert_eq!(value("*").await.as_deref(), Some("any"));
     assert_eq!(value("prod/*").await.as_deref(), Some("prod-2"));
     assert_eq!(value("test").await, None);
-    client.delete_variable(&key(project(), "*")).await.unwrap();
+    client.delete_variable(&key(project(), "*"), &mut Unlocked).await.unwrap();
     assert_eq!(value("prod/*").await.as_deref(), Some("prod-2"));
     assert_eq!(value("*").await, None);
 }
@@ -115,7 +121,7 @@ async fn a_missing_group_is_not_a_missing_variable() {
     for scope in [Scope::Group("nowhere".to_owned()), Scope::Project("acme/nowhere".to_owned())] {
         let error = client.variable(&key(scope.clone(), "*")).await.unwrap_err();
         assert!(error.help().unwrap().contains("path of the group or project"), "{}", shown(&error));
-        assert!(client.delete_variable(&key(scope, "*")).await.is_err());
+        assert!(client.delete_variable(&key(scope, "*"), &mut Unlocked).await.is_err());
     }
     // Nor is an answer about another environment, as releases give that cannot tell them apart.
     let other = serde_json::json!({"key": "DEPLOY_KEY", "value": "x", "protected": false, "masked": false,
@@ -129,7 +135,7 @@ async fn a_missing_group_is_not_a_missing_variable() {
 async fn refusals_name_scope_and_role_and_hold_no_value() {
     let double = Double::start().await.unwrap();
     let error = client(&double, tokens::CREATE_MANAGE_READ)
-        .set_variable(&key(Scope::Instance, "*"), false, &Secret::new("v".to_owned()), &BTreeMap::new())
+        .set_variable(&key(Scope::Instance, "*"), false, &Secret::new("v".to_owned()), &BTreeMap::new(), &mut Unlocked)
         .await
         .unwrap_err();
     assert!(error.help().unwrap().ends_with("the scope `api`"), "{:?}", error.help());
@@ -141,14 +147,14 @@ async fn refusals_name_scope_and_role_and_hold_no_value() {
     book.bind(SecretId::new("env:KEY"), Secret::new("two words".to_owned()));
     let step = set(None, false, Text::secret(SecretId::new("env:KEY")));
     let admin = client(&double, tokens::ADMIN_API);
-    let error = admin.run_step(&step, &mut book, &mut ids).await.unwrap_err();
+    let error = admin.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap_err();
     assert_eq!(error.to_string(), "POST /admin/ci/variables: 400 value: is invalid");
     let echo = serde_json::json!({"message": {"value": ["'two words' is invalid"]}});
     double.fault(Fault::on("POST", "*").status(400).body(echo));
-    let error = admin.run_step(&step, &mut book, &mut ids).await.unwrap_err();
+    let error = admin.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap_err();
     assert!(!shown(&error).contains("two words"), "{}", shown(&error));
     let unknown = set(None, false, Text::secret(SecretId::new("env:OTHER")));
-    assert!(matches!(admin.run_step(&unknown, &mut book, &mut ids).await, Err(GitlabError::Unbound(_))));
+    assert!(matches!(admin.run_step(&unknown, &mut book, &mut ids, &mut Unlocked).await, Err(GitlabError::Unbound(_))));
 }
 
 /// GitLab quotes what it refuses: that a value is not to be shown holds for its words as well.
@@ -165,7 +171,7 @@ async fn a_value_that_gitlab_refuses_is_not_told() {
         if let GitlabStep::SetVariable { show: shown, .. } = &mut step {
             *shown = show;
         }
-        let error = client.run_step(&step, &mut book, &mut ids).await.unwrap_err().to_string();
+        let error = client.run_step(&step, &mut book, &mut ids, &mut Unlocked).await.unwrap_err().to_string();
         assert_eq!(error.contains("InvOther"), show, "{error}");
         assert!(error.contains("invalid") || said != value, "{error}");
     }

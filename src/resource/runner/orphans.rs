@@ -36,7 +36,13 @@ pub struct Fleet<'a> {
     pub delete: bool,
     /// Where the inventory names its GitLab.
     pub origin: &'a Span,
+    /// In seconds since 1970.
+    pub now: i64,
 }
+
+/// Seconds for which a record that has got its token is left alone, whoever it is marked for: a run with a newer inventory may be
+/// at work with it, and its runner has not been started yet. No run is at one host for longer.
+const YOUNG: i64 = 6 * 3600;
 
 /// A record that carries a mark.
 #[derive(Debug, Clone)]
@@ -174,6 +180,14 @@ impl Fleet<'_> {
     fn kept(&self, mark: &Marker, managers: &Known<Vec<ManagerFact>>) -> Option<String> {
         if mark.inventory.is_none() {
             return Some("its mark names no inventory, so it is only told".to_owned());
+        }
+        // A mark that is dated ahead was written by another clock.
+        if let Some(age) = mark.obtained.map(|time| self.now.saturating_sub(time)).filter(|age| *age < YOUNG) {
+            let when = ago(u64::try_from(age).unwrap_or_default());
+            let hours = YOUNG / 3600;
+            return Some(format!(
+                "it was made or got its token {when}, so another run may be at work with it: it is not deleted before {hours} hours have passed"
+            ));
         }
         match managers {
             Known::Present(all) if all.iter().any(ManagerFact::is_alive) => {

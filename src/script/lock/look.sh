@@ -71,5 +71,13 @@ lock_write() {
   printf '%s\n%s\n%s\n%s %s %s .\n%s %s .\n' "$((lock_now + $1))" "$2" "$3" "$1" "$until" "${lock_boot:--}" "${4:--}" "${group:--}" >"$lock/info.new" && mv -f -- "$lock/info.new" "$lock/info"
 }
 # A lock that goes by a clock which was set would hold for ever: from now on it goes by this one.
-lock_anchor() { [ -z "$lock_odd" ] || lock_write "$lock_left" "${held_run:-unknown}" "$held_who"; }
+lock_anchor() { [ -z "$lock_odd" ] || lock_write "$lock_left" "${held_run:-unknown}" "$held_who" 2>/dev/null || rm -f -- "$lock/info.new"; }
+# Why the lock's file cannot be written, in `why`, in words that name the cause: a shell's own say "I/O error" of a full /run. What
+# is half made goes: others would wait for it.
+lock_unwritten() {
+  why=$({ printf '%s\n' x | cat >"$lock/info.new"; } 2>&1)
+  rm -f -- "$lock/info.new"
+  [ -e "$lock/info" ] || rmdir -- "$lock" 2>/dev/null
+  [ -n "$why" ] || why="$lock/info cannot be written"
+}
 lock_minutes() { printf '%s, expires in %s min\n' "$1" "$((($2 + 59) / 60))" >&2; }

@@ -623,3 +623,68 @@ fn what_is_no_file_is_not_read() {
         }
     }
 }
+
+/// A full /run, which /dev/full stands for: who made the lock and could not fill it says why, and leaves none.
+#[test]
+fn a_full_run_is_named_and_blocks_nobody() {
+    let full =
+        "mkdir() { command mkdir \"$@\" || return; case $2 in *'the lock') ln -s /dev/full \"$2/info.new\";; esac; }\n";
+    for run in runs() {
+        let (status, said) = run.go(&format!("{full}{}", run.acquire(&ALICE, 60)));
+        assert_eq!(status, Some(REFUSED), "{run}: {said}");
+        assert!(
+            said.starts_with("cannot make the lock: ") && said.contains("No space left on device"),
+            "{run}: {said}"
+        );
+        assert!(!run.lock().exists(), "{run}: a half-made lock is left");
+        assert_eq!(run.status(&run.acquire(&BOB, 60)), Some(0), "{run}");
+    }
+}
+
+#[test]
+fn an_expired_lock_is_not_taken_over_into_a_full_run() {
+    let full =
+        "mkdir() { command mkdir \"$@\" || return; case $2 in *'the lock') ln -s /dev/full \"$2/info.new\";; esac; }\n";
+    for run in runs() {
+        assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+        run.uptime("1061.00 1.00\n");
+        let (status, said) = run.go(&format!("{full}{}", run.acquire(&BOB, 60)));
+        assert!(status == Some(REFUSED) && said.contains("No space left on device"), "{run}: {said}");
+        assert_eq!(run.status(&run.keep(&ALICE, 60)), Some(GONE), "{run}");
+        assert_eq!(run.status(&run.acquire(&BOB, 60)), Some(0), "{run}");
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_anew_says_why_and_stays() {
+    for run in runs() {
+        assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+        let before = run.info();
+        std::os::unix::fs::symlink("/dev/full", run.lock().join("info.new")).unwrap();
+        let (status, said) = run.go(&run.keep(&ALICE, 600));
+        assert_eq!(status, Some(REFUSED), "{run}: {said}");
+        assert!(
+            said.starts_with("cannot keep the lock: ") && said.contains("No space left on device"),
+            "{run}: {said}"
+        );
+        assert_eq!(run.info(), before, "{run}");
+        assert!(!run.lock().join("info.new").exists(), "{run}");
+        assert_eq!(run.status(&run.keep(&ALICE, 600)), Some(0), "{run}");
+    }
+}
+
+/// Somebody else's process that holds the door has no end that the host could tell.
+#[test]
+fn who_has_the_door_locked_is_not_given_an_end() {
+    for run in runs_with("flock").into_iter().take(1) {
+        std::fs::create_dir(run.path("the mutex")).unwrap();
+        let door = run.path("the mutex");
+        let mut other = Command::new("flock").arg(&door).args(["sleep", "60"]).spawn().unwrap();
+        while Command::new("flock").arg("-n").arg(&door).arg("true").status().unwrap().success() {}
+        let (status, said) = run.go(&run.acquire(&BOB, 300));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert_eq!(status, Some(HELD), "{run}: {said}");
+        assert!(said.contains("a process of this host that has") && !said.contains("expires"), "{run}: {said}");
+    }
+}

@@ -9,6 +9,7 @@ use crate::resource::runner::orphans::{Fleet, Marked};
 use crate::resource::runner::tokens::TokenUse;
 
 const DAY: u64 = 86_400;
+const NOW: i64 = 1_800_000_000;
 
 /// A GitLab with these marks; the fleet is the world's one host.
 struct Search {
@@ -55,6 +56,7 @@ impl Search {
             hindrance: self.hindrance.clone(),
             delete: self.delete,
             origin: &origin,
+            now: NOW,
         };
         fleet.judge(&fleet.orphans(&self.marked), |_| self.managers.clone())
     }
@@ -75,6 +77,7 @@ impl Search {
             hindrance: None,
             delete: self.delete,
             origin: &origin,
+            now: NOW,
         };
         let said = fleet.judge_twins(&fleet.twins(&self.marked), |_| self.managers.clone());
         said.into_iter().map(|problem| problem.message).collect()
@@ -278,4 +281,30 @@ fn two_records_with_one_mark_are_always_told() {
     search.marked[0].mark = wanted;
     search.deleting = [9].into();
     assert_eq!(search.twins(), Vec::<String>::new());
+}
+
+/// Another run with a newer inventory may have created it seconds ago.
+#[test]
+fn a_record_that_a_run_may_be_at_work_with_is_kept() {
+    let of = |ago: i64| {
+        let mark = Marker::new("new-host", "docker").of_inventory(Some("prod"));
+        Search::of(Marker { obtained: Some(NOW - ago), ..mark })
+    };
+    for (ago, managers) in [
+        (10, Vec::new()),
+        (3 * 3600, Vec::new()),
+        // Taken over again: what used it before says nothing.
+        (10, vec![manager("s_old", Some(3 * DAY))]),
+        // The other run's clock is ahead.
+        (-7200, Vec::new()),
+    ] {
+        let search = Search { managers: Known::Present(managers), ..of(ago) };
+        let diff = search.diff();
+        assert!(diff.changes.is_empty(), "{ago}: {:?}", diff.changes);
+        assert!(format!("{:?}", diff.runners).contains("another run may be at work with it"), "{:?}", diff.runners);
+    }
+    for managers in [Vec::new(), vec![manager("s_old", Some(3 * DAY))]] {
+        let search = Search { managers: Known::Present(managers), ..of(7 * 3600) };
+        assert_eq!(search.diff().changes.len(), 1);
+    }
 }

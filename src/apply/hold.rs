@@ -132,6 +132,10 @@ impl Hold for HeldFor<'_> {
         !self.too_late() && self.held.is_certain(Moment::now(), time)
     }
 
+    fn doubt(&mut self) {
+        *self.held = Held::default();
+    }
+
     async fn renew(&mut self, _: Duration) -> Result<(), GitlabError> {
         if self.too_late() {
             return Err(GitlabError::NotHeld {

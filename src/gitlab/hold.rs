@@ -23,6 +23,9 @@ pub trait Hold: Send {
     /// Whether nobody else can take it within this time, as far as can be told without asking.
     fn is_certain(&self, time: Duration) -> bool;
 
+    /// There was a wait: nothing is certain until it is asked for again.
+    fn doubt(&mut self);
+
     /// Asks whether it is still held, and holds it for longer than this time.
     ///
     /// # Errors
@@ -39,6 +42,8 @@ impl Hold for Unlocked {
     fn is_certain(&self, _: Duration) -> bool {
         true
     }
+
+    fn doubt(&mut self) {}
 
     async fn renew(&mut self, _: Duration) -> Result<(), GitlabError> {
         Ok(())
@@ -80,13 +85,11 @@ pub(super) struct Tries {
     pub(super) attempt: u32,
     /// Times it was put back before it was sent.
     looks: u32,
-    /// There was a wait since the holder was asked.
-    waited: bool,
 }
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { started: Instant::now(), attempt: 1, looks: 0, waited: false }
+        Self { started: Instant::now(), attempt: 1, looks: 0 }
     }
 }
 
@@ -117,19 +120,18 @@ impl Http {
             self.keep_silence().await;
             let permit = self.permit().await;
             if since.elapsed() >= WAIT {
-                tries.waited = true;
+                hold.doubt();
                 if tries.looks < LOOKS {
                     tries.looks += 1;
                     return Ok(None);
                 }
             }
-            if !tries.waited && hold.is_certain(needed) {
+            if hold.is_certain(needed) {
                 break permit;
             }
             // A host that is slow to answer keeps nobody else's requests back.
             drop(permit);
             hold.renew(needed).await?;
-            tries.waited = false;
         };
         let tried = self.attempt(&change.0, &url).await;
         drop(permit);
@@ -137,7 +139,8 @@ impl Http {
             Ok(answer) => Ok(Some(answer)),
             Err(failure) => {
                 self.pause_after(failure, change.0.is_repeatable(), tries).await?;
-                tries.waited = true;
+                // Whatever is sent next, be it another request: the holder is asked before.
+                hold.doubt();
                 Ok(None)
             }
         }

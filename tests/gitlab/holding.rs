@@ -244,6 +244,6 @@ async fn a_wait_for_somebody_else_is_a_wait() {
     let step = GitlabStep::DeleteRunner { id, mark: None };
     let error = client.run_step(&step, &mut SecretBook::default(), &mut BTreeMap::new(), &mut lock).await.unwrap_err();
     assert!(matches!(error, GitlabError::NotHeld { lost: true, .. }), "{error:?}");
-    assert_eq!(mutations(&double), [String::new(); 0]);
+    assert_eq!(mutations(&double), Vec::<String>::new());
     task.await.unwrap().unwrap();
 }

@@ -131,7 +131,7 @@ fn before(name: &str, args: &[Value]) -> Result<(), Error> {
         }
         "indent" => {
             let lines = text(args, 0).matches('\n').count() + 1;
-            allow(largest(&args[1..]).checked_mul(lines))?;
+            allow(largest(&args[1..]).checked_mul(lines).and_then(|bytes| bytes.checked_add(size(value))))?;
         }
         "format" => {
             let pattern = text(args, 0);
@@ -150,6 +150,23 @@ fn before(name: &str, args: &[Value]) -> Result<(), Error> {
         "sum" if value.try_iter().is_ok_and(|mut items| items.any(|item| item.len().is_some())) => {
             let items = value.len().unwrap_or_default();
             work::spend(items.saturating_mul(items))?;
+        }
+        // A text becomes as many items as it has letters, lines or parts.
+        "list" | "sort" | "unique" | "reverse" | "map" | "select" | "reject" | "batch" | "slice" | "zip" | "chain"
+        | "groupby" | "selectattr" | "rejectattr"
+            if value.as_str().is_some() =>
+        {
+            allow(text(args, 0).chars().count().checked_mul(ITEM))?;
+            allow(largest(&args[1..]).checked_mul(ITEM))?;
+        }
+        "split" | "lines" | "splitlines" => {
+            let (text, by) = (text(args, 0), text(args, 1));
+            let parts = match (name, by) {
+                ("split", "") => text.split_whitespace().count(),
+                ("split", by) => text.matches(by).count(),
+                _ => text.matches(['\n', '\r']).count(),
+            };
+            allow((parts + 1).checked_mul(ITEM))?;
         }
         "batch" | "slice" => allow(largest(&args[1..]).checked_mul(ITEM))?,
         "string" | "json" | "tojson" | "to_json" | "toml" | "shquote" => {

@@ -65,39 +65,53 @@ fn regex_replace(text: String, pattern: &str, with: &str) -> Result<String, Erro
     };
     let (regex, factor) = compiled(pattern, bad)?;
     work::spend(text.len().saturating_mul(factor))?;
-    let mut replacement = String::new();
-    let mut rest = with;
-    while let Some(at) = rest.find(['\\', '$']) {
-        replacement.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        match (rest.as_bytes()[at], after.chars().next()) {
-            (b'\\', Some(digit)) if digit.is_ascii_digit() => {
-                replacement.push_str(&format!("${{{digit}}}"));
-                rest = &after[1..];
-            }
-            (b'$', _) => {
-                replacement.push_str("$$");
-                rest = after;
-            }
-            _ => {
-                replacement.push('\\');
-                rest = after;
-            }
-        }
-    }
-    replacement.push_str(rest);
+    let parts = replacement(with);
     let (mut out, mut done) = (String::new(), 0);
     for found in regex.captures_iter(&text) {
         let Some(whole) = found.get(0) else { continue };
-        out.push_str(&text[done..whole.start()]);
-        found.expand(&replacement, &mut out);
-        done = whole.end();
+        let inserted = || {
+            parts.iter().map(|part| match part {
+                Part::Text(text) => *text,
+                Part::Group(number) => found.get(*number).map_or("", |group| group.as_str()),
+            })
+        };
+        // Before there is room for it: one match can be asked for a hundred thousand times.
+        let longer = inserted().try_fold(out.len() + (whole.start() - done), |sum, one| sum.checked_add(one.len()));
+        bounds::allow(longer)?;
         // Each search may go to the end of the text.
-        work::spend(1 + (text.len() - done) / 64 * factor)?;
-        bounds::allow(Some(out.len()))?;
+        work::spend(1 + parts.len() / 8 + (text.len() - done) / 64 * factor)?;
+        out.push_str(&text[done..whole.start()]);
+        inserted().for_each(|one| out.push_str(one));
+        done = whole.end();
     }
+    bounds::allow(out.len().checked_add(text.len() - done))?;
     out.push_str(&text[done..]);
     Ok(out)
+}
+
+/// What takes the place of a match.
+enum Part<'a> {
+    Text(&'a str),
+    /// What a group of the regular expression found; 0: the whole match.
+    Group(usize),
+}
+
+/// The replacement as Python reads it, as far as groups go: `\\1` is one, every other backslash is itself.
+fn replacement(with: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let (mut start, mut from) = (0, 0);
+    while let Some(at) = with[from..].find('\\').map(|at| from + at) {
+        from = at + 1;
+        if let Some(digit) = with[from..].chars().next().and_then(|c| c.to_digit(10)) {
+            parts.push(Part::Text(&with[start..at]));
+            parts.push(Part::Group(digit as usize));
+            from += 1;
+            start = from;
+        }
+    }
+    parts.push(Part::Text(&with[start..]));
+    parts.retain(|part| !matches!(part, Part::Text("")));
+    parts
 }
 
 /// A regular expression, and how slow it is: the larger its program, the more it does for each byte of a text.

@@ -314,3 +314,35 @@ fn all_renderings_of_an_engine_together_are_bounded() {
         assert!(engine.render_inline("t", usual, &values()).is_ok());
     }
 }
+
+/// What one call would make is known before there is room for it.
+#[test]
+fn what_a_call_would_make_is_bounded_before_it_is_made() {
+    for source in [
+        r"{{ ('a'*100000)|regex_replace('a+', '\\0'*100000) }}",
+        r"{{ ('ab'*100000)|regex_replace('(a)(b)', '\\1\\2'*10000) }}",
+        r"{{ ('a'*2000)|regex_replace('', 'b'*100000) }}",
+        "{{ ('a'*4000000)|list|length }}",
+        "{{ ('a '*2000000)|split|length }}",
+        "{{ ('a,'*2000000).split(',')|length }}",
+        "{{ ('a\n'*2000000)|lines|length }}",
+        "{{ ('a'*3000000)|batch(2)|length }}",
+        "{{ ('a'*3000000)|unique|length }}",
+        "{{ ('x'*1000000)|indent(1000000000) }}",
+        "{{ ('a'*100000)|replace('a', 'b'*100000) }}",
+        "{{ range(100000)|list|join('a'*100000) }}",
+        "{{ [1] * 100000000 }}",
+        "{{ '%0999999999d'|format(1) }}",
+    ] {
+        let said = render(source).unwrap_err();
+        assert!(said.contains("too much") || said.contains("too long"), "{source}: {said}");
+    }
+    for (source, made) in [
+        (r"{{ 'abc'|regex_replace('(b)', '[\\1\\0]') }}", "a[bb]c"),
+        (r"{{ 'a.b'|regex_replace('\\.', '\\-$1') }}", r"a\-$1b"),
+        (r"{{ 'ab'|regex_replace('(x)?b', '<\\1>\\7') }}", "a<>"),
+        ("{{ 'abc'|list|length }} {{ 'a b'|split|length }} {{ 'abcd'|batch(2)|length }}", "3 2 2"),
+    ] {
+        assert_eq!(render(source).as_deref(), Ok(made), "{source}");
+    }
+}

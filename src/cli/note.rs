@@ -137,7 +137,11 @@ fn problem(error: &GitlabError, ca: &str) -> Diagnostic {
             cannot(&error.to_string()).help(format!("{TOKEN} is wrong, expired or revoked: {GOOD_TOKEN}"))
         }
         GitlabError::Refused { status: 403, .. } => {
-            cannot(&error.to_string()).help(format!("{TOKEN} may not: {GOOD_TOKEN}"))
+            let help = format!(
+                "{TOKEN} may not ({GOOD_TOKEN}), or the merge request's discussion is locked to members of the project: unlock \
+                 it, or let the token be a member's"
+            );
+            cannot(&error.to_string()).help(help)
         }
         GitlabError::Refused { status: 404, .. } => cannot(&error.to_string())
             .help(format!("{TOKEN} may not see the merge request, if it is there: {GOOD_TOKEN}")),
@@ -170,6 +174,20 @@ mod tests {
         }
         assert_eq!(within_project("/etc/rprov/prod.yml", Some("/builds/fleet")), "/etc/rprov/prod.yml");
         assert_eq!(within_project("../prod.yml", None), "../prod.yml");
+    }
+
+    #[test]
+    fn a_discussion_may_be_locked() {
+        let error = GitlabError::Refused {
+            call: String::new(),
+            status: 403,
+            message: "403 Forbidden".to_owned(),
+            access: Access::Note,
+            wait: None,
+            absent: false,
+        };
+        let help = problem(&error, CA).help.unwrap_or_default();
+        assert!(help.contains("locked") && help.contains(TOKEN), "{help}");
     }
 
     #[test]

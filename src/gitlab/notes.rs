@@ -125,8 +125,16 @@ impl Client {
         }
         let id = note.id.to_string();
         let path = [all.as_slice(), &[&id]].concat();
-        let change = Change::new(Method::PUT, &path, Access::Note).body(body);
-        Ok(NoteOutcome::Changed(self.0.http.change(&change, &mut Unlocked).await?.json::<Written>()?.id))
+        let change = Change::new(Method::PUT, &path, Access::Note).body(body.clone());
+        match self.0.http.change(&change, &mut Unlocked).await {
+            // Somebody has deleted it since it was read: then there is none.
+            Err(GitlabError::Refused { absent: true, .. }) if make => {
+                let change = Change::new(Method::POST, &all, Access::Note).body(body);
+                Ok(NoteOutcome::Made(self.0.http.change(&change, &mut Unlocked).await?.json::<Written>()?.id))
+            }
+            Err(GitlabError::Refused { absent: true, .. }) => Ok(NoteOutcome::None),
+            answer => Ok(NoteOutcome::Changed(answer?.json::<Written>()?.id)),
+        }
     }
 
     /// The oldest note of this user that begins with the mark. Notes are taken a few at a time, oldest first, and forgotten

@@ -167,3 +167,22 @@ async fn a_lost_answer_makes_no_second_note() {
     double.fault(Fault::on("PUT", "*").status(429).header("Retry-After", "1"));
     assert_eq!(client.keep_note(PLACE, MARK, &format!("{MARK}z"), true).await.unwrap(), NoteOutcome::Changed(1));
 }
+
+/// Somebody deletes the note after it was read.
+#[tokio::test]
+async fn a_note_that_is_gone_meanwhile_is_made_anew() {
+    let double = Double::start().await.unwrap();
+    by_hand(&double, 2, &format!("{MARK}old"));
+    let gone = || {
+        Fault::on("PUT", &format!("{NOTES}/*")).status(404).body(serde_json::json!({ "message": "404 Note Not Found" }))
+    };
+    double.fault(gone());
+    let keep = async |make| {
+        client(&double, tokens::DEVELOPER).keep_note(PLACE, MARK, &format!("{MARK}new"), make).await.unwrap()
+    };
+    assert_eq!(keep(false).await, NoteOutcome::None);
+    assert_eq!(count(&double, "POST", NOTES), 0);
+    double.fault(gone());
+    assert_eq!(keep(true).await, NoteOutcome::Made(2));
+    assert_eq!(count(&double, "POST", NOTES), 1);
+}

@@ -11,6 +11,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::files;
 use crate::diagnostic::Diagnostic;
+use crate::ui::style::sanitize;
 
 /// Prints the page of rprov itself, or writes that and one for each command into a directory.
 pub(super) fn run(directory: Option<&Path>, console: &Console) -> Result<Exit, Exit> {
@@ -22,7 +23,8 @@ pub(super) fn run(directory: Option<&Path>, console: &Console) -> Result<Exit, E
             page.map_err(|error| console.stop(Diagnostic::error(format!("cannot make the page: {error}"))))?;
         return console.bytes(&page).map(|()| Exit::Ok);
     };
-    let shown = directory.display();
+    let shown = directory.display().to_string();
+    let shown = sanitize(&shown);
     let failed = |error: std::io::Error| {
         console.stop(
             Diagnostic::error(format!("cannot write into {shown}: {error}"))

@@ -32,20 +32,41 @@ impl Certificate {
     }
 }
 
+/// The certificates of a PEM file in DER form, in order; text around them is passed over. A mark of byte order and blanks around
+/// lines, as editors and YAML leave them, are no part of it.
+///
+/// # Errors
+/// When one of them cannot be read: which.
+pub fn der(text: &str) -> Result<Vec<Vec<u8>>, String> {
+    let mut all = Vec::new();
+    for block in Pem::iter_from_buffer(plain(text).as_bytes()) {
+        let number = all.len() + 1;
+        let block = block.map_err(|_| format!("certificate {number} of this file is cut off or garbled"))?;
+        if block.label == "CERTIFICATE" {
+            all.push(block.contents);
+        }
+    }
+    Ok(all)
+}
+
+/// The text without a mark of byte order and without blanks around lines, which not every program passes over.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let text = text.trim_start_matches('\u{feff}');
+    text.lines().map(|line| line.trim().to_owned() + "\n").collect()
+}
+
 /// The certificates of a PEM file, in order; text around them is passed over.
 ///
 /// # Errors
 /// When one of them cannot be read: which, and why.
 pub fn read(text: &str) -> Result<Vec<Certificate>, String> {
     let mut all = Vec::new();
-    for block in Pem::iter_from_buffer(text.as_bytes()) {
+    for der in der(text)? {
         let number = all.len() + 1;
-        let block = block.map_err(|_| format!("certificate {number} of this file is cut off or garbled"))?;
-        if block.label != "CERTIFICATE" {
-            continue;
-        }
         // The library's own words are about bytes.
-        let parsed = block.parse_x509().map_err(|_| format!("block {number} of this file holds no certificate"))?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(&der)
+            .map_err(|_| format!("block {number} of this file holds no certificate"))?;
         let (subject, issuer) = (parsed.subject().to_string(), parsed.issuer().to_string());
         let constraints = parsed.basic_constraints().ok().flatten();
         // The first version had no such mark, and roots of that age are still in use.
@@ -57,7 +78,7 @@ pub fn read(text: &str) -> Result<Vec<Certificate>, String> {
             unknown_curve: unknown_curve(&parsed),
             authority: constraints.map_or(old_root, |mark| mark.value.ca),
             not_after: parsed.validity().not_after.timestamp(),
-            pem: pem(&block.contents),
+            pem: pem(&der),
             subject,
             issuer,
         });
@@ -119,6 +140,17 @@ mod tests {
         let curve = one(include_str!("../tests/data/tls/p-521.pem"));
         assert_eq!((curve.unknown_curve, curve.names_servers), (Some("P-521"), true));
         assert_eq!(one(SERVER).unknown_curve, None);
+    }
+
+    #[test]
+    fn editors_leave_marks_and_blanks() {
+        let whole = read(CA).unwrap();
+        let indented: String = CA.lines().map(|line| format!("    {line}  \r\n")).collect();
+        for text in [format!("\u{feff}{CA}"), indented.clone(), format!("\u{feff}{indented}")] {
+            assert_eq!(read(&text).unwrap(), whole);
+            assert_eq!(der(&text).unwrap(), der(CA).unwrap());
+            assert_eq!(plain(&text), CA);
+        }
     }
 
     #[test]

@@ -11,20 +11,19 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use x509_parser::parse_x509_certificate;
+
+use crate::certificate;
 
 /// How to connect to a GitLab that the system's authorities or those in this PEM text vouch for.
 ///
 /// # Errors
 /// When the text holds no usable certificate: why.
 pub(super) fn config(pem: &str) -> Result<ClientConfig, String> {
-    let garbled = |_| "one of its certificates is cut off or garbled".to_owned();
-    let roots: Vec<CertificateDer<'static>> =
-        CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(garbled)?;
+    let roots: Vec<CertificateDer<'static>> = certificate::der(pem)?.into_iter().map(CertificateDer::from).collect();
     if roots.is_empty() {
         return Err("it has no `-----BEGIN CERTIFICATE-----` block".to_owned());
     }

@@ -17,10 +17,10 @@ pub enum TlsTrouble {
     Authority,
     /// It is of a form that no server's can have: version 1, or without names.
     Form,
-    /// Both sides have no way of signing in common.
-    NoWay,
     /// Whoever answers does not speak TLS.
     NoTls,
+    /// It has a key, or speaks in a way, that this program does not know.
+    Key,
     /// Something else.
     Other,
 }
@@ -40,8 +40,9 @@ impl TlsTrouble {
                 Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => Self::Authority,
                 _ => Self::Other,
             },
+            Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity)
+            | Error::PeerIncompatible(_) => Self::Key,
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NoTls,
-            Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => Self::NoWay,
             _ => Self::Other,
         }
     }
@@ -67,14 +68,34 @@ impl TlsTrouble {
                  ec_paramgen_curve:P-256 -nodes -days 825 -subj /CN=HOST -addext subjectAltName=DNS:HOST -keyout HOST.key -out \
                  HOST.crt; then name it with `gitlab.ca_file`"
             }
-            Self::NoWay => {
-                "GitLab's certificate may have a key that rprov cannot verify, such as one on the curve P-521: have it made with \
-                 P-256, P-384 or RSA; or GitLab's web server allows only old ways of TLS: 1.2 and 1.3 are wanted"
-            }
             Self::NoTls => "is `gitlab.url` right? What answers there does not speak TLS: another port, or http://",
+            Self::Key => {
+                "both sides know no way in common: most often the certificate's key is of a kind that few programs take (RSA-PSS, DSA, \
+                 Ed448), or the server speaks nothing newer than TLS 1.1; `openssl s_client -connect HOST:443` shows it: have a \
+                 certificate made with a usual RSA or ECDSA key (P-256, P-384)"
+            }
             Self::Other => {
                 "check GitLab's certificate and this machine's clock; `gitlab.ca_file` names the certificate of a private CA"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_nobody_takes_is_no_matter_of_the_clock() {
+        for error in [
+            Error::AlertReceived(AlertDescription::HandshakeFailure),
+            Error::AlertReceived(AlertDescription::InsufficientSecurity),
+            Error::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon),
+        ] {
+            let trouble = TlsTrouble::of(&error);
+            assert_eq!(trouble, TlsTrouble::Key);
+            assert!(trouble.help().contains("RSA-PSS") && !trouble.help().contains("clock"));
+        }
+        assert_eq!(TlsTrouble::of(&Error::General("x".to_owned())), TlsTrouble::Other);
     }
 }

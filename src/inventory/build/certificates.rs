@@ -40,6 +40,13 @@ impl Build<'_> {
             self.error(problem.help("the certificate of the authority alone: the file is copied to hosts"));
             return None;
         }
+        let other = ["TRUSTED CERTIFICATE", "X509 CERTIFICATE"].into_iter();
+        if let Some(label) = other.into_iter().find(|label| text.contains(&format!("-----BEGIN {label}-----"))) {
+            let problem =
+                Diagnostic::error(format!("this file holds a `{label}`, which not every program reads")).at(at);
+            self.error(problem.help(format!("make a plain one of it: openssl x509 -in {path} -out {path}.pem")));
+            return None;
+        }
         if !text.contains("-----BEGIN CERTIFICATE-----") {
             let problem = Diagnostic::error("this file holds no certificate in PEM form").at(at);
             self.error(problem.help(
@@ -54,7 +61,7 @@ impl Build<'_> {
                 return None;
             }
         };
-        self.can_vouch(&found, at).then(|| (text.to_string(), found))
+        self.can_vouch(&found, at).then(|| (certificate::plain(&text), found))
     }
 
     /// Whether servers can be checked against these certificates.

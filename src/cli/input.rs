@@ -82,7 +82,8 @@ pub(super) fn some_secrets(
     format: Format,
     console: &Console,
 ) -> Result<SecretBook, Exit> {
-    match inventory::secrets::resolve(inventory, needed, &|name| std::env::var_os(name)) {
+    let tell = |note: Diagnostic| console.note(note);
+    match inventory::secrets::resolve_telling(inventory, needed, &|name| std::env::var_os(name), &tell) {
         Ok(resolved) => {
             console.problems(&resolved.warnings, &inventory.sources);
             Ok(resolved.book)

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::model::{Inventory, SecretKind, SecretSource};
 use crate::diagnostic::Diagnostic;
@@ -18,6 +18,8 @@ use crate::secret::{SHORTEST, Secret, SecretBook, SecretId};
 const MAX_VALUE: u64 = 1 << 20;
 /// How long a command may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// After how long it is said that a command is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a running command is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -42,12 +44,26 @@ pub fn resolve(
     which: impl IntoIterator<Item = SecretId>,
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Resolved, Vec<Diagnostic>> {
+    resolve_telling(inventory, which, environment, &|_| {})
+}
+
+/// The same, and `tell` is told of a program that takes long while it is waited for.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_telling(
+    inventory: &Inventory,
+    which: impl IntoIterator<Item = SecretId>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    tell: &dyn Fn(Diagnostic),
+) -> Result<Resolved, Vec<Diagnostic>> {
     let mut resolved = Resolved::default();
     let mut problems = Vec::new();
     for id in which {
         let Some(source) = inventory.secrets.get(&id).filter(|_| resolved.book.get(&id).is_none()) else { continue };
         let before = resolved.warnings.len();
-        let value = value(source, environment, &mut resolved.warnings);
+        let slow = |problem: Diagnostic| tell(problem.at(&source.origin));
+        let value = value(source, environment, &mut resolved.warnings, &slow);
         for warning in &mut resolved.warnings[before..] {
             warning.span.get_or_insert_with(|| source.origin.clone());
         }
@@ -74,6 +90,7 @@ fn value(
     source: &SecretSource,
     environment: &dyn Fn(&str) -> Option<OsString>,
     warnings: &mut Vec<Diagnostic>,
+    tell: &dyn Fn(Diagnostic),
 ) -> Result<Secret, Diagnostic> {
     let (what, bytes) = match &source.kind {
         SecretKind::Env(name) => {
@@ -97,7 +114,7 @@ fn value(
         }
         SecretKind::Command(words) => {
             let (program, arguments) = words.split_first().ok_or_else(|| Diagnostic::error("the command is empty"))?;
-            (format!("the output of `{program}`"), run(program, arguments)?)
+            (format!("the output of `{program}`"), run(program, arguments, tell)?)
         }
     };
     finish(bytes, &what, true, warnings)
@@ -138,7 +155,7 @@ fn file(path: &Path) -> Result<(Vec<u8>, u32), String> {
 }
 
 /// A command's standard output. Its standard error is shown when it fails; its standard output never is.
-fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Diagnostic> {
+fn run(program: &str, arguments: &[String], tell: &dyn Fn(Diagnostic)) -> Result<Vec<u8>, Diagnostic> {
     let fail = |why: String| Diagnostic::error(format!("`{program}`, which should print a secret, {why}"));
     let mut child = Command::new(program)
         .args(arguments)
@@ -149,7 +166,11 @@ fn run(program: &str, arguments: &[String]) -> Result<Vec<u8>, Diagnostic> {
         .map_err(|error| fail(format!("cannot be started: {}", local_file::said(&error))))?;
     let output = read_aside(child.stdout.take());
     let complaint = read_aside(child.stderr.take());
-    let status = wait(&mut child).map_err(fail)?;
+    let slow = || {
+        let what = format!("still waiting for `{program}`, which should print a secret");
+        tell(Diagnostic::note(what).help(format!("it is ended after {} seconds", TIMEOUT.as_secs())));
+    };
+    let status = wait(&mut child, &slow).map_err(fail)?;
     // A process that it left behind may hold the pipe open: it does not count.
     let grace = Duration::from_secs(1);
     let said = complaint.recv_timeout(grace).unwrap_or_default();
@@ -185,14 +206,18 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receiver
 }
 
-fn wait(child: &mut Child) -> Result<std::process::ExitStatus, String> {
-    let mut waited = Duration::ZERO;
+fn wait(child: &mut Child, slow: &dyn Fn()) -> Result<std::process::ExitStatus, String> {
+    let (started, mut told) = (Instant::now(), false);
     loop {
+        let waited = started.elapsed();
+        if waited >= PATIENCE && !told {
+            told = true;
+            slow();
+        }
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if waited < TIMEOUT => {
                 std::thread::sleep(TICK);
-                waited += TICK;
             }
             Ok(None) => {
                 drop(child.kill());

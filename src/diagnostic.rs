@@ -126,6 +126,10 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 /// How far apart two names are, if they are near enough for a slip: one in three letters, or the beginning alone.
 fn distance(typed: &str, name: &str) -> Option<usize> {
+    // That many letters would have to be added or taken away.
+    if typed.len().abs_diff(name.len()) > name.len().div_ceil(4) * 4 && !name.starts_with(typed) {
+        return None;
+    }
     let distance = strsim::damerau_levenshtein(typed, name);
     if typed.len() >= 3 && name.starts_with(typed) {
         return Some(distance.min(1));
@@ -156,5 +160,6 @@ mod tests {
         assert_eq!(nearest("proto", ["port", "protocol"]), Some("protocol"), "the beginning counts more than letters");
         assert_eq!(nearest("fish", ["bash", "sh"]), None, "half of a short name is no slip");
         assert_eq!(nearest("prot", ["port", "address"]), Some("port"));
+        assert_eq!(nearest("unmanaged_runner", ["unmanaged_runners", "runners"]), Some("unmanaged_runners"));
     }
 }

@@ -1,6 +1,7 @@
 //! Checks every layer of the inventory as it is written, against the language in `schema`: all problems at once, each
 //! reported once, at its place. What only shows when layers are merged is `build`'s. Pure.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::format::Format;
@@ -125,7 +126,12 @@ struct Walk<'a> {
     layer: String,
     /// The tables around, outermost first.
     tables: Vec<&'static Table>,
+    /// How many names may still be compared to find what was meant: a thousand slips among a thousand names take minutes.
+    comparisons: Cell<usize>,
 }
+
+/// See [`Walk::comparisons`].
+const COMPARISONS: usize = 20_000;
 
 impl<'a> Walk<'a> {
     fn new(names: Option<&'a Names<'a>>) -> Self {
@@ -138,6 +144,7 @@ impl<'a> Walk<'a> {
             here: String::new(),
             layer: String::new(),
             tables: Vec::new(),
+            comparisons: Cell::new(COMPARISONS),
         }
     }
 }
@@ -151,7 +158,14 @@ impl Walk<'_> {
 
     /// The known name nearest to a mistyped one. After many problems none is looked for: it takes time, and helps nobody.
     fn near<'n>(&self, typed: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-        if self.found.problems.len() < 1000 { nearest(typed, known) } else { None }
+        let left = self.comparisons.get();
+        if self.found.problems.len() >= 1000 || left == 0 {
+            return None;
+        }
+        let mut looked_at = 0;
+        let near = nearest(typed, known.into_iter().take(left).inspect(|_| looked_at += 1));
+        self.comparisons.set(left - looked_at);
+        near
     }
 
     /// Tokens in places where any text may stand.

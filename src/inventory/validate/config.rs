@@ -78,6 +78,7 @@ impl Walk<'_> {
             None => elsewhere().unwrap_or_else(|| escape.to_owned()),
         };
         let message = format!("unknown key `{}` in {} of config.toml", shown(name), place(section));
+        self.conceal(&entry.value);
         self.error(message, &entry.span, help);
     }
 

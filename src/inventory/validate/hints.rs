@@ -250,9 +250,20 @@ impl Walk<'_> {
         if !self.unknown.insert(entry.span.clone()) {
             return;
         }
+        self.conceal(&entry.value);
         let help = self.meant(&entry.key, table);
         let place = if table.title == "a layer of host values" { self.layer.clone() } else { table.title.to_owned() };
         self.error(format!("unknown key `{}` in {place}", shown(&entry.key)), &entry.span, help);
+    }
+
+    /// What stands under a key that nobody knows may be anything, a password whose key has a slip for one: its place is enough.
+    pub(super) fn conceal(&mut self, value: &Node) {
+        match &value.value {
+            super::Value::Map(_) => value.entries().iter().for_each(|entry| self.conceal(&entry.value)),
+            super::Value::List(_) => value.items().iter().for_each(|item| self.conceal(item)),
+            super::Value::Null | super::Value::Bool(_) => {}
+            _ => self.found.hidden.push(value.span.clone()),
+        }
     }
 
     fn meant(&self, key: &str, table: &'static Table) -> String {

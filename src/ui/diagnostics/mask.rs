@@ -52,7 +52,31 @@ fn token_ranges(text: &str) -> Vec<Range<usize>> {
             ranges.push(start..start + end);
         }
     }
+    ranges.extend(userinfo(text));
     merge(ranges, text)
+}
+
+/// The password of each `user:password@host`, whether or not a scheme stands before it. A digest of an image is none.
+fn userinfo(text: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices('@') {
+        let ends = |c: char| c.is_whitespace() || "\"'`,;()[]{}<>|".contains(c);
+        let start = text[from..at].rfind(ends).map_or(from, |cut| from + cut + 1);
+        let rest = &text[at + 1..];
+        // A character of several bytes ends no word here.
+        let Some(word) = text.get(start..at) else { continue };
+        let scheme = word.find("://").map_or(0, |cut| cut + 3);
+        if let Some(colon) = word[scheme..].find(':')
+            && !["sha256:", "sha512:"].iter().any(|digest| rest.starts_with(digest))
+            && !rest.is_empty()
+            && !rest.starts_with(ends)
+        {
+            ranges.push(start + scheme + colon + 1..at);
+        }
+        from = at + 1;
+    }
+    ranges
 }
 
 /// What the loader took out already.
@@ -216,7 +240,7 @@ mod tests {
         );
         assert_eq!(
             masked("s3: { AccessKey: a, SecretKey: [b, c], Server: d }"),
-            "s3: { AccessKey: a, SecretKey: (hidden), Server: d }"
+            "s3: { AccessKey: (hidden), SecretKey: (hidden), Server: d }"
         );
         assert_eq!(masked("s3: { access_key: a, Server: d }"), "s3: { access_key: (hidden), Server: d }");
         assert_eq!(masked("environment: [DB_PASSWORD=hunter2, A=b]"), "environment: [DB_PASSWORD=(hidden), A=b]");
@@ -250,6 +274,26 @@ mod tests {
     fn tokens_are_masked_wherever_they_are() {
         assert_eq!(masked("description: use glrt-t1_AbC-d.ef here"), "description: use glrt-(hidden) here");
         assert_eq!(tokens("invalid value \"glpat-abcdef\""), "invalid value \"glpat-(hidden)\"");
+    }
+
+    #[test]
+    fn passwords_before_a_host_are_masked() {
+        for (line, shown) in [
+            ("`reg/user:hunter2@x:1` is no image", "`reg/user:(hidden)@x:1` is no image"),
+            ("image: user:hunter2@reg.example.com/a", "image: user:(hidden)@reg.example.com/a"),
+            ("cannot reach ftp://u:hunter2@x/", "cannot reach ftp://u:(hidden)@x/"),
+        ] {
+            assert_eq!((tokens(line).as_str(), masked(line).as_str()), (shown, shown));
+        }
+        for line in [
+            "image: reg:5000/a:v1@sha256:00ff",
+            "mail: me@example.com",
+            "git@gitlab.example.com:a/b.git",
+            "a: @b",
+            "x:@ y",
+        ] {
+            assert_eq!((tokens(line).as_str(), masked(line).as_str()), (line, line));
+        }
     }
 
     #[test]

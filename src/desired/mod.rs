@@ -176,12 +176,17 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
                 .to_owned(),
         });
     }
+    summary::fill(&mut plan, facts);
     seal::seal(&mut plan, &seal::private(facts), book);
     plan.preconditions = preconditions::of(&plan.changes, facts);
     plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
     plan.machine = machine::installation(&facts.system.machine);
-    summary::fill(&mut plan, facts);
     plan
+}
+
+/// Seals a plan anew to which something was added since it was made: what GitLab says is told in a plan only after this.
+pub fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
+    seal::seal(plan, &std::collections::BTreeSet::new(), book);
 }
 
 /// Where a change goes if links of root's are on its way: one note each.

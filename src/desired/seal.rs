@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
-use crate::plan::{Attr, Change, HostPlan};
+use crate::plan::{Attr, Change, Cleared, HostPlan, Note, Problem, RunnerView};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
 use crate::text::Text;
@@ -21,7 +21,7 @@ pub(super) fn private(facts: &Facts) -> BTreeSet<RemotePath> {
 }
 
 /// Takes out of the plan what must not be shown; of what steps write to `private` files, all. The book learns the texts that it
-/// now names.
+/// now names. What was sealed before stays as it is.
 pub(super) fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) {
     let mut learned = Vec::new();
     for change in &mut plan.changes {
@@ -30,17 +30,51 @@ pub(super) fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &m
         }
         show(change, book);
     }
-    for note in &mut plan.notes {
-        note.message = book.scrub(&note.message);
-    }
-    for problem in &mut plan.problems {
-        problem.message = book.scrub_said(&problem.message);
-        problem.help = problem.help.take().map(|help| book.scrub_said(&help));
-    }
-    for runner in &mut plan.runners {
-        runner.detail = book.scrub(&runner.detail);
-    }
     learned.into_iter().for_each(|(id, value)| book.bind(id, value));
+    let book = &*book;
+    // Much of this is a host's word or GitLab's, cut to a length where they are long.
+    let told = |text: &str| looks::redacted(&book.scrub_said(text));
+    plan.cleared = Cleared::of(&plan.changes, &|text| looks::redacted(&book.scrub(text)));
+    texts(plan).into_iter().for_each(|text| *text = told(text));
+}
+
+/// Every text of a plan that is told beside its steps and the values of its attributes. All fields are named, so that a new one has
+/// to be thought of here.
+fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
+    let HostPlan {
+        name: _,
+        summary,
+        jobs: _,
+        changes,
+        notes,
+        problems,
+        runners,
+        preconditions: _,
+        after_run: _,
+        machine: _,
+        upkeep: _,
+        cleared: _,
+    } = plan;
+    let mut all: Vec<&mut String> = summary.iter_mut().collect();
+    for change in changes {
+        let Change { kind: _, name, action: _, reason, attrs, text: _, effect: _, service, origin: _, steps: _ } =
+            change;
+        all.push(name);
+        all.extend(reason);
+        all.extend(service);
+        all.extend(attrs.iter_mut().map(|attr| &mut attr.path));
+    }
+    for Note { about, message } in notes {
+        all.extend([about, message]);
+    }
+    for Problem { message, help, unknown_only: _ } in problems {
+        all.push(message);
+        all.extend(help);
+    }
+    for RunnerView { name, id: _, verdict: _, detail } in runners {
+        all.extend([name, detail]);
+    }
+    all
 }
 
 type Learned = Vec<(SecretId, Secret)>;
@@ -91,7 +125,6 @@ fn by_name(text: &mut Text, what: &str, always: bool, book: &SecretBook, learned
 
 /// What is told of a change.
 fn show(change: &mut Change, book: &SecretBook) {
-    change.reason = change.reason.take().map(|reason| book.scrub(&reason));
     for attr in &mut change.attrs {
         let secret = looks::speaks(&attr.path);
         let clean = |value: String| {

@@ -259,7 +259,7 @@ impl From<&HostPlan> for HostV1 {
             part: if host.is_gitlab() { PartV1::Gitlab } else { PartV1::Host },
             summary: host.summary.clone(),
             jobs: host.jobs,
-            changes: host.changes.iter().map(ChangeV1::from).collect(),
+            changes: host.shown_changes().iter().map(ChangeV1::from).collect(),
             notes: host.notes.iter().map(NoteV1::from).collect(),
             problems: host.problems.iter().map(ProblemV1::from).collect(),
             runners: host.runners.iter().map(RunnerV1::from).collect(),

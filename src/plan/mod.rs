@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::Span;
 use crate::step::Step;
 
+mod cleared;
 pub mod json;
 pub mod precondition;
 mod runner;
 pub mod saved;
 
+pub use cleared::Cleared;
 use precondition::Required;
 pub use runner::{RunnerView, Verdict};
 
@@ -157,6 +159,9 @@ pub struct HostPlan {
     /// them after everything else, and a plan without them is as good.
     #[serde(skip)]
     pub upkeep: Vec<Step>,
+    /// What stands for the steps where the plan is shown, published or saved.
+    #[serde(skip)]
+    pub cleared: Cleared,
 }
 
 /// What stops a host from being planned or applied.

@@ -162,24 +162,31 @@ impl HostPlan {
             Step::CreateContainer(container) => container.env.values().any(secret),
             Step::Gitlab(GitlabStep::SetVariable { value, .. }) => secret(value),
             _ => false,
+        }) || self.changes.iter().any(|change| {
+            let mut found = false;
+            let steps = serde_json::to_value(&change.steps).unwrap_or_default();
+            strings(&steps, &mut |text| found |= text.contains("(hidden)") || text.contains("(secret)"));
+            found
         })
     }
 
     /// What of the plan can only be held as it is, and looks like a secret: the change and what it looks like.
     #[must_use]
     pub fn unpublishable(&self) -> Vec<(&Change, &'static str)> {
+        let shown = self.shown_changes();
         let look = |change: &Change| {
             let steps = serde_json::to_value(&change.steps).unwrap_or_default();
             let mut found = None;
             strings(&steps, &mut |text| found = found.or_else(|| looks::find(text).first().map(|one| one.what)));
             found
         };
-        self.changes.iter().filter_map(|change| Some((change, look(change)?))).collect()
+        self.changes.iter().zip(&shown).filter_map(|(change, shown)| Some((change, look(shown)?))).collect()
     }
 
     /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
     #[must_use]
     pub fn publishable(mut self) -> Self {
+        self.changes = self.shown_changes();
         let guessable: Vec<(usize, usize)> = self
             .preconditions
             .iter()

@@ -4,8 +4,12 @@
 use std::ops::Range;
 
 mod content;
+mod names;
 
-pub use content::{Found, find, speaks};
+pub(crate) use content::is_value;
+pub use content::{Found, find};
+use names::STRONG;
+pub use names::speaks;
 
 /// What GitLab's tokens begin with, before a dash: personal, group and project access tokens; deploy tokens; runners' (also of those
 /// registered the old way); of CI jobs; trigger; feed; incoming mail; agents; workspaces; SCIM; clients of feature flags; OAuth
@@ -17,18 +21,17 @@ pub(crate) const PREFIXES: &[&str] = &[
 /// What registration tokens begin with.
 pub(crate) const REGISTRATION: &str = "GR1348941";
 
-/// Words that make a name speak of a secret.
-const WORDS: [&str; 8] = ["token", "password", "passwd", "secret", "passphrase", "credential", "credentials", "pwd"];
-
-/// Whether a name speaks of a secret: of a key of YAML, or of a variable.
+/// Whether a key of the user's own files may be that of a secret. What [`speaks`] says, and more: a place is told without the value
+/// anyway, so that rather too much is hidden than too little.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    ["token", "password", "secret"].iter().any(|word| name.contains(word))
-        || words.clone().any(|word| WORDS.contains(&word))
+    let lower = name.to_ascii_lowercase();
+    let mut words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    speaks(name)
+        || ["token", "password", "secret"].iter().any(|word| lower.contains(word))
+        || words.clone().any(|word| STRONG.contains(&word))
         // A key of something is one to keep, but for the half that is made to be shown.
-        || (words.clone().count() > 1 && name.ends_with("key") && words.all(|word| word != "public"))
+        || (words.clone().count() > 1 && lower.ends_with("key") && words.all(|word| word != "public"))
 }
 
 /// Whether a text holds what looks like a token of GitLab's.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::inventory::model::Owner;
 use crate::plan::json::PlanV1;
-use crate::plan::{Action, Effect, Note, Plan, Problem, TextChange};
+use crate::plan::{Action, Effect, Note, Plan, Problem, TextChange, Verdict};
 use crate::step::WriteFile;
 
 const CANARY: &str = "Zq4Vw7Xk2Bn8Mc5Rt1YpLs9D";
@@ -191,4 +191,106 @@ fn what_is_left_of_a_file_that_not_everybody_may_read_is_in_no_step() {
     assert!(held("/etc/apt/sources.list.d/b.list", line).contains("Kq83hz"), "0644");
     let login = "deb https://ci:Kq83hzPw@packages.example/debian stable main\n";
     assert!(!held("/etc/apt/sources.list.d/b.list", login).contains("Kq83hzPw"), "a password in a URL");
+}
+
+/// Every text that a host or GitLab gave, whichever field it is in.
+#[test]
+fn no_text_of_a_plan_holds_a_secret() {
+    let mut plan = of(vec![change("a\n", "b\n")]);
+    plan.summary = vec![format!("debian {CANARY}")];
+    plan.changes[0].name = format!("#4 {CANARY}");
+    plan.changes[0].service = Some(format!("x-{CANARY}"));
+    plan.changes[0].attrs = vec![Attr::new(format!("runners.{CANARY}.limit"), None, Some("1".to_owned()))];
+    plan.runners = vec![
+        RunnerView::new(CANARY, Some(4), Verdict::OnlyOnHost, format!("its URL is https://u:{CANARY}@x/")),
+        RunnerView::new(format!("cut {}", &CANARY[..9]), None, Verdict::OnlyOnHost, ""),
+        RunnerView::new("token=glpat-aB3dE6gH9jK2mN5pQ8sT", None, Verdict::OnlyOnHost, ""),
+    ];
+    plan.notes = vec![Note { about: format!("runner {CANARY}"), message: "password: Hunter22x".to_owned() }];
+    let help = Some(format!("see {CANARY}"));
+    plan.problems = vec![Problem { message: "x DB_PASSWORD_1=Hunter22x".to_owned(), help, unknown_only: false }];
+    let (text, plan, _) = published(plan, known());
+    for word in [CANARY, &CANARY[..9], "aB3dE6gH9jK2mN5pQ8sT", "Hunter22x"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+    assert_eq!(plan.runners[0].id, Some(4));
+}
+
+/// What is shown and saved of steps; what is carried out stays as the inventory has it.
+fn shown_and_done(steps: Vec<Step>, book: SecretBook) -> (String, String) {
+    let mut plan = of(vec![Change { steps, text: None, ..change("", "") }]);
+    let mut book = book;
+    seal(&mut plan, &BTreeSet::new(), &mut book);
+    let json = serde_json::to_string(&PlanV1::from(&Plan { hosts: vec![plan.clone()] })).unwrap();
+    let saved = serde_json::to_string(&plan.clone().publishable()).unwrap();
+    assert_eq!(plan.clone().publishable().publishable(), plan.clone().publishable());
+    (format!("{json}\n{saved}"), serde_json::to_string(&plan.changes[0].steps).unwrap())
+}
+
+#[test]
+fn steps_of_gitlab_show_what_the_plan_shows() {
+    let attributes = crate::step::RunnerAttributes {
+        description: Some("rotate with password=NEWdescpw777".to_owned()),
+        maintenance_note: Some(format!("login password: N0tepw888\nand {CANARY}")),
+        tag_list: Some(vec!["docker".to_owned(), "token=T4gpw999".to_owned()]),
+        ..crate::step::RunnerAttributes::default()
+    };
+    let token = SecretId::runner_token("h", "docker");
+    let create = GitlabStep::CreateRunner {
+        token: token.clone(),
+        runner_type: "instance_type".to_owned(),
+        namespace: None,
+        attributes: attributes.clone(),
+    };
+    let update = GitlabStep::UpdateRunner { id: Some(4), token, attributes, stamp_token: false };
+    for step in [create, update] {
+        let (shown, done) = shown_and_done(vec![Step::Gitlab(step)], known());
+        for word in ["NEWdescpw777", "N0tepw888", "T4gpw999", CANARY] {
+            assert!(!shown.contains(word), "{word}: {shown}");
+            assert!(done.contains(word), "{word}: {done}");
+        }
+        assert!(
+            shown.contains("token:h/docker") && shown.contains("\"docker\"") && shown.contains("rotate with"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn labels_are_judged_by_their_names() {
+    let labels =
+        [("api_key", "Abcd1234"), ("traefik.http.middlewares.a.basicauth.users", "me:Efgh5678"), ("zone", "eu-west")];
+    let container = crate::step::CreateContainer {
+        name: "gitlab-runner".to_owned(),
+        beside: false,
+        image: "gitlab/gitlab-runner:v17".to_owned(),
+        mounts: Vec::new(),
+        env: [
+            ("TOKEN_PROD".to_owned(), Text::plain("Ijkl9012")),
+            ("APP_KEY".to_owned(), Text::plain("base64:Mnop3456")),
+        ]
+        .into(),
+        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        networks: Vec::new(),
+        ports: Vec::new(),
+        extra_hosts: Vec::new(),
+        restart: "always".to_owned(),
+        stop_timeout: 10,
+        options: crate::inventory::model::ContainerOptions::default(),
+    };
+    let (shown, done) = shown_and_done(vec![Step::CreateContainer(Box::new(container))], SecretBook::default());
+    for word in ["Abcd1234", "Efgh5678", "Ijkl9012", "Mnop3456"] {
+        assert!(!shown.contains(word), "{word}: {shown}");
+    }
+    assert!(shown.contains("eu-west") && done.contains("Abcd1234") && done.contains("Efgh5678"), "{shown}\n{done}");
+    let mut plan = of(vec![change("", "")]);
+    plan.changes[0].attrs = vec![
+        Attr::new("labels.api_key", None, Some("\"Abcd1234\"".to_owned())),
+        Attr::new("labels.traefik.http.middlewares.a.basicauth.users", Some("\"me:Efgh5678\"".to_owned()), None),
+        Attr::new("environment", None, Some("[\"TOKEN_PROD=Ijkl9012\", \"SECRET_KEY_BASE=Mnop3456\"]".to_owned())),
+    ];
+    let (text, ..) = published(plan, SecretBook::default());
+    for word in ["Abcd1234", "Efgh5678", "Ijkl9012", "Mnop3456"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
 }

@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use regex::{Captures, Regex};
 
+use super::names::speaks;
+
 mod lines;
 
 /// A part of a text that looks like a secret.
@@ -20,44 +22,8 @@ pub struct Found {
 }
 
 /// Words of which one is in every line that is looked at closely.
-const HINTS: [&str; 10] = ["pass", "pwd", "token", "secret", "key", "auth", "credential", "psk", "cookie", "login"];
-
-/// What the last word of a name says.
-const LAST: [&str; 16] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "credential",
-    "credentials",
-    "apikey",
-    "psk",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "authtoken",
-    "requirepass",
-];
-
-/// What a word before `key` makes of it.
-const KEYS: [&str; 13] = [
-    "private",
-    "secret",
-    "access",
-    "api",
-    "auth",
-    "signing",
-    "encryption",
-    "account",
-    "shared",
-    "preshared",
-    "master",
-    "deploy",
-    "client",
-];
+const HINTS: [&str; 11] =
+    ["pass", "pwd", "pw", "token", "secret", "key", "auth", "credential", "psk", "cookie", "login"];
 
 /// Values that are none.
 const NOTHING: [&str; 22] = [
@@ -100,7 +66,10 @@ pattern!(
 pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
 // <NAME>VALUE</NAME>
 pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
-pattern!(SPACED, r"(?i)^\s*(?P<name>password|passwd|requirepass|masterauth|secret|token)\s+(?P<value>\S+)\s*$");
+pattern!(
+    SPACED,
+    r"(?i)^\s*(?P<name>(?:[a-z]+[_-])*(?:password|passwd|requirepass|masterauth|secret|token)|bindpw|rootpw)\s+(?P<value>\S+)\s*$"
+);
 // [{"name": NAME, "value": VALUE}], <add key=NAME value=VALUE/>
 pattern!(
     PAIR,
@@ -134,6 +103,18 @@ pattern!(BARE_HEADER, r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?P<v
 pattern!(COOKIE, r#"(?i)\b(?:set-)?cookie["']?\s*:\s*(?P<value>[^\s"']{8,})"#);
 pattern!(WIREGUARD, r"(?i)^\s*(?:PrivateKey|PresharedKey)\s*=\s*(?P<value>[A-Za-z0-9+/]{43}=)");
 pattern!(URL, r#"(?i)\b[a-z][a-z0-9+.-]*://(?P<user>[^\s/?#"'<>@:]*)(?P<value>:[^\s/?#"'<>]*)?@"#);
+// secret "VALUE", as name servers and DHCP have it; Ceph's keys; /etc/ppp/chap-secrets; SNMP; what `chpasswd` and Postfix read.
+pattern!(QUOTED, r#"(?i)\b(?:secret|password|passphrase)\s+(?P<value>"[^"\s]{4,}"|'[^'\s]{4,}')"#);
+pattern!(CEPH, r"(?i)\bkey\s*=\s*(?P<value>AQ[A-Za-z0-9+/]{20,}={0,2})");
+pattern!(
+    CHAP,
+    r##"^\s*(?:"[^"]+"|[^\s"#]+)\s+(?:"?\*"?|pptpd|x?l2tpd)\s+(?P<value>"[^"]+"|[^\s"]+)\s+(?:"?\*"?|\d+\.\d+\.\d+\.\d+|-)\s*$"##
+);
+pattern!(SNMP, r"(?i)^\s*(?:r[ow]community6?\s+|com2sec6?\s+(?:-Cn\s+\S+\s+)?\S+\s+\S+\s+)(?P<value>\S+)");
+pattern!(ACCOUNT, r"^(?P<name>[a-z_][a-z0-9_-]*):(?P<value>[^\s:/,]{6,})\s*$");
+pattern!(RELAY, r"^\s*(?:\[[\w.:-]+\](?::\w+)?\s+[^\s:]+|[\w.-]+(?::\d+)?\s+[^\s:@]+@[^\s:@]+):(?P<value>\S+)\s*$");
+// Addresses that are good for whoever has them.
+pattern!(SIGNED, r"(?i)[?&](?:sig|x-(?:amz|goog)-signature|signature)=(?P<value>[A-Za-z0-9%+/=_-]{16,})");
 // Tokens of others by how they begin, keys in one word, hashes of passwords.
 pattern!(
     KNOWN,
@@ -145,6 +126,8 @@ pattern!(
         // Addresses that are good for whoever knows them.
         r"|\bhooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{16,}|\bdiscord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[\w-]{16,}",
         r"|\b(?:hc-ping\.com|hchk\.io|healthchecks\.io/ping)/[\w-]{20,}(?:/[\w-]+)?|\bapi\.telegram\.org/bot\d+:[\w-]{20,}",
+        r"|\bGOCSPX-[\w-]{20,}|\bgl(?:sa|c)_[\w+/=]{20,}|\bshp(?:at|ca|pa|ss)_[A-Za-z0-9]{20,}|\bhf_[A-Za-z0-9]{20,}",
+        r"|\b\d{6,12}:AA[\w-]{20,}|\{(?:S?SHA\d*|S?MD5|CRYPT|PBKDF2[\w-]*)\}[A-Za-z0-9+/=$.]{8,}",
         r"|\bwebhook\.office\.com/webhookb2/[\w@-]{16,}[\w/@-]*",
         r"|\$(?:1|2[abxy]|5|6|7|y|gy|apr1|argon2id?|scrypt|yescrypt)\$[./A-Za-z0-9$,=+-]{16,}"
     )
@@ -215,7 +198,7 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         };
         every(&URL, "a password in a URL", &fits);
     }
-    if line.contains(['-', '_', '.', '$', '/', 'A']) {
+    if line.contains(['-', '_', '.', '$', '/', 'A', '{']) {
         every(&KNOWN, "a token, a key or a password's hash", &any);
     }
     let lower = line.to_ascii_lowercase();
@@ -224,6 +207,8 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
             every(pattern, NAMED, &name);
         }
         every(&SPACED, NAMED, &any);
+        every(&QUOTED, NAMED, &any);
+        every(&CEPH, "a key of Ceph's", &any);
         every(&NETRC, "a password of a .netrc", &any);
         every(&HEADER, "an Authorization header", &any);
         every(&BARE_HEADER, "an Authorization header", &any);
@@ -242,42 +227,33 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
     if lower.contains("mysql") || lower.contains("mariadb") {
         every(&MYSQL, NAMED, &any);
     }
+    if lower.contains("community") || lower.contains("com2sec") {
+        every(&SNMP, "a community of SNMP", &any);
+    }
+    if lower.contains("sig=") || lower.contains("signature=") {
+        every(&SIGNED, "a signed address", &any);
+    }
+    if line.contains('*') {
+        every(&CHAP, "a password of chap-secrets", &any);
+    }
+    if line.contains(':') && !line.contains("://") {
+        every(&ACCOUNT, "a password of an account", &|captures: &Captures<'_>| {
+            let of = |name| captures.name(name).map_or("", |found| found.as_str());
+            is_password_of(of("name"), of("value"))
+        });
+        every(&RELAY, "a password for a mail server", &any);
+    }
     if line.matches(':').count() == 4 {
         every(&PGPASS, "a password of a .pgpass", &any);
     }
 }
 
-/// Whether a name is that of a secret: `DB_PASSWORD`, `clientSecret`, `client-key-data`, `_authToken`.
-#[must_use]
-pub fn speaks(name: &str) -> bool {
-    let words = words(name);
-    let kind = |word: &&str| matches!(*word, "data" | "base64" | "b64" | "value");
-    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !kind(word)).collect();
-    match words.as_slice() {
-        ["auth"] => true,
-        [.., one, "key" | "keys"] => KEYS.contains(one),
-        [.., last] => {
-            LAST.contains(last) || ["password", "passwd", "secret", "token"].iter().any(|word| last.ends_with(word))
-        }
-        [] => false,
-    }
-}
-
-/// The words of a name, whichever way they are joined.
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = vec![String::new()];
-    let mut before = ' ';
-    for c in name.chars() {
-        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && before.is_ascii_lowercase()) {
-            words.push(String::new());
-        }
-        if let Some(last) = words.last_mut().filter(|_| c.is_ascii_alphanumeric()) {
-            last.push(c.to_ascii_lowercase());
-        }
-        before = c;
-    }
-    words.retain(|word| !word.is_empty());
-    words
+/// Whether what stands behind `name:` on a line of its own is a password rather than a version, a port, a group or a word of YAML's.
+fn is_password_of(name: &str, value: &str) -> bool {
+    let has = |what: fn(char) -> bool| value.chars().any(what);
+    let mixed = has(|c| c.is_ascii_uppercase()) && has(|c| c.is_ascii_lowercase()) && has(|c| c.is_ascii_digit());
+    let signs = value.len() >= 8 && has(|c| "!#%^&*?+".contains(c)) && has(char::is_alphabetic);
+    mixed || signs || (name == "root" && !value.chars().all(|c| c.is_ascii_lowercase() || "-_*!".contains(c)))
 }
 
 /// Whether a value only says where the value is: a variable, a file, a place in a template.
@@ -361,7 +337,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Whether a value is one, and not the place of one.
-fn is_value(value: &str) -> bool {
+pub(crate) fn is_value(value: &str) -> bool {
     let bare = value.trim_start_matches(':').trim_start_matches('\\').trim_matches(['"', '\'']);
     let is_path = bare.strip_prefix('/').is_some_and(|rest| rest.contains('/'));
     let stands_for_nothing = NOTHING.iter().any(|nothing| bare.eq_ignore_ascii_case(nothing));

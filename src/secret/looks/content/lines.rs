@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{is_value, speaks};
+use super::is_value;
+use crate::secret::looks::names::speaks;
 
 /// Lines after a name in which its value may stand.
 const NEAR: u8 = 3;

@@ -1,18 +1,21 @@
 //! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables, orphans).
 
 use crate::desired;
-use crate::desired::shown::Shown;
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::{Client, Unlocked};
 use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::Resource;
 use crate::resource::variable::Variable;
+use crate::resource::veiled::Veiled;
 use crate::script::step::shown;
 use crate::secret::SecretBook;
 use crate::step::Step;
 
 use super::{CancelFlag, Look, Others, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
+
+/// What is told of a variable.
+const VARIABLE: [&str; 5] = ["value", "protected", "masked", "raw", "file"];
 
 /// GitLab as a target.
 #[derive(Debug)]
@@ -90,6 +93,9 @@ impl Fleet {
         facts.system.root = true;
         for variable in &self.variables {
             let key = variable.key();
+            if shared.settings.refused.as_ref().is_some_and(|refused| !refused.variables.contains(&key)) {
+                continue;
+            }
             let known = match &shared.gitlab {
                 Some(Ok(client)) => match client.variable(&key).await {
                     Ok(Some(fact)) => Known::Present(fact),
@@ -101,13 +107,16 @@ impl Fleet {
             };
             facts.variables.insert(key, known);
         }
-        let resources: Vec<Box<dyn Resource>> =
-            self.variables.iter().cloned().map(|variable| Box::new(variable) as Box<dyn Resource>).collect();
-        let resources = match &shared.settings.refused {
-            // Which variables there are was somebody's choice who is not known to be one who may read them.
-            Some(_) => resources.into_iter().map(|one| Shown::default().veil(one)).collect(),
-            None => resources,
+        let resource = |variable: &Variable| -> Box<dyn Resource> {
+            let one = Box::new(variable.clone());
+            match shared.settings.refused.as_ref().map(|refused| refused.variables.contains(&variable.key())) {
+                None => one,
+                // Whether there is one, and whether it has this value, would answer a guess.
+                Some(false) => Box::new(Veiled::whole(one)),
+                Some(true) => Box::new(Veiled::but(one, VARIABLE.map(str::to_owned).into())),
+            }
         };
+        let resources: Vec<Box<dyn Resource>> = self.variables.iter().map(resource).collect();
         let mut plan = desired::plan(&self.name, &resources, &facts, &mut self.book);
         if let Some(hosts) = &self.orphans {
             let found = orphans::look(shared, hosts, &mut facts).await;
@@ -119,6 +128,7 @@ impl Fleet {
         }
         let lacking = records::check_rights(shared, &facts, &mut plan).await;
         plan.notes.extend(self.notes.clone());
+        desired::seal(&mut plan, &mut self.book);
         (plan, facts, lacking)
     }
 

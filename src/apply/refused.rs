@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::shown::Shown;
+use crate::facts::VariableKey;
 use crate::plan::Problem;
 
 /// What a run leaves out.
@@ -17,6 +18,8 @@ pub struct Refused {
     pub ca_pem: Option<String>,
     /// What may be shown, by host.
     pub shown: BTreeMap<String, Shown>,
+    /// CI/CD variables that the trusted inventory manages. No other is asked for.
+    pub variables: BTreeSet<VariableKey>,
     /// Addresses from which keys of repositories are fetched; `{os}` stands for any system.
     pub keys: BTreeSet<String>,
 }

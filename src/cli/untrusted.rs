@@ -14,6 +14,7 @@ use crate::inventory::model::{
 };
 use crate::local_file::Within;
 use crate::plan::Problem;
+use crate::resource::variable::Variable;
 use crate::secret::SecretId;
 use crate::text::in_quotes;
 
@@ -316,6 +317,13 @@ impl Grounds<'_> {
             gitlab.api_token = self.take(&own.api_token, trusted, out, told);
             if same_url(&own.url, &gitlab.url) {
                 out.refused.ca_pem.clone_from(&own.ca_pem);
+                out.refused.variables = own.variables.iter().map(|one| Variable(one.clone()).key()).collect();
+                for variable in &mut gitlab.variables {
+                    let key = Variable(variable.clone()).key();
+                    let same = own.variables.iter().find(|own| Variable((*own).clone()).key() == key);
+                    // What GitLab has is shown if the target branch says so.
+                    variable.show &= same.is_some_and(|own| own.show && !own.value.is_tainted());
+                }
             }
         } else {
             // Under this name nothing is read.
@@ -339,7 +347,9 @@ impl Grounds<'_> {
                     ssh.become_password = ssh.become_password.map(|id| self.take(&id, trusted, out, told));
                     ssh.identity_passphrase = ssh.identity_passphrase.map(|id| self.take(&id, trusted, out, told));
                     host.connection = Connection::Ssh(Box::new(ssh));
-                    out.refused.shown.insert(host.name.clone(), Shown::of(own, trusted.gitlab.as_ref()));
+                    let mut shown = Shown::of(own, trusted.gitlab.as_ref());
+                    shown.narrow(host, own);
+                    out.refused.shown.insert(host.name.clone(), shown);
                 }
                 Err(problem) => drop(out.refused.hosts.insert(host.name.clone(), problem)),
             }

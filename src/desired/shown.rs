@@ -20,6 +20,12 @@ pub struct Shown {
     things: BTreeSet<String>,
     /// Of files with many values, those that the trusted inventory gives, by the thing.
     keys: BTreeMap<String, BTreeSet<String>>,
+    /// Things in which the trusted inventory keeps a secret.
+    secret: BTreeSet<String>,
+    /// Keys that are declared and not compared, by the thing.
+    left_out: BTreeMap<String, Vec<String>>,
+    /// Runners of the trusted inventory.
+    runners: BTreeSet<String>,
 }
 
 impl Shown {
@@ -28,9 +34,11 @@ impl Shown {
     pub fn of(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Self {
         let mut things: BTreeSet<String> = super::resources(host, gitlab).iter().map(|one| one.about()).collect();
         // A file with a secret shows nothing, whatever another inventory wants in its place.
+        let mut secret = BTreeSet::new();
         for (path, _, text) in super::rendered_files(host, gitlab) {
             if text.is_tainted() {
                 let end = format!(" {path}");
+                secret.extend(things.iter().filter(|about| about.ends_with(&end)).cloned());
                 things.retain(|about| !about.ends_with(&end));
             }
         }
@@ -52,7 +60,39 @@ impl Shown {
             daemon.config.iter().for_each(|(key, value)| of_json(key, value, &mut own));
             keys.insert(daemon.about(), own);
         }
-        Self { things, keys }
+        let runners = host.runners.iter().map(|runner| runner.name.clone()).collect();
+        Self { things, keys, secret, left_out: BTreeMap::new(), runners }
+    }
+
+    /// Takes out of a pushed inventory's host the keys that the trusted one does not have under that very path: whether there is a
+    /// difference would answer a guess.
+    pub fn narrow(&mut self, pushed: &mut HostSpec, trusted: &HostSpec) {
+        let thing = super::docker::daemon(pushed).map(|daemon| daemon.about());
+        let daemons = (pushed.docker.as_mut(), trusted.docker.as_ref());
+        if let (Some(docker), Some(own)) = daemons
+            && let (Some(config), Some(known)) = (&mut docker.daemon, &own.daemon)
+        {
+            let mut out = Vec::new();
+            narrow_json("", config, known, &mut out);
+            thing.into_iter().for_each(|thing| drop(self.left_out.insert(thing, std::mem::take(&mut out))));
+        }
+        let mut out = Vec::new();
+        pushed.runners.retain_mut(|runner| match trusted.runners.iter().find(|own| own.name == runner.name) {
+            Some(own) => {
+                narrow_table(&runner_path(&runner.name), &mut runner.config, &own.config, &mut out);
+                true
+            }
+            None => {
+                out.push(format!("the runner `{}`", runner.name));
+                false
+            }
+        });
+        let things: Vec<String> = self.keys.keys().filter(|thing| thing.starts_with(CONFIG_KIND)).cloned().collect();
+        if let (Some(manager), Some(own)) = (&mut pushed.manager, &trusted.manager) {
+            narrow_table("", &mut manager.config, &own.config, &mut out);
+            manager.unmanaged_runners = own.unmanaged_runners;
+            things.into_iter().for_each(|thing| drop(self.left_out.insert(thing, out.clone())));
+        }
     }
 
     /// The thing, behind a veil if it must be.
@@ -60,7 +100,11 @@ impl Shown {
     pub fn veil(&self, thing: Box<dyn Resource>) -> Box<dyn Resource> {
         let about = thing.about();
         match self.keys.get(&about) {
-            Some(keys) => Box::new(Veiled::but(thing, keys.clone())),
+            Some(keys) => {
+                let left_out = self.left_out.get(&about).cloned().unwrap_or_default();
+                Box::new(Veiled::but(thing, keys.clone()).telling(left_out, self.runners.clone()))
+            }
+            None if self.secret.contains(&about) => Box::new(Veiled::values(thing)),
             None if self.things.contains(&about) => thing,
             None => Box::new(Veiled::whole(thing)),
         }
@@ -81,6 +125,33 @@ fn of_table(path: &str, table: &ConfigTable, keys: &mut BTreeSet<String>) {
             _ => drop(keys.insert(path)),
         }
     }
+}
+
+fn narrow_table(path: &str, table: &mut ConfigTable, known: &ConfigTable, out: &mut Vec<String>) {
+    table.retain_mut(|(key, entry)| {
+        let path = below(path, key);
+        let own = known.iter().find(|(own, _)| own == key).map(|(_, own)| &own.value);
+        match (&mut entry.value, own) {
+            (ConfigValue::Table(table), Some(ConfigValue::Table(own))) => narrow_table(&path, table, own, out),
+            (_, Some(_)) => {}
+            (_, None) => out.push(path),
+        }
+        own.is_some()
+    });
+}
+
+type Json = serde_json::Map<String, serde_json::Value>;
+
+fn narrow_json(path: &str, map: &mut Json, known: &Json, out: &mut Vec<String>) {
+    map.retain(|key, value| {
+        let path = below(path, key);
+        match (value, known.get(key)) {
+            (serde_json::Value::Object(map), Some(serde_json::Value::Object(own))) => narrow_json(&path, map, own, out),
+            (_, Some(_)) => {}
+            (_, None) => out.push(path),
+        }
+        known.contains_key(key)
+    });
 }
 
 fn holds_secret(value: &ConfigValue) -> bool {

@@ -1,5 +1,5 @@
-//! A managed thing of which it may be told that it differs, and not what there is: whoever wrote the inventory is not known
-//! to be one who may read the host. Pure.
+//! A managed thing of which nothing may be told, or not all: whoever wrote the inventory is not known to be one who may read the
+//! host, and whether a guess differs from what is there tells as much as the thing itself. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,27 +9,59 @@ use crate::plan::{Attr, Change, Note, Problem, RunnerView};
 
 /// What stands for a value that is not shown.
 const NOT_SHOWN: &str = "(not shown)";
-const WHY: &str = "the target branch's inventory does not manage it, so what is there is not shown";
+/// Why a thing, or a key of it, is left out.
+pub const NOT_COMPARED: &str = "declared; not compared, because the target branch's inventory does not manage it";
 
 /// One thing behind a veil.
 #[derive(Debug)]
 pub struct Veiled {
     inner: Box<dyn Resource>,
-    /// Paths of attributes that may be shown, with all below them; `None`: nothing of it may.
-    keys: Option<BTreeSet<String>>,
+    what: Veil,
+}
+
+#[derive(Debug)]
+enum Veil {
+    /// All of it: nothing is asked and nothing compared, so that nothing can be guessed.
+    Whole,
+    /// All but that it differs: a file in which the target branch keeps a secret.
+    Values,
+    /// All but these attributes, with all below them.
+    But {
+        shown: BTreeSet<String>,
+        /// Keys that were left out of it before.
+        left_out: Vec<String>,
+        /// Runners that may be told of.
+        runners: BTreeSet<String>,
+    },
 }
 
 impl Veiled {
-    /// Shows nothing of what is there.
+    /// Neither asks nor compares.
     #[must_use]
     pub fn whole(inner: Box<dyn Resource>) -> Self {
-        Self { inner, keys: None }
+        Self { inner, what: Veil::Whole }
+    }
+
+    /// Tells that it differs, and nothing of what there is.
+    #[must_use]
+    pub fn values(inner: Box<dyn Resource>) -> Self {
+        Self { inner, what: Veil::Values }
     }
 
     /// Shows the values of these attributes.
     #[must_use]
-    pub fn but(inner: Box<dyn Resource>, keys: BTreeSet<String>) -> Self {
-        Self { inner, keys: Some(keys) }
+    pub fn but(inner: Box<dyn Resource>, shown: BTreeSet<String>) -> Self {
+        Self { inner, what: Veil::But { shown, left_out: Vec::new(), runners: BTreeSet::new() } }
+    }
+
+    /// Says that these keys are not compared, and tells of these runners.
+    #[must_use]
+    pub fn telling(mut self, keys: Vec<String>, names: BTreeSet<String>) -> Self {
+        if let Veil::But { left_out, runners, .. } = &mut self.what {
+            *left_out = keys;
+            *runners = names;
+        }
+        self
     }
 
     /// Whether what an attribute is now may be shown.
@@ -38,19 +70,23 @@ impl Veiled {
         let below = |key: &String| {
             path.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        self.keys.as_ref().is_some_and(|keys| keys.iter().any(below))
+        matches!(&self.what, Veil::But { shown, .. } if shown.iter().any(below))
     }
 
-    fn change(&self, change: Change) -> Change {
-        let attr = |attr: Attr| {
-            let old = attr.old.map(|old| if self.may_show(&attr.path) { old } else { NOT_SHOWN.to_owned() });
-            Attr { old, ..attr }
-        };
-        let attrs = change.attrs.into_iter().map(attr).collect();
-        match self.keys {
-            Some(_) => Change { attrs, text: None, ..change },
-            // Steps say what they replace.
-            None => Change { attrs, text: None, reason: None, steps: Vec::new(), ..change },
+    /// `None`: what differs is nothing of what the target branch manages.
+    fn change(&self, mut change: Change) -> Option<Change> {
+        match self.what {
+            Veil::But { .. } => {
+                let whole = change.attrs.is_empty();
+                change.attrs.retain(|attr| self.may_show(&attr.path));
+                // Steps say what they replace, and a digest of that answers guesses of the rest.
+                (whole || !change.attrs.is_empty()).then_some(Change { text: None, steps: Vec::new(), ..change })
+            }
+            Veil::Values | Veil::Whole => {
+                let attr = |attr: Attr| Attr { old: attr.old.map(|_| NOT_SHOWN.to_owned()), ..attr };
+                let attrs = change.attrs.into_iter().map(attr).collect();
+                Some(Change { attrs, text: None, reason: None, steps: Vec::new(), ..change })
+            }
         }
     }
 }
@@ -61,35 +97,58 @@ impl Resource for Veiled {
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {
-        self.inner.ask(probe);
+        if !matches!(self.what, Veil::Whole) {
+            self.inner.ask(probe);
+        }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let about = self.about();
+        let note = |message: String| Note { about: about.clone(), message };
+        let none = (Vec::new(), BTreeSet::new());
+        let (left_out, runners) = match &self.what {
+            Veil::Whole => return Ok(Diff { notes: vec![note(NOT_COMPARED.to_owned())], ..Diff::default() }),
+            Veil::Values => (&none.0, &none.1),
+            Veil::But { left_out, runners, .. } => (left_out, runners),
+        };
         let diff = match self.inner.diff(context) {
             Ok(diff) => diff,
             // What this program itself refused holds nothing of the host's.
-            Err(cannot) if self.keys.is_some() || cannot.why.kind() == Reason::Refused => return Err(cannot),
+            Err(cannot) if matches!(self.what, Veil::But { .. }) || cannot.why.kind() == Reason::Refused => {
+                return Err(cannot);
+            }
             // Why something cannot be read may quote it.
-            Err(_) => return Err(CannotTell { what: about, why: Why::from("it cannot be compared").help(WHY) }),
+            Err(_) => {
+                return Err(CannotTell {
+                    what: about,
+                    why: Why::from("it cannot be compared").help("it holds a secret, so why is not shown"),
+                });
+            }
         };
-        let changes: Vec<Change> = diff.changes.into_iter().map(|change| self.change(change)).collect();
-        if self.keys.is_some() {
-            return Ok(Diff { changes, ..diff });
+        let changes: Vec<Change> = diff.changes.into_iter().filter_map(|change| self.change(change)).collect();
+        let mut notes = Vec::new();
+        if !left_out.is_empty() {
+            notes.push(note(format!("{}: {NOT_COMPARED}", left_out.join(", "))));
         }
-        let told = !changes.is_empty() || !diff.notes.is_empty();
-        let notes = told.then(|| Note { about: about.clone(), message: WHY.to_owned() }).into_iter().collect();
+        if !diff.notes.is_empty() {
+            notes.push(note(
+                "what is noted of the rest of it is not shown, since nobody has approved this inventory".to_owned(),
+            ));
+        }
+        let views = diff.runners.into_iter().filter(|view| runners.contains(&view.name)).collect();
+        // What stands in the way may be what nobody declared.
         let problem = Problem {
             message: format!("{about}: something stands in the way of what the inventory wants"),
-            help: Some(WHY.to_owned()),
+            help: Some("a plan of the target branch says what".to_owned()),
             unknown_only: false,
         };
         let problems = diff.problems.first().map(|_| problem).into_iter().collect();
-        let runners = diff.runners.into_iter().map(|view| RunnerView { detail: String::new(), ..view }).collect();
-        Ok(Diff { changes, notes, problems, runners, upkeep: Vec::new(), ..diff })
+        let upkeep = if matches!(self.what, Veil::But { .. }) { diff.upkeep } else { Vec::new() };
+        Ok(Diff { changes, notes, problems, runners: views, upkeep, earlier: diff.earlier })
     }
 
     fn unknown_runners(&self, why: &str) -> Vec<RunnerView> {
-        self.inner.unknown_runners(why)
+        let Veil::But { runners, .. } = &self.what else { return Vec::new() };
+        self.inner.unknown_runners(why).into_iter().filter(|view| runners.contains(&view.name)).collect()
     }
 }

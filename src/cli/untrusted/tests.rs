@@ -204,3 +204,60 @@ fn a_variable_that_is_not_set_is_said_and_stops_nothing() {
     assert_eq!(one.told, "the environment variable UNSET is not set, so what needs it is not known\n");
     assert_eq!(one.host("a"), None);
 }
+
+/// What the target branch does not have under that very key is not compared, however it is called.
+#[test]
+fn what_is_not_managed_is_left_out_before_it_is_compared() {
+    let gitlab = |variables: &str| {
+        format!(
+            "gitlab: {{ url: https://gitlab.example.com, api_token: {{ env: GITLAB_TOKEN }}, variables: [{variables}] }}\n"
+        )
+    };
+    let runner = "runners: { own: { scope: instance, tags: [a], config: { executor: shell, limit: 3, LIMITS } }, other: { scope: instance, tags: \
+                  [b], config: { executor: shell } } }\n"
+        .replace(", LIMITS", ", request_concurrency: 2");
+    let host = |runners: &str, config: &str, daemon: &str| {
+        format!(
+            "hosts:\n  a:\n    docker: {{ source: distro, daemon: {daemon} }}\n    manager: {{ container: {{ image: \
+             gitlab/gitlab-runner:v17.9.0, config_dir: /srv/runner }}, config: {config} }}\n    runners: {runners}\n"
+        )
+    };
+    let trusted =
+        gitlab("{ key: A, value: x, scope: { group: acme } }, { key: S, value: { env: S }, scope: instance }")
+            + &runner.replace(", request_concurrency: 2", "")
+            + &host("[own]", "{ concurrent: 4 }", "{ mtu: 1400, log-opts: { max-size: 1m } }");
+    let pushed = gitlab(
+        "{ key: A, value: y, scope: { group: acme } }, { key: A, value: y, scope: { group: \"10\" } }, { key: S, value: guess, scope: \
+         instance, show: true }, { key: A, value: y, scope: { group: acme }, environment_scope: prod }",
+    ) + &runner
+        + &host(
+            "[own, other]",
+            "{ concurrent: 8, check_interval: 5 }",
+            "{ mtu: 1500, dns: [10.9.8.7], log-opts: { max-size: 2m, max-file: \"3\" } }",
+        );
+    let judged = judged(&pushed, Some(&trusted));
+    let host = &judged.out.inventory.hosts[0];
+    let daemon = serde_json::to_string(host.docker.as_ref().unwrap().daemon.as_ref().unwrap()).unwrap();
+    assert_eq!(daemon, r#"{"mtu":1500,"log-opts":{"max-size":"2m"}}"#);
+    let names: Vec<&str> = host.runners.iter().map(|runner| runner.name.as_str()).collect();
+    assert_eq!(names, ["own"]);
+    let keys =
+        |table: &crate::inventory::model::ConfigTable| table.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    assert!(!keys(&host.runners[0].config).contains(&"request_concurrency".to_owned()), "{:?}", host.runners[0].config);
+    assert!(keys(&host.runners[0].config).contains(&"limit".to_owned()));
+    let global = keys(&host.manager.as_ref().unwrap().config);
+    assert!(global.contains(&"concurrent".to_owned()) && !global.contains(&"check_interval".to_owned()), "{global:?}");
+    let variables = &judged.out.refused.variables;
+    let managed: Vec<bool> = judged
+        .out
+        .inventory
+        .gitlab
+        .as_ref()
+        .unwrap()
+        .variables
+        .iter()
+        .map(|one| variables.contains(&Variable(one.clone()).key()))
+        .collect();
+    assert_eq!(managed, [true, false, true, false]);
+    assert!(!judged.out.inventory.gitlab.as_ref().unwrap().variables[2].show, "the target branch does not show it");
+}

@@ -15,9 +15,11 @@ fn host(text: &str) -> HostSpec {
 
 /// What is planned where these files are there, with what a trusted inventory manages.
 fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
-    let shown = Shown::of(&host(trusted), None);
+    let (mut pushed, trusted) = (host(pushed), host(trusted));
+    let mut shown = Shown::of(&trusted, None);
+    shown.narrow(&mut pushed, &trusted);
     let resources: Vec<Box<dyn Resource>> =
-        crate::desired::resources(&host(pushed), None).into_iter().map(|one| shown.veil(one)).collect();
+        crate::desired::resources(&pushed, None).into_iter().map(|one| shown.veil(one)).collect();
     let mut facts = Facts::default();
     facts.system.root = true;
     for (path, text) in files {
@@ -36,14 +38,36 @@ fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
 }
 
 #[test]
-fn a_file_that_nobody_approved_is_only_said_to_differ() {
+fn what_nobody_approved_is_not_compared() {
+    let there = [
+        ("/etc/guess", "pin 1234\n"),
+        ("/proc/1/root/etc/guess", "pin 1234\n"),
+        ("/etc/shadow", "root:$6$hash:1::::::\n"),
+    ];
+    // Guessed, wrong, absent, a directory: whatever is there, nothing differs in what is said, and nothing is asked.
+    for path in ["/etc/guess", "/proc/1/root/etc/guess", "/etc/shadow", "/etc/not-there"] {
+        let said = |content: &str, files: &[(&str, &str)]| {
+            let pushed = format!("{{ files: [{{ path: {path}, content: \"{content}\" }}] }}");
+            serde_json::to_string(&plan(&pushed, "{}", files)).unwrap()
+        };
+        let first = said("pin 1234\\n", &there);
+        assert_eq!(first, said("pin 9999\\n", &there));
+        assert_eq!(first, said("pin 1234\\n", &[]));
+        assert!(first.contains("not compared, because the target branch's inventory does not manage it"), "{first}");
+        assert!(!first.contains("$6$") && !first.contains("1234"), "{first}");
+    }
+    let pushed = host("{ files: [{ path: /etc/guess, content: x }], directories: [{ path: /srv/x }] }");
+    let shown = Shown::of(&host("{}"), None);
+    let veiled: Vec<_> = crate::desired::resources(&pushed, None).into_iter().map(|one| shown.veil(one)).collect();
+    let mut probe = crate::facts::ProbeSpec::default();
+    veiled.iter().for_each(|one| one.ask(&mut probe));
+    assert_eq!(probe, crate::facts::ProbeSpec::default());
+}
+
+#[test]
+fn a_file_with_a_secret_is_only_said_to_differ() {
     let there = [("/etc/shadow", "root:$6$hash:1::::::\n")];
     let pushed = "{ files: [{ path: /etc/shadow, content: \"x\\n\" }] }";
-    let planned = plan(pushed, "{}", &there);
-    assert_eq!(planned.changes.len(), 1, "it is still said that it would change");
-    let json = serde_json::to_string(&planned).unwrap();
-    assert!(!json.contains("$6$") && !json.contains("root:") && planned.changes[0].steps.is_empty(), "{json}");
-    assert!(json.contains("does not manage it"), "{json}");
     // What the target branch manages is shown as ever.
     let json = serde_json::to_string(&plan(pushed, pushed, &there)).unwrap();
     assert!(json.contains("$6$"), "{json}");
@@ -68,14 +92,25 @@ fn why_something_cannot_be_compared_is_not_quoted() {
 
 #[test]
 fn of_a_file_with_many_values_those_that_the_target_branch_gives_are_shown() {
-    let there =
-        [("/etc/docker/daemon.json", "{\"debug\": false, \"http-proxy\": \"http://10.9.8.7:3128\", \"mtu\": 1400}")];
+    let there = [(
+        "/etc/docker/daemon.json",
+        "{\"debug\": false, \"http-proxy\": \"http://10.9.8.7:3128\", \"live-restore\": true, \"mtu\": 1400}",
+    )];
     let pushed = "{ docker: { source: distro, daemon: { debug: true, http-proxy: x, mtu: 1500 } } }";
     let trusted = "{ docker: { source: distro, daemon: { mtu: 1400 } } }";
     let planned = plan(pushed, trusted, &there);
     let change = planned.changes.iter().find(|change| change.kind == "docker daemon").unwrap();
-    let old = |path: &str| change.attrs.iter().find(|attr| attr.path == path).unwrap().old.clone().unwrap();
-    assert_eq!((old("mtu").as_str(), old("http-proxy").as_str()), ("1400", "(not shown)"));
+    let paths: Vec<_> = change.attrs.iter().map(|attr| (attr.path.as_str(), attr.old.as_deref())).collect();
+    assert_eq!(paths, [("mtu", Some("1400"))]);
+    let notes: Vec<_> = planned.notes.iter().map(|note| note.message.as_str()).collect();
+    assert!(notes.iter().any(|note| note.starts_with("debug, http-proxy: declared; not compared")), "{notes:?}");
+    // Right or wrong, it is the same.
+    let said = |guess: &str| {
+        let pushed = format!("{{ docker: {{ source: distro, daemon: {{ http-proxy: \"{guess}\", mtu: 1500 }} }} }}");
+        serde_json::to_string(&plan(&pushed, trusted, &there)).unwrap()
+    };
+    assert_eq!(said("http://10.9.8.7:3128"), said("http://wrong"));
+    assert!(!said("x").contains("live-restore"), "keys that nobody declared are not named");
     let json = serde_json::to_string(&plan(pushed, "{}", &there)).unwrap();
     assert!(!json.contains("10.9.8.7") && !json.contains("1400"), "{json}");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::merge;
 use super::model::{GitlabSpec, HostSpec, SecretKind, SecretSource};
-use super::node::{Node, Value};
+use super::node::{Entry, Node, Value};
 use super::{schema, validate};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::secret::SecretId;
@@ -75,7 +75,11 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
     let mut build = Build::new(root, files, engine);
     build.out.groups = build.groups.iter().map(|(name, _)| (*name).to_owned()).collect();
     build.out.gitlab = root.get("gitlab").and_then(|node| build.gitlab(node));
-    let hosts = root.get("hosts").map(Node::entries).unwrap_or_default();
+    let mut hosts = root.get("hosts").map(Node::entries).unwrap_or_default();
+    if let Some(problem) = build.too_much(hosts, MOST) {
+        build.error(problem);
+        hosts = &[];
+    }
     for entry in hosts {
         if let Some(host) = build.host(entry) {
             build.out.hosts.push(host);
@@ -98,6 +102,24 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
 
 /// Where a text begins, and line, column and word of what is wrong in it.
 type WrongPlace = (Span, Option<usize>, Option<u32>, Option<String>);
+
+/// Bytes that `defaults` and groups may come to in all hosts together.
+const MOST: usize = 512 << 20;
+
+/// About what a tree takes in memory.
+fn weight(node: &Node) -> usize {
+    /// A node with its place.
+    const EACH: usize = 100;
+    let inner = match &node.value {
+        Value::Map(entries) => {
+            entries.iter().map(|entry| weight(&entry.value).saturating_add(EACH)).fold(0, usize::saturating_add)
+        }
+        Value::List(items) => items.iter().map(weight).fold(0, usize::saturating_add),
+        Value::String(text) => text.len(),
+        _ => 0,
+    };
+    inner.saturating_add(EACH)
+}
 
 struct Build<'a> {
     files: &'a dyn Files,
@@ -142,6 +164,26 @@ impl<'a> Build<'a> {
             template_hosts: HashMap::new(),
             places: HashMap::new(),
         }
+    }
+
+    /// What all hosts together would have of `defaults` and groups, if that is more than so many bytes: each host has its own copy.
+    fn too_much(&self, hosts: &[Entry], most: usize) -> Option<Diagnostic> {
+        let defaults = self.defaults.map_or(0, weight);
+        let groups: Vec<usize> = self.groups.iter().map(|(_, group)| weight(group)).collect();
+        let of = |host: &Entry| {
+            let names = host.value.get("groups").map(Node::items).unwrap_or_default().iter().filter_map(Node::text);
+            let own = names.filter_map(|name| self.group_index.get(&*name).and_then(|at| groups.get(*at)));
+            own.fold(defaults, |sum, one| sum.saturating_add(*one))
+        };
+        let all = hosts.iter().map(of).fold(0, usize::saturating_add);
+        let at = self.defaults.or_else(|| self.groups.first().map(|(_, group)| *group))?;
+        (all > most).then(|| {
+            let (all, most) = (all >> 20, most >> 20);
+            let what = format!("`defaults` and groups make {all} MiB for {} hosts together, more than {most}", hosts.len());
+            let help = "what is in `defaults` counts for each host: keep long texts in files (`source`), and give values to the groups \
+                        that need them";
+            Diagnostic::error(what).at(&at.span).help(help)
+        })
     }
 
     /// All layers of a host as one tree.

@@ -83,11 +83,12 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     found.extend(validate::root(&root));
     // Names of a file that cannot be read are not unknown.
     let names = if incomplete { None } else { Some(validate::names(&root)) };
-    let mut hidden = Vec::new();
+    let (mut hidden, mut unknown) = (Vec::new(), Vec::new());
     for document in &documents {
         let findings = validate::file(document, names.as_ref());
         found.extend(findings.problems);
         hidden.extend(findings.hidden);
+        unknown.extend(findings.unknown);
     }
     problems.extend(found.into_iter().filter(|problem| problem.span.as_ref().is_none_or(|span| !told.contains(span))));
     let engine = Engine::new(own_templates(path, &bounds, &mut problems));
@@ -98,7 +99,7 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     problems.extend(built.problems);
     problems.extend(built.warnings);
     let outside = disk.bounds.outside.into_inner();
-    let sources = outside::unquoted(conceal::tokens(disk.sources.into_inner(), &hidden), &outside);
+    let sources = outside::unquoted(conceal::tokens(disk.sources.into_inner(), &hidden, &unknown), &outside);
     problems.sort_by(by_place);
     problems.dedup();
     if problems.iter().all(|problem| problem.severity != Severity::Error) {
@@ -128,7 +129,7 @@ pub fn written(path: &Path, confined: bool) -> Result<Written, LoadFailure> {
     if incomplete {
         let outside = bounds.outside.into_inner();
         outside::without_quotes(&mut problems, &outside);
-        let sources = outside::unquoted(conceal::tokens(sources, &hidden), &outside);
+        let sources = outside::unquoted(conceal::tokens(sources, &hidden, &[]), &outside);
         return Err(LoadFailure { diagnostics: problems, sources });
     }
     let (root, _) = merge::documents(&documents);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::model::{Inventory, SecretKind, SecretSource};
 use crate::diagnostic::Diagnostic;
@@ -207,9 +207,8 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
 }
 
 fn wait(child: &mut Child, slow: &dyn Fn()) -> Result<std::process::ExitStatus, String> {
-    let (started, mut told) = (Instant::now(), false);
+    let (mut waited, mut told) = (Duration::ZERO, false);
     loop {
-        let waited = started.elapsed();
         if waited >= PATIENCE && !told {
             told = true;
             slow();
@@ -218,6 +217,7 @@ fn wait(child: &mut Child, slow: &dyn Fn()) -> Result<std::process::ExitStatus, 
             Ok(Some(status)) => return Ok(status),
             Ok(None) if waited < TIMEOUT => {
                 std::thread::sleep(TICK);
+                waited += TICK;
             }
             Ok(None) => {
                 drop(child.kill());

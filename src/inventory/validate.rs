@@ -26,6 +26,8 @@ pub(super) struct Findings {
     pub problems: Vec<Diagnostic>,
     /// Places of values that must not be shown: secrets written into the file.
     pub hidden: Vec<Span>,
+    /// Places of values under keys that nobody knows: of the line, only these are not quoted.
+    pub unknown: Vec<Span>,
 }
 
 /// Names that hosts may refer to.

@@ -236,11 +236,11 @@ fn errors_do_not_quote_files_of_elsewhere() {
             }
         }
     }
-    // What lies in the directory is quoted as ever.
+    // What lies in the directory is quoted as ever, but for the values of unknown keys.
     let all = repository("import: side/more.yml\nhosts: { a: {} }\n");
     std::fs::write(all.path().join("in/side/more.yml"), "defaults: { pakages: [curl] }\n").unwrap();
     let (_, said) = run(&all.path().join("in"), &["validate"], &[]);
-    assert!(said.contains("did you mean `packages`?") && said.contains("pakages: [curl]"), "{said}");
+    assert!(said.contains("did you mean `packages`?") && said.contains("{ pakages: [(hidden)] }"), "{said}");
 }
 
 #[test]
@@ -405,4 +405,72 @@ fn templates_do_not_fill_the_memory() {
         format!("ulimit -v 1000000; exec timeout {PATIENCE} {} validate", program.get_program().to_str().unwrap());
     let done = Command::new("sh").args(["-c", &line]).current_dir(all.path()).output().unwrap();
     assert_eq!(done.status.code(), Some(1), "{done:?}");
+}
+
+#[test]
+fn a_secret_that_was_written_in_a_wrong_way_is_not_quoted() {
+    const GITLAB: &str = "gitlab: { url: https://gitlab.example.com, api_token: { env: T }";
+    for (inventory, place) in [
+        ("hosts: { a: { ssh: { pasword: SECRET } } }".to_owned(), "pasword"),
+        ("hosts: { a: { ssh: { user: x, psw: [SECRET, { y: SECRET }] } } }".to_owned(), "psw"),
+        ("hosts:\n  a:\n    ssh:\n      pw: SECRET and more\n".to_owned(), "pw"),
+        (format!("{GITLAB}, variables: [{{key: DB_PASSWORD, valeu: SECRET}}] }}\nhosts: {{ a: {{}} }}"), "valeu"),
+        (format!("{GITLAB}, variables: [{{valeu: \"SECRET\", kye: DB}}] }}\nhosts: {{ a: {{}} }}"), "kye"),
+        (
+            "runners: { r: { scope: instance, config: { executor: shell, pasword: SECRET } } }\nhosts: { a: {} }"
+                .to_owned(),
+            "pasword",
+        ),
+        (
+            "hosts: { a: { manager: { container: { image: \"reg/user:SECRET@x:1\", config_dir: /x } } } }".to_owned(),
+            "reg/user",
+        ),
+        ("hosts: { a: { docker: { source: distro, images: [\"user:SECRET@reg/x\"] } } }".to_owned(), "images"),
+    ] {
+        let all = repository(&inventory.replace("SECRET", SECRET));
+        for format in ["human", "json"] {
+            let (code, said) = run(&all.path().join("in"), &["validate", "-v", "--format", format], &[]);
+            assert_eq!(code, Some(1), "{inventory}: {said}");
+            assert!(!said.contains(SECRET), "{inventory}: {said}");
+            assert!(format == "json" || said.contains(place), "{inventory}: {said}");
+        }
+    }
+}
+
+/// Large values for many hosts, and slips among many names: an end, and a clear word.
+#[test]
+fn many_hosts_cost_no_more_than_they_may() {
+    let hosts: String = (0..400).map(|number| format!("  h{number}: {{}}\n")).collect();
+    let text = "x".repeat(2 << 20);
+    let files: String = (0..5000).map(|number| format!("    - {{ path: /x/{number}, content: x }}\n")).collect();
+    let many: String = (0..2000).map(|number| format!("  h{number}: {{}}\n")).collect();
+    for inventory in [
+        format!("defaults:\n  vars: {{ x: {text} }}\nhosts:\n{hosts}"),
+        format!("groups:\n  g: {{ vars: {{ x: {text} }} }}\nhosts:\n{}", hosts.replace("{}", "{ groups: [g] }")),
+        format!("defaults:\n  files:\n{files}hosts:\n{many}"),
+    ] {
+        let all = repository(&inventory);
+        let (code, said) = run(&all.path().join("in"), &["validate"], &[]);
+        assert!(
+            code == Some(1) && said.contains("MiB") && said.contains("`defaults` counts for each host"),
+            "{code:?} {said:.500}"
+        );
+    }
+    let names: String = (0..1000).map(|number| format!("  group-{number:04}: {{}}\n")).collect();
+    let slips: String = (0..1000).map(|number| format!("  h{number}: {{ groups: [grop-{number:04}] }}\n")).collect();
+    let all = repository(&format!("groups:\n{names}hosts:\n{slips}"));
+    let (code, said) = run(&all.path().join("in"), &["validate"], &[]);
+    let meant = said.matches("did you mean").count();
+    assert!(code == Some(1) && meant > 0 && meant < 50, "{meant}: {said:.500}");
+}
+
+#[test]
+fn no_path_steers_the_terminal() {
+    let all = repository("hosts: { a: {} }");
+    for name in ["\u{1b}[2Jx", "a\u{202e}b", "c\u{7}d"] {
+        let (code, said) = run(&all.path().join("in"), &["man", name], &[]);
+        assert!(code == Some(0) && !said.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{said:?}");
+        let (_, said) = run(&all.path().join("in"), &["-i", name, "validate"], &[]);
+        assert!(!said.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{said:?}");
+    }
 }

@@ -144,3 +144,21 @@ fn what_is_far_longer_than_a_secret_is_none() {
     let endless = why(command(&["head", "-c", "1048577", "/dev/zero"])).unwrap();
     assert!(endless.ends_with("printed more than 1 MiB"), "{endless}");
 }
+
+/// Nobody sits before a silent terminal and wonders.
+#[test]
+fn a_slow_command_is_named_while_it_is_waited_for() {
+    let told = std::cell::RefCell::new(Vec::new());
+    let tell = |note: Diagnostic| told.borrow_mut().push(note);
+    let of = |words: &[&str]| {
+        let inventory = inventory(&[("c", command(words))]);
+        resolve_telling(&inventory, inventory.secrets.keys().cloned(), &|_| None, &tell).unwrap()
+    };
+    of(&["echo", "quick-one"]);
+    assert_eq!(told.borrow().len(), 0);
+    assert_eq!(exposed(&of(&["sh", "-c", "sleep 6; echo slow-one"]), "c"), "slow-one");
+    let told = told.borrow();
+    let [note] = told.as_slice() else { panic!("{told:?}") };
+    assert!(note.message.contains("waiting for `sh`") && !note.message.contains("slow-one"), "{note:?}");
+    assert!(note.help.as_deref().unwrap().contains("60 seconds") && note.span.is_some(), "{note:?}");
+}

@@ -262,7 +262,7 @@ impl Walk<'_> {
             super::Value::Map(_) => value.entries().iter().for_each(|entry| self.conceal(&entry.value)),
             super::Value::List(_) => value.items().iter().for_each(|item| self.conceal(item)),
             super::Value::Null | super::Value::Bool(_) => {}
-            _ => self.found.hidden.push(value.span.clone()),
+            _ => self.found.unknown.push(value.span.clone()),
         }
     }
 

@@ -9,13 +9,13 @@ pub const SHELL: &str = "/bin/sh";
 /// system's own directories in most search paths.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// By Debian's policy a directory that does not exist: no program finds a file of options in it (`.curlrc`, `.docker`,
+/// A directory that does not exist, and that nobody can make, root included: the kernel has no such name. No program finds a file of options in it (`.curlrc`, `.docker`,
 /// `.dpkg.cfg`, `.wgetrc`, `.netrc`), nor leaves one there.
-pub const HOME: &str = "/nonexistent";
+pub const HOME: &str = "/proc/nonexistent";
 
 /// Words of a command line that start what follows in an environment of its own. A shell itself takes functions and options
 /// from its environment, and so do the linker and libc: so it must be clean before the shell starts.
-pub const FRESH: &str = "/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/nonexistent LC_ALL=C";
+pub const FRESH: &str = "/usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/proc/nonexistent LC_ALL=C";
 
 /// Takes away what sudo and PAM have put into the environment after [`FRESH`]. No process is started but one subshell.
 ///
@@ -54,7 +54,7 @@ for word in $(export -p); do
 done
 unset IFS
 set +f
-TZ=UTC HOME=/nonexistent DOCKER_HOST=unix:///var/run/docker.sock PATH=/usr/sbin:/usr/bin:/sbin:/bin
+TZ=UTC HOME=/proc/nonexistent DOCKER_HOST=unix:///var/run/docker.sock PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL TZ HOME DOCKER_HOST PATH
 set -u
 "#;
@@ -197,7 +197,7 @@ look_at_programs
 "#;
 
 /// The programs that scripts start by name.
-const PROGRAMS: &str = "apt-cache apt-get awk base64 bash cat chmod chown cp curl cut date df docker dockerd dpkg dpkg-query du env find \
+pub const PROGRAMS: &str = "apt-cache apt-get awk base64 bash cat chmod chown cp curl cut date df docker dockerd dpkg dpkg-query du env find \
 flock getent grep head ip ln logger ls mkdir mktemp modprobe mv nft od ps readlink rm rmdir sed sh sha256sum sleep sort sshd stat sync \
 systemctl systemd-run tail timeout touch tr update-ca-certificates usermod visudo wc wg wget xargs";
 

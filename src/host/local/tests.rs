@@ -33,7 +33,7 @@ async fn nothing_of_our_environment_goes_along() {
     assert_eq!(odd.collect::<Vec<_>>(), Vec::<&str>::new());
     assert_eq!(
         String::from_utf8(run("echo $HOME").await.stdout).unwrap(),
-        "/nonexistent\n",
+        "/proc/nonexistent\n",
         "a home with its own files"
     );
     assert_eq!(String::from_utf8(run("echo $PATH").await.stdout).unwrap(), format!("{PATH}\n"));

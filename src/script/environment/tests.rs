@@ -100,7 +100,7 @@ fn a_home_with_files_of_its_own_tells_curl_and_docker_nothing() {
         // As a program without `-q` would be called: its own protection is looked at below.
         let script = wrap("curl -s http://127.0.0.1:1/; echo \"home $HOME\"; cat ~/.dpkg.cfg 2>/dev/null; :", "n0");
         let out = run_in(&shell, &script, &hostile);
-        assert!(text(&out.stdout).contains("home /nonexistent\n"), "{shell:?}: {out:?}");
+        assert!(text(&out.stdout).contains("home /proc/nonexistent\n"), "{shell:?}: {out:?}");
         assert!(!text(&out.stdout).contains("force-all"), "{shell:?}: {out:?}");
         assert!(!home.path().join("ran").exists(), "{shell:?}: a file of the home directory gave options");
     }

@@ -8,6 +8,7 @@
 use super::{lock, quote};
 
 pub mod access;
+pub(in crate::script) mod listener;
 pub mod since;
 pub mod trial;
 

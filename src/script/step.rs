@@ -10,6 +10,7 @@ use super::{Script, environment, guard, lock, paths, quote, wrap};
 
 mod container;
 mod expect;
+pub mod logins;
 mod trouble;
 
 pub use trouble::{explain, plain_registry};
@@ -66,12 +67,14 @@ transaction() {
   for word in $perhaps; do
     [ -z "$(apt-cache show -- "$word" 2>/dev/null)" ] || set -- "$@" "$word"
   done
+  for word in $going; do set -- "$@" "$word-"; done
+  would=$($sim install -- "$@" 2>/dev/null)
+  logins_are_named "$would" "$@" || return
   if [ -z "$going" ]; then
     apt="$apt --no-remove"
   else
-    for word in $going; do set -- "$@" "$word-"; done
     # Whatever else depends on them would go too, and the plan has not shown that.
-    more=$($sim install -- "$@" | while read -r verb name _; do
+    more=$(printf '%s\n' "$would" | while read -r verb name _; do
       [ "$verb" = Remv ] || continue
       case " $going " in *" ${name%%:*} "*) ;; *) printf ' %s' "$name";; esac
     done)
@@ -79,7 +82,7 @@ transaction() {
   fi
   $apt $only install -- "$@" && return
   # A list that names a package which the mirror no longer has fails only now.
-  update_lists && $apt $only install -- "$@"
+  update_lists && logins_are_named "$($sim install -- "$@" 2>/dev/null)" "$@" && $apt $only install -- "$@"
 }
 install_packages() { only=; transaction '' "$@"; }
 replace_packages() { only=; transaction "$@"; }
@@ -280,7 +283,7 @@ pub fn checked(
 
 /// What every script of steps can call.
 fn functions() -> String {
-    [environment::SYSTEM_PROXY, paths::FUNCTIONS, paths::STEPS, FUNCTIONS].concat()
+    [environment::SYSTEM_PROXY, paths::FUNCTIONS, paths::STEPS, &logins::function(), FUNCTIONS].concat()
 }
 
 fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &SecretBook) -> Result<String, Unbound> {
@@ -296,6 +299,9 @@ fn body(steps: &[&Step], preconditions: &[(usize, &Precondition)], book: &Secret
     let guarded = steps.iter().any(|step| matches!(step, Step::GuardAccess { .. }));
     if guarded || steps.iter().any(|step| matches!(step, Step::GuardRuleset { .. })) {
         body.push_str(guard::since::FUNCTION);
+    }
+    if guarded {
+        body.push_str(guard::listener::FUNCTION);
     }
     if guarded || steps.iter().any(|step| matches!(step, Step::TryAccess { .. })) {
         body.push_str(&guard::access::functions());

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::facts::{Facts, Known};
 use crate::plan::{Change, Problem};
+use crate::script::step::logins;
 use crate::step::Step;
 
 use super::problem;
@@ -92,7 +93,12 @@ fn is_used(word: &str) -> bool {
 /// Whether one of these packages, installed or in another version, may end logins.
 pub(super) fn come_to_logins(words: &[String], facts: &Facts) -> bool {
     let is_there = |word: &str| matches!(facts.packages.get(name(word)), Some(Known::Present(_)));
-    words.iter().any(|word| starts(word, &CHANGE) || starts(word, &REFUSE) || (is_used(word) && is_there(word)))
+    words.iter().any(|word| {
+        logins::depend_on(name(word))
+            || starts(word, &CHANGE)
+            || starts(word, &REFUSE)
+            || (is_used(word) && is_there(word))
+    })
 }
 
 /// Whether the removal of one of these may end logins.

@@ -31,7 +31,12 @@ const UNITS: &str = "/etc/systemd/system";
 ///
 /// systemd refuses to start a socket while the service that it starts is there. Without its service, which ends without the
 /// sessions (`KillMode=process`), it can; and the service comes with the next login.
-const LISTEN: &str = r#"# verb (start, reload, reload-or-restart, restart)
+const LISTEN: &str = r#"# verb unit. Where a condition of the unit is not met, systemd is content without it, and so would the next boot be.
+started_anew() {
+  systemctl "$1" "$2" || return
+  [ "$1" != restart ] || systemctl -q is-active "$2"
+}
+# verb (start, reload, reload-or-restart, restart)
 listen_anew() {
   anew='' deaf=0
   [ -r "$access/listens" ] || return 0
@@ -45,10 +50,18 @@ listen_anew() {
         anew=yes
         systemctl stop "${unit%.socket}.service" 2>/dev/null
         systemctl reset-failed "$unit" 2>/dev/null
-        systemctl restart "$unit" || { deaf=1; printf '%s does not come up\n' "$unit" >&2; systemctl start "${unit%.socket}.service"; };;
-      *)
+        { systemctl restart "$unit" && systemctl -q is-active "$unit"; } || { deaf=1; printf '%s does not come up\n' "$unit" >&2; systemctl start "${unit%.socket}.service"; };;
+      ssh.service | sshd.service)
         [ -z "$anew" ] || continue
-        systemctl "$1" "$unit" || { deaf=1; printf '%s does not come up\n' "$unit" >&2; };;
+        started_anew "$1" "$unit" || { deaf=1; printf '%s does not come up\n' "$unit" >&2; };;
+      # One more sshd, which this connection came by. Its unit need not know how to reload it.
+      *)
+        pid=$(systemctl show -p MainPID --value -- "$unit")
+        case $1:$pid in
+          reload*:[1-9]*) kill -HUP "$pid";;
+          reload*) started_anew restart "$unit";;
+          *) started_anew "$1" "$unit";;
+        esac || { deaf=1; printf '%s does not come up\n' "$unit" >&2; };;
     esac
   done <"$access/listens"
   return "$deaf"
@@ -145,6 +158,10 @@ guard_access() {
   done >"$access/listens"
   # The second is the first by another name, where both are there.
   for unit in ssh.service sshd.service; do if systemctl -q is-active "$unit"; then printf '%s\n' "$unit"; break; fi; done >>"$access/listens"
+  find_listener
+  find_listener_conf
+  case $listener_unit in '' | ssh.service | sshd.service) ;; *) printf '%s\n' "$listener_unit" >>"$access/listens";; esac
+  [ -z "$listener_conf" ] || printf '%s\n' "$listener_conf" >"$access/conf"
   # Errors that are there already are not this change's.
   if command -v visudo >/dev/null && visudo -c >/dev/null 2>&1; then : >"$access/sudo-reads"; fi
   guard_since >"$access/since"
@@ -174,8 +191,18 @@ access_told_back() {
 access_reads() {
   # systemd makes this directory with the service, which a socket may not have started yet.
   if command -v sshd >/dev/null; then
-    [ -d /run/sshd ] || mkdir -m 0755 /run/sshd 2>/dev/null
+    made=
+    [ -d "$access_privsep" ] || { mkdir -m 0755 "$access_privsep" 2>/dev/null && made=yes; }
     sshd -t || { printf 'sshd does not take its configuration so\n'; return 1; }
+    conf=
+    if [ -r "$access/conf" ]; then IFS= read -r conf <"$access/conf"; fi
+    if [ -n "$conf" ]; then sshd -t -f "$conf" || { printf 'sshd does not take %s so\n' "$conf"; return 1; }; fi
+    # A start that does not make it would fail at the next boot, and must fail now.
+    if [ -n "$made" ] || [ "$guard_verb" = restart ]; then
+      if [ -z "$made" ] && [ "$guarded" != - ]; then printf '%s\n' "$access_privsep" >"$access/privsep"; fi
+      rmdir "$access_privsep" 2>/dev/null
+      if command -v systemd-tmpfiles >/dev/null; then systemd-tmpfiles --create --prefix="$access_privsep" 2>/dev/null; fi
+    fi
   fi
   if [ "$guard_sudo" != - ] && [ -e "$access/sudo-reads" ]; then visudo -c || { printf 'sudo does not take its configuration so\n'; return 1; }; fi
   [ "$guard_verb" != - ] || return 0
@@ -186,7 +213,7 @@ access_reads() {
 access_confirm() {
   if mv -- "$access/undo" "$access/confirmed" 2>/dev/null; then
     access_disarm
-    for left in saved undo.sh boot listens verb since sudo-reads anew; do rm -rf -- "${access:?}/$left"; done
+    for left in saved undo.sh boot listens conf privsep verb since sudo-reads anew; do rm -rf -- "${access:?}/$left"; done
   fi
   [ -e "$access/confirmed" ]
 }
@@ -250,6 +277,11 @@ rprov_undo() {
   [ ! -r "$access/verb" ] || read -r verb <"$access/verb"
   # At boot nothing runs yet, and waiting for what starts after this would be waiting for ever.
   if [ "${1:-}" != boot ]; then
+    # Whoever had made it: sshd does not start without.
+    if [ -r "$access/privsep" ]; then
+      IFS= read -r made <"$access/privsep"
+      [ -d "$made" ] || mkdir -m 0755 -- "$made"
+    fi
     systemctl daemon-reload
     case $verb in -) verb=start;; reload) verb=reload-or-restart;; esac
     while read -r unit; do systemctl reset-failed "$unit" 2>/dev/null; done <"$access/listens"
@@ -272,10 +304,11 @@ exit
 
 fn at(path: &str, units: &str, systemd: &str) -> String {
     format!(
-        "access={} access_units={} access_systemd={} access_unit={UNIT} access_boot={BOOT_UNIT}\n",
+        "access={} access_units={} access_systemd={} access_unit={UNIT} access_boot={BOOT_UNIT} access_privsep={}\n",
         quote(path),
         quote(units),
-        quote(systemd)
+        quote(systemd),
+        quote(&format!("{}/sshd", systemd.trim_end_matches("/systemd/system")))
     )
 }
 
@@ -283,7 +316,7 @@ fn functions_at(path: &str, units: &str, systemd: &str) -> String {
     format!("{}{LISTEN}{FUNCTIONS}", at(path, units, systemd))
 }
 
-/// Shell functions for the steps. They call `guard_since` and what `script/paths.rs` has for steps.
+/// Shell functions for the steps. They call `guard_since`, `find_listener` and what `script/paths.rs` has for steps.
 #[must_use]
 pub fn functions() -> String {
     functions_at(PATH, UNITS, "/run/systemd/system")

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::guard::{access, since};
+use super::super::guard::{access, listener, since};
 use super::super::reply::BadReply;
 use super::parse::{Lines, content, stat};
 use crate::facts::access::{Device, LoginFact, Network, WireguardPeer};
@@ -60,10 +60,13 @@ names_of() {
         "$kind:"|"$kind:#"*|sudoers:*) continue;;
         sshd:[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) more="${key#???????} $words";;
         sshd:[Aa]*|sshd:[Mm]atch|sshd:[Uu][Ss][Ee][Dd][Nn][Ss]*) ;;
+        unit:Condition*|unit:Assert*|unit:EnvironmentFile*|unit:ExecStart*) case $key$words in */*) ;; *) continue;; esac;;
+        unit:*) continue;;
         hosts:*) case $key$words in */*) ;; *) words='';; esac;;
         *) case $key$words in */*) ;; *) continue;; esac;;
       esac
-      printf 'login-%s %s %s\n' "$kind" "$key" "$words"
+      case $kind in unit) told=sshd;; *) told=$kind;; esac
+      printf 'login-%s %s %s\n' "$told" "$key" "$words"
       set -f
       for word in $more; do
         word=${word#=} word=${word#\"} word=${word%\"}
@@ -90,7 +93,21 @@ for conf in /etc/default/ssh /etc/sysconfig/sshd; do
     case $line in *-f*) other=${line#*-f} other=${other# } other=${other%%[ \"\']*};; esac
   done <"$conf"
 done
-names_of sshd /etc/ssh/sshd_config ${other:+"$other"}
+# And the one that this connection came by.
+find_listener
+find_listener_conf
+[ -z "$listener" ] || printf 'login-sshd Listener %s\n' "$listener_line"
+[ -z "$listener_unit" ] || printf 'login-sshd Unit %s\n' "$listener_unit"
+names_of sshd /etc/ssh/sshd_config ${other:+"$other"} ${listener_conf:+"$listener_conf"}
+# What only a start of it looks at.
+set --
+for word in ssh.service ssh.socket ssh@.service sshd.service sshd.socket sshd@.service ${listener_unit:+"$listener_unit"}; do
+  for conf in /etc/systemd/system/$word /lib/systemd/system/$word; do
+    [ ! -e "$conf" ] || set -- "$@" "$conf"
+    [ ! -d "$conf.d" ] || set -- "$@" "$conf.d"/*.conf
+  done
+done
+names_of unit "$@"
 names_of sudoers /etc/sudoers
 names_of hosts /etc/hosts.allow /etc/hosts.deny
 names_of pam /etc/pam.d/sshd /etc/pam.d/sudo /etc/pam.d/sudo-i /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other /etc/pam.d/common-*
@@ -103,7 +120,7 @@ echo login-end
 
 /// The login and what may come back of its files.
 pub(super) fn script() -> String {
-    format!("{LOGIN}{}", access::look())
+    format!("{}{LOGIN}{}", listener::FUNCTION, access::look())
 }
 
 /// Reads what [`script`] prints.
@@ -318,7 +335,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::super::parse::Lines;
-    use super::{LOGIN, tunnels};
+    use super::{LOGIN, listener, tunnels};
     use crate::facts::Facts;
     use crate::facts::access::Network;
     use crate::script::tests::{run, shells};
@@ -472,7 +489,8 @@ mod tests {
                 "etc/pam.d/sshd",
                 "# /etc/no\nauth required pam_listfile.so file=/etc/allowed\nauth required pam_unix.so\n",
             );
-            let text = format!("login_sudo='' login_name=me\n{}", LOGIN.replace("/etc/", &format!("{at}/etc/")));
+            let login = LOGIN.replace("/etc/", &format!("{at}/etc/")).replace(" /lib/", &format!(" {at}/lib/"));
+            let text = format!("login_sudo='' login_name=me\n{}{login}", listener::FUNCTION);
             // What follows still expands names.
             let out = run(&shell, &wrap(&format!("set -u\n{text}echo {at}/etc/ssh/*\n"), "n0"));
             let said = String::from_utf8(out.stdout).unwrap().replace(at, "");
@@ -497,6 +515,51 @@ mod tests {
             }
             assert!(!said.contains("/etc/no") && !said.contains("/bin/x") && !said.contains("Port"), "{said}");
             assert_eq!(said.matches("/srv/b\n").count(), 1, "{shell:?}: {said}");
+            assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+        }
+    }
+
+    /// A second sshd, in a unit of its own, let this connection in.
+    #[test]
+    fn the_sshd_of_this_very_connection_is_found_with_what_it_reads() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let at = dir.path().to_str().unwrap();
+            let write = |path: &str, text: &str| {
+                let path = dir.path().join(path);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text.replace("@", at)).unwrap();
+            };
+            write("etc/passwd", "");
+            write("proc/31/stat", "31 (sudo) S 30 31 31 0\n");
+            write("proc/30/stat", "30 (sshd) S 20 30 30 0\n");
+            write("proc/30/cmdline", "sshd: deploy [priv]\0\0");
+            write("proc/20/stat", "20 (sshd) S 1 20 20 0\n");
+            write("proc/20/cmdline", "sshd: /usr/sbin/sshd -D -f @/opt/ssh/conf [listener] 0 of 10-100 startups\0\0");
+            write("proc/20/cgroup", "0::/system.slice/admin.service\n");
+            write("opt/ssh/conf", "Include @/opt/ssh/more\nAuthorizedKeysFile @/opt/ssh/keys/%u\n");
+            write("opt/ssh/more", "Banner @/opt/banner\n");
+            write("etc/systemd/system/admin.service", "[Service]\nEnvironmentFile=-@/opt/env\nUser=/no\n");
+            write("lib/systemd/system/ssh.service", "[Unit]\nConditionPathExists=!@/opt/not\n");
+            write("etc/systemd/system/ssh.service.d/x.conf", "[Unit]\nAssertPathExists=@/opt/yes\n");
+            let login = LOGIN.replace("/etc/", &format!("{at}/etc/")).replace(" /lib/", &format!(" {at}/lib/"));
+            let listener = listener::FUNCTION.replace("pid=$$", "pid=31");
+            let text = format!("login_sudo='' login_name=me rprov_proc={at}/proc\n{listener}{login}");
+            let out = run(&shell, &wrap(&text, "n0"));
+            let said = String::from_utf8(out.stdout).unwrap().replace(at, "");
+            for line in [
+                "login-sshd Unit admin.service",
+                "login-sshd Include /opt/ssh/more",
+                "login-sshd AuthorizedKeysFile /opt/ssh/keys/%u",
+                "login-sshd Banner /opt/banner",
+                "login-sshd EnvironmentFile=-/opt/env ",
+                "login-sshd ConditionPathExists=!/opt/not ",
+                "login-sshd AssertPathExists=/opt/yes ",
+            ] {
+                assert!(said.lines().any(|said| said == line), "{shell:?}: {line} not in {said}");
+            }
+            assert!(said.contains("login-sshd Listener sshd: /usr/sbin/sshd -D -f /opt/ssh/conf [listener]"), "{said}");
+            assert!(!said.contains("User="), "{said}");
             assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
         }
     }

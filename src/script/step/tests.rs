@@ -195,6 +195,73 @@ fn no_package_goes_that_was_not_asked_for() {
     }
 }
 
+#[test]
+fn no_package_comes_on_which_logins_depend_unless_it_is_named() {
+    let go = |shell: &[&str], step: &Step, would: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("apt-get", format!("case $1 in -s) printf 'Reading...\\n{would}';; *) echo \"did $*\";; esac")),
+            ("apt-cache", "echo yes".to_owned()),
+            ("dpkg", ":".to_owned()),
+        ] {
+            let fake = dir.path().join(name);
+            std::fs::write(&fake, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let command = command(step, &SecretBook::default()).unwrap();
+        let path = quote(dir.path().to_str().unwrap());
+        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{}{{ {command}; }} >&2 || exit\n", functions()), "n0"));
+        (out.status.success(), String::from_utf8(out.stderr).unwrap())
+    };
+    let install = |names: &[&str]| Step::InstallPackages(names.iter().map(|name| (*name).to_owned()).collect());
+    let replace =
+        |remove: &str| Step::ReplacePackages { install: vec!["tool".to_owned()], remove: vec![remove.to_owned()] };
+    for shell in shells() {
+        for (step, would, who) in [
+            (
+                install(&["firewall-config"]),
+                "Inst firewalld (1.3 Debian [all])\\nInst firewall-config (1.3)\\n",
+                "firewalld",
+            ),
+            (install(&["gui=2"]), "Inst network-manager:amd64 (1.42)\\nInst gui (2)\\n", "network-manager"),
+            (install(&["a", "b?"]), "Inst libpam-fprintd (1)\\nInst a (1)\\n", "libpam-fprintd"),
+            (
+                install(&["iptables"]),
+                "Inst iptables-persistent (1)\\nConf iptables-persistent (1)\\n",
+                "iptables-persistent",
+            ),
+            (
+                replace("old"),
+                "Remv old [1]\\nRemv openssh-server [9]\\nInst tool (1)\\n",
+                "openssh-server (would be removed)",
+            ),
+            (Step::FetchPackages(vec!["x".to_owned()]), "Inst sssd-common (1)\\n", "sssd-common"),
+        ] {
+            let (done, said) = go(&shell, &step, would);
+            assert!(!done && !said.contains("did "), "{shell:?}: {said}");
+            assert!(
+                said.contains(&format!("does not name: {who}\n")) && said.contains("name them in packages"),
+                "{said}"
+            );
+        }
+        for (step, would) in [
+            (install(&["firewall-config", "firewalld"]), "Inst firewalld (1.3)\\nInst firewall-config (1.3)\\n"),
+            (install(&["firewalld:amd64=1.3"]), "Inst firewalld (1.3)\\n"),
+            (install(&["firewalld?"]), "Inst firewalld (1.3)\\n"),
+            // Another version of what is there.
+            (install(&["gcc"]), "Inst libpam-systemd [252] (253)\\nInst libc6 (3)\\n"),
+            (
+                install(&["docker.io"]),
+                "Inst iptables (1)\\nInst libnftables1 (1)\\nInst libnss3 (1)\\nInst nftables (1)\\n",
+            ),
+            (replace("ufw"), "Remv ufw [1]\\nInst tool (1)\\n"),
+        ] {
+            let (done, said) = go(&shell, &step, would);
+            assert!(done && said.contains("did "), "{shell:?}: {said}");
+        }
+    }
+}
+
 /// `docker` and `systemctl` of a runner that ends its jobs in a while; `did` gets what they were told to do.
 fn a_runner_with_jobs(dir: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -347,7 +414,7 @@ fn a_transaction_removes_only_what_goes_by_name() {
         fake("dpkg", ":");
         let command = command(step, &SecretBook::default()).unwrap();
         let path = quote(dir.path().to_str().unwrap());
-        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{FUNCTIONS}{{ {command}; }} >&2 || exit\n"), "n0"));
+        let out = run(shell, &wrap(&format!("PATH={path}:$PATH\n{}{{ {command}; }} >&2 || exit\n", functions()), "n0"));
         (out.status.success(), String::from_utf8(out.stderr).unwrap())
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();

@@ -15,10 +15,14 @@ const STUBS: &str = r#"systemctl() {
   printf '%s\n' "$*" >>"$dir/calls"
   case "$*" in
     'stop rprov-access-undo.timer') rm -f "$dir/timer";;
-    '-q is-active ssh.service') return 0;;
+    '-q is-active admin.service') return 0;;
+    '-q is-active ssh.service') [ ! -e "$dir/restarted" ] || { [ -d "$dir/sshd" ] && [ ! -e "$dir/etc/ssh/sshd_not_to_be_run" ]; };;
     '-q is-active '*) return 3;;
     'stop rprov-access-undo.service'|'reset-failed '*|daemon-reload|'start '*|'reload-or-restart '*) return 0;;
-    'reload ssh.service'|'restart ssh.service') [ ! -e "$dir/no-reload" ];;
+    'reload ssh.service') [ ! -e "$dir/no-reload" ];;
+    'restart ssh.service') [ -d "$dir/sshd" ] && : >"$dir/found-privsep"; [ ! -e "$dir/no-reload" ] || return 1; [ -e "$dir/no-privsep" ] || mkdir -p "$dir/sshd"; : >"$dir/restarted";;
+    'show -p MainPID --value -- admin.service') echo 4711;;
+    'restart admin.service') return 0;;
     *) printf 'systemctl %s?\n' "$*" >&2; return 1;;
   esac
 }
@@ -28,7 +32,11 @@ systemd_run() {
   for word; do :; done
   printf '%s\n' "$word" >"$dir/timer"
 }
-sshd() { [ "$1" = -t ] && ! grep -rq wrong "$dir/etc/ssh"; }
+sshd() {
+  [ "$1" = -t ] && [ -d "$dir/sshd" ] || return
+  if [ "${2:-}" = -f ]; then ! grep -q wrong "$3"; else ! grep -rq wrong "$dir/etc/ssh"; fi
+}
+kill() { printf 'kill %s\n' "$*" >>"$dir/calls"; }
 visudo() { [ "$1" = -c ] && ! grep -rq wrong "$dir/etc/sudoers.d"; }
 sync() { :; }
 # A name with a slash is no function of every shell.
@@ -91,7 +99,12 @@ impl<'a> Host<'a> {
         let (guard, units, dir) = (self.guard(), self.units(), self.dir.path().to_str().unwrap());
         let functions = functions_at(&guard, &units, dir).replace("systemd-run -q", "systemd_run -q");
         let reach = format!("{}{}", paths::FUNCTIONS, paths::STEPS);
-        let own = format!("dir={}\n{STUBS}{reach}{}{functions}{text}", quote(dir), since::FUNCTION);
+        let more = format!(
+            "{}{}",
+            since::FUNCTION,
+            crate::script::guard::listener::FUNCTION.replace("pid=$$", "pid=${from:-$$}")
+        );
+        let own = format!("dir={0} rprov_proc={0}/proc\n{STUBS}{reach}{more}{functions}{text}", quote(dir));
         let out = run(self.shell, &wrap(&own, "n0"));
         let said = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!said.contains("?\n") && !said.contains("not found"), "{:?}: {said}", self.shell);
@@ -530,5 +543,71 @@ fn a_later_run_gets_on_where_an_earlier_one_could_not_undo() {
         assert_eq!(host.text("etc/ssh/a.conf"), None);
         assert!(host.at("active.ssh.service").exists(), "somebody must listen");
         assert_eq!(host.arm(&["etc/ssh/b.conf"]), 0);
+    });
+}
+
+/// What systemd must make for sshd is not lent by the trial; and a unit whose condition is not met does not come up.
+#[test]
+fn a_trial_by_restart_shows_what_the_next_start_would() {
+    each(|host| {
+        assert_eq!(host.arm(&["units/ssh.service.d"]), 0);
+        std::fs::create_dir(host.at("sshd")).unwrap();
+        let (status, told) = host.attempt(Some(UnitAction::Restart));
+        assert_eq!(status, 0, "{told}");
+        assert!(!host.at("found-privsep").exists() && host.at("sshd").exists(), "{:?}", host.shell);
+    });
+    // A drop-in with `RuntimeDirectory=`.
+    each(|host| {
+        std::fs::create_dir(host.at("sshd")).unwrap();
+        host.write("no-privsep", "", 0o644);
+        assert_eq!(host.arm(&["units/ssh.service.d"]), 0);
+        let (status, told) = host.attempt(Some(UnitAction::Restart));
+        assert_eq!(status, 1, "{:?}: {told}", host.shell);
+        assert!(
+            told.contains("ssh.service does not come up") && told.contains("what was there before is back"),
+            "{told}"
+        );
+    });
+    // A condition.
+    each(|host| {
+        assert_eq!(host.arm(&["etc/ssh/sshd_not_to_be_run"]), 0);
+        host.write("etc/ssh/sshd_not_to_be_run", "", 0o644);
+        let (status, told) = host.attempt(Some(UnitAction::Restart));
+        assert_eq!(status, 1, "{:?}: {told}", host.shell);
+        assert_eq!(host.text("etc/ssh/sshd_not_to_be_run"), None);
+    });
+    // Without a restart, a directory that the trial made is gone again.
+    each(|host| {
+        assert_eq!(host.arm(&["etc/ssh/a.conf"]), 0);
+        assert_eq!(host.attempt(Some(UnitAction::Reload)).0, 0);
+        assert!(!host.at("sshd").exists(), "{:?}", host.shell);
+    });
+}
+
+/// One more sshd, which rprov comes by: its own configuration is looked at, and its own unit reads it.
+#[test]
+fn the_sshd_that_the_connection_came_by_is_the_one_that_is_tried() {
+    each(|host| {
+        std::fs::create_dir_all(host.at("proc/20")).unwrap();
+        host.write("proc/20/stat", "20 (sshd) S 1 20 20 0\n", 0o644);
+        let conf = host.at("admin.conf");
+        let line = format!("sshd: /usr/sbin/sshd -D -f {} [listener] 0 of 10-100 startups\0\0", conf.display());
+        host.write("proc/20/cmdline", &line, 0o644);
+        host.write("proc/20/cgroup", "0::/system.slice/admin.service\n", 0o644);
+        let paths = [host.path("admin.conf")];
+        let (status, _, said) = host.sh(&format!("from=20\n{}", arm_at(&host.guard(), &host.units(), &paths, 60)));
+        assert_eq!(status, 0, "{said}");
+        assert_eq!(host.text("guard/listens").as_deref(), Some("ssh.service\nadmin.service\n"));
+        host.write("admin.conf", "wrong\n", 0o644);
+        let (status, told) = host.attempt(Some(UnitAction::Reload));
+        assert!(status == 1 && told.contains("sshd does not take"), "{told}");
+        assert_eq!(host.text("admin.conf"), None);
+        let (status, _, _) = host.sh(&format!("from=20\n{}", arm_at(&host.guard(), &host.units(), &paths, 60)));
+        assert_eq!(status, 0);
+        host.write("admin.conf", "Port 2222\n", 0o644);
+        assert_eq!(host.attempt(Some(UnitAction::Reload)).0, 0);
+        assert!(host.calls().ends_with("kill -HUP 4711\n"), "{}", host.calls());
+        assert_eq!(host.attempt(Some(UnitAction::Restart)).0, 0);
+        assert!(host.calls().contains("restart admin.service\n"), "{}", host.calls());
     });
 }

@@ -8,9 +8,11 @@ use crate::plan::{Change, HostPlan, Problem};
 use crate::resource::firewall::confirm_within;
 use crate::step::{Step, TriedBy, UnitAction};
 
+mod foundation;
 mod packages;
 mod paths;
 
+pub(super) use foundation::refuse;
 use paths::{Depends, Logins};
 
 /// Puts guards into a plan.

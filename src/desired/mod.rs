@@ -167,6 +167,8 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));
+    let declared: Vec<RemotePath> = resources.iter().filter_map(|resource| resource.declares()).collect();
+    access::refuse(&mut plan, facts, &declared);
     access::guard(&mut plan, facts);
     if facts.unconfirmed_access {
         plan.notes.push(Note {

@@ -6,9 +6,23 @@ use crate::name::RemotePath;
 use crate::plan::Problem;
 use crate::resource::Resource;
 
+/// What rprov itself writes on every host and root then runs or reads: the script that undoes a change of what logins depend on and
+/// the unit that starts it, and which run came last.
+const OWN: [&str; 4] = [
+    "/var/lib/rprov/access",
+    "/etc/systemd/system/rprov-access-boot.service",
+    "/run/rprov-firewall",
+    "/etc/rprov/firewall.nft",
+];
+
+fn paths(resources: &[Box<dyn Resource>]) -> impl Iterator<Item = RemotePath> {
+    let own = OWN.iter().filter_map(|path| RemotePath::new(path).ok());
+    own.chain(resources.iter().flat_map(|resource| resource.root_reads()))
+}
+
 /// Asks for all directories above such files: no process more, since one look at all paths answers it.
 pub(super) fn ask(resources: &[Box<dyn Resource>], probe: &mut ProbeSpec) {
-    for path in resources.iter().flat_map(|resource| resource.root_reads()) {
+    for path in paths(resources) {
         above(&path).iter().for_each(|directory| probe.stat(directory));
     }
 }
@@ -16,7 +30,7 @@ pub(super) fn ask(resources: &[Box<dyn Resource>], probe: &mut ProbeSpec) {
 /// One problem for each directory that is not root's alone.
 pub(super) fn problems(resources: &[Box<dyn Resource>], facts: &Facts) -> Vec<Problem> {
     let mut problems: Vec<(String, Problem)> = Vec::new();
-    for path in resources.iter().flat_map(|resource| resource.root_reads()) {
+    for path in paths(resources) {
         let Some((at, who)) = theirs(&path, facts) else { continue };
         if problems.iter().any(|(known, _)| *known == at) {
             continue;
@@ -121,6 +135,28 @@ mod tests {
         );
     }
 
+    /// Whatever the inventory has: the script that undoes a change is run from there by root.
+    #[test]
+    fn directories_of_rprovs_own_must_be_roots_alone() {
+        for at in ["/var/lib/rprov", "/var/lib", "/run", "/etc/systemd/system", "/etc/rprov", "/etc"] {
+            let facts = |user: &str, mode: u32| {
+                let known = directory(user, user, mode, Way::default());
+                Facts { paths: [(RemotePath::new(at).unwrap(), known)].into(), ..Facts::default() }
+            };
+            for (user, mode) in [("gitlab-runner", 0o755), ("root", 0o777), ("root", 0o775)] {
+                let found = problems(&[], &facts(user, mode));
+                assert!(
+                    found.len() == 1 && found[0].message.starts_with(at) && !found[0].unknown_only,
+                    "{at}: {found:?}"
+                );
+            }
+            assert_eq!(problems(&[], &facts("root", 0o755)), [], "{at}");
+        }
+        let mut probe = ProbeSpec::default();
+        ask(&[], &mut probe);
+        assert!(probe.paths.iter().any(|asked| asked.0.as_str() == "/var/lib/rprov"), "it is asked for");
+    }
+
     #[test]
     fn the_first_directory_that_others_may_write_to_is_named() {
         let theirs = ("/usr/local", directory("staff", "staff", 0o755, Way::default()));
@@ -156,6 +192,10 @@ mod tests {
         let mut probe = ProbeSpec::default();
         ask(&[file("/usr/local/sbin/rprov-cleanup", true), file("/srv/data/settings.ini", false)], &mut probe);
         let asked: Vec<&str> = probe.paths.keys().map(RemotePath::as_str).collect();
-        assert_eq!(asked, ["/usr", "/usr/local", "/usr/local/sbin"]);
+        assert!(
+            ["/usr", "/usr/local", "/usr/local/sbin", "/var/lib/rprov"].iter().all(|own| asked.contains(own)),
+            "{asked:?}"
+        );
+        assert!(!asked.iter().any(|path| path.starts_with("/srv")), "{asked:?}");
     }
 }

@@ -21,6 +21,10 @@ impl Resource for Directory {
         probe.stat(&self.0.path);
     }
 
+    fn declares(&self) -> Option<crate::name::RemotePath> {
+        Some(self.0.path.clone())
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let spec = &self.0;
         let cannot = |why: &str| CannotTell { what: spec.path.to_string(), why: why.into() };

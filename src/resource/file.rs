@@ -203,6 +203,10 @@ impl Resource for File {
         if self.content.is_some() && is_roots { vec![self.path.clone()] } else { Vec::new() }
     }
 
+    fn declares(&self) -> Option<RemotePath> {
+        Some(self.path.clone())
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = Diff::default();
         let Some(content) = &self.content else {

@@ -115,6 +115,11 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The file or directory that the inventory names with its mode and owner.
+    fn declares(&self) -> Option<RemotePath> {
+        None
+    }
+
     /// The runners of which nothing is known when [`Resource::diff`] cannot tell, for this reason.
     fn unknown_runners(&self, _why: &str) -> Vec<RunnerView> {
         Vec::new()

@@ -20,12 +20,15 @@ pub(in crate::desired) enum Depends {
     OtherUser,
 }
 
-use Depends::{AtBoot, Login, OtherUser, Sshd, Sudo};
+use Depends::{AtBoot, Login, OtherUser, Sshd, SshdUnit, Sudo};
 
 /// A path and all below it. Without `/usr` in front, where that is the same.
 const BELOW: &[(&str, Depends)] = &[
+    // A start looks at these, and a reload does not.
+    ("/etc/ssh/sshd_not_to_be_run", SshdUnit),
+    ("/etc/default/ssh", SshdUnit),
+    ("/etc/sysconfig/sshd", SshdUnit),
     ("/etc/ssh", Sshd),
-    ("/etc/default/ssh", Sshd),
     ("/etc/dropbear", Sshd),
     ("/etc/crypto-policies", Sshd),
     ("/etc/hosts.allow", Login),
@@ -133,7 +136,42 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/modules-load.d", AtBoot),
     ("/etc/default/grub", AtBoot),
     ("/etc/systemd/system.conf", AtBoot),
+    ("/etc/systemd/system.conf.d", AtBoot),
+    ("/lib/systemd/system.conf.d", AtBoot),
+    ("/run/systemd/system.conf.d", AtBoot),
+    ("/etc/systemd/user.conf", AtBoot),
+    ("/etc/systemd/user.conf.d", AtBoot),
     ("/etc/systemd/logind.conf", AtBoot),
+    ("/etc/systemd/logind.conf.d", AtBoot),
+    ("/etc/systemd/networkd.conf", AtBoot),
+    ("/etc/systemd/networkd.conf.d", AtBoot),
+    ("/etc/systemd/resolved.conf", AtBoot),
+    ("/etc/systemd/resolved.conf.d", AtBoot),
+    ("/etc/systemd/system-preset", AtBoot),
+    ("/lib/systemd/system-preset", AtBoot),
+    ("/lib/systemd/system-generators", AtBoot),
+    ("/lib/systemd/network", AtBoot),
+    ("/run/systemd/network", AtBoot),
+    ("/lib/netplan", AtBoot),
+    ("/run/netplan", AtBoot),
+    ("/run/NetworkManager", AtBoot),
+    ("/lib/NetworkManager", AtBoot),
+    ("/lib/sysctl.d", AtBoot),
+    ("/local/lib/sysctl.d", AtBoot),
+    ("/run/sysctl.d", AtBoot),
+    ("/lib/tmpfiles.d", AtBoot),
+    ("/local/lib/tmpfiles.d", AtBoot),
+    ("/run/tmpfiles.d", AtBoot),
+    ("/lib/udev", AtBoot),
+    ("/run/udev/rules.d", AtBoot),
+    ("/lib/modprobe.d", AtBoot),
+    ("/run/modprobe.d", AtBoot),
+    ("/lib/modules-load.d", AtBoot),
+    ("/run/modules-load.d", AtBoot),
+    ("/etc/init.d", AtBoot),
+    ("/etc/rc2.d", AtBoot),
+    ("/etc/sysusers.d", AtBoot),
+    ("/etc/hostname", AtBoot),
     ("/etc/rc.local", AtBoot),
     ("/etc/tmpfiles.d", AtBoot),
     ("/etc/udev", AtBoot),
@@ -146,7 +184,7 @@ const BELOW: &[(&str, Depends)] = &[
 ];
 
 /// Where systemd reads units.
-const UNITS: [&str; 6] = [
+pub(super) const UNITS: [&str; 6] = [
     "/etc/systemd/system",
     "/etc/systemd/system.control",
     "/run/systemd/system",
@@ -225,15 +263,27 @@ impl Logins {
         let is = |name: &str| key.eq_ignore_ascii_case(name);
         let lower = words.to_ascii_lowercase();
         self.by_name |= (is("UseDNS") && lower.contains("yes")) || (is("Match") && lower.contains("host"));
+        if is("Unit") {
+            let units = UNITS.iter().flat_map(|base| [format!("{base}/{words}"), format!("{base}/{words}.d")]);
+            return self.named.extend(units.map(|path| (path, SshdUnit)));
+        }
+        // Of its units: what only a start looks at.
+        let start = ["Condition", "Assert", "EnvironmentFile"].iter().any(|begin| key.starts_with(begin));
+        let depends = if start { SshdUnit } else { Sshd };
         let keys = is("AuthorizedKeysFile");
         for word in words_of(words) {
             if keys && let Some((before, behind)) = word.split_once("%u").filter(|(before, _)| before.starts_with('/'))
             {
                 self.of_others.push((usual(before).to_owned(), behind.to_owned()));
             }
+            let word = if start || key.starts_with("Exec") {
+                word.trim_start_matches(['-', '!', '|', '+', '@', ':'])
+            } else {
+                word
+            };
             let word = word.replace("%h", self.home.as_deref().unwrap_or("%h")).replace("%u", user);
             match (word.starts_with('/'), keys, &self.home) {
-                (true, ..) => self.name(&word, Sshd),
+                (true, ..) => self.name(&word, depends),
                 (false, true, Some(home)) if word != "none" => self.name(&format!("{home}/{word}"), Sshd),
                 _ => {}
             }
@@ -259,6 +309,9 @@ impl Logins {
         // root may come in all the same, so its login would show nothing.
         if self.root && ["/etc/nologin", "/run/nologin"].contains(&path) {
             return Some(OtherUser);
+        }
+        if self.named.iter().any(|(named, depends)| *depends == SshdUnit && is_below(path, named)) {
+            return Some(SshdUnit);
         }
         if let Some((_, depends)) = BELOW.iter().find(|(own, _)| is_below(path, own)) {
             return Some(*depends);
@@ -306,7 +359,10 @@ impl Logins {
         // Directories of the system are above programs, libraries and devices that no list names.
         const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev"];
         let known = BELOW.iter().filter(|(_, depends)| *depends != AtBoot).map(|(own, _)| *own);
-        let fixed = known.chain(UNITS).chain(SYSTEM).any(above);
+        // And below them: in a directory of the architecture's, say.
+        let below =
+            ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libexec"].iter().any(|own| is_below(path, own));
+        let fixed = below || known.chain(UNITS).chain(SYSTEM).any(above);
         let named = self.named.iter().map(|(own, _)| own).chain(&self.home).any(|own| above(own));
         (fixed || named).then_some(Login)
     }
@@ -317,12 +373,12 @@ fn words_of(line: &str) -> impl Iterator<Item = &str> {
     line.split([' ', '\t', '=', '"', '\'']).filter(|word| !word.is_empty())
 }
 
-fn is_below(path: &str, own: &str) -> bool {
+pub(super) fn is_below(path: &str, own: &str) -> bool {
     path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The same place by its shorter name: `/usr/lib` is `/lib` wherever systemd is, and `/var/run` is `/run`.
-fn usual(path: &str) -> &str {
+pub(super) fn usual(path: &str) -> &str {
     if let Some(run) = path.strip_prefix("/var").filter(|rest| is_below(rest, "/run")) {
         return run;
     }
@@ -350,6 +406,11 @@ fn unit(path: &str) -> Option<Depends> {
         return Some(AtBoot);
     }
     // What a boot comes to, and what it must have mounted for that.
+    let rescue =
+        ["rescue.", "emergency.", "getty", "systemd-tmpfiles", "systemd-sysctl", "systemd-udevd", "systemd-resolved"];
+    if rescue.iter().any(|name| first.starts_with(name)) {
+        return Some(AtBoot);
+    }
     let goal = [".target", ".target.d", ".mount", ".mount.d", ".automount", ".swap"];
     if goal.iter().any(|end| first.ends_with(end)) {
         return Some(AtBoot);

@@ -8,6 +8,8 @@ use crate::plan::{Action, Effect};
 use crate::step::WriteFile;
 use crate::text::Text;
 
+mod foundation;
+
 fn path(text: &str) -> RemotePath {
     RemotePath::new(text).unwrap()
 }
@@ -50,7 +52,7 @@ fn files_that_logins_depend_on() {
         ("/etc/ssh/sshd_config", Some(Sshd)),
         ("/etc/ssh/sshd_config.d/50-x.conf", Some(Sshd)),
         ("/etc/ssh/ssh_host_ed25519_key", Some(Sshd)),
-        ("/etc/default/ssh", Some(Sshd)),
+        ("/etc/default/ssh", Some(SshdUnit)),
         ("/etc/sshx", None),
         ("/home/deploy/.ssh/authorized_keys", Some(Login)),
         ("/home/deploy/.ssh/rc", Some(Login)),

@@ -413,10 +413,36 @@ impl Target {
         }
     }
 
+    /// What was changed may let nobody in any more, whatever it was: the last look comes by a connection of its own.
+    async fn come_anew(&mut self, shared: &Shared, done: usize) -> Result<(), Failure> {
+        let connection = &self.spec(shared).connection;
+        if matches!(connection, Connection::Local { .. }) {
+            return Ok(());
+        }
+        match shared.connector.connect_anew(connection).await {
+            Ok(host) => {
+                if let Some(mut old) = self.host.replace(host) {
+                    old.close().await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.unlock(shared).await;
+                let message = format!("after its changes no new connection to the host succeeds: {error}");
+                let help = "nothing of it is put back: a login that is still open, or the host's own console, is the way to see why \
+                            (what was changed stands above; `journalctl -u ssh`, `nft list ruleset`)";
+                Err(Failure::new("verifying", message).help(help).after(done).without_secrets(&self.book))
+            }
+        }
+    }
+
     /// Reads again and gives the lock back in the same exchange: what was promised is there, or the host has failed.
     async fn verify(&mut self, shared: &Shared, done: usize) -> Result<usize, Failure> {
         let name = self.spec(shared).name.clone();
         shared.send(&name, EventKind::Verifying);
+        if done > 0 {
+            self.come_anew(shared, done).await?;
+        }
         let release = lock::release(&shared.holder(&name));
         let left = match self.look(shared, &Reading::Last(release)).await {
             Ok((plan, _)) => plan,

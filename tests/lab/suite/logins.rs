@@ -68,6 +68,17 @@ fn a_change_that_ends_logins_is_put_back() {
             format!("{{ path: {SUDO}, content: \"deploy ALL=(\\n\", mode: \"0440\" }}"),
             "what was there before is back",
         ),
+        (
+            "the next start of sshd would not have its directory",
+            "{ path: /etc/systemd/system/ssh.service.d/10-run.conf, content: \"[Service]\\nRuntimeDirectory=\\n\" }"
+                .to_owned(),
+            "what was there before is back",
+        ),
+        (
+            "sshd would not start again",
+            "{ path: /etc/ssh/sshd_not_to_be_run, content: \"\" }".to_owned(),
+            "what was there before is back",
+        ),
     ] {
         declare(&world, &address, &format!("    files:\n      - {more}\n"));
         let plan = world.plan_text();
@@ -94,6 +105,9 @@ fn a_change_that_ends_logins_is_put_back() {
         assert_says(&world.run("plan", &[]).expect(3), why);
     }
     world.run("apply", &["--yes"]).expect(3);
+    declare(&world, &address, "    files: [{ path: /usr/bin/sh, state: absent }]\n");
+    assert_says(&world.run("apply", &["--yes"]).expect(3), "the host itself stands on it");
+    assert!(host.check("[ -e /usr/bin/sh ]"));
 
     a_run_that_dies_in_a_trial(&world);
     a_place_that_others_swap_in_a_trial(&world);

@@ -200,6 +200,8 @@ pub struct Facts {
     pub clock: Option<i64>,
     /// What other hosts of this run have to do with its runners' tokens.
     pub misplaced: Misplaced,
+    /// What it remembers of the last run that changed it.
+    pub remembered: Remembered,
     /// Hosts of the inventory are reached through it, as whichever user.
     pub passes_on: bool,
     /// By path.
@@ -411,6 +413,18 @@ pub struct LentToken {
     pub expires: Option<String>,
 }
 
+/// What an installation remembers of the last run that changed it; nothing if that was another installation, whose disk this
+/// one has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its names in the inventory: the last one and the one before.
+    pub hosts: Vec<String>,
+    /// The inventory's own name; `None`: it had none, or the release was older.
+    pub inventory: Option<String>,
+    /// What its runner manager called itself then.
+    pub system_id: Option<String>,
+}
+
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManagerFact {
@@ -418,6 +432,10 @@ pub struct ManagerFact {
     pub system_id: String,
     /// Seconds since its last contact that GitLab wrote down; `None`: it never had one.
     pub contacted_ago: Option<u64>,
+    /// GitLab calls it online, by its own clock.
+    pub online: bool,
+    /// Where it called from.
+    pub ip_address: Option<String>,
 }
 
 /// What is always asked for.

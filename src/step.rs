@@ -340,6 +340,16 @@ pub enum GitlabStep {
         /// The file on the host that holds the id of its runner manager.
         system_id: RemotePath,
     },
+    /// `POST /runners/verify` with a token that the host has and that is to be dropped, in the name of its runner manager: it must
+    /// open no runner, or the one whose token it was, or nothing is done. GitLab writes it down as a contact.
+    CheckUnused {
+        /// The runner whose token it was; `None`: of none.
+        of: Option<u64>,
+        /// The token that is to be dropped.
+        token: SecretId,
+        /// The file on the host that holds the id of its runner manager.
+        system_id: RemotePath,
+    },
     /// `PUT /runners/:id`
     UpdateRunner {
         /// Runner id; `None`: the one that [`GitlabStep::CreateRunner`] made for this token.

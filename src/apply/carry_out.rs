@@ -108,8 +108,7 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     let name = target.spec(shared).name.clone();
     let holder = shared.holder(&name);
     let nonce = nonce();
-    let text = lock::keep(&holder, hold::SECONDS)
-        + &applied::mark(&holder, target.machine.as_deref(), target.installation.as_deref());
+    let text = lock::keep(&holder, hold::SECONDS) + &applied::mark(&holder, &target.identity(shared));
     let script = crate::script::wrap(&text, &nonce);
     let during = "noting down this run";
     let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };
@@ -295,9 +294,11 @@ async fn gitlab(
                 ..failed(not.message, not.help)
             })?;
             let system_id = match step {
-                GitlabStep::ProveToken { system_id, .. } => system_id_of(target, system_id).await.map_err(|error| {
-                    failed(format!("the id of the host's runner manager: {}", error.message()), error.help())
-                })?,
+                GitlabStep::ProveToken { system_id, .. } | GitlabStep::CheckUnused { system_id, .. } => {
+                    system_id_of(target, system_id).await.map_err(|error| {
+                        failed(format!("the id of the host's runner manager: {}", error.message()), error.help())
+                    })?
+                }
                 _ => None,
             };
             let name = &target.spec(shared).name;

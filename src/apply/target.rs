@@ -10,7 +10,7 @@ use crate::desired::machine::{self, Named};
 use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::event::{Cause, EventKind, Failure};
-use crate::facts::{Facts, Misplaced, ProbeSpec};
+use crate::facts::{Facts, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, seat};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Problem, RunnerView};
@@ -18,7 +18,7 @@ use crate::resource::Resource;
 use crate::resource::runner::Runners;
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
-use crate::script::applied::LastApply;
+use crate::script::applied::{self, LastApply};
 use crate::script::lock;
 use crate::secret::SecretBook;
 
@@ -87,6 +87,10 @@ pub(super) struct Target {
     pub(super) installation: Option<String>,
     /// The last run that changed it, as it was last read.
     pub(super) last: Option<LastApply>,
+    /// What it remembered of that run, when it was last read.
+    remembered: Remembered,
+    /// What its runner manager calls itself, or did when it was last known.
+    system_id: Option<String>,
     /// Hosts that are reached through this one, by their places in the inventory.
     pub(super) behind: Vec<usize>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
@@ -133,6 +137,8 @@ impl Target {
             facts,
             machine: None,
             installation: None,
+            remembered: Remembered::default(),
+            system_id: None,
             last: None,
             behind: Vec::new(),
             others: None,
@@ -229,6 +235,19 @@ impl Target {
         }
     }
 
+    /// Who the machine is, for the host to remember.
+    pub(super) fn identity<'a>(&'a self, shared: &'a Shared) -> applied::Identity<'a> {
+        let name = &self.spec(shared).name;
+        applied::Identity {
+            machine: self.machine.as_deref(),
+            installation: self.installation.as_deref(),
+            system_id: self.system_id.as_deref(),
+            inventory: shared.inventory.gitlab.as_ref().and_then(|gitlab| gitlab.inventory.as_deref()),
+            // The next run still knows a renaming that this one, killed halfway, has left undone.
+            before: self.remembered.hosts.iter().find(|host| *host != name).map(String::as_str),
+        }
+    }
+
     pub(super) fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
         &shared.inventory.hosts[self.index]
     }
@@ -246,6 +265,8 @@ impl Target {
         self.installation = machine::installation(&facts.system.machine);
         self.last = preconditions::last_apply(&facts);
         facts.misplaced = self.misplaced.clone();
+        self.remembered = remembered(self.last.as_ref(), self.installation.as_deref());
+        facts.remembered.clone_from(&self.remembered);
         facts.clock = Some(facts.system.now.min(jiff::Timestamp::now().as_second()));
         if matches!(shared.settings.look, Look::Plan | Look::Apply) {
             self.behind = behind::of(shared, self.index, Some(&facts)).await;
@@ -254,10 +275,14 @@ impl Target {
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
-        self.tokens = runners.map(|runners| runners.tokens(&facts)).unwrap_or_default();
+        self.system_id = runners.as_ref().and_then(|runners| runners.own_system_id(&facts));
+        self.tokens = runners.as_ref().map(|runners| runners.tokens(&facts)).unwrap_or_default();
         self.openers = Openers::default();
         self.openers.learn(&facts);
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
+        // Once hosts that have each other's tokens have got them back, nothing of this is left for them.
+        let taken = runners.iter().flat_map(|runners| runners.cut_off(&facts, &plan)).collect::<Vec<_>>();
+        plan.problems.extend(taken);
         behind::note(&mut plan, &self.behind, &shared.inventory.hosts);
         self.lacking = records::check_rights(shared, &facts, &mut plan).await;
         Ok((plan, facts))
@@ -485,5 +510,17 @@ fn applied_since(now: &HostPlan) -> Failure {
     Failure {
         cause: Cause::Stale,
         ..failure.help("a saved plan is good for one apply: look at a new plan, then apply that")
+    }
+}
+
+/// What counts of the note on a host: a disk that was put into another installation brings the note along.
+fn remembered(last: Option<&LastApply>, installation: Option<&str>) -> Remembered {
+    let Some(last) = last.filter(|last| installation.is_some() && last.installation.as_deref() == installation) else {
+        return Remembered::default();
+    };
+    Remembered {
+        hosts: last.host.iter().chain(&last.before).cloned().collect(),
+        inventory: last.inventory.clone(),
+        system_id: last.system_id.clone(),
     }
 }

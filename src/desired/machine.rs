@@ -197,7 +197,7 @@ mod tests {
             host: Some(host.to_owned()),
             machine: running(machine),
             // As older releases wrote it.
-            installation: None,
+            ..LastApply::unknown()
         };
         let (as_x, as_y) = (last("x", &own), last("y", &own));
         let found = told(&[("y", &own, Some(&as_x))], &["x", "y"]);
@@ -223,6 +223,7 @@ mod tests {
             host: Some("x".to_owned()),
             machine: running(&before),
             installation: installation(&before),
+            ..LastApply::unknown()
         };
         let all = ["x", "y"];
         // One name at a time. A copy of the disk, which never was applied under its own name, looks the same.

@@ -145,6 +145,8 @@ fn gitlab(step: &GitlabStep, facts: &Facts) -> Vec<Thing> {
         | GitlabStep::UnassignProject { id, .. } => one(record(*id, facts), format!("runner #{id}")),
         // Of a record that the same plan creates: it is looked for by its mark at that moment.
         GitlabStep::CreateRunner { .. }
+        // It says itself what it is.
+        | GitlabStep::CheckUnused { .. }
         | GitlabStep::UpdateRunner { id: None, .. }
         | GitlabStep::AssignProject { id: None, .. } => Vec::new(),
         GitlabStep::SetVariable { namespace, key, attributes, .. } => {

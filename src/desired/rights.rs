@@ -122,7 +122,7 @@ fn need(call: &GitlabStep, facts: &Facts) -> Option<Need> {
         GitlabStep::ResetToken { id, .. } => {
             (Work::Manage, "POST /runners/:id/reset_authentication_token", of_record(id))
         }
-        GitlabStep::ProveToken { .. } => return None,
+        GitlabStep::ProveToken { .. } | GitlabStep::CheckUnused { .. } => return None,
         GitlabStep::UpdateRunner { id, .. } => (Work::Manage, "PUT /runners/:id", id.as_ref().and_then(of_record)),
         GitlabStep::DeleteRunner { id, .. } => (Work::Manage, "DELETE /runners/:id", of_record(id)),
         GitlabStep::AssignProject { project, .. } => {

@@ -155,6 +155,14 @@ pub enum GitlabError {
         /// The record that the token opens.
         opened: Option<u64>,
     },
+    /// A token that is to be dropped is that of a runner that lives.
+    #[error(
+        "a token that was to be taken out of config.toml is that of runner #{id}, which lives: it would be lost for good"
+    )]
+    TokenLives {
+        /// The runner.
+        id: u64,
+    },
     /// GitLab does not show the notes that say whose a runner is.
     #[error("GitLab does not show the maintenance notes of the runners of {scope}, which say whose a runner is")]
     NotesHidden {
@@ -303,6 +311,10 @@ impl GitlabError {
                 )
             }
             Self::NotHeld { help, .. } => return help.clone(),
+            Self::TokenLives { id } => format!(
+                "nothing was changed. Write `id = {id}` into its table in config.toml: it then stays as it is, unless it is the \
+                 inventory's runner by scope and name; `unmanaged_runners: remove` takes it out if it is not wanted"
+            ),
             Self::Unbound(_) => return None,
             Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),
         })
@@ -391,6 +403,7 @@ impl GitlabError {
             | Self::OwnerUnknown { .. }
             | Self::Remarked { .. }
             | Self::OtherToken { .. }
+            | Self::TokenLives { .. }
             | Self::Unbound(_) => {
                 return self;
             }

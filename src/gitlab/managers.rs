@@ -11,6 +11,8 @@ use crate::facts::ManagerFact;
 struct Manager {
     system_id: String,
     contacted_at: Option<String>,
+    status: Option<String>,
+    ip_address: Option<String>,
 }
 
 impl Client {
@@ -37,7 +39,12 @@ impl Client {
                     Some(u64::try_from(now.as_second() - time.as_second()).unwrap_or(0))
                 }
             };
-            Ok(ManagerFact { system_id: manager.system_id, contacted_ago })
+            Ok(ManagerFact {
+                system_id: manager.system_id,
+                contacted_ago,
+                online: manager.status.as_deref() == Some("online"),
+                ip_address: manager.ip_address.filter(|ip| !ip.is_empty()),
+            })
         };
         answer.json::<Vec<Manager>>()?.into_iter().map(fact).collect::<Result<_, _>>().map(Some)
     }

@@ -104,6 +104,13 @@ impl Client {
                 let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
                 self.prove(*id, value, system_id, hold).await.map(|()| StepOutcome::Done)
             }
+            GitlabStep::CheckUnused { of, token, .. } => {
+                let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
+                match self.opened_by(value, system_id).await? {
+                    Some(id) if *of != Some(id) => Err(GitlabError::TokenLives { id }),
+                    _ => Ok(StepOutcome::Done),
+                }
+            }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => {
                 let id = id.or_else(|| ids.get(token).copied()).ok_or_else(|| GitlabError::Plan {
                     why: format!("the runner of {token} is to be changed before it is created"),

@@ -3,6 +3,7 @@
 
 mod claims;
 mod config;
+mod dropped;
 mod duplicates;
 mod lost;
 mod managers;
@@ -184,7 +185,7 @@ impl Runners {
             secrets.push((self.kept(table), table.text.clone()));
             if let Some(token) = &table.token {
                 // Never written: known so that it is taken out of what is printed.
-                secrets.push((SecretId::new(format!("kept-token:{}/{}", self.host, table.number)), token.clone()));
+                secrets.push((self.kept_token(table), token.clone()));
             }
         }
         let Ok(matching) = Matching::new(self, &config, facts) else { return secrets };
@@ -273,6 +274,11 @@ impl Runners {
         SecretId::kept(&self.host, table.number)
     }
 
+    /// A table's own token, whatever becomes of the table.
+    fn kept_token(&self, table: &HostRunner) -> SecretId {
+        SecretId::new(format!("kept-token:{}/{}", self.host, table.number))
+    }
+
     /// The `[[runners]]` table that the inventory asks for, with `name` and `url`.
     fn table(&self, spec: &RunnerSpec) -> ConfigTable {
         let mut table = ConfigTable::new();
@@ -345,7 +351,11 @@ impl Runners {
                 }
             }
             Found::Record { record, marker, stale } => {
-                let change = record::adopt(self, spec, record, marker);
+                let mut change = record::adopt(self, spec, record, marker);
+                // Until it has the new one, whoever uses the old one is turned away.
+                if managers::was_used(record.id, facts) {
+                    change.effect = change.effect.max(Effect::FewerJobs);
+                }
                 (Row::renewed(self, spec, stale.map(|stale| stale.table), Some(record.id)), Some(change), true)
             }
             Found::Nothing { stale } => {
@@ -476,6 +486,7 @@ impl Resource for Runners {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.content(&self.path);
+        probe.content(&self.system_id());
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
@@ -530,12 +541,13 @@ impl Resource for Runners {
                 diff.notes.push(self.note(format!("{why}{name} is kept{}", other.detail())));
             }
         }
-        diff.problems.extend(matching.problems);
+        diff.problems.extend(matching.problems.iter().cloned());
         if !diff.problems.is_empty() {
             views::not_compared(&mut seen);
             diff.runners = seen.into_iter().map(|one| one.view).collect();
             return Ok(diff);
         }
+        let dropped = dropped::dropped(self, &matching, context.facts);
         let leaving = matching.removals.iter().filter_map(|removal| removal.id).collect();
         let change = FileChange { runners: self, context, found: found.as_ref(), host: host.as_ref(), leaving };
         let file = change.make(plan.rows, gone, plan.stamps, &mut diff.earlier)?;
@@ -545,6 +557,16 @@ impl Resource for Runners {
         diff.runners = seen.into_iter().map(|one| one.view).collect();
         let deletes = matching.removals.iter().filter_map(|removal| Some(self.delete(removal, removal.id?)));
         diff.changes = plan.before.into_iter().chain(file).chain(deletes).collect();
+        // Before anything is done.
+        if let Some(first) = diff.changes.first_mut() {
+            for one in &dropped {
+                diff.notes.push(self.note(format!(
+                    "the token of {} is taken out of it; apply asks GitLab first whether it is some runner's, and stops if it is",
+                    one.label
+                )));
+            }
+            first.steps.splice(0..0, dropped.into_iter().map(|one| one.step));
+        }
         Ok(diff)
     }
 

@@ -540,6 +540,9 @@ fn shown_gitlab(step: &crate::step::GitlabStep) -> String {
         G::CreateRunner { .. } => "POST /user/runners".to_owned(),
         G::ResetToken { id, .. } => format!("POST /runners/{id}/reset_authentication_token"),
         G::ProveToken { id, .. } => format!("POST /runners/verify (the token in config.toml must be that of #{id})"),
+        G::CheckUnused { .. } => {
+            "POST /runners/verify (the token that is to be taken out of config.toml must be no runner's)".to_owned()
+        }
         G::UpdateRunner { id: Some(id), .. } => format!("PUT /runners/{id}"),
         G::UpdateRunner { id: None, .. } => "PUT /runners/:id".to_owned(),
         G::DeleteRunner { id, .. } => format!("DELETE /runners/{id}"),

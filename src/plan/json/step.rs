@@ -305,6 +305,15 @@ pub enum StepV1 {
         /// The file on the host that holds the id of its runner manager.
         system_id: String,
     },
+    /// Ask GitLab with a token that is to be dropped whether it is some runner's; if it is, nothing is done.
+    GitlabCheckUnused {
+        /// The runner whose token it was, and may be still; `null`: of none.
+        of: Option<u64>,
+        /// The name under which the token is kept.
+        token: String,
+        /// The file on the host that holds the id of its runner manager.
+        system_id: String,
+    },
     /// Change a runner in GitLab.
     GitlabUpdateRunner {
         /// Runner id; `null`: the one that was created for this token.
@@ -480,6 +489,9 @@ impl From<&GitlabStep> for StepV1 {
             }
             GitlabStep::ProveToken { id, token, system_id } => {
                 Self::GitlabProveToken { id: *id, token: token.as_str().to_owned(), system_id: system_id.to_string() }
+            }
+            GitlabStep::CheckUnused { of, token, system_id } => {
+                Self::GitlabCheckUnused { of: *of, token: token.as_str().to_owned(), system_id: system_id.to_string() }
             }
             GitlabStep::UpdateRunner { id, token, attributes, stamp_token } => Self::GitlabUpdateRunner {
                 id: *id,

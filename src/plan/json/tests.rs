@@ -123,6 +123,11 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
             token: token.clone(),
             system_id: RemotePath::new("/srv/gitlab-runner/.runner_system_id").unwrap(),
         }),
+        Step::Gitlab(GitlabStep::CheckUnused {
+            of: None,
+            token: SecretId::new("kept-token:a/1"),
+            system_id: RemotePath::new("/srv/gitlab-runner/.runner_system_id").unwrap(),
+        }),
         Step::Gitlab(GitlabStep::UpdateRunner {
             id: Some(42),
             token: token.clone(),

@@ -1,16 +1,26 @@
 //! The processes that use a record: GitLab keeps one entry for each machine. Two on one record share a token. Pure.
 
-use crate::facts::{CannotTell, Facts, Known};
-use crate::plan::Problem;
+use std::collections::BTreeSet;
+
+use crate::facts::{CannotTell, Facts, Known, ManagerFact};
+use crate::marker;
+use crate::plan::{HostPlan, Problem};
+use crate::resource::system_id;
+use crate::secret::Secret;
+use crate::step::{GitlabStep, Step};
 use crate::text::escape;
 
 use super::matching::{Found, Matching};
+use super::proof::{self, Proof};
 use super::record::{self, Doubt};
 use super::{Diff, Runners};
 
 /// Seconds within which a contact says that something is alive. GitLab writes contacts down every 40 to 55 minutes only, and
 /// a machine may be off for a night.
 pub(super) const LATELY: u64 = 24 * 3600;
+
+/// Seconds after its last contact at which GitLab calls a machine offline.
+pub(super) const OFFLINE: u64 = 2 * 3600;
 
 impl Runners {
     /// Records whose users must be known: of those that are to be deleted or to get a new token; with `thorough` of all.
@@ -25,12 +35,124 @@ impl Runners {
                     Doubt::Wrong(_)
                 )
             }
-            Found::Record { .. } | Found::Nothing { .. } => false,
+            // Its token is lost: only the mark says that it is this host's, and others read the same mark.
+            Found::Record { .. } => true,
+            Found::Nothing { .. } => false,
         };
         let live = matching.live.iter().filter(|(spec, found)| thorough || doubtful(&spec.name, found));
         let live = live.filter_map(|(_, found)| Some(found.record()?.id));
         matching.removals.iter().filter_map(|removal| removal.id).chain(live).collect()
     }
+
+    /// What this host's runner manager calls itself: as its file says, else as the host remembers it.
+    #[must_use]
+    pub fn own_system_id(&self, facts: &Facts) -> Option<String> {
+        system_id::found(facts, &self.system_id()).or_else(|| facts.remembered.system_id.clone())
+    }
+
+    /// Why a plan must not be carried out that resets the token of a record, or deletes it, on its mark's word alone: another
+    /// machine works with it. A mark names a host of an inventory, and what machine that is may have changed since.
+    #[must_use]
+    pub fn cut_off(&self, facts: &Facts, plan: &HostPlan) -> Vec<Problem> {
+        let harm = |step: &Step| match step {
+            Step::Gitlab(GitlabStep::ResetToken { id, .. }) => Some((*id, "is to get a new token", OFFLINE)),
+            Step::Gitlab(GitlabStep::DeleteRunner { id, .. }) => Some((*id, "is to be deleted", LATELY)),
+            _ => None,
+        };
+        let harmed = plan.changes.iter().flat_map(|change| &change.steps).filter_map(harm);
+        let harmed: BTreeSet<(u64, &str, u64)> = harmed.filter(|(id, ..)| !self.has_token_of(*id, facts)).collect();
+        harmed.into_iter().filter_map(|(id, what, within)| self.user(id, what, within, facts)).collect()
+    }
+
+    /// The machine that a record would be taken from.
+    fn user(&self, id: u64, what: &str, within: u64, facts: &Facts) -> Option<Problem> {
+        let here = facts.remembered.hosts.first() == Some(&self.host);
+        let users = match facts.managers.get(&id) {
+            Some(Known::Present(all)) => all,
+            Some(Known::Absent) => {
+                // GitLab does not tell which machines it is.
+                let lives = is_living(id, facts) && !here;
+                return lives.then(|| {
+                    self.taken(
+                        id,
+                        what,
+                        "something contacted GitLab with it lately, and this GitLab does not tell which machine"
+                            .to_owned(),
+                    )
+                });
+            }
+            Some(Known::Unread(why)) => {
+                return Some(Problem {
+                    message: format!("runner #{id} {what}, and who uses it cannot be read: {}", why.reason()),
+                    help: Some("nothing is taken away from a machine that may be at work; run rprov again".to_owned()),
+                    unknown_only: false,
+                });
+            }
+            None => return Some(self.taken(id, what, "which machines use it was not asked for".to_owned())),
+        };
+        let own = [system_id::found(facts, &self.system_id()), facts.remembered.system_id.clone()];
+        let own: BTreeSet<String> = own.into_iter().flatten().collect();
+        let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
+        let foreign: Vec<&ManagerFact> =
+            users.iter().filter(living).filter(|one| !own.contains(&one.system_id)).collect();
+        let ids: BTreeSet<&str> = foreign.iter().map(|one| one.system_id.as_str()).collect();
+        // This very installation was this host, and lost what it called itself together with the token: that was the one.
+        if ids.is_empty() || (own.is_empty() && here && ids.len() == 1) {
+            return None;
+        }
+        let each = foreign.iter().map(|one| {
+            let from = one.ip_address.as_ref().map(|ip| format!(" at {}", escape(ip))).unwrap_or_default();
+            let when = one.contacted_ago.map(|ago| format!(", last contact {}", self::ago(ago))).unwrap_or_default();
+            format!("system id {}{from}{when}", escape(&one.system_id))
+        });
+        let each = each.collect::<Vec<_>>().join("; ");
+        let own = own.into_iter().next().map(|own| format!(" (this host is {})", escape(&own))).unwrap_or_default();
+        Some(self.taken(id, what, format!("another machine works with it: {each}{own}")))
+    }
+
+    fn taken(&self, id: u64, what: &str, why: String) -> Problem {
+        Problem {
+            message: format!(
+                "runner #{id} {what}, and {why}; this host has no token that proves the runner to be its own"
+            ),
+            help: Some(format!(
+                "if {} takes that machine's place, stop gitlab-runner there: two hours after its last contact GitLab calls it \
+                 offline, and the runner gets a new token (one is deleted a day after). If both are to work, give this host another \
+                 name in the inventory, or the inventory a name of its own (`gitlab.inventory`): it then gets a runner of its own",
+                self.host
+            )),
+            unknown_only: false,
+        }
+    }
+
+    /// Whether a table of the host has the token of this record.
+    fn has_token_of(&self, id: u64, facts: &Facts) -> bool {
+        let handed_out = match facts.records.get(&id) {
+            Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1.and_then(|mark| mark.token),
+            _ => None,
+        };
+        let Some(config) = self.peek(facts) else { return false };
+        config.runners.iter().any(|table| {
+            let found = proof::resolve(self, table, facts);
+            let given = handed_out.is_some() && table.token.as_ref().map(Secret::digest) == handed_out;
+            found.id == Some(id) && (found.proof == Proof::Yes || (given && found.proof == Proof::Unknown))
+        })
+    }
+}
+
+/// Whether something contacted GitLab as this runner so lately that GitLab calls it online.
+pub(super) fn is_living(id: u64, facts: &Facts) -> bool {
+    let listed = proof::all(facts).find(|runner| runner.id == id);
+    match (listed, facts.records.get(&id)) {
+        (Some(runner), _) => runner.contacted_ago.is_some_and(|seconds| seconds < OFFLINE),
+        (None, Some(Known::Present(record))) => record.online == Some(true),
+        (None, _) => false,
+    }
+}
+
+/// Whether a machine that GitLab knows of used a record lately.
+pub(super) fn was_used(id: u64, facts: &Facts) -> bool {
+    matches!(facts.managers.get(&id), Some(Known::Present(all)) if all.iter().any(ManagerFact::is_alive))
 }
 
 /// Says where two machines use one record, and stops what would take it away from one of them.

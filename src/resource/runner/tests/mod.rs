@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Content, Facts, Known, ListedRunner, Misplaced, PathFact, PathKind, RunnerRecord, Way};
+use crate::facts::{
+    Content, Facts, Known, ListedRunner, ManagerFact, Misplaced, PathFact, PathKind, Remembered, RunnerRecord, Way,
+};
 use crate::inventory::model::{
     Connection, ContainerSpec, GitlabSpec, HostSpec, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged,
 };
@@ -20,6 +22,7 @@ use crate::step::{GitlabStep, RunnerAttributes, Step};
 mod crashes;
 mod drift;
 mod identity;
+mod living;
 mod matches;
 mod orphans;
 mod projects;
@@ -62,6 +65,14 @@ struct World {
     proofs: usize,
     /// Records that something else than this host contacts GitLab with: seconds ago.
     contacts: BTreeMap<u64, u64>,
+    /// Machines that use records, as GitLab tells them.
+    managers: BTreeMap<u64, Vec<ManagerFact>>,
+    /// `.runner_system_id`
+    system_id: Option<String>,
+    /// What the host remembers.
+    remembered: Remembered,
+    /// The runner whose token was found alive where it was to be dropped.
+    alive: Option<u64>,
     /// Names of the inventory's hosts.
     hosts: BTreeSet<String>,
     /// `gitlab.inventory`.
@@ -151,6 +162,10 @@ impl World {
             untold: false,
             proofs: 0,
             contacts: BTreeMap::new(),
+            managers: BTreeMap::new(),
+            system_id: None,
+            remembered: Remembered::default(),
+            alive: None,
             hosts: [HOST.to_owned(), "other.example.com".to_owned()].into(),
             inventory: None,
         }
@@ -188,6 +203,9 @@ impl World {
             way: Way::default(),
         };
         let mut facts = Facts { clock: self.now, misplaced: self.misplaced.clone(), ..Facts::default() };
+        facts.remembered = self.remembered.clone();
+        let system_id = RemotePath::new("/srv/gitlab-runner/.runner_system_id").unwrap();
+        facts.paths.insert(system_id, self.system_id.as_ref().map_or(Known::Absent, |id| Known::Present(path(id))));
         facts.paths.insert(
             RemotePath::new(PATH).unwrap(),
             self.file.as_ref().map_or(Known::Absent, |c| Known::Present(path(c))),
@@ -221,6 +239,9 @@ impl World {
                 facts.records.insert(*id, Known::Present(self.records[id].record.clone()));
             }
             facts.marked.insert(name, Known::Present(ids));
+        }
+        for id in resource.wanted_managers(&facts, false) {
+            facts.managers.insert(id, Known::Present(self.managers.get(&id).cloned().unwrap_or_default()));
         }
         for path in resource.wanted_projects(&facts) {
             let known = if path.contains("nowhere") { Known::Absent } else { Known::Present(1) };
@@ -312,7 +333,12 @@ impl World {
                     self.mode = file.mode;
                 }
                 Step::Attributes { mode, .. } => self.mode = *mode,
-                Step::Gitlab(step) => self.gitlab(step, &mut book, &mut ids),
+                Step::Gitlab(step) => {
+                    self.gitlab(step, &mut book, &mut ids);
+                    if self.alive.is_some() {
+                        break;
+                    }
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -359,6 +385,11 @@ impl World {
                     "a stranger's runner is taken over"
                 );
                 self.proofs += 1;
+            }
+            GitlabStep::CheckUnused { of, token, .. } => {
+                let token = book.get(token).unwrap().expose();
+                let lives = self.records.iter().find(|(_, server)| server.token == token).map(|(id, _)| *id);
+                self.alive = lives.filter(|id| *of != Some(*id));
             }
             GitlabStep::ResetToken { id, token } => {
                 let (text, mark) = marker::parse(&self.record(*id).maintenance_note);

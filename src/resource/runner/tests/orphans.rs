@@ -23,7 +23,7 @@ struct Search {
 }
 
 fn manager(system_id: &str, contacted_ago: Option<u64>) -> ManagerFact {
-    ManagerFact { system_id: system_id.to_owned(), contacted_ago }
+    ManagerFact { system_id: system_id.to_owned(), contacted_ago, online: false, ip_address: None }
 }
 
 impl Search {

@@ -1,0 +1,211 @@
+//! A living runner is not taken from the machine that works with it, whatever a mark, a name or a copied file says.
+
+use super::*;
+use crate::plan::HostPlan;
+
+const HOUR: u64 = 3600;
+
+pub(super) fn machine(system_id: &str, contacted_ago: u64) -> ManagerFact {
+    ManagerFact {
+        system_id: system_id.to_owned(),
+        contacted_ago: Some(contacted_ago),
+        online: contacted_ago < 2 * HOUR,
+        ip_address: Some("10.0.0.8".to_owned()),
+    }
+}
+
+/// What stops the plan.
+fn stopped(world: &World) -> Vec<String> {
+    let diff = world.diff();
+    let plan =
+        HostPlan { name: HOST.to_owned(), changes: diff.changes, problems: diff.problems, ..HostPlan::default() };
+    let found = world.resource().cut_off(&world.facts(), &plan);
+    plan.problems.into_iter().chain(found).map(|problem| problem.message).collect()
+}
+
+/// The host's name leads to a bare machine, and the one that had it is at work.
+fn replaced() -> World {
+    let mut world = World::applied(vec![runner("docker")]);
+    world.file = None;
+    world.contacts.insert(42, 60);
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
+    world
+}
+
+#[test]
+fn a_mark_alone_takes_no_living_runner() {
+    let world = replaced();
+    let expected = "runner #42 is to get a new token, and another machine works with it: system id s_aaaaaaaaaaaa at 10.0.0.8, \
+                    last contact just now; this host has no token that proves the runner to be its own";
+    assert_eq!(stopped(&world), [expected]);
+    // A manager of its own, other machines: swapped addresses.
+    let mut other = world.clone();
+    other.system_id = Some("s_bbbbbbbbbbbb".to_owned());
+    other.remembered.hosts = vec!["other.example.com".to_owned()];
+    assert!(stopped(&other)[0].contains("(this host is s_bbbbbbbbbbbb)"), "{:?}", stopped(&other));
+    // The same with a name that it remembers: it has a runner manager, and that is another one.
+    other.remembered.hosts = vec![HOST.to_owned()];
+    assert_eq!(stopped(&other).len(), 1);
+    // By GitLab's clock it is online, whatever ours says.
+    let mut ahead = world.clone();
+    ahead.managers.insert(42, vec![ManagerFact { online: true, ..machine("s_aaaaaaaaaaaa", 9 * HOUR) }]);
+    assert_eq!(stopped(&ahead).len(), 1);
+    // Of two, one is this host's.
+    let mut both = world.clone();
+    both.system_id = Some("s_bbbbbbbbbbbb".to_owned());
+    both.managers.get_mut(&42).unwrap().push(machine("s_bbbbbbbbbbbb", 60));
+    assert_eq!(stopped(&both).len(), 1);
+    // Stopped there, it is free after two hours.
+    let mut stopped_there = world.clone();
+    stopped_there.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 2 * HOUR)]);
+    assert_eq!(stopped(&stopped_there), Vec::<String>::new());
+    stopped_there.converge();
+    // Nobody ever used it.
+    let mut unused = world.clone();
+    unused.managers.clear();
+    assert_eq!(stopped(&unused), Vec::<String>::new());
+}
+
+#[test]
+fn nor_does_a_mark_delete_one() {
+    let mut world = replaced();
+    world.spec.runners[0].absent = true;
+    assert!(stopped(&world)[0].starts_with("runner #42 is to be deleted, and another machine works with it"));
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 23 * HOUR)]);
+    assert_eq!(stopped(&world).len(), 1);
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 25 * HOUR)]);
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    // With its token it is this host's, whatever the machine calls itself.
+    let mut world = World::applied(vec![runner("docker")]);
+    world.spec.runners[0].absent = true;
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
+    assert_eq!(stopped(&world), Vec::<String>::new());
+}
+
+/// A table that names the record, and has a token that is not its own.
+#[test]
+fn nor_does_a_table_with_another_token() {
+    let mut world = World::applied(vec![runner("docker")]);
+    world.records.get_mut(&42).unwrap().token = "glrt-in-a-page".to_owned();
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
+    assert_eq!(stopped(&world).len(), 1);
+    world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    assert_eq!(stopped(&world), Vec::<String>::new(), "reset in GitLab's page");
+    world.edit("token = ", "#token = ");
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    world.system_id = None;
+    assert_eq!(stopped(&world).len(), 1);
+}
+
+/// What a host lost was its own: it need not wait.
+#[test]
+fn a_host_that_lost_its_file_gets_its_runner_back() {
+    // config.toml alone.
+    let mut world = replaced();
+    world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    assert!(world.shown()[0].starts_with("~ runner record #42 docker FewerJobs"), "{:?}", world.shown());
+    world.converge();
+    // The whole directory: the host remembers what its manager called itself, or at least that it was this host.
+    for system_id in [None, Some("s_aaaaaaaaaaaa".to_owned())] {
+        let mut world = replaced();
+        world.remembered = Remembered { hosts: vec![HOST.to_owned()], inventory: None, system_id };
+        assert_eq!(stopped(&world), Vec::<String>::new());
+        world.managers.get_mut(&42).unwrap().push(machine("s_bbbbbbbbbbbb", 60));
+        assert_eq!(stopped(&world).len(), 1, "two machines");
+    }
+    let mut world = replaced();
+    world.remembered.hosts = vec!["other.example.com".to_owned(), HOST.to_owned()];
+    assert_eq!(stopped(&world).len(), 1, "it was that host before it became another one");
+}
+
+#[test]
+fn what_cannot_be_told_takes_no_living_runner() {
+    let world = replaced();
+    let with = |known: Known<Vec<ManagerFact>>, ago: Option<u64>| {
+        let mut world = world.clone();
+        world.contacts.clear();
+        world.contacts.extend(ago.map(|ago| (42, ago)));
+        let diff = world.diff();
+        let plan = HostPlan { name: HOST.to_owned(), changes: diff.changes, ..HostPlan::default() };
+        let mut facts = world.facts();
+        facts.managers.insert(42, known);
+        world.resource().cut_off(&facts, &plan).into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert!(with(Known::unread("502 Bad Gateway".to_owned()), None)[0].ends_with("cannot be read: 502 Bad Gateway"));
+    assert!(with(Known::Absent, Some(60))[0].contains("this GitLab does not tell which machine"));
+    assert_eq!(with(Known::Absent, Some(3 * HOUR)), Vec::<String>::new());
+}
+
+/// A runner of a project, which a spec of the instance does not list.
+fn with_project_runner() -> World {
+    let mut world = World::applied(vec![runner("docker")]);
+    super::identity::stranger(&mut world, 3, "theirs");
+    let record = world.record(3);
+    (record.runner_type, record.projects) = ("project_type".to_owned(), vec!["acme/app".to_owned()]);
+    world
+}
+
+/// The token of a living runner stays in the file, wherever GitLab lists it.
+#[test]
+fn a_token_of_another_scope_is_not_dropped() {
+    let ours = "token = 'glrt-3-is-a-stranger'";
+    for id in ["", "id = 99", "id = 42"] {
+        for absent in [false, true] {
+            for marked in [false, true] {
+                let mut world = with_project_runner();
+                if !marked {
+                    world.records.remove(&42);
+                }
+                world.spec.runners[0].absent = absent;
+                world.file = Some(super::identity::table("ci.example.com docker", id, ours));
+                let before = (world.file.clone(), format!("{:?}", world.records));
+                let diff = world.diff();
+                world.apply(&diff.changes, usize::MAX);
+                assert!(world.file.as_ref().unwrap().contains("glrt-3-is-a-stranger"), "{id} {absent} {marked}");
+                let drops = diff.changes.iter().any(|change| change.kind == "runner config");
+                assert!(!drops || world.alive == Some(3), "{id} {absent} {marked}");
+                assert!(
+                    !drops || (world.file.clone(), format!("{:?}", world.records)) == before,
+                    "{id} {absent} {marked}"
+                );
+                let said = |message: &str| message.contains("apply asks GitLab first whether it is some runner's");
+                assert!(!drops || diff.notes.iter().any(|note| said(&note.message)), "{:?}", diff.notes);
+                // What the message advises.
+                if !drops {
+                    continue;
+                }
+                let (mut world, wanted) = (world.clone(), usize::from(!absent));
+                world.alive = None;
+                world.file = Some(super::identity::table("ci.example.com docker", "id = 3", ours));
+                let changes = world.diff().changes;
+                world.apply(&changes, usize::MAX);
+                assert_eq!(
+                    (world.diff().changes, world.marked("docker").len()),
+                    (vec![], wanted),
+                    "{id} {absent} {marked}"
+                );
+                assert!(world.file.as_ref().unwrap().contains("glrt-3-is-a-stranger"), "{id} {absent} {marked}");
+            }
+        }
+    }
+}
+
+/// GitLab says that it is nobody's: it gives way, and no later apply asks again.
+#[test]
+fn a_dead_token_gives_way() {
+    for id in ["", "id = 99", "id = 42"] {
+        let mut world = with_project_runner();
+        world.file = Some(super::identity::table("ci.example.com docker", id, "token = 'glrt-dead'"));
+        let asks = |step: &Step| matches!(step, Step::Gitlab(GitlabStep::CheckUnused { .. }));
+        let diff = world.diff();
+        assert!(asks(&diff.changes[0].steps[0]), "{:?}", diff.changes);
+        world.converge();
+        assert_eq!(world.records.len(), 2, "{id}");
+    }
+    // What the record's mark says was handed out for it was its own.
+    let mut world = World::applied(vec![runner("docker")]);
+    world.records.get_mut(&42).unwrap().token = "glrt-in-a-page".to_owned();
+    let asks = |step: &Step| matches!(step, Step::Gitlab(GitlabStep::CheckUnused { .. }));
+    assert!(!world.diff().changes.iter().flat_map(|change| &change.steps).any(asks));
+}

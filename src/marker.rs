@@ -58,6 +58,12 @@ impl Marker {
         self.host == host && self.runner == runner
     }
 
+    /// Whether it is a mark of the inventory of this name; `None`: of one that has no name.
+    #[must_use]
+    pub fn is_of_inventory(&self, own: Option<&str>) -> bool {
+        self.inventory.as_deref() == own
+    }
+
     /// Whether it names an inventory, and another one than `own`. A mark that names none may be anybody's.
     #[must_use]
     pub fn is_foreign(&self, own: Option<&str>) -> bool {

@@ -44,7 +44,7 @@ impl Marked {
         runner: &'a str,
         own: Option<&'a str>,
     ) -> impl Iterator<Item = &'a RunnerRecord> {
-        let fits = move |mark: &Marker| mark.is_of(host, runner) && !mark.is_foreign(own);
+        let fits = move |mark: &Marker| mark.is_of(host, runner) && mark.is_of_inventory(own);
         self.entries.iter().filter(move |(mark, _)| fits(mark)).map(|(_, record)| record.as_ref())
     }
 
@@ -105,7 +105,8 @@ impl Client {
             if listed.iter().any(|runner| runner.note_hidden) {
                 return Err(GitlabError::NotesHidden { scope: scope.to_string() });
             }
-            let fits = |own: &Marker| own.is_of(&mark.host, &mark.runner) && !own.is_foreign(mark.inventory.as_deref());
+            let fits =
+                |own: &Marker| own.is_of(&mark.host, &mark.runner) && own.is_of_inventory(mark.inventory.as_deref());
             let found = listed.iter().filter(|runner| runner.mark.as_ref().is_some_and(fits));
             return Ok(found.map(|runner| runner.id).collect());
         }

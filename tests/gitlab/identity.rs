@@ -146,6 +146,39 @@ async fn a_token_proves_whose_it_is_in_the_name_of_the_hosts_own_manager() {
     assert_eq!(systems(mine), ["s_0123456789ab", "<legacy>"]);
 }
 
+/// A token that is to be dropped: nobody's, or that of the one runner whose token it was.
+#[tokio::test]
+async fn a_token_is_dropped_only_if_no_runner_has_it() {
+    let double = Double::start().await.unwrap();
+    let id =
+        double.edit(|state| with_token(state, "project_type", Some("theirs"), "glrt-t3_ABCDEFGHIJKLMNOPQRST")).unwrap();
+    let client = client(&double, tokens::CREATE_MANAGE);
+    let token = SecretId::new("kept-token:a/1");
+    let step = |of| GitlabStep::CheckUnused {
+        of,
+        token: token.clone(),
+        system_id: RemotePath::new("/etc/gitlab-runner/.runner_system_id").unwrap(),
+    };
+    let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
+    book.bind(token.clone(), secret("glrt-t3_ABCDEFGHIJKLMNOPQRST"));
+    for of in [None, Some(id + 1)] {
+        let error = client.run_step_as(&step(of), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap_err();
+        assert_eq!(error, GitlabError::TokenLives { id });
+        assert!(!shown(&error).contains("ABCDE"), "{}", shown(&error));
+    }
+    client.run_step_as(&step(Some(id)), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap();
+    book.bind(token.clone(), secret("glrt-t3_ABCDEFGHmade-up"));
+    client.run_step(&step(None), &mut book, &mut ids).await.unwrap();
+    let used = client.managers(id).await.unwrap().unwrap();
+    assert_eq!(
+        used.iter().map(|one| (one.system_id.as_str(), one.online)).collect::<Vec<_>>(),
+        [("s_0123456789ab", true)]
+    );
+    // Trouble is not "nobody's".
+    double.fault(Fault::on("POST", "/api/v4/runners/verify").status(500));
+    assert!(client.run_step(&step(None), &mut book, &mut ids).await.is_err());
+}
+
 /// Whatever a plan says, saved by an older release or made while somebody edited the note.
 #[tokio::test]
 async fn no_token_of_a_record_that_is_not_ours_is_ever_reset() {

@@ -12,6 +12,7 @@ use crate::runner_config::parse::HostRunner;
 use crate::text::escape;
 
 use super::Runners;
+use super::managers::is_living;
 use super::proof::{Proof, resolve};
 
 /// A table that is not ours.
@@ -54,10 +55,8 @@ impl Other<'_> {
             }
             Stranger::Returned(host) => format!("; it is host {}'s", escape(host)),
             Stranger::OfInventory(name) => {
-                format!(
-                    "; it belongs to another inventory, {}, and two inventories should not share a host",
-                    escape(name)
-                )
+                let name = if name.is_empty() { "one without a name".to_owned() } else { escape(name) };
+                format!("; it belongs to another inventory, {name}, and two inventories should not share a host")
             }
             Stranger::OfGitlab => format!("; it belongs to another GitLab, {}", escape(&self.table.url)),
             Stranger::Gone => "; GitLab has no such runner".to_owned(),
@@ -108,6 +107,9 @@ pub(super) struct Claims<'a> {
     pub(super) named: BTreeMap<usize, Vec<Claim<'a>>>,
     /// With the spec's name and the record's token, and marked for somebody who could have it as well.
     pub(super) disputed: BTreeMap<usize, Vec<Claim<'a>>>,
+    /// Marked for what this host would be under another name, or in an inventory that has got one, and in use, maybe on the machine
+    /// that this one is a copy of.
+    pub(super) copied: BTreeMap<usize, Vec<Claim<'a>>>,
     /// Marked for a host that the inventory no longer has; [`claims`] gives them to `marked` where that is free.
     moved: BTreeMap<usize, Vec<Claim<'a>>>,
     pub(super) stale: BTreeMap<usize, Vec<Stale<'a>>>,
@@ -163,6 +165,7 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
     for at in claims.marked.keys() {
         let named = claims.named.remove(at).into_iter().chain(claims.disputed.remove(at)).flatten();
         claims.others.extend(named.map(of_somebody));
+        claims.others.extend(claims.copied.remove(at).into_iter().flatten().map(of_somebody));
         let stale = claims.stale.remove(at).unwrap_or_default();
         claims.others.extend(stale.into_iter().map(Stale::other));
     }
@@ -230,10 +233,17 @@ impl<'a> Claims<'a> {
             Some(mark) if mark.host == runners.host => {
                 let at = position(&mark);
                 // Of another inventory's it is only taken over where the token proves that this one has got another name.
-                if mark.is_foreign(runners.inventory.as_deref())
-                    && !(handed_out && at.is_some_and(|at| !runners.specs[at].absent))
-                {
-                    return other(Stranger::OfInventory(mark.inventory.unwrap_or_default()));
+                if !mark.is_of_inventory(runners.inventory.as_deref()) {
+                    let proven = handed_out || (found.proof == Proof::Yes && mark.inventory.is_none());
+                    let remembered = remembers(&mark, runners, facts);
+                    let here = at.filter(|at| proven && (remembered || !runners.specs[*at].absent));
+                    match here {
+                        None => return other(Stranger::OfInventory(mark.inventory.unwrap_or_default())),
+                        Some(at) if !remembered && is_living(id, facts) => {
+                            return self.copied.entry(at).or_default().push(claim);
+                        }
+                        Some(_) => {}
+                    }
                 }
                 match (at, of_name) {
                     // An id that is left over says less than the name.
@@ -255,7 +265,12 @@ impl<'a> Claims<'a> {
                 let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
                 let gone = gone && !mark.is_foreign(runners.inventory.as_deref());
                 let proven = found.proof == Proof::Yes;
+                let copy = gone && is_living(id, facts) && !remembers(&mark, runners, facts);
                 match (position(&mark), of_name.filter(fits)) {
+                    (Some(at), _) if copy && (handed_out || proven) && found.proof != Proof::No => {
+                        self.copied.entry(at).or_default().push(claim);
+                    }
+                    (_, Some(named)) if copy && proven => self.copied.entry(named).or_default().push(claim),
                     (Some(at), _) if gone && handed_out && found.proof != Proof::No => {
                         self.moved.entry(at).or_default().push(claim);
                     }
@@ -273,6 +288,15 @@ impl<'a> Claims<'a> {
             },
         }
     }
+}
+
+/// Whether this very installation was the host that a mark names: its token is then no copy of somebody else's.
+fn remembers(mark: &Marker, runners: &Runners, facts: &Facts) -> bool {
+    let remembered = &facts.remembered;
+    let of_inventory = remembered.inventory.is_none()
+        || remembered.inventory == mark.inventory
+        || remembered.inventory == runners.inventory;
+    remembered.hosts.contains(&mark.host) && of_inventory
 }
 
 /// Why it is not known which runners of a scope are ours.

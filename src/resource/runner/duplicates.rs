@@ -132,3 +132,29 @@ pub(super) fn disputed(runners: &Runners, spec: &RunnerSpec, claim: &Claim<'_>) 
         unknown_only: false,
     }
 }
+
+/// A table with the token of a record that is in use, and whose mark means this host under another name, or in an inventory without
+/// one: that is what a copy of that host's disk looks like.
+pub(super) fn copied(runners: &Runners, spec: &RunnerSpec, claim: &Claim<'_>) -> Problem {
+    let marker = claim.marker.as_ref();
+    let host = marker.map(|marker| escape(&marker.host)).unwrap_or_default();
+    let inventory =
+        marker.and_then(|marker| marker.inventory.as_ref()).map(|name| format!(" of inventory {}", escape(name)));
+    let inventory = inventory.unwrap_or_else(|| " of an inventory without a name".to_owned());
+    let id = claim.record.id;
+    Problem {
+        message: format!(
+            "{} of {} has the token of runner #{id}, which is in use and marked for {} of host {host}{inventory}, and this machine does \
+             not remember that it was that host: two machines may use the runner",
+            shown(claim.table),
+            runners.path,
+            escape(&spec.name)
+        ),
+        help: Some(format!(
+            "if this machine was {host}, apply once under that name (and with `gitlab.inventory` as it was), so that it remembers. If its \
+             disk is a copy of {host}'s, stop gitlab-runner here and take the table out of config.toml: {host} keeps the token, and \
+             this host gets a runner of its own"
+        )),
+        unknown_only: false,
+    }
+}

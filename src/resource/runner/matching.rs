@@ -95,10 +95,24 @@ impl<'a> Matching<'a> {
         };
         let mut without_id = claims.without_id;
         let (mut marked, mut named, mut stale) = (claims.marked, claims.named, claims.stale);
-        let mut disputed = claims.disputed;
+        let (mut disputed, mut copied) = (claims.disputed, claims.copied);
         for (at, spec) in runners.specs.iter().enumerate() {
             let marked = marked.remove(&at).unwrap_or_default();
             let stale = stale.remove(&at).unwrap_or_default();
+            // With a table of its own mark it has a runner by itself.
+            let copied = copied.remove(&at).filter(|_| marked.is_empty()).unwrap_or_default();
+            if let Some(claim) = copied.first() {
+                let problem = duplicates::copied(runners, spec, claim);
+                let (id, why) = (Some(claim.record.id), problem.message.clone());
+                this.problems.push(problem);
+                let tables = copied.iter().map(|claim| claim.table).collect();
+                if spec.absent {
+                    this.others.extend(copied.into_iter().map(of_somebody));
+                } else {
+                    this.stuck.push(Stuck { spec, id, tables, why });
+                }
+                continue;
+            }
             if spec.absent {
                 let mut ids: Vec<u64> = Vec::new();
                 for claim in &marked {
@@ -217,7 +231,7 @@ impl<'a> Matching<'a> {
             let wanted = runners.specs.iter().any(|spec| spec.name == mark.runner);
             let known = self.removals.iter().any(|removal| removal.id == Some(*id));
             // A spec that is wanted again finds it by its mark, as one that is to be absent does.
-            if mark.host == runners.host && !mark.is_foreign(runners.inventory.as_deref()) && !wanted && !known {
+            if mark.host == runners.host && mark.is_of_inventory(runners.inventory.as_deref()) && !wanted && !known {
                 let text = marker::compose("", &mark);
                 self.drop_spec(mark.runner, None, Some(*id), text);
             }

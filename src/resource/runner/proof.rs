@@ -104,7 +104,7 @@ pub(super) fn all(facts: &Facts) -> impl Iterator<Item = &ListedRunner> {
 pub(super) fn marked<'a>(runners: &Runners, spec: &str, facts: &'a Facts) -> Vec<&'a ListedRunner> {
     let own = runners.inventory.as_deref();
     let ours = |runner: &&ListedRunner| {
-        runner.mark.as_ref().is_some_and(|mark| mark.is_of(&runners.host, spec) && !mark.is_foreign(own))
+        runner.mark.as_ref().is_some_and(|mark| mark.is_of(&runners.host, spec) && mark.is_of_inventory(own))
     };
     let mut found = Vec::from_iter(all(facts).filter(ours));
     found.sort_by_key(|runner| runner.id);

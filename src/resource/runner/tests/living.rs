@@ -209,3 +209,69 @@ fn a_dead_token_gives_way() {
     let asks = |step: &Step| matches!(step, Step::Gitlab(GitlabStep::CheckUnused { .. }));
     assert!(!world.diff().changes.iter().flat_map(|change| &change.steps).any(asks));
 }
+
+/// config.toml of another host, in an inventory that does not have that one.
+fn copy(name: &str) -> World {
+    let mut world = World::applied(vec![runner("docker")]);
+    let note = world.record(42).maintenance_note.replace("host=ci.example.com", &format!("host={name}"));
+    world.record(42).maintenance_note = note;
+    world.contacts.insert(42, 60);
+    world.hosts = [HOST.to_owned()].into();
+    world
+}
+
+#[test]
+fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
+    let world = copy("alpha");
+    for absent in [false, true] {
+        let mut world = world.clone();
+        world.spec.runners[0].absent = absent;
+        let diff = world.diff();
+        assert_eq!(diff.changes, vec![]);
+        assert!(diff.problems[0].message.ends_with("two machines may use the runner"), "{:?}", diff.problems);
+        // It remembers another name; the name of that host in another inventory.
+        world.remembered.hosts = vec!["gamma".to_owned()];
+        assert_eq!((world.diff().changes, world.diff().problems.len()), (vec![], 1));
+        world.remembered =
+            Remembered { hosts: vec!["alpha".to_owned()], inventory: Some("prod".to_owned()), ..Remembered::default() };
+        assert_eq!((world.diff().changes, world.diff().problems.len()), (vec![], 1));
+        // It was that host, and has another name now; or nothing works with the runner.
+        let mut renamed = world.clone();
+        renamed.remembered = Remembered { hosts: vec!["alpha".to_owned()], ..Remembered::default() };
+        renamed.converge();
+        world.contacts.insert(42, 3 * HOUR);
+        world.converge();
+    }
+    // A run that renames it is killed after it has noted the new name.
+    let mut killed = world.clone();
+    killed.remembered.hosts = vec![HOST.to_owned(), "alpha".to_owned()];
+    killed.converge();
+    // The spec has another name, too.
+    let mut other = copy("alpha");
+    other.record(42).maintenance_note = "[rprov host=alpha runner=nothing]".to_owned();
+    assert_eq!((other.diff().changes, other.diff().problems.len()), (vec![], 1));
+}
+
+#[test]
+fn a_mark_without_an_inventory_is_no_mark_of_a_named_one() {
+    // A copy of the file, under the very name of the host.
+    let mut world = copy(HOST);
+    world.inventory = Some("teamb".to_owned());
+    assert!(world.diff().problems[0].message.contains("of an inventory without a name"), "{:?}", world.diff().problems);
+    assert_eq!(world.diff().changes, vec![]);
+    // The mark alone.
+    let mut bare = world.clone();
+    bare.file = None;
+    let changes = bare.diff().changes;
+    assert_eq!(changes[0].name, "docker", "a runner of its own");
+    let mut absent = bare.clone();
+    absent.spec.runners[0].absent = true;
+    assert!(absent.diff().changes.iter().all(|change| change.kind != "runner record"));
+    // The inventory of this host has got a name.
+    world.remembered.hosts = vec![HOST.to_owned()];
+    let mut absent = world.clone();
+    world.converge();
+    absent.spec.runners[0].absent = true;
+    absent.converge();
+    assert!(absent.records.is_empty());
+}

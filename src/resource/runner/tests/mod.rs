@@ -229,7 +229,8 @@ impl World {
                 facts.marked.insert(name, Known::unread("no route to host".to_owned()));
                 continue;
             }
-            let own = |mark: Marker| mark.is_of(&self.spec.name, &name) && !mark.is_foreign(self.inventory.as_deref());
+            let own =
+                |mark: Marker| mark.is_of(&self.spec.name, &name) && mark.is_of_inventory(self.inventory.as_deref());
             let marked = self
                 .records
                 .values()
@@ -277,7 +278,7 @@ impl World {
         let is = |note: &str| {
             marker::parse(note)
                 .1
-                .is_some_and(|mark| mark.is_of(HOST, spec) && !mark.is_foreign(self.inventory.as_deref()))
+                .is_some_and(|mark| mark.is_of(HOST, spec) && mark.is_of_inventory(self.inventory.as_deref()))
         };
         self.records.values().filter(|server| is(&server.record.maintenance_note)).map(|s| s.record.id).collect()
     }

@@ -312,8 +312,8 @@ impl GitlabError {
             }
             Self::NotHeld { help, .. } => return help.clone(),
             Self::TokenLives { id } => format!(
-                "nothing was changed. Write `id = {id}` into its table in config.toml: it then stays as it is, unless it is the \
-                 inventory's runner by scope and name; `unmanaged_runners: remove` takes it out if it is not wanted"
+                "nothing was changed by this step. Write `id = {id}` into its table in config.toml: the table then stays as it is, token and all, \
+                 unless it is the inventory's own by scope and name"
             ),
             Self::Unbound(_) => return None,
             Self::Plan { .. } | Self::Remarked { .. } => "make a new plan".to_owned(),

@@ -106,7 +106,7 @@ impl Client {
             }
             GitlabStep::CheckUnused { of, token, .. } => {
                 let value = book.get(token).ok_or_else(|| crate::text::Unbound(token.clone()))?;
-                match self.opened_by(value, system_id).await? {
+                match self.opened_by(value, system_id, hold).await? {
                     Some(id) if *of != Some(id) => Err(GitlabError::TokenLives { id }),
                     _ => Ok(StepOutcome::Done),
                 }

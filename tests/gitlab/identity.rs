@@ -162,13 +162,16 @@ async fn a_token_is_dropped_only_if_no_runner_has_it() {
     let (mut book, mut ids) = (SecretBook::default(), BTreeMap::new());
     book.bind(token.clone(), secret("glrt-t3_ABCDEFGHIJKLMNOPQRST"));
     for of in [None, Some(id + 1)] {
-        let error = client.run_step_as(&step(of), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap_err();
+        let error = client
+            .run_step_as(&step(of), &mut book, &mut ids, Some("s_0123456789ab"), &mut Unlocked)
+            .await
+            .unwrap_err();
         assert_eq!(error, GitlabError::TokenLives { id });
         assert!(!shown(&error).contains("ABCDE"), "{}", shown(&error));
     }
-    client.run_step_as(&step(Some(id)), &mut book, &mut ids, Some("s_0123456789ab")).await.unwrap();
+    client.run_step_as(&step(Some(id)), &mut book, &mut ids, Some("s_0123456789ab"), &mut Unlocked).await.unwrap();
     book.bind(token.clone(), secret("glrt-t3_ABCDEFGHmade-up"));
-    client.run_step(&step(None), &mut book, &mut ids).await.unwrap();
+    client.run_step(&step(None), &mut book, &mut ids, &mut Unlocked).await.unwrap();
     let used = client.managers(id).await.unwrap().unwrap();
     assert_eq!(
         used.iter().map(|one| (one.system_id.as_str(), one.online)).collect::<Vec<_>>(),
@@ -176,7 +179,7 @@ async fn a_token_is_dropped_only_if_no_runner_has_it() {
     );
     // Trouble is not "nobody's".
     double.fault(Fault::on("POST", "/api/v4/runners/verify").status(500));
-    assert!(client.run_step(&step(None), &mut book, &mut ids).await.is_err());
+    assert!(client.run_step(&step(None), &mut book, &mut ids, &mut Unlocked).await.is_err());
 }
 
 /// Whatever a plan says, saved by an older release or made while somebody edited the note.

@@ -444,7 +444,7 @@ impl Target {
         if matches!(connection, Connection::Local { .. }) {
             return Ok(());
         }
-        match shared.connector.connect_anew(connection).await {
+        match shared.connector.connect(connection).await {
             Ok(host) => {
                 if let Some(mut old) = self.host.replace(host) {
                     old.close().await;

@@ -42,14 +42,17 @@ pub(super) fn found(leaf: &Leaf, wanted: Option<&Leaf>, book: &SecretBook) -> St
     let tainted = wanted.is_some_and(|wanted| is_tainted(&wanted.value));
     match leaf.guard {
         Guard::Secret => SECRET.to_owned(),
-        Guard::Open if !tainted => {
-            literal(&leaf.value, &|text| string(&redacted(&without_password(&book.scrub(&plain(text))))))
-        }
+        Guard::Open if !tainted => literal(&leaf.value, &|text| string(&cleared(&plain(text), book))),
         _ => {
             let open = Open::of(wanted);
-            literal(&leaf.value, &|text| open.show(&plain(text), if tainted { SECRET } else { HIDDEN }))
+            literal(&leaf.value, &|text| open.show(&plain(text), if tainted { SECRET } else { HIDDEN }, book))
         }
     }
+}
+
+/// A host's text without the secrets of this run and what looks like one.
+fn cleared(text: &str, book: &SecretBook) -> String {
+    redacted(&without_password(&book.scrub(text)))
 }
 
 /// What the inventory itself says in plain text at a place where secrets may stand.
@@ -86,12 +89,14 @@ impl Open {
         open
     }
 
-    fn show(&self, text: &str, instead: &str) -> String {
+    fn show(&self, text: &str, instead: &str, book: &SecretBook) -> String {
+        // That the inventory has it in plain text does not say that the host has no secret of this run there.
+        let shown = || string(&cleared(text, book));
         if self.all || self.values.contains(text) {
-            return string(text);
+            return shown();
         }
         match variable(text) {
-            Some(name) if self.names.contains(name) => string(text),
+            Some(name) if self.names.contains(name) => shown(),
             Some(name) => string(&format!("{name}={instead}")),
             None => instead.to_owned(),
         }

@@ -494,6 +494,10 @@ impl Simulated {
             GitlabStep::DeleteRunner { id, .. } => {
                 self.facts.records.insert(*id, Known::Absent);
             }
+            // In these cases GitLab says that no runner has it.
+            GitlabStep::CheckUnused { token, .. } => {
+                book.get(token).ok_or("the token that GitLab is asked about is not known")?;
+            }
             GitlabStep::SetVariable { namespace, key, value, attributes, .. } => {
                 let environment = attributes.get("environment_scope").and_then(Value::as_str);
                 let is = |name: &str| attributes.get(name).and_then(Value::as_bool).unwrap_or(false);

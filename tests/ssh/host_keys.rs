@@ -20,7 +20,7 @@ async fn an_unknown_key_is_accepted_by_the_command_given() {
     let fingerprint_shown = sshd::run(Command::new("ssh-keygen").arg("-lf").arg(sshd.path("host.pub")));
     // A file without a line end, a file that does not exist, a directory that does not exist, a name to be quoted.
     sshd.know("# no line end here");
-    for file in ["known_hosts", "new", "new directory/it's new"] {
+    for file in ["known_hosts", "new.known_hosts", "new directory/it's known_hosts"] {
         let spec = SshSpec { known_hosts: vec![sshd.path(file), sshd.path("second")], ..sshd.spec() };
         let error = refused(&spec, &nobody()).await;
         let HostError::UnknownKey { address, algorithm, fingerprint, accept } = error else { panic!("{error:?}") };

@@ -117,8 +117,8 @@ impl Trust {
         })
     }
 
-    /// The command that adds a line; empty: there is no file that it would be right to add it to. It holds the very key whose fingerprint is shown: a second look at the host, as by
-    /// ssh-keyscan, could be answered by somebody else.
+    /// The command that adds a line; empty: there is no file that it would be right to add it to. It holds the very key whose
+    /// fingerprint is shown: a second look at the host, as by ssh-keyscan, could be answered by somebody else.
     fn accept(&self, line: &str) -> String {
         let Some(into) = &self.accept_into else { return String::new() };
         let directory = into.missing_directory.as_ref().map_or(String::new(), |directory| {
@@ -132,6 +132,7 @@ impl Trust {
         }
     }
 }
+
 /// Whether a line may be added to this file: it is called a known_hosts, or holds nothing but what one holds. Whoever wrote the
 /// inventory may have named any file of the system's.
 fn may_be_added_to(path: &Path, content: &[u8]) -> bool {

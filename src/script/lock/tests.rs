@@ -476,7 +476,7 @@ fn a_lock_that_cannot_be_written_down_is_not_left_for_others() {
         let (status, said) = run.go(&(full.to_owned() + &run.acquire(&ALICE, 60)));
         assert_eq!(status, Some(REFUSED), "{run}: {said}");
         assert!(
-            said.starts_with("cannot make the lock: ") && said.ends_with(" cannot be written to: it may be full"),
+            said.starts_with("cannot make the lock: ") && said.ends_with("/info cannot be written"),
             "{run}: {said}"
         );
         assert!(!run.lock().exists(), "{run}");

@@ -20,16 +20,17 @@ pub(crate) fn planned() -> Vec<String> {
     all().into_iter().filter(|kind| !NOT_PLANNED.contains(&kind.as_str())).collect()
 }
 
-/// The kind of step that points of this row belong to; `None`: a phase of the run.
-pub(crate) fn of_row(row: &str) -> Option<&str> {
+/// The kinds of steps that points of this row may belong to; none: a phase of the run.
+pub(crate) fn of_row(row: &str) -> Vec<&str> {
     if row.starts_with('(') {
-        return None;
+        return Vec::new();
     }
-    let Some((method, path)) = row.split_once(' ') else { return Some(row) };
+    let Some((method, path)) = row.split_once(' ') else { return vec![row] };
     let last = path.rsplit('/').next().unwrap_or_default();
-    Some(match (method, last) {
+    vec![match (method, last) {
         ("POST", "reset_authentication_token") => "gitlab_reset_token",
-        ("POST", "verify") => "gitlab_prove_token",
+        // Both ask with a token whose it is; each has a pair of its own.
+        ("POST", "verify") => return vec!["gitlab_prove_token", "gitlab_check_unused"],
         ("POST", "runners") if path == "/user/runners" => "gitlab_create_runner",
         ("POST", "runners") => "gitlab_assign_project",
         ("DELETE", "*") if path.starts_with("/projects/") => "gitlab_unassign_project",
@@ -38,5 +39,5 @@ pub(crate) fn of_row(row: &str) -> Option<&str> {
         ("POST" | "PUT", _) if path.contains("/variables") => "gitlab_set_variable",
         ("DELETE", _) if path.contains("/variables/") => "gitlab_delete_variable",
         _ => panic!("which kind of step asks for {row}?"),
-    })
+    }]
 }

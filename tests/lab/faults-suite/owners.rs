@@ -20,6 +20,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ),
     ("runner and its configuration", &["gitlab_prove_token", "gitlab_update_runner"]),
     ("config.toml lost", &["gitlab_reset_token"]),
+    ("another token in config.toml", &["gitlab_check_unused"]),
     ("things stopped", &["start_container", "unit"]),
     ("docker reloaded, container updated", &["update_container", "restart_container"]),
     ("firewall and clean-up", &["guard_ruleset"]),

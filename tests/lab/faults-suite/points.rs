@@ -100,7 +100,7 @@ fn scripts(plan: &Value) -> Vec<Vec<Value>> {
                 own.push(step.clone());
             }
             // GitLab is asked with the host's own system id, which is read then.
-            if kind(step) == "gitlab_prove_token" {
+            if ["gitlab_prove_token", "gitlab_check_unused"].contains(&kind(step)) {
                 all.push(vec![serde_json::json!({ "do": READING })]);
             }
             // New firewall rules, and changes of what logins depend on, are confirmed by a script of its own, over a new connection.

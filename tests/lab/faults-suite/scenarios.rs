@@ -114,6 +114,7 @@ pub(crate) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario { name: "config.toml lost", disturb: Some(lose_config), keeps_token: false, ..PLAIN },
+    Scenario { name: "another token in config.toml", disturb: Some(swap_token), keeps_token: false, ..PLAIN },
     Scenario { name: "volume lost", family: Family::Volume, disturb: Some(lose_volume), keeps_token: false, ..PLAIN },
     Scenario { name: "things stopped", disturb: Some(stop_things), ..PLAIN },
     Scenario {
@@ -220,6 +221,13 @@ fn empty_note(runner: &mut gitlab_double::Runner) {
 
 fn lose_config(host: &Host) {
     host.sh("rm -f /srv/gitlab-runner/config.toml");
+}
+
+/// One that no runner has.
+fn swap_token(host: &Host) {
+    host.sh(
+        r#"sed -i 's/token = "glrt-[^"]*"/token = "glrt-t1_Zz00000000000000dead"/' /srv/gitlab-runner/config.toml"#,
+    );
 }
 
 fn lose_volume(host: &Host) {

@@ -90,7 +90,7 @@ impl Table {
 
     /// Kinds of steps that had to have their turn and had none.
     fn untried(&self) -> Vec<String> {
-        let tried: BTreeSet<&str> = self.cells.keys().filter_map(|(_, row)| kinds::of_row(row)).collect();
+        let tried: BTreeSet<&str> = self.cells.keys().flat_map(|(_, row)| kinds::of_row(row)).collect();
         let mut all = if self.is_whole { kinds::planned() } else { Vec::new() };
         all.retain(|kind| !tried.contains(kind.as_str()));
         all

@@ -291,7 +291,7 @@ fn brief(options: &Options, scenario: &Scenario, directions: &[Direction]) -> Ve
     let mut turn: usize = before.map(|(_, kinds)| kinds.len()).sum();
     let phases = if scenario.phases { points::PHASES.as_slice() } else { &[] };
     for wanted in owners::kinds_of(scenario.name).iter().chain(phases) {
-        let is_wanted = |row: &str| row == *wanted || kinds::of_row(row) == Some(*wanted);
+        let is_wanted = |row: &str| row == *wanted || kinds::of_row(row).contains(wanted);
         let found: Vec<(usize, usize)> = (0..directions.len())
             .flat_map(|side| directions[side].points.iter().enumerate().map(move |(at, point)| (side, at, point)))
             .filter(|(_, _, point)| is_wanted(&point.row))

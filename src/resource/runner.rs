@@ -561,7 +561,7 @@ impl Resource for Runners {
         if let Some(first) = diff.changes.first_mut() {
             for one in &dropped {
                 diff.notes.push(self.note(format!(
-                    "the token of {} is taken out of it; apply asks GitLab first whether it is some runner's, and stops if it is",
+                    "apply removes the token of {} from it; before, it asks GitLab whether that token still belongs to a runner, and stops if so",
                     one.label
                 )));
             }

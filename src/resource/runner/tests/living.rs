@@ -169,7 +169,7 @@ fn a_token_of_another_scope_is_not_dropped() {
                     !drops || (world.file.clone(), format!("{:?}", world.records)) == before,
                     "{id} {absent} {marked}"
                 );
-                let said = |message: &str| message.contains("apply asks GitLab first whether it is some runner's");
+                let said = |message: &str| message.contains("asks GitLab whether that token still belongs to a runner");
                 assert!(!drops || diff.notes.iter().any(|note| said(&note.message)), "{:?}", diff.notes);
                 // What the message advises.
                 if !drops {

@@ -6,7 +6,7 @@ use crate::name::RemotePath;
 use crate::resource::Resource;
 use crate::resource::config_volume::ConfigVolume;
 use crate::resource::container::Container;
-use crate::resource::docker_daemon::{DockerDaemon, UNIT};
+use crate::resource::docker_daemon::{self, DockerDaemon, UNIT};
 use crate::resource::file::File;
 use crate::resource::image::Image;
 use crate::resource::service::Service;
@@ -19,7 +19,7 @@ use super::path;
 pub(super) fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
     let docker = host.docker.as_ref()?;
     Some(DockerDaemon {
-        path: path("/etc/docker/daemon.json"),
+        path: path(docker_daemon::PATH),
         config: docker.daemon.clone()?,
         origin: docker.daemon_origin.clone(),
     })

@@ -19,6 +19,9 @@ use crate::text::Text;
 use super::file::{attributes, in_the_way, look, sha256};
 use super::{Context, Diff, Resource};
 
+/// Where Docker reads its settings.
+pub const PATH: &str = "/etc/docker/daemon.json";
+
 /// The unit that restarts.
 pub const UNIT: &str = "docker.service";
 
@@ -259,7 +262,7 @@ impl DockerDaemon {
 
 /// Why Docker's own networks would swallow the way that rprov comes: the kernel would look for whoever is there behind a
 /// bridge, and nothing takes that back.
-fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<Why> {
+pub(super) fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<Why> {
     let unmapped = |address: IpAddr| address.to_canonical();
     let peers: Vec<IpAddr> = facts.system.came_from().into_iter().map(unmapped).collect();
     let own = facts.system.sshd_address.map(unmapped);

@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretBook};
 use crate::step::{Check, Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Resource, docker_daemon};
 
 /// A file to be there with a content, or not to be there.
 #[derive(Debug, Clone)]
@@ -234,6 +234,15 @@ impl Resource for File {
             return Ok(self.in_place_of(fact, displaced, content, wanted));
         }
         let found = look(context, &self.path)?;
+        if self.path.as_str() == docker_daemon::PATH {
+            // Docker takes it at its next start, whoever starts it.
+            let json = |text: &str| serde_json::from_str(text).ok();
+            let old = found.as_ref().and_then(|found| json(found.text?));
+            if let Some(why) = json(&wanted).and_then(|new| docker_daemon::cuts_off(old.as_ref(), &new, context.facts))
+            {
+                return Err(CannotTell { what: self.path.to_string(), why });
+            }
+        }
         let replaces = match &found {
             None => None,
             Some(Found { text: Some(text), .. }) => Some(sha256(text)),

@@ -90,8 +90,12 @@ impl Runners {
             }
             None => return Some(self.taken(id, what, "which machines use it was not asked for".to_owned())),
         };
-        let own = [system_id::found(facts, &self.system_id()), facts.remembered.system_id.clone()];
-        let own: BTreeSet<String> = own.into_iter().flatten().collect();
+        // The file alone may be another machine's, copied with its directory or its disk: it counts where this very installation
+        // remembers that it was this host.
+        let remembers = self.was_marked(id, facts);
+        let file = system_id::found(facts, &self.system_id());
+        let own: BTreeSet<String> =
+            [file.clone().filter(|_| remembers), facts.remembered.system_id.clone()].into_iter().flatten().collect();
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
         let foreign: Vec<&ManagerFact> =
             users.iter().filter(living).filter(|one| !own.contains(&one.system_id)).collect();
@@ -106,8 +110,25 @@ impl Runners {
             format!("system id {}{from}{when}", escape(&one.system_id))
         });
         let each = each.collect::<Vec<_>>().join("; ");
-        let own = own.into_iter().next().map(|own| format!(" (this host is {})", escape(&own))).unwrap_or_default();
-        Some(self.taken(id, what, format!("another machine works with it: {each}{own}")))
+        let named = file.or_else(|| own.into_iter().next());
+        let named = named.map_or_else(String::new, |own| match ids.contains(own.as_str()) {
+            true => format!(
+                " (this host has the same id in {}, and does not remember being that machine)",
+                self.system_id()
+            ),
+            false => format!(" (this host is {})", escape(&own)),
+        });
+        Some(self.taken(id, what, format!("another machine works with it: {each}{named}")))
+    }
+
+    /// Whether this very installation was the host that the record's mark names, or is the one of that name now.
+    fn was_marked(&self, id: u64, facts: &Facts) -> bool {
+        let marked = match facts.records.get(&id) {
+            Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1.map(|mark| mark.host),
+            _ => None,
+        };
+        let remembered = &facts.remembered.hosts;
+        remembered.contains(&self.host) || marked.is_some_and(|host| remembered.contains(&host))
     }
 
     fn taken(&self, id: u64, what: &str, why: String) -> Problem {

@@ -90,11 +90,29 @@ fn nor_does_a_table_with_another_token() {
     world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
     assert_eq!(stopped(&world).len(), 1);
     world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    assert_eq!(stopped(&world).len(), 1, "a copy of that machine's directory");
+    world.remembered.hosts = vec![HOST.to_owned()];
     assert_eq!(stopped(&world), Vec::<String>::new(), "reset in GitLab's page");
     world.edit("token = ", "#token = ");
     assert_eq!(stopped(&world), Vec::<String>::new());
-    world.system_id = None;
+    world.remembered.hosts.clear();
     assert_eq!(stopped(&world).len(), 1);
+}
+
+/// A golden image, or a directory put back from a backup: the file of the living machine is there, and nothing else of it.
+#[test]
+fn a_copied_system_id_is_no_proof() {
+    let mut world = replaced();
+    world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    let said = stopped(&world);
+    assert!(
+        said[0].contains("has the same id in") && said[0].contains("does not remember being that machine"),
+        "{said:?}"
+    );
+    world.remembered.hosts = vec!["other.example.com".to_owned()];
+    assert_eq!(stopped(&world).len(), 1, "it was another host");
+    world.spec.runners[0].absent = true;
+    assert_eq!(stopped(&world).len(), 1, "nor is it deleted");
 }
 
 /// What a host lost was its own: it need not wait.
@@ -103,6 +121,7 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
     // config.toml alone.
     let mut world = replaced();
     world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    world.remembered.hosts = vec![HOST.to_owned()];
     assert_eq!(stopped(&world), Vec::<String>::new());
     assert!(world.shown()[0].starts_with("~ runner record #42 docker FewerJobs"), "{:?}", world.shown());
     world.converge();
@@ -116,7 +135,7 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
     }
     let mut world = replaced();
     world.remembered.hosts = vec!["other.example.com".to_owned(), HOST.to_owned()];
-    assert_eq!(stopped(&world).len(), 1, "it was that host before it became another one");
+    assert_eq!(stopped(&world).len(), 1, "it was that host before it became another one, and has no id");
 }
 
 #[test]

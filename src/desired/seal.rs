@@ -142,7 +142,12 @@ fn show(change: &mut Change, book: &SecretBook) {
         Some(found) => Some(format!("(not shown: {} is in it)", found.what)),
         None => book.is_in(text).then(|| "(not shown: a secret of the inventory is in it)".to_owned()),
     };
-    let (old, new) = (why(&text.old), why(&text.new));
+    // What a host has may be a piece of a secret, or a secret in another notation.
+    let said = |text: &str| {
+        (book.scrub_said(text) != text)
+            .then(|| "(not shown: a secret of the inventory is in it, or a part of one)".to_owned())
+    };
+    let (old, new) = (why(&text.old).or_else(|| said(&text.old)), why(&text.new));
     if old.is_none() && new.is_none() {
         return;
     }

@@ -193,6 +193,18 @@ fn what_is_left_of_a_file_that_not_everybody_may_read_is_in_no_step() {
     assert!(!held("/etc/apt/sources.list.d/b.list", login).contains("Kq83hzPw"), "a password in a URL");
 }
 
+#[test]
+fn an_old_file_with_a_piece_of_a_secret_is_not_shown() {
+    let dotted = CANARY.chars().map(String::from).collect::<Vec<_>>().join(".");
+    for old in [&CANARY[3..14], &CANARY.to_uppercase(), &CANARY.to_lowercase(), &dotted] {
+        let (text, plan, _) = published(of(vec![change(&format!("a = {old}\n"), "b\n")]), known());
+        assert!(!text.contains(old), "{old}: {text}");
+        assert!(plan.changes[0].text.is_none(), "{old}");
+    }
+    let (text, plan, _) = published(of(vec![change("concurrent = 10\nlog_level = info\n", "b\n")]), known());
+    assert!(plan.changes[0].text.is_some() && text.contains("log_level"), "{text}");
+}
+
 /// Every text that a host or GitLab gave, whichever field it is in.
 #[test]
 fn no_text_of_a_plan_holds_a_secret() {

@@ -68,7 +68,7 @@ pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)
 pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
 pattern!(
     SPACED,
-    r"(?i)^\s*(?P<name>(?:[a-z]+[_-])*(?:password|passwd|requirepass|masterauth|secret|token)|bindpw|rootpw)\s+(?P<value>\S+)\s*$"
+    r"(?i)^\s*(?P<name>(?:[a-z]+[_-])*(?:password|passwd|passphrase|requirepass|masterauth|auth_pass|secret|token|api[_-]?key)|bindpw|rootpw)\s+(?P<value>\S+)\s*$"
 );
 // [{"name": NAME, "value": VALUE}], <add key=NAME value=VALUE/>
 pattern!(

@@ -1,7 +1,7 @@
 //! Names that say that their value is a secret. Pure.
 
 /// What the last word of a name says.
-const LAST: [&str; 19] = [
+const LAST: [&str; 23] = [
     "password",
     "passwd",
     "passphrase",
@@ -21,10 +21,14 @@ const LAST: [&str; 19] = [
     "pw",
     "bindpw",
     "rootpw",
+    "authtok",
+    "dbpass",
+    "kennwort",
+    "passe",
 ];
 
 /// What a word before `key` makes of it.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "private",
     "secret",
     "access",
@@ -39,6 +43,7 @@ const KEYS: [&str; 14] = [
     "deploy",
     "client",
     "app",
+    "unlock",
 ];
 
 /// Words that make a name one of a secret wherever they stand, unless what follows says that it is about the secret.

@@ -75,6 +75,8 @@ impl Resource for DockerDaemon {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.content(&self.path);
+        // Whether it runs, and how many jobs a restart ends.
+        probe.docker = true;
         // What a run left that died before Docker's restart.
         previous(&self.path).iter().for_each(|path| probe.stat(path));
     }

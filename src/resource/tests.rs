@@ -248,6 +248,11 @@ fn docker_reloads_where_that_suffices_and_restarts_where_it_must() {
     assert_eq!(planned(&lost).changes[0].effect, Effect::KillsJobs);
 
     assert!(diff(&daemon(), &old("{broken")).is_err(), "a broken file is not overwritten");
+
+    // On a host with nothing else of Docker's, too.
+    let mut probe = ProbeSpec::default();
+    daemon().ask(&mut probe);
+    assert!(probe.docker, "whether Docker runs decides what a change does to it");
 }
 
 fn service() -> Service {

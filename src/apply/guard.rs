@@ -20,7 +20,7 @@ use super::target::Target;
 const MARGIN: Duration = Duration::from_secs(10);
 /// Between a connection that failed and the next.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long after its timer the host is given to have its old rules back.
+/// How long after its timer the host is given to have back what was there before.
 const AFTER: Duration = Duration::from_secs(5);
 /// For a script that only renames a file, or loads rules.
 const SHORT: Limits = Limits { time: Duration::from_secs(30), bytes: 1 << 20 };
@@ -135,6 +135,23 @@ impl Guard {
         self.kind
     }
 
+    /// What is shown when the trial begins. `from`: where the person came from who started the run; `left`: in seconds.
+    fn announcement(&self, from: &str, left: u64) -> String {
+        let old = self.kind.old();
+        match (self.by, self.kind) {
+            (TriedBy::Connection, _) => format!("connecting anew: {old} unless that succeeds within {left} s"),
+            // Only a guard on the host notes when the trial began, so nobody can see whether a person has logged in since.
+            (TriedBy::Person, Kind::Beyond) => format!(
+                "rprov runs on this host itself, so it tries no login: log in anew by SSH, from {from} as the same user, before you \
+                 leave this session; nothing puts packages back"
+            ),
+            (TriedBy::Person, Kind::Rules | Kind::Access) => format!(
+                "log in to this host anew by SSH, from {from} as the same user: {old} unless that succeeds within {left} s"
+            ),
+            (TriedBy::Nobody, _) => "no login is tried: rprov runs on this host itself".to_owned(),
+        }
+    }
+
     fn until(&self) -> Instant {
         self.started + self.seconds.saturating_sub(MARGIN)
     }
@@ -148,19 +165,9 @@ impl Guard {
         witnesses: &[usize],
     ) -> Result<(), Unconfirmed> {
         let left = self.until().saturating_duration_since(Instant::now()).as_secs();
-        let old = self.kind.old();
         let from: Vec<String> = target.facts.system.came_from().iter().map(ToString::to_string).collect();
         let from = if from.is_empty() { "where you came from".to_owned() } else { from.join(" or ") };
-        shared.send(
-            name,
-            EventKind::Output(match self.by {
-                TriedBy::Connection => format!("connecting anew: {old} unless that succeeds within {left} s"),
-                TriedBy::Person => format!(
-                    "log in to this host anew by SSH, from {from} as the same user: {old} unless that succeeds within {left} s"
-                ),
-                TriedBy::Nobody => "no login is tried: rprov runs on this host itself".to_owned(),
-            }),
-        );
+        shared.send(name, EventKind::Output(self.announcement(&from, left)));
         let connection = &target.spec(shared).connection;
         let mut why = match self.by {
             TriedBy::Person => format!("nobody logged in anew from {from} within {left} s"),
@@ -208,7 +215,8 @@ impl Guard {
         }
     }
 
-    /// Has the old rules back, by the connection that is there if it still lives, or by the host's timer, and sees to it.
+    /// Puts back what was there before: by the connection that is there if it still lives, else by the host's timer. Checks that
+    /// it is back.
     pub(super) async fn take_back(
         self,
         target: &mut Target,
@@ -318,4 +326,25 @@ async fn exchange(host: &mut dyn Host, text: &str) -> Result<(Option<i32>, Strin
     let body = reply::body(&stdout, &nonce).ok().map(|body| body.trim().to_owned());
     let status = if reply.status == Some(0) && body.is_none() { None } else { reply.status };
     Ok((status, body.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lock alone confirms a change of packages: a message that asks for a login in time would be wrong.
+    #[test]
+    fn nobody_is_given_a_time_that_nothing_checks() {
+        let packages = [Step::TryAccess { sshd: None, sudo: true, by: TriedBy::Person }];
+        let guard = Guard::of(&packages, TriedBy::Person).unwrap();
+        assert_eq!(guard.kind(), Kind::Beyond);
+        let said = guard.announcement("203.0.113.9", 50);
+        assert!(said.contains("from 203.0.113.9") && !said.contains("50 s") && !said.contains("unless"), "{said}");
+        let files = [Step::GuardAccess { paths: Vec::new(), seconds: 180 }, packages[0].clone()];
+        let said = Guard::of(&files, TriedBy::Person).unwrap().announcement("203.0.113.9", 170);
+        assert!(said.contains("within 170 s"), "{said}");
+        let remote = [Step::TryAccess { sshd: None, sudo: true, by: TriedBy::Connection }];
+        let said = Guard::of(&remote, TriedBy::Connection).unwrap().announcement("", 50);
+        assert_eq!(said, "connecting anew: this host counts as failed unless that succeeds within 50 s");
+    }
 }

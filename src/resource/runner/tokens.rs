@@ -10,7 +10,7 @@ use crate::runner_config::parse::{HostRunner, Moment};
 use crate::secret::Secret;
 use crate::step::{GitlabStep, Step};
 
-use super::claims::{base, same_url};
+use super::claims::base;
 use super::matching::Matching;
 use super::misplaced::{self, Holder};
 use super::openers::{Openers, Use};
@@ -26,7 +26,7 @@ pub struct TokenUse {
     pub(super) digest: String,
     /// The GitLab that it is for.
     url: String,
-    /// That is the inventory's.
+    /// That is the inventory's, at whichever address a runner spec names.
     pub(super) home: bool,
     role: Role,
     /// Name and id of its view.
@@ -114,7 +114,7 @@ impl Runners {
                 settled: found.id.filter(|id| found.proof == Proof::Yes || handed_out(id)),
                 token,
                 url: base(&table.url),
-                home: self.url.as_ref().is_some_and(|url| same_url(url, &table.url)),
+                home: self.is_home(table),
                 // What goes back to another host is none of this one's.
                 role: one
                     .map(|one| one.role)

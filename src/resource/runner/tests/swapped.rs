@@ -189,6 +189,17 @@ fn two_hosts(untold: bool) -> [World; 2] {
     [one, two]
 }
 
+/// A runner spec may name another address of the same GitLab: its table is in use there all the same.
+#[test]
+fn a_table_at_the_address_of_its_runner_spec_names_its_record() {
+    let [_, mut two] = two_hosts(false);
+    let config = "executor = 'docker'\nurl = 'http://gitlab.internal'\nlimit = 10\n[docker]\nimage = 'debian:12'\npull_policy = 'always'";
+    two.spec.runners[0].config = crate::runner_config::table(config);
+    two.edit("https://gitlab.example.com", "http://gitlab.internal");
+    let uses = two.resource().tokens(&two.facts());
+    assert!(uses.len() == 1 && uses[0].names(43), "{uses:?}");
+}
+
 /// The plans of one run for both.
 fn plans(worlds: &mut [World; 2]) -> [HostPlan; 2] {
     let read = |world: &World| {

@@ -35,8 +35,6 @@ const LONGEST_LINE: usize = 4096;
 /// For how long a script of steps keeps the lock at least.
 const SCRIPT_SECONDS: u64 = 120;
 
-const CANNOT_NOTE: &str = "/var/lib/rprov/last-apply cannot be written";
-
 /// The ids of records that this run created, by whose token they have.
 pub(super) type RunnerIds = BTreeMap<SecretId, u64>;
 
@@ -58,16 +56,18 @@ pub(super) async fn changes(
         shared.send(&plan.name, EventKind::ChangeStarted { number, of, what: what.clone() });
         let started = Instant::now();
         let required = Vec::from_iter(plan.preconditions.iter().filter(|one| one.change == done));
-        one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| Failure {
-            during: what.clone(),
-            // Advice may quote what a command said, and a command may name what it was given.
-            message: target.book.scrub_said(&failed.message),
-            command: failed.command.map(|command| target.book.scrub(&command)),
-            output: target.book.scrub_lines(&failed.output),
-            help: failed.help.map(|help| target.book.scrub_said(&help)),
-            done,
-            remaining: None,
-            cause: failed.cause,
+        one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| {
+            let failure = Failure {
+                during: what.clone(),
+                message: failed.message,
+                command: failed.command,
+                output: failed.output,
+                help: failed.help,
+                done,
+                remaining: None,
+                cause: failed.cause,
+            };
+            failure.without_secrets(&target.book)
         })?;
         shared.send(&plan.name, EventKind::ChangeDone { what, took: started.elapsed() });
     }
@@ -126,9 +126,15 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
         let failure = Failure::new(during, message).help(TWO_RUNS);
         return Err(Failure { output, cause: Cause::Stale, ..failure });
     }
-    let what = if reply.status == Some(lock::REFUSED) { "the lock of this host cannot be kept" } else { CANNOT_NOTE };
-    let failure = Failure::new(during, what);
-    Err(Failure { output, ..failure.help("mend the cause, then run `rprov apply` again") })
+    if reply.status == Some(environment::FOREIGN) {
+        return Err(Failure::new(during, output.join("; ")).help(FOREIGN_HELP));
+    }
+    let what = if reply.status == Some(lock::REFUSED) {
+        "the lock of this host cannot be kept".to_owned()
+    } else {
+        format!("{} cannot be written", applied::PATH)
+    };
+    Err(Failure { output, ..Failure::new(during, what).help("fix the cause, then run `rprov apply` again") })
 }
 
 async fn one(
@@ -323,7 +329,7 @@ async fn gitlab(
     }
 }
 
-/// What the host's runner manager calls itself; `None`: it has no name yet. It says nothing that could not be told.
+/// What the host's runner manager calls itself; `None`: no file there holds an id that gitlab-runner would use.
 async fn system_id_of(target: &mut Target, path: &RemotePath) -> Result<Option<String>, ReadError> {
     let mut probe = ProbeSpec::default();
     probe.content(path);
@@ -391,7 +397,7 @@ async fn on_host(
         Some(status) if status == lock::REFUSED => (
             "the lock of this host cannot be kept".to_owned(),
             Some(
-                "mend /run on the host, which the lock is in, then run `rprov apply` again: it continues from here"
+                "fix /run on the host, which the lock is in, then run `rprov apply` again: it continues from here"
                     .to_owned(),
             ),
         ),
@@ -405,7 +411,7 @@ async fn on_host(
         Some(_) if meaning.is_some() => meaning.map(|found| (found.message, Some(found.help))).unwrap_or_default(),
         Some(status) => (
             format!("it failed with status {status}"),
-            Some("mend the cause, then run `rprov apply` again: it continues from here".to_owned()),
+            Some("fix the cause, then run `rprov apply` again: it continues from here".to_owned()),
         ),
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };

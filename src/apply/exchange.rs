@@ -11,7 +11,7 @@ use crate::secret::SecretBook;
 use crate::text::shorten;
 
 /// What to do about programs of the system that others may change.
-pub(super) const FOREIGN_HELP: &str = environment::MEND;
+pub(super) const FOREIGN_HELP: &str = environment::FIX;
 
 /// What reading a host can fail with.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl ReadError {
             Self::Unlockable { why } if why.contains("No space left") => {
                 Some("make room in /run on the host: the lock is a small file in it; nothing was done".to_owned())
             }
-            Self::Unlockable { .. } => Some("mend /run on the host: the lock is a directory in it".to_owned()),
+            Self::Unlockable { .. } => Some("fix /run on the host: the lock is a directory in it".to_owned()),
             Self::Answer { .. } => Some(
                 "run again; if it stays so, compare what the host makes of the script: `rprov render HOST --probe` prints it"
                     .to_owned(),

@@ -1,6 +1,6 @@
 //! What a host remembers of rprov: which run was the last that set out to change it, by which name it came, and which machine
-//! that was. A saved plan
-//! made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading only.
+//! that was. A saved plan made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading
+//! only.
 
 use crate::secret::Secret;
 
@@ -39,7 +39,7 @@ mark_applied() {{
   [ -d \"${{applied%/*}}\" ] || (umask 022; mkdir -p -- \"${{applied%/*}}\") || return
   printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n' {run} {who} {host} {machine} {installation} {system_id} {inventory} {before} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
 }}
-mark_applied || exit 71
+mark_applied || exit 1
 ",
         path = quote(path),
         run = quote(&line(holder.run)),

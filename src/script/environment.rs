@@ -9,8 +9,8 @@ pub const SHELL: &str = "/bin/sh";
 /// system's own directories in most search paths.
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A directory that does not exist, and that nobody can make, root included: the kernel has no such name. No program finds a file of options in it (`.curlrc`, `.docker`,
-/// `.dpkg.cfg`, `.wgetrc`, `.netrc`), nor leaves one there.
+/// A directory that does not exist, and that nobody can make, root included: the kernel has no such name. No program finds a
+/// file of options in it (`.curlrc`, `.docker`, `.dpkg.cfg`, `.wgetrc`, `.netrc`), nor leaves one there.
 pub const HOME: &str = "/proc/nonexistent";
 
 /// Words of a command line that start what follows in an environment of its own. A shell itself takes functions and options
@@ -202,10 +202,10 @@ flock getent grep head ip ln logger ls mkdir mktemp modprobe mv nft od ps readli
 systemctl systemd-run tail timeout touch tr update-ca-certificates usermod visudo wc wg wget xargs";
 
 /// What to do about programs of the system that others may change.
-pub const MEND: &str = "see on the host what it is and who put it there; make it and each directory on the way to it root's alone (owner \
+pub const FIX: &str = "see on the host what it is and who put it there; make it and each directory on the way to it root's alone (owner \
                         root, not writable by a group or by others), or install the package that it belongs to again";
 
-/// Status of a script that would have to start a program which others than root may change.
+/// Status of a script that would have to start a program which others than root may change. No other part of a script ends with it.
 pub const FOREIGN: i32 = 71;
 
 /// Programs that some hosts have in `/usr/local` alone, such as Docker from its archive, or in `/snap`. Such a directory is searched last,

@@ -6,7 +6,7 @@ lock_clock() {
   lock_up=${lock_up%%.*}
   lock_number "$lock_up" || lock_up=
   case $lock_boot in *[!0-9a-f-]*) lock_boot=;; esac
-  lock_now=$(date +%s) && lock_number "$lock_now" || exit 71
+  lock_now=$(date +%s) && lock_number "$lock_now" || exit 1
 }
 # Whose lock it is and the seconds that it still holds. More than it was taken for is no time but a clock that was set
 # back, or another machine's: `lock_odd`.

@@ -432,7 +432,7 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
                 }
             }
             other => match other.strip_prefix("unsafe ") {
-                Some(why) => Known::Unread(Why::from(why).help(environment::MEND)),
+                Some(why) => Known::Unread(Why::from(why).help(environment::FIX)),
                 None => return Err(BadReply::Garbled(format!("`nft {other}`"))),
             },
         };

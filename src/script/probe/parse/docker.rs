@@ -95,7 +95,7 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
         }
         // Its programs are there, where rprov does not start any: no Docker is what it is not.
         other => match other.strip_prefix("unsafe ") {
-            Some(why) => all(facts, Some(Why::from(why).help(environment::MEND))),
+            Some(why) => all(facts, Some(Why::from(why).help(environment::FIX))),
             None => return Err(BadReply::Garbled(format!("`docker {other}`"))),
         },
     };

@@ -10,6 +10,9 @@ use super::{Change, HostPlan};
 use crate::secret::looks;
 use crate::step::Step;
 
+/// Fields of steps in which the name of a secret stands, not a text of people's.
+pub(super) const NAMES_OF_SECRETS: [&str; 4] = ["secret", "escaped", "password", "token"];
+
 /// The steps of changes that hold what must not be shown, without it: by the number of the change.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cleared(BTreeMap<usize, Vec<Step>>);
@@ -74,7 +77,7 @@ fn texts(value: &mut Value, clean: &dyn Fn(&str) -> String) -> bool {
         }
         Value::Array(items) => items.iter_mut().fold(false, |any, item| texts(item, clean) | any),
         Value::Object(fields) => fields.iter_mut().fold(false, |any, (key, value)| {
-            let name_of_secret = matches!(key.as_str(), "secret" | "escaped" | "password" | "token");
+            let name_of_secret = NAMES_OF_SECRETS.contains(&key.as_str());
             let one = match value {
                 Value::Object(labels) if key == "labels" => self::labels(labels, clean),
                 _ if name_of_secret => false,

@@ -13,6 +13,8 @@ use crate::secret::looks;
 use crate::step::{GitlabStep, Step};
 use crate::text::{Segment, Text};
 
+mod keys;
+
 /// The value of `format`.
 pub const FORMAT: &str = "rprov-saved-plan/1";
 
@@ -207,16 +209,13 @@ impl HostPlan {
     }
 }
 
-mod keys;
-
 /// Goes through the texts of a document, but for names of secrets.
 fn strings(value: &serde_json::Value, see: &mut dyn FnMut(&str)) {
     match value {
         serde_json::Value::String(text) => see(text),
         serde_json::Value::Array(items) => items.iter().for_each(|item| strings(item, see)),
         serde_json::Value::Object(fields) => {
-            let fields =
-                fields.iter().filter(|(key, _)| !matches!(key.as_str(), "secret" | "escaped" | "password" | "token"));
+            let fields = fields.iter().filter(|(key, _)| !super::cleared::NAMES_OF_SECRETS.contains(&key.as_str()));
             fields.for_each(|(_, value)| strings(value, see));
         }
         _ => {}

@@ -84,7 +84,8 @@ impl Firewall {
 
     /// Why an address could no longer reach sshd, and what would let it.
     fn cuts_off(&self, peer: IpAddr, facts: &Facts) -> Option<Why> {
-        let peer = unmapped(peer);
+        // A v4 connection to a v6 socket is one of v4.
+        let peer = peer.to_canonical();
         // Not the port that the inventory names: ssh_config or a router may lead from one to the other.
         let port = facts.system.sshd_port.unwrap_or(self.spec.ssh_port);
         let opens = |allow: &&AllowSpec| allow.what.is_tcp(port);
@@ -102,7 +103,7 @@ impl Firewall {
             let jobs = self.spec.jobs.as_ref()?;
             // An entry for a Git server's port 22 does not open the host's.
             let here = |nets: &[ipnet::IpNet]| {
-                facts.system.sshd_address.is_none_or(|own| nets.iter().any(|net| net.contains(&unmapped(own))))
+                facts.system.sshd_address.is_none_or(|own| nets.iter().any(|net| net.contains(&own.to_canonical())))
             };
             let open = jobs
                 .allow
@@ -147,16 +148,8 @@ const GUESSED: &str =
 
 /// Whether a connection never leaves the host.
 fn from_itself(peer: IpAddr, facts: &Facts) -> bool {
-    let peer = unmapped(peer);
-    peer.is_loopback() || facts.system.sshd_address.map(unmapped) == Some(peer)
-}
-
-/// A v4 connection to a v6 socket is one of v4.
-fn unmapped(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-        v4 => v4,
-    }
+    let peer = peer.to_canonical();
+    peer.is_loopback() || facts.system.sshd_address.map(|own| own.to_canonical()) == Some(peer)
 }
 
 /// Whether an interface counts as one of Docker's.

@@ -58,8 +58,8 @@ impl Obstacle {
     /// The last one that a script with this nonce has told on standard error.
     #[must_use]
     pub fn told(stderr: &[u8], nonce: &str) -> Option<Self> {
-        let opening = format!("@{nonce} {MET} ");
         let text = String::from_utf8_lossy(stderr);
+        let opening = opening(nonce);
         let line = text.lines().rev().find_map(|line| line.strip_prefix(&opening))?;
         let (status, fields) = line.split_once(' ')?;
         Self::of(status, fields)
@@ -68,7 +68,7 @@ impl Obstacle {
     /// Whether a line of a script with this nonce is for rprov alone.
     #[must_use]
     pub fn is_told_by(line: &str, nonce: &str) -> bool {
-        line.strip_prefix('@').and_then(|line| line.strip_prefix(nonce)).is_some_and(|rest| rest.starts_with(" met "))
+        line.starts_with(&opening(nonce))
     }
 
     /// In words: for what was asked for, which is named beside them if it is given.
@@ -115,6 +115,11 @@ impl Obstacle {
             ),
         }
     }
+}
+
+/// How a line of a script with this nonce begins that tells an obstacle.
+fn opening(nonce: &str) -> String {
+    format!("@{nonce} {MET} ")
 }
 
 /// Names that others chose may hold anything.

@@ -8,14 +8,12 @@ use crate::facts::access::Device;
 use crate::facts::{Facts, Why};
 use crate::inventory::model::{FirewallSpec, Opens, Ports};
 
-use super::unmapped;
-
 /// What the way to rprov depends on beside sshd's port.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Way {
-    /// A tunnel that the rules would end, and what to add: and what to add.
+    /// A tunnel that the rules would end, and what to add to them.
     pub(super) cut: Option<Why>,
-    /// A tunnel of which cannot be told what carries it, in words.
+    /// Tunnels of which it is not known what carries them, as messages name them.
     pub(super) unknown: Vec<String>,
 }
 
@@ -31,7 +29,7 @@ enum Carrier {
 
 /// Looks at the way to where this connection comes from.
 pub(super) fn way(spec: &FirewallSpec, facts: &Facts, peer: IpAddr) -> Way {
-    let peer = unmapped(peer);
+    let peer = peer.to_canonical();
     let network = &facts.network;
     let mut found = Way::default();
     if network.ipsec.iter().any(|net| net.prefix_len() > 0 && net.contains(&peer)) {
@@ -42,7 +40,7 @@ pub(super) fn way(spec: &FirewallSpec, facts: &Facts, peer: IpAddr) -> Way {
     let routed = network.way.as_deref().or_else(|| facts.way_to(peer));
     next.extend(routed.and_then(|name| network.device(name)));
     // Answers may leave by another device than questions come in by: the address that was called is on that one.
-    let called = facts.system.sshd_address.map(unmapped);
+    let called = facts.system.sshd_address.map(|own| own.to_canonical());
     next.extend(
         network
             .devices

@@ -10,8 +10,6 @@ use regex::{Captures, Regex};
 
 use super::names::speaks;
 
-mod lines;
-
 /// A part of a text that looks like a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -56,6 +54,8 @@ macro_rules! pattern {
         static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
     };
 }
+
+mod lines;
 
 // NAME = VALUE, "NAME": "VALUE", NAME: VALUE, export NAME=VALUE.
 pattern!(

@@ -11,12 +11,6 @@ use crate::secret::looks::names::speaks;
 /// Lines after a name in which its value may stand.
 const NEAR: u8 = 3;
 
-macro_rules! pattern {
-    ($name:ident, $text:expr) => {
-        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
-    };
-}
-
 // NAME:, and on the next lines what belongs to it.
 pattern!(OPENS, r#"^[ \t]*(?:- +)*["']?(?P<name>[\w.-]+)["']?\s*:\s*(?P<block>[|>][0-9+-]*)?\s*(?:#.*)?$"#);
 // - name: NAME

@@ -34,10 +34,8 @@ impl Unreadable {
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == std::io::ErrorKind::NotFound)
     }
-}
 
-impl Unreadable {
-    /// As it is told, with the system's own words where it is the system that refuses.
+    /// The reason in one line, with the system's own words where it is the system that refuses.
     #[must_use]
     pub fn words(&self) -> String {
         match self {

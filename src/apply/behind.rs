@@ -15,7 +15,7 @@ use crate::step::Step;
 
 use super::Shared;
 
-/// So many are tried at most.
+/// Hosts that are tried at most.
 const MOST: usize = 64;
 
 /// The ways to all hosts of an inventory, as far as they can be told without starting a program.

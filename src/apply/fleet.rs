@@ -14,7 +14,7 @@ use crate::step::Step;
 
 use super::{CancelFlag, Look, Others, Outcome, Shared, left_over, moved, orphans, records, refused, stopped};
 
-/// What is told of a variable.
+/// Attributes of a variable whose values may be shown.
 const VARIABLE: [&str; 5] = ["value", "protected", "masked", "raw", "file"];
 
 /// GitLab as a target.

@@ -122,7 +122,7 @@ fn unknown(why: &str, help: Option<String>) -> GitlabError {
     let why = format!(
         "whether this run still holds the lock of this host is not known, and nothing more was done in GitLab: {why}"
     );
-    let help = help.or_else(|| Some("mend the cause, then run `rprov apply` again: it continues from here".to_owned()));
+    let help = help.or_else(|| Some("fix the cause, then run `rprov apply` again: it continues from here".to_owned()));
     GitlabError::NotHeld { why, help, lost: false }
 }
 

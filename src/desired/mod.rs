@@ -136,7 +136,8 @@ pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::scri
     crate::script::probe::script(&probe, &SecretBook::default(), "", "", "rprov")
 }
 
-/// Compares everything. What the plan must not show stands in it by name, and the book knows it then. A resource that cannot be compared becomes a problem of the host; the others are still shown.
+/// Compares everything. What the plan must not show stands in it by name, and `book` learns the values. A resource that cannot
+/// be compared becomes a problem of the host; the others are still shown.
 #[must_use]
 pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> HostPlan {
     let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
@@ -186,7 +187,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
     plan
 }
 
-/// Seals a plan anew to which something was added since it was made: what GitLab says is told in a plan only after this.
+/// Seals a plan again to which something was added since it was made, such as what GitLab answered.
 pub fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
     seal::seal(plan, &std::collections::BTreeSet::new(), book);
 }

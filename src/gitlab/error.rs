@@ -127,9 +127,9 @@ pub enum GitlabError {
         /// Their ids.
         ids: Vec<u64>,
     },
-    /// A record that works for several projects carries a mark of ours, and whose it is is not told.
+    /// A record that works for several projects carries a mark of ours, and GitLab does not say who owns it.
     #[error(
-        "runner #{id} is marked for `{runner}` on {host} and works for several projects: which of them owns it is not told"
+        "runner #{id} is marked for `{runner}` on {host} and works for several projects: GitLab does not say which of them owns it"
     )]
     OwnerUnknown {
         /// Its id.
@@ -352,7 +352,7 @@ impl GitlabError {
                 "check the path of the group or project; GitLab also answers so if the token may not see it".to_owned()
             }
             404 => "it is gone, or the token may not see it".to_owned(),
-            400 | 409 | 422 => "mend the value in the inventory".to_owned(),
+            400 | 409 | 422 => "fix the value in the inventory".to_owned(),
             429 => match wait {
                 Some(seconds) => format!("GitLab limits how often it may be asked: run again in {seconds} s"),
                 None => "GitLab limits how often it may be asked: run again later".to_owned(),

@@ -385,7 +385,7 @@ impl Http {
         }
     }
 
-    /// Clears messages with a copy of this book, which also knows the token then.
+    /// Redacts messages with a copy of this book, to which the API token is added.
     pub(super) fn clear_with(&self, book: SecretBook) {
         // The first one stays.
         let _ = self.book.set(book);

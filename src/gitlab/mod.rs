@@ -124,7 +124,7 @@ impl Client {
         self.0.http.on_pause(Box::new(listener));
     }
 
-    /// Clears messages with a copy of this book, which also knows the token then; the first one.
+    /// Redacts messages with a copy of this book, to which the API token is added. Later calls change nothing.
     pub fn clear_with(&self, book: crate::secret::SecretBook) {
         self.0.http.clear_with(book);
     }

@@ -365,7 +365,7 @@ impl HostError {
             }
             Self::UnknownKey { accept, .. } if accept.is_empty() => {
                 "compare it with what `ssh-keygen -lf` says of the key on the host's own console, then write it into a \
-                 known_hosts; the file that is named as one is none to add a line to"
+                 known_hosts file; the file that is configured as one does not look like one"
                     .to_owned()
             }
             Self::UnknownKey { accept, .. } => format!(

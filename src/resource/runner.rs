@@ -336,8 +336,8 @@ impl Runners {
                         plan.upkeep.push(record::prove(self, spec, record.id));
                         format!(
                             "{} seems to have renewed its token, and GitLab does not list how tokens begin: apply asks GitLab with \
-                             it, and notes it in the mark of #{} if it is that runner's. If this is still said after an apply, it \
-                             is not: `gitlab-runner verify` on the host tells",
+                             it, and notes it in the mark of #{} if it is that runner's. If this note is there again after an apply, \
+                             it is not: `gitlab-runner verify` on the host shows whether the token works",
                             spec.name, record.id
                         )
                     };
@@ -443,7 +443,7 @@ impl Runners {
         }
     }
 
-    /// Says that a token which was reset in GitLab would not be noticed, and why.
+    /// Notes where a token that was reset in GitLab would go unnoticed, and why.
     fn untold(&self, matching: &Matching<'_>, facts: &Facts, diff: &mut Diff) {
         let unproven = |found: &Found<'_>| matches!(found, Found::Table { proof: Proof::Unknown, .. });
         let why = matching.live.iter().filter(|(_, found)| unproven(found));

@@ -208,7 +208,7 @@ lock_alone lock_take || {{
 }
 
 /// Shell text that checks that the lock is still this holder's and keeps it for `seconds` more; ends with [`LOST`] or
-/// [`GONE`] otherwise.
+/// [`GONE`] otherwise, with [`REFUSED`] if the lock cannot be written, and with [`BUSY`] if others do not let it.
 /// What follows may do the same with `keep_lock SECONDS`.
 #[must_use]
 pub fn keep(holder: &Holder<'_>, seconds: u64) -> String {

@@ -1,8 +1,8 @@
 //! The only shell text in the program: questions and steps as POSIX sh, and answers back as values. Pure: no I/O.
 //!
 //! Every script is one function that runs with its standard input closed, so that no command in it can swallow the rest
-//! of the script, and so that a script cut short is a syntax error which does nothing. [`environment`] says what it runs in. Values enter only through
-//! [`quote`], file contents as base64 (never in an argument: `printf` is a built-in of the shell).
+//! of the script, and so that a script cut short is a syntax error which does nothing. [`environment`] says what it runs in.
+//! Values enter only through [`quote`], file contents as base64 (never in an argument: `printf` is a built-in of the shell).
 
 use base64::Engine as _;
 use serde_json::json;

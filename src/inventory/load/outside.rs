@@ -34,7 +34,7 @@ pub(super) fn without_quotes(problems: &mut Vec<Diagnostic>, outside: &BTreeSet<
         }
         let message = "this file is not what it is named for here; it lies outside the inventory's directory, so nothing of it \
                        is quoted";
-        *problem = Diagnostic::error(message).at(span).help("a copy beside the inventory would be told of line by line");
+        *problem = Diagnostic::error(message).at(span).help("copy it beside the inventory, and each mistake in it is reported with its line");
         true
     });
 }

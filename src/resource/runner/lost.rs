@@ -12,7 +12,7 @@ use super::Runners;
 use super::claims::{Stale, wrong_scope};
 use super::record;
 
-/// So many are named.
+/// Ids that a note names at most.
 const MOST: usize = 5;
 
 /// What is to be said beside a record that is to be made.

@@ -131,7 +131,7 @@ impl Fleet<'_> {
             {
                 diff.problems.push(Problem {
                     message: format!("whether something still uses runner #{id} could not be read: {why}"),
-                    help: Some("leave `--delete-orphans` out, or mend the cause".to_owned()),
+                    help: Some("leave `--delete-orphans` out, or fix the cause".to_owned()),
                     unknown_only: false,
                 });
             }
@@ -179,7 +179,7 @@ impl Fleet<'_> {
     /// Why it is not deleted, whatever is asked for.
     fn kept(&self, mark: &Marker, managers: &Known<Vec<ManagerFact>>) -> Option<String> {
         if mark.inventory.is_none() {
-            return Some("its mark names no inventory, so it is only told".to_owned());
+            return Some("its mark names no inventory, so it is only reported".to_owned());
         }
         // A mark that is dated ahead was written by another clock.
         if let Some(age) = mark.obtained.map(|time| self.now.saturating_sub(time)).filter(|age| *age < YOUNG) {

@@ -19,7 +19,7 @@ use super::claims::same_url;
 pub(super) enum Proof {
     /// GitLab lists the record with this token.
     Yes,
-    /// GitLab does not tell, or what it tells fits other tokens as well.
+    /// GitLab does not list how the token begins, or other tokens begin like that as well.
     Unknown,
     /// It is not the record's.
     No,
@@ -112,7 +112,7 @@ pub(super) fn marked<'a>(runners: &Runners, spec: &str, facts: &'a Facts) -> Vec
     found
 }
 
-/// Why GitLab does not tell how the tokens of a scope begin.
+/// Why GitLab does not list how the tokens of a scope begin.
 pub(super) fn untold<'a>(scope: &Scope, facts: &'a Facts) -> Option<&'a str> {
     match facts.listed.get(scope) {
         Some(Known::Unread(why)) => Some(why.reason()),

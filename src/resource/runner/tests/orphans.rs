@@ -125,7 +125,7 @@ fn an_orphan_of_this_inventory_is_deleted_if_that_is_asked_for() {
 
 #[test]
 fn what_is_not_known_to_be_this_inventorys_is_never_deleted() {
-    assert!(Search::of(gone(None)).only_told().ends_with("its mark names no inventory, so it is only told"));
+    assert!(Search::of(gone(None)).only_told().ends_with("its mark names no inventory, so it is only reported"));
     Search::of(gone(Some("test"))).is_no_orphan();
     let mut search = Search::of(gone(Some("prod")));
     search.inventory = None;

@@ -27,18 +27,24 @@ pub const BACK: &str = "back";
 /// What [`take_back`] prints: a new connection has confirmed the new rules, and they stay.
 pub const CONFIRMED: &str = "confirmed";
 
+/// For both guards: `stop_undo UNIT`. After it the timer fires no more, and what it started has ended.
+const STOP_UNDO: &str = r#"stop_undo() {
+  systemctl stop "$1.timer" 2>/dev/null
+  waited=0
+  while systemctl -q is-active "$1.service" && [ "$waited" -lt 20 ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+"#;
+
 const FUNCTIONS: &str = r#"# Whether rules are on trial: the timer runs, or what it started.
 guard_armed() {
   [ -e "$guard/undo" ] && systemctl -q is-active "$guard_unit.timer" "$guard_unit.service"
 }
 # The old rules again, without waiting for the timer.
 guard_take_back() {
-  systemctl stop "$guard_unit.timer" 2>/dev/null
-  waited=0
-  while systemctl -q is-active "$guard_unit.service" && [ "$waited" -lt 20 ]; do
-    sleep 1
-    waited=$((waited + 1))
-  done
+  stop_undo "$guard_unit"
   mv -f -- "$guard/undo" "$guard/undone" 2>/dev/null
   if [ -e "$guard/undone" ]; then nft -f "$guard/undone" || return; fi
   rm -rf -- "$guard"
@@ -87,7 +93,7 @@ fn paths(path: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, systemd: &str) -> String {
-    format!("{}{FUNCTIONS}", paths(path, systemd))
+    format!("{}{STOP_UNDO}{FUNCTIONS}", paths(path, systemd))
 }
 
 /// Shell functions for the step: `guard_ruleset TABLE SECONDS RULES RULES`, with the rules in base64, last as they are on trial.

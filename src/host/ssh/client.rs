@@ -247,7 +247,7 @@ pub(super) fn words(error: &russh::Error) -> String {
 }
 
 /// Text from a host in one line of bounded length.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     shorten(text, 300).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

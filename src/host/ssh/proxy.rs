@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::text::shorten;
+use super::client::printable;
 
 /// So much of what it says is kept.
 const KEPT: usize = 4096;
@@ -74,7 +74,7 @@ impl Last {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let said = self.said();
         let line: String = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().into();
-        let line: String = shorten(&line, 300).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = printable(&line);
         Some(if line.is_empty() { format!("it ended ({status})") } else { format!("it ended ({status}): {line}") })
     }
 }

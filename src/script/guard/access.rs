@@ -9,7 +9,7 @@
 //! be. What is kept there, and what is put back, goes by `script/paths.rs`: no link that others made is
 //! followed. Pure: shell text only.
 
-use super::{TAKEN_BACK, lock, quote, since};
+use super::{STOP_UNDO, TAKEN_BACK, lock, quote, since};
 use crate::name::RemotePath;
 use crate::script::reply::to_base64;
 use crate::script::{environment, paths};
@@ -77,12 +77,7 @@ access_disarm() {
 }
 # What was there again, without waiting for the timer. What does not come back is in the file `lost`.
 access_take_back() {
-  systemctl stop "$access_unit.timer" 2>/dev/null
-  waited=0
-  while systemctl -q is-active "$access_unit.service" && [ "$waited" -lt 20 ]; do
-    sleep 1
-    waited=$((waited + 1))
-  done
+  stop_undo "$access_unit"
   if access_pending; then /bin/sh "$access/undo.sh" || return; fi
   [ ! -e "$access/lost" ] || return 3
   rm -rf -- "$access"
@@ -313,7 +308,7 @@ fn at(path: &str, units: &str, systemd: &str) -> String {
 }
 
 fn functions_at(path: &str, units: &str, systemd: &str) -> String {
-    format!("{}{LISTEN}{FUNCTIONS}", at(path, units, systemd))
+    format!("{}{STOP_UNDO}{LISTEN}{FUNCTIONS}", at(path, units, systemd))
 }
 
 /// Shell functions for the steps. They call `guard_since`, `find_listener` and what `script/paths.rs` has for steps.

@@ -19,7 +19,7 @@ use crate::text::shorten;
 
 use super::agreed;
 use super::behind;
-use super::exchange::{self, FOREIGN_HELP, ReadError, last_lines, nonce};
+use super::exchange::{self, FOREIGN_HELP, last_lines, nonce};
 use super::guard::{Guard, Kind, Unconfirmed};
 use super::hold::{self, HeldFor, Moment, TWO_RUNS};
 use super::moved::{CHANGED, NEW_PLAN, still_so};
@@ -301,9 +301,9 @@ async fn gitlab(
             })?;
             let system_id = match step {
                 GitlabStep::ProveToken { system_id, .. } | GitlabStep::CheckUnused { system_id, .. } => {
-                    system_id_of(target, system_id).await.map_err(|error| {
-                        failed(format!("the id of the host's runner manager: {}", error.message()), error.help())
-                    })?
+                    system_id_of(target, system_id)
+                        .await
+                        .map_err(|(why, help)| failed(format!("the id of the host's runner manager: {why}"), help))?
                 }
                 _ => None,
             };
@@ -330,12 +330,15 @@ async fn gitlab(
 }
 
 /// What the host's runner manager calls itself; `None`: no file there holds an id that gitlab-runner would use.
-async fn system_id_of(target: &mut Target, path: &RemotePath) -> Result<Option<String>, ReadError> {
+///
+/// Without it GitLab would write down the contact of a machine of its own, so a file that cannot be read is an error.
+async fn system_id_of(target: &mut Target, path: &RemotePath) -> Result<Option<String>, (String, Option<String>)> {
     let mut probe = ProbeSpec::default();
     probe.content(path);
     let Some(host) = target.host.as_mut() else { return Ok(None) };
-    let facts = exchange::read(host.as_mut(), &probe, &target.book, "", "").await?;
-    Ok(system_id::found(&facts, path))
+    let facts = exchange::read(host.as_mut(), &probe, &target.book, "", "").await;
+    let facts = facts.map_err(|error| (error.message(), error.help()))?;
+    system_id::read(&facts, path).map_err(|cannot| (format!("{}: {}", cannot.what, cannot.reason()), cannot.help()))
 }
 
 async fn on_host(

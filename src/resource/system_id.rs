@@ -39,14 +39,23 @@ impl Process {
     }
 }
 
-/// The id that the file at `path` holds, if it is one that gitlab-runner would use.
-#[must_use]
-pub fn found(facts: &Facts, path: &RemotePath) -> Option<String> {
+/// The id that the file at `path` holds; `None`: there is no file, or it holds none that gitlab-runner would use.
+///
+/// # Errors
+/// When the file could not be read, or something else is in its place.
+pub fn read(facts: &Facts, path: &RemotePath) -> Result<Option<String>, CannotTell> {
     let (book, earlier) = (SecretBook::default(), Earlier::default());
     let context = Context { facts, book: &book, earlier: &earlier };
-    let text = file::look(&context, path).ok()??.text?.trim();
-    let rest = text.strip_prefix("r_").or_else(|| text.strip_prefix("s_"))?;
-    (rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())).then(|| text.to_owned())
+    let Some(text) = file::look(&context, path)?.and_then(|found| found.text).map(str::trim) else { return Ok(None) };
+    let rest = text.strip_prefix("r_").or_else(|| text.strip_prefix("s_")).unwrap_or_default();
+    let is_id = rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    Ok(is_id.then(|| text.to_owned()))
+}
+
+/// The same where it is enough to know an id if it can be read.
+#[must_use]
+pub fn found(facts: &Facts, path: &RemotePath) -> Option<String> {
+    read(facts, path).ok().flatten()
 }
 
 impl SystemId {
@@ -144,5 +153,33 @@ impl Resource for SystemId {
             steps,
         });
         Ok(diff)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Content, PathFact, PathKind, Way};
+    use crate::secret::Secret;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_one_that_is_not_there() {
+        let path = RemotePath::new("/etc/gitlab-runner/.runner_system_id").unwrap();
+        let read = |known: Known<PathFact>| {
+            super::read(&Facts { paths: [(path.clone(), known)].into(), ..Facts::default() }, &path)
+        };
+        let file = |content: Known<Content>| {
+            let (user, group) = ("root".to_owned(), "root".to_owned());
+            let (kind, content, way) = (PathKind::File, Some(content), Way::default());
+            Known::Present(PathFact { kind, mode: 0o600, user, group, mtime_ns: 0, content, way })
+        };
+        let text = |text: &str| file(Known::Present(Content::Text(Secret::new(text.to_owned()))));
+        assert_eq!(read(text("s_0123456789ab\n")).unwrap().as_deref(), Some("s_0123456789ab"));
+        for none in [Known::Absent, text(""), text("s_short"), file(Known::Present(Content::Binary))] {
+            assert_eq!(read(none).unwrap(), None);
+        }
+        for unread in [Known::unread("x"), file(Known::unread("x"))] {
+            assert_eq!(read(unread).unwrap_err().reason(), "x");
+        }
     }
 }

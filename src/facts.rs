@@ -524,6 +524,12 @@ impl PathFact {
     pub fn is_public(&self) -> bool {
         self.mode & 0o004 != 0 && !self.way.closed
     }
+
+    /// Whether others than root may change its content, or put something else in its place.
+    #[must_use]
+    pub fn is_of_others(&self) -> bool {
+        self.user != "root" || self.mode & 0o022 != 0 || self.way.exposed
+    }
 }
 
 /// What there is to know of the way to a path. Usually nothing: no links, root alone may write to any directory of it, and

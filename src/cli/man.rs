@@ -1,5 +1,6 @@
 //! `rprov man`: manual pages, from the command line's definition.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -31,7 +32,7 @@ pub(super) fn run(directory: Option<&Path>, console: &Console) -> Result<Exit, E
                 .help("name a directory that you may write to"),
         )
     };
-    std::fs::create_dir_all(directory).map_err(failed)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
     for command in with_all_below(&program) {
         let (name, page) = page(command).map_err(failed)?;
         let what = format!("cannot write {name} into {shown}");

@@ -257,9 +257,14 @@ impl Resource for File {
             return Ok(diff);
         }
         let action = if found.is_some() { Action::Change } else { Action::Add };
-        if same {
+        if same && !found.as_ref().is_some_and(|found| found.fact.is_of_others()) {
             let step = Step::Attributes { path: self.path.clone(), mode: self.mode, owner: self.owner.clone() };
             diff.changes.push(self.change(action, attrs, None, vec![step]));
+            return Ok(diff);
+        }
+        if same {
+            // Whoever may write to it may do so between this look and the step: then root would own what they wrote.
+            self.write(&mut diff, action, attrs, None, content, (replaces, None));
             return Ok(diff);
         }
         let not_shown = not_shown(found.as_ref());

@@ -76,9 +76,20 @@ fn a_file_differs_by_content_mode_and_owner() {
     facts.paths.insert(path("/etc/x"), regular("new\n", 0o644, 1));
     assert_eq!(diff(&file(), &facts).unwrap(), Diff::default());
 
-    facts.paths.insert(path("/etc/x"), regular("new\n", 0o666, 1));
+    facts.paths.insert(path("/etc/x"), regular("new\n", 0o600, 1));
     let change = diff(&file(), &facts).unwrap().changes.remove(0);
     assert!(matches!(change.steps[..], [Step::Attributes { mode: 0o644, .. }]), "{change:?}");
+
+    // Others may write to it until the step: then it is written anew, lest root owns what they have written.
+    for (mode, user) in [(0o666, "root"), (0o664, "root"), (0o644, "gitlab-runner")] {
+        let Known::Present(mut fact) = regular("new\n", mode, 1) else { panic!() };
+        fact.user = user.to_owned();
+        facts.paths.insert(path("/etc/x"), Known::Present(fact));
+        let change = diff(&file(), &facts).unwrap().changes.remove(0);
+        let [Step::WriteFile(write)] = &change.steps[..] else { panic!("{change:?}") };
+        assert_eq!(write.replaces, Some(super::file::sha256("new\n")));
+        assert_eq!((change.text, change.attrs.len()), (None, 1), "{mode:o} {user}");
+    }
 
     facts.paths.insert(path("/etc/x"), regular("old\n", 0o644, 1));
     let change = diff(&file(), &facts).unwrap().changes.remove(0);

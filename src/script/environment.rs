@@ -48,7 +48,9 @@ for word in $(export -p); do
   word=${word#declare -x }
   word=${word%%=*}
   case $word in
-    '' | [0-9]* | *[!A-Za-z0-9_]* | LC_ALL | SHELLOPTS | BASHOPTS) ;;
+    # The shell counts with this one; some end when it is taken away.
+    '' | [0-9]* | *[!A-Za-z0-9_]* | LC_ALL | OPTIND) ;;
+    SHELLOPTS | BASHOPTS) [ -n "${BASH_VERSION-}" ] || unset -v "$word" ;;
     *) unset -v "$word" ;;
   esac
 done

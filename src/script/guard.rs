@@ -28,7 +28,8 @@ pub const BACK: &str = "back";
 pub const CONFIRMED: &str = "confirmed";
 
 /// For both guards: `stop_undo UNIT`. After it the timer fires no more, and what it started has ended.
-const STOP_UNDO: &str = r#"stop_undo() {
+const STOP_UNDO: &str = r#"# shellcheck disable=SC2317 # a script with both guards has it twice
+stop_undo() {
   systemctl stop "$1.timer" 2>/dev/null
   waited=0
   while systemctl -q is-active "$1.service" && [ "$waited" -lt 20 ]; do

@@ -179,7 +179,12 @@ moved() { printf '%s changed since it was read\n' "$1" >&2; }
 put_back() {
   moved "$1"
   sleep 1
-  new_file && chown -- "$(stat -L -c '%u:%g' /proc/self/fd/0)" "$new" && chmod -- "$(stat -L -c '%a' /proc/self/fd/0)" "$new" && cat >"$new" && sync "$new" && put
+  new_file || return
+  # It may be endless by now; none that rprov read was longer.
+  if chown -- "$(stat -L -c '%u:%g' /proc/self/fd/0)" "$new" && chmod -- "$(stat -L -c '%a' /proc/self/fd/0)" "$new" &&
+    timeout 20 head -c 1048577 >"$new" && sync "$new" && put; then return 0; fi
+  rm -f -- "$temp"
+  return 1
 }
 # verb unit: what systemd says of a unit that does not come up, and the unit's own last words
 bring_up() {

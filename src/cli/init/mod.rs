@@ -104,7 +104,9 @@ fn write(out: &Path, text: &str, console: &Console) -> Result<(), Exit> {
     if out == Path::new("-") {
         return console.result(text);
     }
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(out);
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // An inventory starts programs: nobody else may write to it, whatever the umask.
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(out);
     match made.and_then(|mut file| file.write_all(text.as_bytes()).map(|()| file)) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(console.stop(existing(out))),

@@ -130,7 +130,9 @@ pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
         let files = super::rendered_files(host, gitlab);
         files.into_iter().find(|(path, _, _)| path.as_str() == super::firewall::RULES)
     });
-    let docker = places.iter().any(|place| place.what == Server::Registry);
+    // Where the inventory has daemon.json, an apply makes Docker as it says.
+    let declared = host.docker.as_ref().is_some_and(|docker| docker.daemon.is_some());
+    let docker = !declared && places.iter().any(|place| place.what == Server::Registry);
     Exam { places, ruleset: rules.map(|(_, _, text)| text.redacted()), docker }
 }
 

@@ -8,6 +8,7 @@ use crate::facts::{Facts, Known, RunnerRecord, Why};
 use crate::inventory::model::{RunnerSpec, Scope};
 use crate::marker::{self, Marker};
 use crate::plan::Problem;
+use crate::resource::system_id;
 use crate::runner_config::parse::HostRunner;
 use crate::text::escape;
 
@@ -265,7 +266,8 @@ impl<'a> Claims<'a> {
                 let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
                 let gone = gone && !mark.is_foreign(runners.inventory.as_deref());
                 let proven = found.proof == Proof::Yes;
-                let copy = gone && is_living(id, facts) && !remembers(&mark, runners, facts);
+                let known = remembers(&mark, runners, facts) || is_itself(runners, facts);
+                let copy = gone && is_living(id, facts) && !known;
                 match (position(&mark), of_name.filter(fits)) {
                     (Some(at), _) if copy && (handed_out || proven) && found.proof != Proof::No => {
                         self.copied.entry(at).or_default().push(claim);
@@ -297,6 +299,16 @@ fn remembers(mark: &Marker, runners: &Runners, facts: &Facts) -> bool {
         || remembered.inventory == mark.inventory
         || remembered.inventory == runners.inventory;
     remembered.hosts.contains(&mark.host) && of_inventory
+}
+
+/// Whether this very installation has been this host since its last apply, runner manager included: then a mark that names another
+/// host was edited in GitLab.
+fn is_itself(runners: &Runners, facts: &Facts) -> bool {
+    let remembered = &facts.remembered;
+    let own = system_id::found(facts, &runners.system_id());
+    remembered.hosts.first() == Some(&runners.host)
+        && (remembered.inventory.is_none() || remembered.inventory == runners.inventory)
+        && (remembered.system_id.is_none() || remembered.system_id == own)
 }
 
 /// Why it is not known which runners of a scope are ours.

@@ -17,8 +17,8 @@ fn bare_host_becomes_a_runner_host() {
     let first = world.apply();
     assert_eq!(
         host.connections(),
-        connections + 2,
-        "one ssh connection is enough for an apply, and one more for the firewall\n{first}"
+        connections + 3,
+        "an apply takes one ssh connection, one more for the firewall, and one for the last look\n{first}"
     );
 
     assert_engine(&world);

@@ -44,8 +44,9 @@ fn two_hosts_behind_one_as_ssh_config_says() {
     let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
     assert_eq!(
         opened,
-        [3, 2, 2],
-        "one connection for each host, the one in between included, and one more for each trial of rules, all the way anew"
+        [3, 3, 3],
+        "one connection for each host, the one in between included; one more for each trial of rules, all the way anew; and one \
+         to each host for the last look"
     );
     for host in behind {
         assert_eq!(host.sh("cat /etc/motd"), "CI\n");

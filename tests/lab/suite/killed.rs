@@ -92,8 +92,9 @@ fn killed_in_the_middle() {
         }
         assert_sound(&world, &format!("right after kill {number}"));
         if number == 0 {
+            // Held while its script is at work there; else the run is known to be dead.
             let next = world.run("apply", &["--yes", "--lock-timeout", "1s"]);
-            assert_eq!(next.code, Some(5), "the killed run's lock is ignored\n{next}");
+            assert!(matches!(next.code, Some(0 | 5)), "{next}");
         }
         let_the_lock_expire(&world);
         assert_sound(&world, &format!("some time after kill {number}"));

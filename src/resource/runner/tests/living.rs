@@ -254,6 +254,15 @@ fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
         world.remembered =
             Remembered { hosts: vec!["alpha".to_owned()], inventory: Some("prod".to_owned()), ..Remembered::default() };
         assert_eq!((world.diff().changes, world.diff().problems.len()), (vec![], 1));
+        // It is the host that it was at its last apply, and somebody has edited the mark; unless its directory was replaced since.
+        let mut edited = world.clone();
+        edited.remembered = Remembered { hosts: vec![HOST.to_owned()], ..Remembered::default() };
+        edited.converge();
+        edited = world.clone();
+        edited.remembered.hosts = vec![HOST.to_owned()];
+        (edited.remembered.inventory, edited.remembered.system_id) = (None, Some("s_bbbbbbbbbbbb".to_owned()));
+        edited.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+        assert_eq!((edited.diff().changes, edited.diff().problems.len()), (vec![], 1));
         // It was that host, and has another name now; or nothing works with the runner.
         let mut renamed = world.clone();
         renamed.remembered = Remembered { hosts: vec!["alpha".to_owned()], ..Remembered::default() };

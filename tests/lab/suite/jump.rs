@@ -58,7 +58,11 @@ fn two_hosts_behind_one_as_ssh_config_says() {
     world.apply();
     let after: Vec<usize> = world.hosts.iter().map(super::host::Host::connections).collect();
     let opened: Vec<usize> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
-    assert_eq!(opened, [1, 2, 2], "rules that stay as they are need no trial; the last look has a connection of its own");
+    assert_eq!(
+        opened,
+        [1, 2, 2],
+        "rules that stay as they are need no trial; the last look has a connection of its own"
+    );
 
     a_jump_host_that_would_cut_others_off(&world);
 

@@ -97,8 +97,10 @@ impl Runners {
         let own: BTreeSet<String> =
             [file.clone().filter(|_| remembers), facts.remembered.system_id.clone()].into_iter().flatten().collect();
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
+        // Asked before the runner manager has made its file, GitLab lists rprov's own question so.
+        let is_our_question = |one: &ManagerFact| here && one.system_id == "<legacy>";
         let foreign: Vec<&ManagerFact> =
-            users.iter().filter(living).filter(|one| !own.contains(&one.system_id)).collect();
+            users.iter().filter(living).filter(|one| !own.contains(&one.system_id) && !is_our_question(one)).collect();
         let ids: BTreeSet<&str> = foreign.iter().map(|one| one.system_id.as_str()).collect();
         // This very installation was this host, and lost what it called itself together with the token: that was the one.
         if ids.is_empty() || (own.is_empty() && here && ids.len() == 1) {

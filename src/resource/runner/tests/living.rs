@@ -130,6 +130,8 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
         let mut world = replaced();
         world.remembered = Remembered { hosts: vec![HOST.to_owned()], inventory: None, system_id };
         assert_eq!(stopped(&world), Vec::<String>::new());
+        world.managers.get_mut(&42).unwrap().push(machine("<legacy>", 60));
+        assert_eq!(stopped(&world), Vec::<String>::new(), "rprov's own question");
         world.managers.get_mut(&42).unwrap().push(machine("s_bbbbbbbbbbbb", 60));
         assert_eq!(stopped(&world).len(), 1, "two machines");
     }

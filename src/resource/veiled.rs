@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::{Context, Diff, Resource};
 use crate::facts::{CannotTell, ProbeSpec, Reason, Why};
 use crate::plan::{Attr, Change, Note, Problem, RunnerView};
+use crate::step::{GitlabStep, RunnerAttributes, Step};
 
 /// What stands for a value that is not shown.
 const NOT_SHOWN: &str = "(not shown)";
@@ -80,7 +81,9 @@ impl Veiled {
                 let whole = change.attrs.is_empty();
                 change.attrs.retain(|attr| self.may_show(&attr.path));
                 // Steps say what they replace, and a digest of that answers guesses of the rest.
-                (whole || !change.attrs.is_empty()).then_some(Change { text: None, steps: Vec::new(), ..change })
+                // Of a change of a record only that it is one stays, which says what rights it needs.
+                let steps = change.steps.iter().filter_map(bare_update).collect();
+                (whole || !change.attrs.is_empty()).then_some(Change { text: None, steps, ..change })
             }
             Veil::Values | Veil::Whole => {
                 let attr = |attr: Attr| Attr { old: attr.old.map(|_| NOT_SHOWN.to_owned()), ..attr };
@@ -89,6 +92,13 @@ impl Veiled {
             }
         }
     }
+}
+
+/// The change of a runner record without what it changes.
+fn bare_update(step: &Step) -> Option<Step> {
+    let Step::Gitlab(GitlabStep::UpdateRunner { id, token, .. }) = step else { return None };
+    let attributes = RunnerAttributes::default();
+    Some(Step::Gitlab(GitlabStep::UpdateRunner { id: *id, token: token.clone(), attributes, stamp_token: false }))
 }
 
 impl Resource for Veiled {

@@ -59,11 +59,9 @@ const PLACES: [(&str, Belongs); 13] = [
 ];
 
 /// Keys of config.toml that hold a secret, or may: each with the value that the test's inventory gives, `@` being the secret.
-pub(crate) const KEYS: [(&str, &str); 26] = [
+pub(crate) const KEYS: [(&str, &str); 23] = [
     ("sentry_dsn", "@"),
     ("runners[].environment", "['SOME_NAME={{ vars.@ }}']"),
-    ("runners[].pre_clone_script", "'echo {{ vars.@ }}'"),
-    ("runners[].post_clone_script", "'echo {{ vars.@ }}'"),
     ("runners[].pre_get_sources_script", "'echo {{ vars.@ }}'"),
     ("runners[].post_get_sources_script", "'echo {{ vars.@ }}'"),
     ("runners[].pre_build_script", "'echo {{ vars.@ }}'"),
@@ -73,7 +71,6 @@ pub(crate) const KEYS: [(&str, &str); 26] = [
     ("runners[].cache.s3.SessionToken", "@"),
     ("runners[].cache.gcs.PrivateKey", "@"),
     ("runners[].cache.azure.AccountKey", "@"),
-    ("runners[].docker.log_options", "{ env: '{{ vars.@ }}' }"),
     ("runners[].docker.services[].command", "['--password={{ vars.@ }}']"),
     ("runners[].docker.services[].environment", "['SOME_NAME={{ vars.@ }}']"),
     ("runners[].ssh.password", "@"),
@@ -89,10 +86,16 @@ pub(crate) const KEYS: [(&str, &str); 26] = [
 ];
 
 /// Keys that cannot be given, and why.
-const NOT_GIVEN: [(&str, &str); 3] = [
+const NOT_GIVEN: [(&str, &str); 6] = [
     ("runners[].token", "GitLab gives it: the test looks for it by itself"),
     ("runners[].machine.MachineOptions", "belongs to an executor that GitLab has given up; handled as the others are"),
     ("runners[].machine.MachineOptionsWithName", "likewise"),
+    (
+        "runners[].pre_clone_script",
+        "GitLab Runner 17 no longer has it, and the test's runner is newer; handled as the others are",
+    ),
+    ("runners[].post_clone_script", "likewise"),
+    ("runners[].docker.log_options", "needs a newer runner than the test's; handled as the others are"),
 ];
 
 /// A word that nothing else contains.

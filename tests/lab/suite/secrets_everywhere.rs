@@ -102,8 +102,11 @@ impl Case {
             (
                 "      limit: 10\n",
                 format!(
-                    "      limit: 10\n      environment: {}\n      cache:\n        Type: s3\n        s3: {{ ServerAddress: s3.example.com, BucketName: b, AccessKey: {}, SecretKey: {}, SessionToken: {} }}\n        gcs: {{ BucketName: b, AccessID: a, PrivateKey: {} }}\n        azure: {{ AccountName: a, ContainerName: c, AccountKey: {} }}\n",
+                    "      limit: 10\n      environment: {}\n      pre_get_sources_script: {}\n      post_get_sources_script: {}\n      pre_build_script: {}\n      cache:\n        Type: s3\n        s3: {{ ServerAddress: s3.example.com, BucketName: b, AccessKey: {}, SecretKey: {}, SessionToken: {} }}\n        gcs: {{ BucketName: b, AccessID: a, PrivateKey: {} }}\n        azure: {{ AccountName: a, ContainerName: c, AccountKey: {} }}\n",
                     key("runners[].environment"),
+                    key("runners[].pre_get_sources_script"),
+                    key("runners[].post_get_sources_script"),
+                    key("runners[].pre_build_script"),
                     key("runners[].cache.s3.AccessKey"),
                     key("runners[].cache.s3.SecretKey"),
                     key("runners[].cache.s3.SessionToken"),
@@ -114,7 +117,8 @@ impl Case {
             (
                 "        image: debian:12\n",
                 format!(
-                    "        image: debian:12\n        services: [{{ name: postgres:16, environment: {} }}]\n",
+                    "        image: debian:12\n        services: [{{ name: postgres:16, command: {}, environment: {} }}]\n",
+                    key("runners[].docker.services[].command"),
                     key("runners[].docker.services[].environment")
                 ),
             ),
@@ -172,11 +176,13 @@ impl Case {
             )
         };
         format!(
-            "  by-ssh:\n    scope: instance\n    tags: [by-ssh]\n    config:\n      executor: ssh\n      ssh: {{ user: u, host: example.com, password: {} }}\n  \
-             cluster:\n    scope: instance\n    tags: [cluster]\n    config:\n      executor: kubernetes\n      kubernetes:\n        image: debian:12\n        bearer_token: {}\n        services: [{{ name: postgres:16, environment: {} }}]\n        container_lifecycle: {{ {}, {} }}\n  \
+            "  by-ssh:\n    scope: instance\n    tags: [by-ssh]\n    config:\n      executor: ssh\n      post_build_script: {}\n      ssh: {{ user: u, host: example.com, password: {} }}\n  \
+             cluster:\n    scope: instance\n    tags: [cluster]\n    config:\n      executor: kubernetes\n      kubernetes:\n        image: debian:12\n        bearer_token: {}\n        services: [{{ name: postgres:16, command: {}, environment: {} }}]\n        container_lifecycle: {{ {}, {} }}\n  \
              scaler:\n    scope: instance\n    tags: [scaler]\n    config:\n      executor: docker-autoscaler\n      docker: {{ image: debian:12 }}\n      autoscaler:\n        plugin: aws\n        capacity_per_instance: 1\n        max_instances: 2\n        plugin_config: {}\n        connector_config: {{ username: u, password: {} }}\n        vm_isolation:\n          enabled: true\n          nesting_host: unix:///run/nesting.sock\n          nesting_config: {}\n          connector_config: {{ username: u, password: {} }}\n        policy: [{{ idle_count: 1, idle_time: 20m0s }}]\n",
+            key("runners[].post_build_script"),
             key("runners[].ssh.password"),
             key("runners[].kubernetes.bearer_token"),
+            key("runners[].kubernetes.services[].command"),
             key("runners[].kubernetes.services[].environment"),
             header("post_start"),
             header("pre_stop"),

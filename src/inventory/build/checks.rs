@@ -17,29 +17,60 @@ mod versions;
 
 pub(in crate::inventory) use executors::reads;
 
-/// Directories of the system, in which no job directories can lie.
-const SYSTEM_DIRS: &[&str] = &[
-    "/",
+/// Directories of the system with everything below them: no job directories lie there. The cleaner has the same list, since a
+/// link may lead there (`impossible` in templates/cleanup.sh.j2).
+const SYSTEM_TREES: &[&str] = &[
     "/bin",
     "/boot",
     "/dev",
     "/etc",
-    "/home",
     "/lib",
     "/lib32",
     "/lib64",
-    "/opt",
+    "/libx32",
     "/proc",
-    "/root",
     "/run",
     "/sbin",
-    "/srv",
+    "/snap",
     "/sys",
     "/usr",
-    "/var",
-    "/var/lib",
+    "/var/backups",
+    "/var/log",
+    "/var/mail",
+    "/var/run",
+    "/var/spool",
+    "/var/lib/apt",
+    "/var/lib/containerd",
+    "/var/lib/dbus",
     "/var/lib/docker",
+    "/var/lib/dpkg",
+    "/var/lib/pam",
+    "/var/lib/polkit-1",
+    "/var/lib/private",
+    "/var/lib/rpm",
+    "/var/lib/rprov",
+    "/var/lib/sudo",
+    "/var/lib/systemd",
+    "/var/lib/ucf",
 ];
+
+/// Directories that hold those of others: none of their own entries is a job directory, but one of them may be a directory of
+/// builds.
+const SHARED_DIRS: &[&str] =
+    &["/", "/home", "/opt", "/root", "/srv", "/var", "/var/cache", "/var/lib", "/var/local", "/var/opt"];
+
+/// True if the cleaner would remove other things than job directories at this path: what belongs to the system, to Docker
+/// beside its volumes, or to a user, such as a home itself or the hidden files in it.
+fn is_of_the_system(path: &str) -> bool {
+    let inside = |tree: &str| path.strip_prefix(tree).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let in_volume = path.strip_prefix("/var/lib/docker/volumes/").is_some_and(|rest| rest.contains('/'));
+    let in_home = match path.strip_prefix("/home/").map(|rest| rest.split_once('/')) {
+        Some(None) => true,
+        Some(Some((_, inside))) => inside.starts_with('.'),
+        None => path.starts_with("/root/."),
+    };
+    SHARED_DIRS.contains(&path) || in_home || (!in_volume && SYSTEM_TREES.iter().any(|tree| inside(tree)))
+}
 
 /// What `firewall` writes.
 const FIREWALL: [&str; 2] = ["/etc/rprov/firewall.nft", "/etc/systemd/system/rprov-firewall.service"];
@@ -72,9 +103,11 @@ impl Build<'_> {
             self.error(problem.help("`manager: { container: { image: …, config_dir: … } }` runs gitlab-runner on it"));
         }
         if let Some(cleanup) = &host.cleanup {
-            for dir in cleanup.builds_dirs.iter().filter(|dir| SYSTEM_DIRS.contains(&dir.as_str())) {
+            for dir in cleanup.builds_dirs.iter().filter(|dir| is_of_the_system(dir.as_str())) {
                 let problem = Diagnostic::error(format!("`{dir}` is no directory of builds")).at(&cleanup.origin);
-                self.error(problem.help("the cleaner removes what lies in it: name the directory of the builds alone"));
+                self.error(
+                    problem.help("the clean-up removes what lies in it: name the directory of the builds alone"),
+                );
             }
         }
         self.check_egress(host);
@@ -200,4 +233,65 @@ impl Build<'_> {
 /// The value of a key of a config.toml table.
 fn value<'a>(table: &'a [(String, crate::inventory::model::ConfigEntry)], key: &str) -> Option<&'a ConfigValue> {
     table.iter().find(|(name, _)| name == key).map(|(_, entry)| &entry.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_do_not_lie_in_the_system() {
+        for path in [
+            "/",
+            "/usr/lib/x86_64-linux-gnu",
+            "/etc/systemd",
+            "/run/systemd",
+            "/var/lib/docker",
+            "/var/lib/docker/overlay2",
+            "/var/lib/docker/volumes",
+            "/var/lib/docker/volumes/builds",
+            "/var/lib/dpkg/info",
+            "/home",
+            "/home/deploy",
+            "/home/deploy/.ssh",
+            "/home/deploy/.local/share",
+            "/root",
+            "/root/.ssh",
+            "/srv",
+        ] {
+            assert!(is_of_the_system(path), "{path}");
+        }
+        for path in [
+            "/builds",
+            "/srv/builds",
+            "/opt/builds",
+            "/data",
+            "/root/builds",
+            "/home/gitlab-runner/builds",
+            "/home/deploy/builds/.cache",
+            "/var/lib/gitlab-runner/builds",
+            "/var/lib/aptly",
+            "/var/lib/docker/volumes/builds/_data",
+            "/etcetera",
+        ] {
+            assert!(!is_of_the_system(path), "{path}");
+        }
+    }
+
+    /// What the cleaner refuses and what validate refuses is one list.
+    #[test]
+    fn the_cleaner_has_the_same_lists() {
+        let script = include_str!("../../../templates/cleanup.sh.j2");
+        let words = |from: &str, to: &str| -> Vec<String> {
+            let (_, rest) = script.split_once(from).unwrap();
+            let (list, _) = rest.split_once(to).unwrap();
+            list.split(|c: char| c.is_whitespace() || c == '\\' || c == '|')
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(words("for tree in ", ";"), SYSTEM_TREES);
+        let shared = words("*/../* | */..) return 0 ;;", " return 0 ;;\n    /root/.*)");
+        assert_eq!(shared.join(" "), format!("{})", SHARED_DIRS.join(" ")));
+    }
 }

@@ -423,6 +423,8 @@ pub struct Remembered {
     pub inventory: Option<String>,
     /// What its runner manager called itself then.
     pub system_id: Option<String>,
+    /// What it had called itself before, the last first.
+    pub former_ids: Vec<String>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

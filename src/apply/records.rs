@@ -4,7 +4,7 @@ use crate::desired::rights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::facts::{Facts, Known, ListedRunner, Why};
+use crate::facts::{Facts, Known, ListedRunner, Reason, Why};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
 use crate::marker::Marker;
@@ -35,6 +35,10 @@ pub(super) async fn read(
     let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
     let client = match &shared.gitlab {
         Some(Ok(client)) => Ok(client),
+        // What this run refuses to ask.
+        Some(Err(problem)) if shared.settings.refused.as_ref().is_some_and(|refused| refused.gitlab.is_some()) => {
+            Err(Why::of(Reason::Refused, &problem.message).maybe_help(problem.help.clone()))
+        }
         Some(Err(problem)) => Err(whole(problem)),
         None => Err(Why::from("the inventory names no GitLab")),
     };

@@ -36,8 +36,9 @@ pub(super) enum Reading {
     First,
     /// The look under the lock: this shell text takes it before anything is read.
     Locked(String),
-    /// The look at what was done: this shell text gives the lock back when everything is read.
-    Last(String),
+    /// The look at what was done: the first shell text waits for what comes by itself, the second gives the lock back when
+    /// everything is read.
+    Last(String, String),
 }
 
 impl Reading {
@@ -51,7 +52,7 @@ impl Reading {
         match self {
             Self::First => ("", ""),
             Self::Locked(take) => (take, ""),
-            Self::Last(release) => ("", release),
+            Self::Last(wait, release) => (wait, release),
         }
     }
 }
@@ -245,6 +246,41 @@ impl Target {
             inventory: shared.inventory.gitlab.as_ref().and_then(|gitlab| gitlab.inventory.as_deref()),
             // The next run still knows a renaming that this one, killed halfway, has left undone.
             before: self.remembered.hosts.iter().find(|host| *host != name).map(String::as_str),
+            former_ids: self.former_ids(),
+        }
+    }
+
+    /// What its runner manager called itself before the name that it has now, the last first.
+    fn former_ids(&self) -> Vec<&str> {
+        let all = self.remembered.system_id.iter().chain(&self.remembered.former_ids).map(String::as_str);
+        let mut ids: Vec<&str> = Vec::new();
+        for id in all.filter(|id| Some(*id) != self.system_id.as_deref()) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids.truncate(applied::FORMER_IDS);
+        ids
+    }
+
+    /// Has the host remember what its runner manager calls itself, which that makes up only when it starts: the note of the run that
+    /// starts it was written before. Should the host lose its directory, this tells its own manager from another machine's. Where
+    /// another run has the lock, or has been here since, that one sees to it.
+    pub(super) async fn note_system_id(&mut self, shared: &Shared) {
+        let name = &self.spec(shared).name;
+        let here = self.remembered.hosts.first() == Some(name);
+        let (Some(last), Some(id)) = (&self.last, &self.system_id) else { return };
+        if !here || self.remembered.system_id.as_ref() == Some(id) {
+            return;
+        }
+        let holder = shared.holder(name);
+        let text = lock::acquire(&holder, hold::SECONDS, None)
+            + &applied::note_system_id(last, id, &self.former_ids())
+            + &lock::release(&holder);
+        let script = crate::script::wrap(&text, &exchange::nonce());
+        if let Some(host) = self.host.as_mut() {
+            // The next run tries again.
+            let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
         }
     }
 
@@ -276,7 +312,9 @@ impl Target {
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.system_id = runners.as_ref().and_then(|runners| runners.own_system_id(&facts));
-        self.tokens = runners.as_ref().map(|runners| runners.tokens(&facts)).unwrap_or_default();
+        // What is said of tokens that tables share names tables that nobody declared.
+        let told = runners.as_ref().filter(|_| shared.settings.refused.is_none());
+        self.tokens = told.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         self.openers = Openers::default();
         self.openers.learn(&facts);
         let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
@@ -294,6 +332,7 @@ impl Target {
         let result = if self.plan.problems.is_empty() {
             if self.plan.changes.is_empty() {
                 self.keep_up(shared).await;
+                self.note_system_id(shared).await;
                 Ok(0)
             } else {
                 self.apply_changes(shared, cancel).await
@@ -469,10 +508,15 @@ impl Target {
             self.come_anew(shared, done).await?;
         }
         let release = lock::release(&shared.holder(&name));
-        let left = match self.look(shared, &Reading::Last(release)).await {
+        // A runner manager that this run has started makes its id up within seconds.
+        let runners = Runners::new(self.spec(shared), shared.inventory.gitlab.as_ref());
+        let wait = runners.filter(|runners| done > 0 && self.system_id.is_none() && runners.is_to_run());
+        let wait = wait.map(|runners| applied::await_system_id(&runners.system_id())).unwrap_or_default();
+        let left = match self.look(shared, &Reading::Last(wait, release)).await {
             Ok((plan, _)) => plan,
             Err(error) => return Err(failure("verifying", error, done, &self.book)),
         };
+        self.note_system_id(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(done);
         }
@@ -522,5 +566,6 @@ fn remembered(last: Option<&LastApply>, installation: Option<&str>) -> Remembere
         hosts: last.host.iter().chain(&last.before).cloned().collect(),
         inventory: last.inventory.clone(),
         system_id: last.system_id.clone(),
+        former_ids: last.former_ids.clone(),
     }
 }

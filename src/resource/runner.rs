@@ -456,8 +456,15 @@ impl Runners {
         }
     }
 
+    /// Whether there is to be a runner here, for which a runner manager runs.
+    #[must_use]
+    pub fn is_to_run(&self) -> bool {
+        self.specs.iter().any(|spec| !spec.absent)
+    }
+
     /// The file in which the host's runner manager keeps what it calls itself.
-    fn system_id(&self) -> RemotePath {
+    #[must_use]
+    pub fn system_id(&self) -> RemotePath {
         self.path.parent().join(".runner_system_id")
     }
 

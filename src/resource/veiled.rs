@@ -123,16 +123,18 @@ impl Resource for Veiled {
         };
         let diff = match self.inner.diff(context) {
             Ok(diff) => diff,
-            // What this program itself refused holds nothing of the host's.
-            Err(cannot) if matches!(self.what, Veil::But { .. }) || cannot.why.kind() == Reason::Refused => {
-                return Err(cannot);
-            }
-            // Why something cannot be read may quote it.
-            Err(_) => {
-                return Err(CannotTell {
-                    what: about,
-                    why: Why::from("it cannot be compared").help("it holds a secret, so why is not shown"),
-                });
+            // Which part of it cannot be compared may be one that nobody declared, and why may quote it. What this program itself
+            // refused says nothing of either.
+            Err(cannot) => {
+                let help = match &self.what {
+                    Veil::But { .. } => "a plan of the target branch says why",
+                    Veil::Values | Veil::Whole => "it holds a secret, so why is not shown",
+                };
+                let why = match cannot.why.kind() {
+                    Reason::Refused => cannot.why,
+                    _ => Why::from("it cannot be compared").help(help),
+                };
+                return Err(CannotTell { what: about, why });
             }
         };
         let changes: Vec<Change> = diff.changes.into_iter().filter_map(|change| self.change(change)).collect();

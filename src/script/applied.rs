@@ -2,6 +2,7 @@
 //! that was. A saved plan made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading
 //! only.
 
+use crate::name::RemotePath;
 use crate::secret::Secret;
 
 use super::lock::{Holder, line};
@@ -18,7 +19,7 @@ pub fn mark(holder: &Holder<'_>, is: &Identity<'_>) -> String {
 }
 
 /// Who the machine is while a run changes it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Identity<'a> {
     /// Which machine, in which boot.
     pub machine: Option<&'a str>,
@@ -30,6 +31,59 @@ pub struct Identity<'a> {
     pub inventory: Option<&'a str>,
     /// The name that this installation had in the inventory before its present one.
     pub before: Option<&'a str>,
+    /// What its runner manager called itself before.
+    pub former_ids: Vec<&'a str>,
+}
+
+/// So many former ids are kept: GitLab calls a machine online for two hours, and a directory is not lost more often in that time.
+pub const FORMER_IDS: usize = 4;
+
+/// For how many seconds a runner manager that was started is given time to say what it calls itself.
+const PATIENCE: u32 = 10;
+
+/// Shell text that waits until the file at `path` is there and has something in it, for some seconds at most.
+#[must_use]
+pub fn await_system_id(path: &RemotePath) -> String {
+    format!(
+        "waited=0
+while [ ! -s {path} ] && [ \"$waited\" -lt {PATIENCE} ]; do sleep 1; waited=$((waited + 1)); done
+",
+        path = quote(path.as_str()),
+    )
+}
+
+/// Shell text that writes down what the host's runner manager calls itself, if the `last` run that it knows of still is the last.
+/// For somebody who has the lock.
+#[must_use]
+pub fn note_system_id(last: &LastApply, id: &str, former_ids: &[&str]) -> String {
+    note_system_id_at(PATH, last, id, former_ids)
+}
+
+fn note_system_id_at(path: &str, last: &LastApply, id: &str, former_ids: &[&str]) -> String {
+    let holder = Holder {
+        run: &last.run,
+        host: last.host.as_deref().unwrap_or("-"),
+        who: last.who.as_deref().unwrap_or("-"),
+        seat: "",
+    };
+    let is = Identity {
+        machine: last.machine.as_deref(),
+        installation: last.installation.as_deref(),
+        system_id: Some(id),
+        inventory: last.inventory.as_deref(),
+        before: last.before.as_deref(),
+        former_ids: former_ids.to_vec(),
+    };
+    format!(
+        "last_run=
+{{ IFS= read -r last_run; }} 2>/dev/null <{path}
+if [ \"$last_run\" = {run} ]; then
+{mark}fi
+",
+        path = quote(path),
+        run = quote(&line(&last.run)),
+        mark = mark_at(path, &holder, &is),
+    )
 }
 
 fn mark_at(path: &str, holder: &Holder<'_>, is: &Identity<'_>) -> String {
@@ -37,7 +91,7 @@ fn mark_at(path: &str, holder: &Holder<'_>, is: &Identity<'_>) -> String {
         "applied={path}
 mark_applied() {{
   [ -d \"${{applied%/*}}\" ] || (umask 022; mkdir -p -- \"${{applied%/*}}\") || return
-  printf '%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n%s\\n' {run} {who} {host} {machine} {installation} {system_id} {inventory} {before} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
+  printf '%s\\n' {run} {who} {host} {machine} {installation} {system_id} {inventory} {before} {former_ids} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
 }}
 mark_applied || exit 1
 ",
@@ -50,6 +104,7 @@ mark_applied || exit 1
         system_id = quote(is.system_id.unwrap_or("-")),
         inventory = quote(&line(is.inventory.unwrap_or("-"))),
         before = quote(&line(is.before.unwrap_or("-"))),
+        former_ids = quote(&if is.former_ids.is_empty() { "-".to_owned() } else { line(&is.former_ids.join(" ")) }),
     )
 }
 
@@ -58,6 +113,8 @@ mark_applied || exit 1
 pub struct LastApply {
     /// The run. What is no such file names one that nobody knows.
     pub run: String,
+    /// Who ran it, for people.
+    pub who: Option<String>,
     /// The name that the host had in that run's inventory; older releases did not write it down.
     pub host: Option<String>,
     /// Which machine that was, in which boot.
@@ -70,6 +127,8 @@ pub struct LastApply {
     pub inventory: Option<String>,
     /// The name that the installation had before.
     pub before: Option<String>,
+    /// What its runner manager had called itself before; older releases did not write it down.
+    pub former_ids: Vec<String>,
 }
 
 impl LastApply {
@@ -78,12 +137,14 @@ impl LastApply {
     pub fn unknown() -> Self {
         Self {
             run: "unknown".to_owned(),
+            who: None,
             host: None,
             machine: None,
             installation: None,
             system_id: None,
             inventory: None,
             before: None,
+            former_ids: Vec::new(),
         }
     }
 
@@ -94,15 +155,19 @@ impl LastApply {
         let Some(run) = lines.next().filter(|run| !run.is_empty()) else { return Self::unknown() };
         let run = run.chars().take(80).collect();
         let mut word = || lines.next().filter(|word| !word.is_empty() && word != "-");
-        let _who = word();
         Self {
             run,
+            who: word(),
             host: word(),
             machine: word(),
             installation: word(),
             system_id: word(),
             inventory: word(),
             before: word(),
+            former_ids: {
+                let ids = word().unwrap_or_default();
+                ids.split_whitespace().take(FORMER_IDS).map(str::to_owned).collect()
+            },
         }
     }
 }
@@ -133,7 +198,9 @@ mod tests {
             ] {
                 let holder = Holder { run: name, host: "ci.example.com", who, seat: "" };
                 let before = inventory.map(|_| "old");
-                let is = Identity { machine, installation, system_id, inventory, before };
+                let former_ids = inventory.map_or_else(Vec::new, |_| vec!["r_one", "r_two"]);
+                let is =
+                    Identity { machine, installation, system_id, inventory, before, former_ids: former_ids.clone() };
                 let out = run(&shell, &wrap(&mark_at(path_text, &holder, &is), "n0"));
                 assert!(out.status.success(), "{shell:?}: {out:?}");
                 let read = last(&std::fs::read_to_string(&path).unwrap());
@@ -147,18 +214,57 @@ mod tests {
                     system_id: own(system_id),
                     inventory: own(inventory),
                     before: own(before),
+                    who: Some(line(who)),
+                    former_ids: former_ids.iter().map(|id| (*id).to_owned()).collect(),
                 };
                 assert_eq!(read, expected);
+                // What the runner manager calls itself is known only later.
+                for (run_is, noted) in [("18z-9", false), (name, true)] {
+                    let known = LastApply { run: run_is.to_owned(), ..read.clone() };
+                    let text = note_system_id_at(path_text, &known, "r_new", &["r_one"]);
+                    let out = run(&shell, &wrap(&text, "n0"));
+                    assert!(out.status.success(), "{shell:?}: {out:?}");
+                    let now = last(&std::fs::read_to_string(&path).unwrap());
+                    let with = LastApply {
+                        system_id: Some("r_new".to_owned()),
+                        former_ids: vec!["r_one".to_owned()],
+                        ..expected.clone()
+                    };
+                    assert_eq!(now, if noted { with } else { expected.clone() }, "of another run");
+                }
             }
             assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         }
         assert_eq!(last(""), LastApply::unknown());
         // As older releases wrote it.
-        assert_eq!(last("18a-1\nanna\n"), LastApply { run: "18a-1".to_owned(), ..LastApply::unknown() });
+        let anna = LastApply { run: "18a-1".to_owned(), who: Some("anna".to_owned()), ..LastApply::unknown() };
+        assert_eq!(last("18a-1\nanna\n"), anna);
         let without =
             LastApply { host: Some("h".to_owned()), machine: Some("ab12".to_owned()), ..last("18a-1\nanna\n") };
         assert_eq!(last("18a-1\nanna\nh\nab12\n"), without);
         let long = last(&"x".repeat(1_000_000));
         assert_eq!(long.run.len(), 80, "a run has no such name, and the plan holds it");
+    }
+
+    #[test]
+    fn an_id_is_waited_for_until_it_is_there() {
+        for shell in shells() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("it's an id");
+            let text = await_system_id(&RemotePath::new(path.to_str().unwrap()).unwrap());
+            // A clock that the test winds: each second of waiting is a line.
+            let sleep = format!(
+                "sleep() {{ echo slept; [ \"$waited\" -ne 3 ] || echo r_x >{}; }}\n",
+                quote(path.to_str().unwrap())
+            );
+            let out = run(&shell, &wrap(&(sleep.clone() + &text), "n0"));
+            let slept = |out: &std::process::Output| String::from_utf8_lossy(&out.stdout).matches("slept").count();
+            assert_eq!(slept(&out), 4, "{shell:?}: {out:?}");
+            assert_eq!(slept(&run(&shell, &wrap(&(sleep + &text), "n0"))), 0, "it is there");
+            std::fs::remove_file(&path).unwrap();
+            let never = run(&shell, &wrap(&("sleep() { echo slept; }\n".to_owned() + &text), "n0"));
+            assert_eq!(slept(&never), 10, "{shell:?}: {never:?}");
+            assert!(never.status.success());
+        }
     }
 }

@@ -126,3 +126,48 @@ fn keys_are_whole_names() {
         assert_eq!(veiled.may_show(path), may, "{path}");
     }
 }
+
+/// Tables of config.toml that nobody declared are not named, whatever keeps them from being compared.
+#[test]
+fn why_a_file_cannot_be_compared_names_nothing_of_it() {
+    let text = "gitlab: { url: https://gitlab.example.com, api_token: { env: T } }\nrunners:\n  docker: { scope: instance, tags: [x], config: { executor: shell } }\n\
+                hosts:\n  a: { manager: { container: { image: \"gitlab/gitlab-runner:v17.9.0\", config_dir: /srv/r } }, runners: [docker] }\n";
+    let read = inventory::check(Path::new("inventory.yml"), text);
+    let inventory = read.unwrap_or_else(|failure| panic!("{:#?}", failure.diagnostics));
+    let (host, gitlab) = (&inventory.hosts[0], inventory.gitlab.as_ref());
+    let runners = Runners::new(host, gitlab).unwrap();
+    let shown = Shown::of(host, gitlab);
+    let file = |text: &str| PathFact {
+        kind: PathKind::File,
+        mode: 0o600,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime_ns: 0,
+        content: Some(Known::Present(Content::Text(Secret::new(text.to_owned())))),
+        way: Way::default(),
+    };
+    let undeclared = "[[runners]]\nname = 'hunter2'\nid = 3\nurl = 'https://gitlab.example.com'\ntoken = 'glrt-xyz'\n";
+    let refused = || crate::facts::Why::of(crate::facts::Reason::Refused, "the API token is not sent there");
+    let failed = || crate::facts::Why::from("GET /runners/3: 403 Forbidden");
+    let broken = "[[runners]]\nname = 'hunter2\n";
+    for (config, why, says) in [
+        (undeclared, refused(), "the API token is not sent there"),
+        (undeclared, failed(), "it cannot be compared"),
+        (broken, refused(), "it cannot be compared"),
+    ] {
+        let mut facts = Facts::default();
+        facts.system.root = true;
+        facts.paths.insert(runners.path().clone(), Known::Present(file(config)));
+        facts.paths.insert(runners.system_id(), Known::Absent);
+        for scope in runners.wanted_lists() {
+            facts.listed.insert(scope, Known::Unread(why.clone()));
+        }
+        facts.records.insert(3, Known::Unread(why.clone()));
+        facts.marked.insert("docker".to_owned(), Known::Unread(why.clone()));
+        let resources = vec![shown.veil(Box::new(runners.clone()))];
+        let json = serde_json::to_string(&crate::desired::plan("a", &resources, &facts, &mut SecretBook::default()));
+        let json = json.unwrap();
+        assert!(!json.contains("hunter2") && !json.contains("#3") && !json.contains("runners/3"), "{json}");
+        assert!(json.contains(says) && json.contains("/srv/r/config.toml"), "{json}");
+    }
+}

@@ -120,10 +120,11 @@ pub(super) struct Claims<'a> {
     pub(super) others: Vec<Other<'a>>,
 }
 
-/// Specs that no table settles by a mark: their record must be searched by its mark.
+/// Specs that no table settles by a mark: their record must be searched by its mark. So must those of a runner that is to be
+/// absent, whatever its tables are: with one record gone, the next run would find the other.
 pub(super) fn unsettled<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: &'a Facts) -> Vec<&'a RunnerSpec> {
     let claims = claims(runners, tables, facts);
-    let settled = |at: &usize| claims.marked.contains_key(at);
+    let settled = |at: &usize| claims.marked.contains_key(at) && !runners.specs[*at].absent;
     runners.specs.iter().enumerate().filter(|(at, _)| !settled(at)).map(|(_, spec)| spec).collect()
 }
 
@@ -159,6 +160,8 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
             Entry::Vacant(free) => {
                 free.insert(moved);
             }
+            // To be absent means all of them: once the one is gone, the other would count.
+            Entry::Occupied(mut taken) if runners.specs[at].absent => taken.get_mut().extend(moved),
             Entry::Occupied(_) => claims.others.extend(moved.into_iter().map(of_somebody)),
         }
     }
@@ -166,6 +169,10 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
     for at in claims.marked.keys() {
         let named = claims.named.remove(at).into_iter().chain(claims.disputed.remove(at)).flatten();
         claims.others.extend(named.map(of_somebody));
+        // What else would have its name is in the way of one that is to be absent, before the marked one is gone as after.
+        if runners.specs[*at].absent {
+            continue;
+        }
         claims.others.extend(claims.copied.remove(at).into_iter().flatten().map(of_somebody));
         let stale = claims.stale.remove(at).unwrap_or_default();
         claims.others.extend(stale.into_iter().map(Stale::other));

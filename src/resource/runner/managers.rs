@@ -70,9 +70,9 @@ impl Runners {
         let users = match facts.managers.get(&id) {
             Some(Known::Present(all)) => all,
             Some(Known::Absent) => {
-                // GitLab does not tell which machines it is.
-                let lives = is_living(id, facts) && !here;
-                return lives.then(|| {
+                // GitLab does not tell which machines it is: this host's own would be one of them, and nothing says that it is the
+                // only one.
+                return was_contacted(id, within, facts).then(|| {
                     self.taken(
                         id,
                         what,
@@ -94,8 +94,8 @@ impl Runners {
         // remembers that it was this host.
         let remembers = self.was_marked(id, facts);
         let file = system_id::found(facts, &self.system_id());
-        let own: BTreeSet<String> =
-            [file.clone().filter(|_| remembers), facts.remembered.system_id.clone()].into_iter().flatten().collect();
+        let noted = facts.remembered.system_id.iter().chain(&facts.remembered.former_ids).cloned();
+        let own: BTreeSet<String> = file.clone().filter(|_| remembers).into_iter().chain(noted).collect();
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
         // Asked before the runner manager has made its file, GitLab lists rprov's own question so.
         let is_our_question = |one: &ManagerFact| here && one.system_id == "<legacy>";
@@ -165,9 +165,15 @@ impl Runners {
 
 /// Whether something contacted GitLab as this runner so lately that GitLab calls it online.
 pub(super) fn is_living(id: u64, facts: &Facts) -> bool {
+    was_contacted(id, OFFLINE, facts)
+}
+
+/// Whether something contacted GitLab as this runner within so many seconds; where GitLab does not list when, whether it calls the
+/// runner online.
+fn was_contacted(id: u64, within: u64, facts: &Facts) -> bool {
     let listed = proof::all(facts).find(|runner| runner.id == id);
     match (listed, facts.records.get(&id)) {
-        (Some(runner), _) => runner.contacted_ago.is_some_and(|seconds| seconds < OFFLINE),
+        (Some(runner), _) => runner.contacted_ago.is_some_and(|seconds| seconds < within),
         (None, Some(Known::Present(record))) => record.online == Some(true),
         (None, _) => false,
     }

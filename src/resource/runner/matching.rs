@@ -100,14 +100,15 @@ impl<'a> Matching<'a> {
             let marked = marked.remove(&at).unwrap_or_default();
             let stale = stale.remove(&at).unwrap_or_default();
             // With a table of its own mark it has a runner by itself.
-            let copied = copied.remove(&at).filter(|_| marked.is_empty()).unwrap_or_default();
+            let copied = copied.remove(&at).filter(|_| marked.is_empty() || spec.absent).unwrap_or_default();
             if let Some(claim) = copied.first() {
                 let problem = duplicates::copied(runners, spec, claim);
                 let (id, why) = (Some(claim.record.id), problem.message.clone());
                 this.problems.push(problem);
                 let tables = copied.iter().map(|claim| claim.table).collect();
                 if spec.absent {
-                    this.others.extend(copied.into_iter().map(of_somebody));
+                    this.others.extend(copied.into_iter().chain(marked).map(of_somebody));
+                    this.others.extend(stale.into_iter().map(Stale::other));
                 } else {
                     this.stuck.push(Stuck { spec, id, tables, why });
                 }
@@ -122,9 +123,9 @@ impl<'a> Matching<'a> {
                 }
                 if marked.is_empty() {
                     this.unread(&claims.unread)?;
-                    for id in searched(runners, spec, facts)? {
-                        this.remove_spec(spec, None, Some(id), facts);
-                    }
+                }
+                for id in searched(runners, spec, facts)?.into_iter().filter(|id| !ids.contains(id)) {
+                    this.remove_spec(spec, None, Some(id), facts);
                 }
                 for stale in stale {
                     this.remove_spec(spec, Some(stale.table), None, facts);

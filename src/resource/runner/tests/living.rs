@@ -128,7 +128,7 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
     // The whole directory: the host remembers what its manager called itself, or at least that it was this host.
     for system_id in [None, Some("s_aaaaaaaaaaaa".to_owned())] {
         let mut world = replaced();
-        world.remembered = Remembered { hosts: vec![HOST.to_owned()], inventory: None, system_id };
+        world.remembered = Remembered { hosts: vec![HOST.to_owned()], system_id, ..Remembered::default() };
         assert_eq!(stopped(&world), Vec::<String>::new());
         world.managers.get_mut(&42).unwrap().push(machine("<legacy>", 60));
         assert_eq!(stopped(&world), Vec::<String>::new(), "rprov's own question");
@@ -156,6 +156,103 @@ fn what_cannot_be_told_takes_no_living_runner() {
     assert!(with(Known::unread("502 Bad Gateway".to_owned()), None)[0].ends_with("cannot be read: 502 Bad Gateway"));
     assert!(with(Known::Absent, Some(60))[0].contains("this GitLab does not tell which machine"));
     assert_eq!(with(Known::Absent, Some(3 * HOUR)), Vec::<String>::new());
+    // Nor where this installation was the host: another machine may use it as well.
+    let mut here = world.clone();
+    here.remembered.hosts = vec![HOST.to_owned()];
+    let said = |world: &World, ago: u64| {
+        let mut world = world.clone();
+        world.contacts.insert(42, ago);
+        let diff = world.diff();
+        let plan = HostPlan { name: HOST.to_owned(), changes: diff.changes, ..HostPlan::default() };
+        let mut facts = world.facts();
+        facts.managers.insert(42, Known::Absent);
+        world.resource().cut_off(&facts, &plan).into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert!(said(&here, 60)[0].contains("does not tell which machine"));
+    assert_eq!(said(&here, 3 * HOUR), Vec::<String>::new());
+    // What is to be deleted may be that of a machine which is off for a night.
+    here.spec.runners[0].absent = true;
+    assert!(said(&here, 3 * HOUR)[0].contains("is to be deleted"));
+    assert_eq!(said(&here, 25 * HOUR), Vec::<String>::new());
+}
+
+/// The first apply noted down that the runner manager had no id yet; the one after it, or the next run, noted the id.
+#[test]
+fn a_manager_that_lost_its_directory_is_known_by_the_ids_that_it_had() {
+    let mut world = replaced();
+    world.system_id = Some("s_bbbbbbbbbbbb".to_owned());
+    world.remembered = Remembered { hosts: vec![HOST.to_owned()], ..Remembered::default() };
+    assert_eq!(stopped(&world).len(), 1, "it started anew, and nobody knows what it was before");
+    world.remembered.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    world.converge();
+    // Lost a second time within the two hours.
+    let mut world = replaced();
+    world.system_id = Some("s_cccccccccccc".to_owned());
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 6000), machine("s_bbbbbbbbbbbb", 60)]);
+    world.remembered = Remembered {
+        hosts: vec![HOST.to_owned()],
+        system_id: Some("s_bbbbbbbbbbbb".to_owned()),
+        former_ids: vec!["s_aaaaaaaaaaaa".to_owned()],
+        ..Remembered::default()
+    };
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    // A machine that it never was.
+    world.managers.get_mut(&42).unwrap().push(machine("s_dddddddddddd", 60));
+    assert!(stopped(&world)[0].contains("s_dddddddddddd") && !stopped(&world)[0].contains("s_aaaaaaaaaaaa"));
+}
+
+/// What the last look would find is found before anything is deleted.
+#[test]
+fn a_plan_to_delete_knows_of_everything_that_has_its_name() {
+    let mut world = World::applied(vec![runner("docker")]);
+    world.spec.runners[0].absent = true;
+    world.hosts = [HOST.to_owned()].into();
+    let with_mark = |world: &World, mark: &str| {
+        let mut world = world.clone();
+        super::identity::stranger(&mut world, 4, "ci.example.com docker");
+        world.record(4).maintenance_note = mark.to_owned();
+        world
+    };
+    // Another record with the very mark, in use on another machine.
+    let mut twin = with_mark(&world, "[rprov host=ci.example.com runner=docker]");
+    twin.managers.insert(4, vec![machine("s_aaaaaaaaaaaa", 60)]);
+    assert!(stopped(&twin)[0].starts_with("runner #4 is to be deleted, and another machine works with it"));
+    // In use by nobody: both go at once.
+    twin.managers.insert(4, vec![machine("s_aaaaaaaaaaaa", 25 * HOUR)]);
+    assert_eq!(stopped(&twin), Vec::<String>::new());
+    let both = twin.converge().changes;
+    let deleted: Vec<_> = both.iter().filter(|change| change.kind == "runner record").map(|one| &one.name).collect();
+    assert_eq!(deleted, ["#42 docker", "#4 docker"]);
+    assert!(twin.records.is_empty());
+    // A table with the token of a record in use, marked for what this host would be in an inventory without a name: a copy.
+    let add = |world: &mut World, text: &str| world.file.as_mut().unwrap().push_str(text);
+    let mut named = world.clone();
+    named.inventory = Some("teamb".to_owned());
+    named.record(42).maintenance_note = named.record(42).maintenance_note.replace(" token=", " inventory=teamb token=");
+    let mut copy = with_mark(&named, "[rprov host=ci.example.com runner=docker]");
+    add(&mut copy, &super::identity::table("ci.example.com docker", "id = 4", "token = 'glrt-4-is-a-stranger'"));
+    let mut kept = copy.clone();
+    kept.converge();
+    assert!(kept.records.contains_key(&4) && kept.file.as_ref().unwrap().contains("id = 4"), "{:?}", kept.file);
+    copy.remembered.hosts = vec![HOST.to_owned()];
+    copy.converge();
+    assert!(copy.records.is_empty(), "the inventory of this host has got a name");
+    // The same of a host that the inventory no longer has.
+    let mut moved = with_mark(&world, "[rprov host=alpha runner=docker]");
+    add(&mut moved, &super::identity::table("ci.example.com docker", "id = 4", "token = 'glrt-4-is-a-stranger'"));
+    assert!(moved.diff().problems[0].message.contains("runner #4, which is in use"), "{:?}", moved.diff().problems);
+    // It was that host: all of it is its own, and goes.
+    let digest = Secret::new("glrt-4-is-a-stranger".to_owned()).digest();
+    moved.record(4).maintenance_note = format!("[rprov host=alpha runner=docker token={digest}]");
+    moved.remembered.hosts = vec![HOST.to_owned(), "alpha".to_owned()];
+    moved.converge();
+    assert!(moved.records.is_empty() && !moved.file.as_ref().unwrap().contains("[[runners]]"), "{:?}", moved.file);
+    // A table of its name that is nobody's.
+    let mut dead = world.clone();
+    add(&mut dead, &super::identity::table("ci.example.com docker", "id = 99", "token = 'glrt-dead'"));
+    dead.converge();
+    assert!(!dead.file.as_ref().unwrap().contains("[[runners]]"), "{:?}", dead.file);
 }
 
 /// A runner of a project, which a spec of the instance does not list.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::inventory::model::{Login, Scope};
 use crate::marker::Marker;
 use crate::name::RemotePath;
+use crate::script::applied::HeldRunners;
 use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 
@@ -425,6 +426,8 @@ pub struct Remembered {
     pub system_id: Option<String>,
     /// What it had called itself before, the last first.
     pub former_ids: Vec<String>,
+    /// The runner records whose tokens it had.
+    pub held: Option<HeldRunners>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

@@ -297,7 +297,7 @@ impl Session {
     pub async fn keep_up(&mut self) {
         for target in self.targets.iter_mut().filter(|target| target.plan.problems.is_empty()) {
             target.keep_up(&self.shared).await;
-            target.note_system_id(&self.shared).await;
+            target.note_runners(&self.shared).await;
         }
     }
 

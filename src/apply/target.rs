@@ -18,7 +18,7 @@ use crate::resource::Resource;
 use crate::resource::runner::Runners;
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
-use crate::script::applied::{self, LastApply};
+use crate::script::applied::{self, HeldRunners, LastApply};
 use crate::script::lock;
 use crate::secret::SecretBook;
 
@@ -90,6 +90,8 @@ pub(super) struct Target {
     pub(super) last: Option<LastApply>,
     /// What it remembered of that run, when it was last read.
     remembered: Remembered,
+    /// The runner records whose tokens it has, with those that it remembers.
+    held_runners: Option<HeldRunners>,
     /// What its runner manager calls itself, or did when it was last known.
     system_id: Option<String>,
     /// Hosts that are reached through this one, by their places in the inventory.
@@ -139,6 +141,7 @@ impl Target {
             machine: None,
             installation: None,
             remembered: Remembered::default(),
+            held_runners: None,
             system_id: None,
             last: None,
             behind: Vec::new(),
@@ -247,6 +250,7 @@ impl Target {
             // The next run still knows a renaming that this one, killed halfway, has left undone.
             before: self.remembered.hosts.iter().find(|host| *host != name).map(String::as_str),
             former_ids: self.former_ids(),
+            held: self.held_runners.as_ref(),
         }
     }
 
@@ -263,19 +267,21 @@ impl Target {
         ids
     }
 
-    /// Has the host remember what its runner manager calls itself, which that makes up only when it starts: the note of the run that
-    /// starts it was written before. Should the host lose its directory, this tells its own manager from another machine's. Where
-    /// another run has the lock, or has been here since, that one sees to it.
-    pub(super) async fn note_system_id(&mut self, shared: &Shared) {
+    /// Has the host remember which runners it has and what its runner manager calls itself, which that makes up only when it starts:
+    /// the note of the run that starts it was written before. Should the host lose its directory, this tells its own runners and
+    /// manager from another machine's. Where another run has the lock, or has been here since, that one sees to it.
+    pub(super) async fn note_runners(&mut self, shared: &Shared) {
         let name = &self.spec(shared).name;
         let here = self.remembered.hosts.first() == Some(name);
-        let (Some(last), Some(id)) = (&self.last, &self.system_id) else { return };
-        if !here || self.remembered.system_id.as_ref() == Some(id) {
+        let Some(last) = &self.last else { return };
+        let known = self.system_id.is_none() || self.remembered.system_id == self.system_id;
+        if !here || (known && self.remembered.held == self.held_runners) {
             return;
         }
+        let id = self.system_id.as_deref().or(self.remembered.system_id.as_deref());
         let holder = shared.holder(name);
         let text = lock::acquire(&holder, hold::SECONDS, None)
-            + &applied::note_system_id(last, id, &self.former_ids())
+            + &applied::note_runners(last, id, &self.former_ids(), self.held_runners.as_ref())
             + &lock::release(&holder);
         let script = crate::script::wrap(&text, &exchange::nonce());
         if let Some(host) = self.host.as_mut() {
@@ -312,6 +318,10 @@ impl Target {
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.system_id = runners.as_ref().and_then(|runners| runners.own_system_id(&facts));
+        self.held_runners = match &runners {
+            Some(runners) => runners.held(&facts),
+            None => self.remembered.held.clone(),
+        };
         // What is said of tokens that tables share names tables that nobody declared.
         let told = runners.as_ref().filter(|_| shared.settings.refused.is_none());
         self.tokens = told.map(|runners| runners.tokens(&facts)).unwrap_or_default();
@@ -332,7 +342,7 @@ impl Target {
         let result = if self.plan.problems.is_empty() {
             if self.plan.changes.is_empty() {
                 self.keep_up(shared).await;
-                self.note_system_id(shared).await;
+                self.note_runners(shared).await;
                 Ok(0)
             } else {
                 self.apply_changes(shared, cancel).await
@@ -516,7 +526,7 @@ impl Target {
             Ok((plan, _)) => plan,
             Err(error) => return Err(failure("verifying", error, done, &self.book)),
         };
-        self.note_system_id(shared).await;
+        self.note_runners(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {
             return Ok(done);
         }
@@ -567,5 +577,6 @@ fn remembered(last: Option<&LastApply>, installation: Option<&str>) -> Remembere
         inventory: last.inventory.clone(),
         system_id: last.system_id.clone(),
         former_ids: last.former_ids.clone(),
+        held: last.held.clone(),
     }
 }

@@ -2,6 +2,8 @@
 //! that was. A saved plan made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading
 //! only.
 
+use std::collections::BTreeSet;
+
 use crate::name::RemotePath;
 use crate::secret::Secret;
 
@@ -33,6 +35,33 @@ pub struct Identity<'a> {
     pub before: Option<&'a str>,
     /// What its runner manager called itself before.
     pub former_ids: Vec<&'a str>,
+    /// The runner records whose tokens it has, or had.
+    pub held: Option<&'a HeldRunners>,
+}
+
+/// Runner records of one GitLab whose tokens a host has had: what it may take back if it loses them, because it was the one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldRunners {
+    /// That GitLab's address. In another one the same number is another runner.
+    pub gitlab: String,
+    /// Their numbers.
+    pub records: BTreeSet<u64>,
+}
+
+impl HeldRunners {
+    /// No host has more of them.
+    const MOST: usize = 1000;
+
+    fn word(&self) -> String {
+        let numbers = self.records.iter().rev().take(Self::MOST).map(u64::to_string).collect::<Vec<_>>();
+        format!("{} {}", self.gitlab.replace(char::is_whitespace, ""), numbers.join(" "))
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        let mut words = word.split(' ');
+        let gitlab = words.next()?.to_owned();
+        Some(Self { gitlab, records: words.take(Self::MOST).filter_map(|number| number.parse().ok()).collect() })
+    }
 }
 
 /// So many former ids are kept: GitLab calls a machine online for two hours, and a directory is not lost more often in that time.
@@ -52,14 +81,20 @@ while [ ! -s {path} ] && [ \"$waited\" -lt {PATIENCE} ]; do sleep 1; waited=$((w
     )
 }
 
-/// Shell text that writes down what the host's runner manager calls itself, if the `last` run that it knows of still is the last.
-/// For somebody who has the lock.
+/// Shell text that writes down what the host's runner manager calls itself and which runners it has, if the `last` run that it
+/// knows of still is the last. For somebody who has the lock.
 #[must_use]
-pub fn note_system_id(last: &LastApply, id: &str, former_ids: &[&str]) -> String {
-    note_system_id_at(PATH, last, id, former_ids)
+pub fn note_runners(last: &LastApply, id: Option<&str>, former_ids: &[&str], held: Option<&HeldRunners>) -> String {
+    note_runners_at(PATH, last, id, former_ids, held)
 }
 
-fn note_system_id_at(path: &str, last: &LastApply, id: &str, former_ids: &[&str]) -> String {
+fn note_runners_at(
+    path: &str,
+    last: &LastApply,
+    id: Option<&str>,
+    former_ids: &[&str],
+    held: Option<&HeldRunners>,
+) -> String {
     let holder = Holder {
         run: &last.run,
         host: last.host.as_deref().unwrap_or("-"),
@@ -69,10 +104,11 @@ fn note_system_id_at(path: &str, last: &LastApply, id: &str, former_ids: &[&str]
     let is = Identity {
         machine: last.machine.as_deref(),
         installation: last.installation.as_deref(),
-        system_id: Some(id),
+        system_id: id,
         inventory: last.inventory.as_deref(),
         before: last.before.as_deref(),
         former_ids: former_ids.to_vec(),
+        held,
     };
     format!(
         "last_run=
@@ -91,7 +127,7 @@ fn mark_at(path: &str, holder: &Holder<'_>, is: &Identity<'_>) -> String {
         "applied={path}
 mark_applied() {{
   [ -d \"${{applied%/*}}\" ] || (umask 022; mkdir -p -- \"${{applied%/*}}\") || return
-  printf '%s\\n' {run} {who} {host} {machine} {installation} {system_id} {inventory} {before} {former_ids} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
+  printf '%s\\n' {run} {who} {host} {machine} {installation} {system_id} {inventory} {before} {former_ids} {held} >\"$applied.new\" && chmod 0644 -- \"$applied.new\" && sync \"$applied.new\" && mv -f -- \"$applied.new\" \"$applied\"
 }}
 mark_applied || exit 1
 ",
@@ -105,6 +141,7 @@ mark_applied || exit 1
         inventory = quote(&line(is.inventory.unwrap_or("-"))),
         before = quote(&line(is.before.unwrap_or("-"))),
         former_ids = quote(&if is.former_ids.is_empty() { "-".to_owned() } else { line(&is.former_ids.join(" ")) }),
+        held = quote(&is.held.filter(|held| !held.records.is_empty()).map_or_else(|| "-".to_owned(), HeldRunners::word)),
     )
 }
 
@@ -129,6 +166,8 @@ pub struct LastApply {
     pub before: Option<String>,
     /// What its runner manager had called itself before; older releases did not write it down.
     pub former_ids: Vec<String>,
+    /// The runner records whose tokens it had; older releases did not write them down.
+    pub held: Option<HeldRunners>,
 }
 
 impl LastApply {
@@ -145,16 +184,19 @@ impl LastApply {
             inventory: None,
             before: None,
             former_ids: Vec::new(),
+            held: None,
         }
     }
 
     /// Reads the file's text.
     #[must_use]
     pub fn parse(text: &Secret) -> Self {
-        let mut lines = text.expose().lines().map(|line| line.chars().take(LONGEST_LINE).collect::<String>());
+        let mut lines = text.expose().lines();
         let Some(run) = lines.next().filter(|run| !run.is_empty()) else { return Self::unknown() };
         let run = run.chars().take(80).collect();
-        let mut word = || lines.next().filter(|word| !word.is_empty() && word != "-");
+        let mut next = || lines.next().filter(|word| !word.is_empty() && *word != "-");
+        let held_line = text.expose().lines().nth(HELD_LINE).filter(|word| *word != "-");
+        let mut word = || next().map(|word| word.chars().take(LONGEST_LINE).collect::<String>());
         Self {
             run,
             who: word(),
@@ -168,12 +210,16 @@ impl LastApply {
                 let ids = word().unwrap_or_default();
                 ids.split_whitespace().take(FORMER_IDS).map(str::to_owned).collect()
             },
+            held: held_line.and_then(HeldRunners::parse),
         }
     }
 }
 
 /// A host's name is no longer than this.
 const LONGEST_LINE: usize = 300;
+
+/// How many lines stand before the runner records, whose line may be longer.
+const HELD_LINE: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -199,8 +245,19 @@ mod tests {
                 let holder = Holder { run: name, host: "ci.example.com", who, seat: "" };
                 let before = inventory.map(|_| "old");
                 let former_ids = inventory.map_or_else(Vec::new, |_| vec!["r_one", "r_two"]);
-                let is =
-                    Identity { machine, installation, system_id, inventory, before, former_ids: former_ids.clone() };
+                let held = system_id.map(|_| HeldRunners {
+                    gitlab: "https://gitlab.example.com".to_owned(),
+                    records: (1..=300).collect(),
+                });
+                let is = Identity {
+                    machine,
+                    installation,
+                    system_id,
+                    inventory,
+                    before,
+                    former_ids: former_ids.clone(),
+                    held: held.as_ref(),
+                };
                 let out = run(&shell, &wrap(&mark_at(path_text, &holder, &is), "n0"));
                 assert!(out.status.success(), "{shell:?}: {out:?}");
                 let read = last(&std::fs::read_to_string(&path).unwrap());
@@ -216,12 +273,13 @@ mod tests {
                     before: own(before),
                     who: Some(line(who)),
                     former_ids: former_ids.iter().map(|id| (*id).to_owned()).collect(),
+                    held: held.clone(),
                 };
                 assert_eq!(read, expected);
                 // What the runner manager calls itself is known only later.
                 for (run_is, noted) in [("18z-9", false), (name, true)] {
                     let known = LastApply { run: run_is.to_owned(), ..read.clone() };
-                    let text = note_system_id_at(path_text, &known, "r_new", &["r_one"]);
+                    let text = note_runners_at(path_text, &known, Some("r_new"), &["r_one"], held.as_ref());
                     let out = run(&shell, &wrap(&text, "n0"));
                     assert!(out.status.success(), "{shell:?}: {out:?}");
                     let now = last(&std::fs::read_to_string(&path).unwrap());

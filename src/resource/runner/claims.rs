@@ -243,7 +243,7 @@ impl<'a> Claims<'a> {
                 // Of another inventory's it is only taken over where the token proves that this one has got another name.
                 if !mark.is_of_inventory(runners.inventory.as_deref()) {
                     let proven = handed_out || (found.proof == Proof::Yes && mark.inventory.is_none());
-                    let remembered = remembers(&mark, runners, facts);
+                    let remembered = remembers(id, &mark, runners, facts);
                     let here = at.filter(|at| proven && (remembered || !runners.specs[*at].absent));
                     match here {
                         None => return other(Stranger::OfInventory(mark.inventory.unwrap_or_default())),
@@ -273,7 +273,7 @@ impl<'a> Claims<'a> {
                 let gone = !runners.hosts.is_empty() && !runners.hosts.contains(&mark.host);
                 let gone = gone && !mark.is_foreign(runners.inventory.as_deref());
                 let proven = found.proof == Proof::Yes;
-                let known = remembers(&mark, runners, facts) || is_itself(runners, facts);
+                let known = remembers(id, &mark, runners, facts) || is_itself(id, runners, facts);
                 let copy = gone && is_living(id, facts) && !known;
                 match (position(&mark), of_name.filter(fits)) {
                     (Some(at), _) if copy && (handed_out || proven) && found.proof != Proof::No => {
@@ -300,22 +300,23 @@ impl<'a> Claims<'a> {
 }
 
 /// Whether this very installation was the host that a mark names: its token is then no copy of somebody else's.
-fn remembers(mark: &Marker, runners: &Runners, facts: &Facts) -> bool {
+fn remembers(id: u64, mark: &Marker, runners: &Runners, facts: &Facts) -> bool {
     let remembered = &facts.remembered;
     let of_inventory = remembered.inventory.is_none()
         || remembered.inventory == mark.inventory
         || remembered.inventory == runners.inventory;
-    remembered.hosts.contains(&mark.host) && of_inventory
+    remembered.hosts.contains(&mark.host) && of_inventory && runners.remembers_to_hold(id, facts)
 }
 
 /// Whether this very installation has been this host since its last apply, runner manager included: then a mark that names another
 /// host was edited in GitLab.
-fn is_itself(runners: &Runners, facts: &Facts) -> bool {
+fn is_itself(id: u64, runners: &Runners, facts: &Facts) -> bool {
     let remembered = &facts.remembered;
     let own = system_id::found(facts, &runners.system_id());
     remembered.hosts.first() == Some(&runners.host)
         && (remembered.inventory.is_none() || remembered.inventory == runners.inventory)
         && (remembered.system_id.is_none() || remembered.system_id == own)
+        && runners.remembers_to_hold(id, facts)
 }
 
 /// Why it is not known which runners of a scope are ours.

@@ -6,6 +6,7 @@ use crate::facts::{CannotTell, Facts, Known, ManagerFact};
 use crate::marker;
 use crate::plan::{HostPlan, Problem};
 use crate::resource::system_id;
+use crate::script::applied::HeldRunners;
 use crate::secret::Secret;
 use crate::step::{GitlabStep, Step};
 use crate::text::escape;
@@ -66,7 +67,9 @@ impl Runners {
 
     /// The machine that a record would be taken from.
     fn user(&self, id: u64, what: &str, within: u64, facts: &Facts) -> Option<Problem> {
-        let here = facts.remembered.hosts.first() == Some(&self.host);
+        // What a host remembers counts only for runners whose token it had: every apply makes it remember its name, also one that
+        // knows nothing of runners, on a machine that has taken another's place.
+        let held = self.remembers_to_hold(id, facts);
         let users = match facts.managers.get(&id) {
             Some(Known::Present(all)) => all,
             Some(Known::Absent) => {
@@ -90,20 +93,19 @@ impl Runners {
             }
             None => return Some(self.taken(id, what, "which machines use it was not asked for".to_owned())),
         };
-        // The file alone may be another machine's, copied with its directory or its disk: it counts where this very installation
-        // remembers that it was this host.
-        let remembers = self.was_marked(id, facts);
+        // The file alone may be another machine's, copied with its directory or its disk, or written by rprov as the inventory says.
+        let remembers = held && self.was_marked(id, facts);
         let file = system_id::found(facts, &self.system_id());
         let noted = facts.remembered.system_id.iter().chain(&facts.remembered.former_ids).cloned();
+        let noted = noted.filter(|_| held);
         let own: BTreeSet<String> = file.clone().filter(|_| remembers).into_iter().chain(noted).collect();
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
         // Asked before the runner manager has made its file, GitLab lists rprov's own question so.
-        let is_our_question = |one: &ManagerFact| here && one.system_id == "<legacy>";
+        let is_our_question = |one: &ManagerFact| held && one.system_id == "<legacy>";
         let foreign: Vec<&ManagerFact> =
             users.iter().filter(living).filter(|one| !own.contains(&one.system_id) && !is_our_question(one)).collect();
         let ids: BTreeSet<&str> = foreign.iter().map(|one| one.system_id.as_str()).collect();
-        // This very installation was this host, and lost what it called itself together with the token: that was the one.
-        if ids.is_empty() || (own.is_empty() && here && ids.len() == 1) {
+        if ids.is_empty() {
             return None;
         }
         let each = foreign.iter().map(|one| {
@@ -131,6 +133,27 @@ impl Runners {
         };
         let remembered = &facts.remembered.hosts;
         remembered.contains(&self.host) || marked.is_some_and(|host| remembered.contains(&host))
+    }
+
+    /// Whether this very installation had the token of this record when rprov was last here.
+    pub(super) fn remembers_to_hold(&self, id: u64, facts: &Facts) -> bool {
+        facts
+            .remembered
+            .held
+            .as_ref()
+            .is_some_and(|held| Some(&held.gitlab) == self.url.as_ref() && held.records.contains(&id))
+    }
+
+    /// The records of this GitLab whose tokens the host has, and those that it remembers to have had.
+    #[must_use]
+    pub fn held(&self, facts: &Facts) -> Option<HeldRunners> {
+        let remembered = facts.remembered.held.iter().filter(|held| Some(&held.gitlab) == self.url.as_ref());
+        let mut records: BTreeSet<u64> = remembered.flat_map(|held| held.records.iter().copied()).collect();
+        let tables = self.peek(facts).map(|config| config.runners).unwrap_or_default();
+        let named = tables.iter().filter_map(|table| proof::resolve(self, table, facts).id);
+        records.extend(named.filter(|id| self.has_token_of(*id, facts)));
+        let gitlab = self.url.clone()?;
+        (!records.is_empty()).then_some(HeldRunners { gitlab, records })
     }
 
     fn taken(&self, id: u64, what: &str, why: String) -> Problem {

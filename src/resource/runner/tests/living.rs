@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::HostPlan;
+use crate::script::applied::HeldRunners;
 
 const HOUR: u64 = 3600;
 
@@ -91,7 +92,9 @@ fn nor_does_a_table_with_another_token() {
     assert_eq!(stopped(&world).len(), 1);
     world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
     assert_eq!(stopped(&world).len(), 1, "a copy of that machine's directory");
-    world.remembered.hosts = vec![HOST.to_owned()];
+    world.remembered = remembered(HOST);
+    assert_eq!(stopped(&world).len(), 1, "it had no runner when rprov was here");
+    world.remembered.held = held(42);
     assert_eq!(stopped(&world), Vec::<String>::new(), "reset in GitLab's page");
     world.edit("token = ", "#token = ");
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -115,26 +118,58 @@ fn a_copied_system_id_is_no_proof() {
     assert_eq!(stopped(&world).len(), 1, "nor is it deleted");
 }
 
+fn remembered(host: &str) -> Remembered {
+    Remembered { hosts: vec![host.to_owned()], ..Remembered::default() }
+}
+
+fn held(id: u64) -> Option<HeldRunners> {
+    Some(HeldRunners { gitlab: "https://gitlab.example.com".to_owned(), records: [id].into() })
+}
+
+/// Every apply leaves its note, also one that has nothing to do with runners, on a machine that has taken another's place.
+#[test]
+fn an_apply_without_runners_is_no_proof() {
+    for (file, noted) in
+        [(None, None), (Some("s_aaaaaaaaaaaa"), Some("s_aaaaaaaaaaaa")), (None, Some("s_aaaaaaaaaaaa"))]
+    {
+        let mut world = replaced();
+        world.system_id = file.map(str::to_owned);
+        world.remembered = Remembered { system_id: noted.map(str::to_owned), ..remembered(HOST) };
+        assert_eq!(stopped(&world).len(), 1, "{file:?} {noted:?}");
+        world.remembered.held = held(41);
+        assert_eq!(stopped(&world).len(), 1, "another runner");
+        world.remembered.held =
+            held(42).map(|held| HeldRunners { gitlab: "https://old.example.com".to_owned(), ..held });
+        assert_eq!(stopped(&world).len(), 1, "a runner of another GitLab");
+        world.remembered.held = None;
+        world.spec.runners[0].absent = true;
+        assert_eq!(stopped(&world).len(), 1, "nor is it deleted");
+    }
+    let mut world = replaced();
+    world.remembered = remembered(HOST);
+    world.managers.insert(42, vec![machine("<legacy>", 60)]);
+    assert_eq!(stopped(&world).len(), 1, "a runner manager that is too old to have an id");
+}
+
 /// What a host lost was its own: it need not wait.
 #[test]
 fn a_host_that_lost_its_file_gets_its_runner_back() {
     // config.toml alone.
     let mut world = replaced();
     world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
-    world.remembered.hosts = vec![HOST.to_owned()];
+    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
     assert_eq!(stopped(&world), Vec::<String>::new());
     assert!(world.shown()[0].starts_with("~ runner record #42 docker FewerJobs"), "{:?}", world.shown());
     world.converge();
-    // The whole directory: the host remembers what its manager called itself, or at least that it was this host.
-    for system_id in [None, Some("s_aaaaaaaaaaaa".to_owned())] {
-        let mut world = replaced();
-        world.remembered = Remembered { hosts: vec![HOST.to_owned()], system_id, ..Remembered::default() };
-        assert_eq!(stopped(&world), Vec::<String>::new());
-        world.managers.get_mut(&42).unwrap().push(machine("<legacy>", 60));
-        assert_eq!(stopped(&world), Vec::<String>::new(), "rprov's own question");
-        world.managers.get_mut(&42).unwrap().push(machine("s_bbbbbbbbbbbb", 60));
-        assert_eq!(stopped(&world).len(), 1, "two machines");
-    }
+    // The whole directory: the host remembers what its manager called itself, and that the runner was its own.
+    let mut world = replaced();
+    let system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    world.remembered = Remembered { system_id, held: held(42), ..remembered(HOST) };
+    assert_eq!(stopped(&world), Vec::<String>::new());
+    world.managers.get_mut(&42).unwrap().push(machine("<legacy>", 60));
+    assert_eq!(stopped(&world), Vec::<String>::new(), "rprov's own question");
+    world.managers.get_mut(&42).unwrap().push(machine("s_bbbbbbbbbbbb", 60));
+    assert_eq!(stopped(&world).len(), 1, "two machines");
     let mut world = replaced();
     world.remembered.hosts = vec!["other.example.com".to_owned(), HOST.to_owned()];
     assert_eq!(stopped(&world).len(), 1, "it was that host before it became another one, and has no id");
@@ -181,7 +216,7 @@ fn what_cannot_be_told_takes_no_living_runner() {
 fn a_manager_that_lost_its_directory_is_known_by_the_ids_that_it_had() {
     let mut world = replaced();
     world.system_id = Some("s_bbbbbbbbbbbb".to_owned());
-    world.remembered = Remembered { hosts: vec![HOST.to_owned()], ..Remembered::default() };
+    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
     assert_eq!(stopped(&world).len(), 1, "it started anew, and nobody knows what it was before");
     world.remembered.system_id = Some("s_aaaaaaaaaaaa".to_owned());
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -194,6 +229,7 @@ fn a_manager_that_lost_its_directory_is_known_by_the_ids_that_it_had() {
         hosts: vec![HOST.to_owned()],
         system_id: Some("s_bbbbbbbbbbbb".to_owned()),
         former_ids: vec!["s_aaaaaaaaaaaa".to_owned()],
+        held: held(42),
         ..Remembered::default()
     };
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -235,7 +271,7 @@ fn a_plan_to_delete_knows_of_everything_that_has_its_name() {
     let mut kept = copy.clone();
     kept.converge();
     assert!(kept.records.contains_key(&4) && kept.file.as_ref().unwrap().contains("id = 4"), "{:?}", kept.file);
-    copy.remembered.hosts = vec![HOST.to_owned()];
+    copy.remembered = Remembered { held: held(4), ..remembered(HOST) };
     copy.converge();
     assert!(copy.records.is_empty(), "the inventory of this host has got a name");
     // The same of a host that the inventory no longer has.
@@ -246,6 +282,8 @@ fn a_plan_to_delete_knows_of_everything_that_has_its_name() {
     let digest = Secret::new("glrt-4-is-a-stranger".to_owned()).digest();
     moved.record(4).maintenance_note = format!("[rprov host=alpha runner=docker token={digest}]");
     moved.remembered.hosts = vec![HOST.to_owned(), "alpha".to_owned()];
+    assert!(moved.diff().problems[0].message.contains("does not remember"), "{:?}", moved.diff().problems);
+    moved.remembered.held = held(4);
     moved.converge();
     assert!(moved.records.is_empty() && !moved.file.as_ref().unwrap().contains("[[runners]]"), "{:?}", moved.file);
     // A table of its name that is nobody's.
@@ -355,7 +393,7 @@ fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
         assert_eq!((world.diff().changes, world.diff().problems.len()), (vec![], 1));
         // It is the host that it was at its last apply, and somebody has edited the mark; unless its directory was replaced since.
         let mut edited = world.clone();
-        edited.remembered = Remembered { hosts: vec![HOST.to_owned()], ..Remembered::default() };
+        edited.remembered = Remembered { held: held(42), ..remembered(HOST) };
         edited.converge();
         edited = world.clone();
         edited.remembered.hosts = vec![HOST.to_owned()];
@@ -364,14 +402,17 @@ fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
         assert_eq!((edited.diff().changes, edited.diff().problems.len()), (vec![], 1));
         // It was that host, and has another name now; or nothing works with the runner.
         let mut renamed = world.clone();
-        renamed.remembered = Remembered { hosts: vec!["alpha".to_owned()], ..Remembered::default() };
+        renamed.remembered = remembered("alpha");
+        assert_eq!((renamed.diff().changes, renamed.diff().problems.len()), (vec![], 1), "it had no runner then");
+        renamed.remembered.held = held(42);
         renamed.converge();
         world.contacts.insert(42, 3 * HOUR);
         world.converge();
     }
     // A run that renames it is killed after it has noted the new name.
     let mut killed = world.clone();
-    killed.remembered.hosts = vec![HOST.to_owned(), "alpha".to_owned()];
+    killed.remembered = Remembered { held: held(42), ..remembered(HOST) };
+    killed.remembered.hosts.push("alpha".to_owned());
     killed.converge();
     // The spec has another name, too.
     let mut other = copy("alpha");
@@ -395,7 +436,7 @@ fn a_mark_without_an_inventory_is_no_mark_of_a_named_one() {
     absent.spec.runners[0].absent = true;
     assert!(absent.diff().changes.iter().all(|change| change.kind != "runner record"));
     // The inventory of this host has got a name.
-    world.remembered.hosts = vec![HOST.to_owned()];
+    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
     let mut absent = world.clone();
     world.converge();
     absent.spec.runners[0].absent = true;

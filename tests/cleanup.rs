@@ -48,3 +48,54 @@ fn the_cleaner_touches_nothing_it_should_not() {
         assert!(checks > 20 || skipped, "only {checks} checks ran:\n{said}");
     }
 }
+
+/// By hand, by `bash` or `sudo -E`: functions named as builtins, options of the shell, and variables that change what programs print.
+#[test]
+fn the_cleaner_starts_anew_in_a_clean_environment() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let inventory = rprov::inventory::load(&root.join("inventories/dedicated-ci-server.yml")).unwrap();
+    let files = rprov::desired::rendered_files(&inventory.hosts[0], inventory.gitlab.as_ref());
+    let (_, _, script) = files.iter().find(|(path, ..)| path.as_str() == CLEANUP_SCRIPT).unwrap();
+    let script = script.redacted();
+    let (beginning, _) = script.split_once("# --- environment").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rprov-cleanup");
+    let show = "printf 'options %s\\narguments %s|%s\\n' \"$-\" \"$1\" \"$2\"\n/usr/bin/env\n";
+    std::fs::write(&path, format!("{beginning}{show}")).unwrap();
+    let first = folder.path().join("first");
+    std::fs::write(&first, "set -f; IFS=/; export IFS\n").unwrap();
+    let hostile = [
+        ("BASH_FUNC_printf%%", "() { echo evil; }"),
+        ("BASH_FUNC_apt-get%%", "() { echo evil; }"),
+        ("SHELLOPTS", "noclobber:noglob"),
+        ("BASH_ENV", first.to_str().unwrap()),
+        ("ENV", first.to_str().unwrap()),
+        ("IFS", "/"),
+        ("LD_BIND_NOW", "1"),
+        ("TMPDIR", "/tmp/evil"),
+        ("rprov_started", "1"),
+    ];
+    // A bash that is POSIX's from the start does not start with such a function, whatever the script.
+    let function = ("BASH_FUNC_exec%%", "() { echo evil; }");
+    let posix = ("POSIXLY_CORRECT", "1");
+    for (shell, more) in [
+        (&["bash"][..], function),
+        (&["bash"], posix),
+        (&["bash", "--posix"], posix),
+        (&["sh"], posix),
+        (&["busybox", "sh"], posix),
+    ] {
+        let mut command = Command::new(shell[0]);
+        command.args(&shell[1..]).arg(&path).args(["a b", "*"]).envs(hostile).envs([more]);
+        let Ok(out) = command.output() else { continue };
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success() && said.contains("arguments a b|*\n"), "{shell:?}: {out:?}");
+        let options = said.lines().find_map(|line| line.strip_prefix("options ")).unwrap();
+        assert!(!options.contains(['C', 'f', 'u', 'e']), "{shell:?}: {said}");
+        let names = said.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+        let odd: Vec<&str> = names
+            .filter(|name| !["PATH", "HOME", "LC_ALL", "rprov_started", "PWD", "OLDPWD", "SHLVL", "_"].contains(name))
+            .collect();
+        assert_eq!((odd, said.contains("evil")), (Vec::new(), false), "{shell:?}: {said}");
+    }
+}

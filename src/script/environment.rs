@@ -195,6 +195,19 @@ has() {
 }
 left_out='' unsafe=''
 programs='@PROGRAMS@'
+# bash hands on what it cannot take for a function or a variable of its own, and another bash takes it for a function.
+case ${BASH_VERSION-} in
+  ?*)
+    # shellcheck disable=SC3045 # bash's own; no process
+    while IFS= read -r -d '' word; do
+      case ${word%%=*} in
+        BASH_FUNC_*[!A-Za-z0-9_]*'%%' | BASH_FUNC_*[!A-Za-z0-9_]*'()')
+          printf 'the environment that sudo or PAM gives has a function for bash that cannot be taken away: %s\n' "${word%%=*}" >&2
+          exit 71 ;;
+      esac
+    done </proc/self/environ
+    ;;
+esac
 look_at_programs
 "#;
 

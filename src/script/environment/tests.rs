@@ -413,3 +413,21 @@ fn each_program_that_scripts_start_is_looked_at() {
         assert!(listed.contains(name), "{name}");
     }
 }
+
+/// Other names than a variable's can have stay in bash's environment, whatever is unset.
+#[test]
+fn functions_that_bash_would_hand_on_end_a_script() {
+    for name in ["BASH_FUNC_apt-get%%", "BASH_FUNC_-%%", "BASH_FUNC_a.b()"] {
+        let hostile = [(name, "() { touch /tmp/evil; }")];
+        for shell in shells() {
+            let out = run_in(&shell, &wrap("env", "n0"), &hostile);
+            if shell[0] == "bash" {
+                assert_eq!(out.status.code(), Some(super::FOREIGN), "{name}: {out:?}");
+                assert!(text(&out.stderr).contains(name), "{out:?}");
+            } else {
+                assert!(out.status.success(), "{shell:?} {name}: {out:?}");
+            }
+            assert!(!text(&out.stdout).contains("BASH_FUNC_"), "{shell:?} {name}: {out:?}");
+        }
+    }
+}

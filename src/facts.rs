@@ -44,6 +44,8 @@ pub enum Reason {
     NoCurl,
     /// This program refused to look: it was told not to trust the inventory.
     Refused,
+    /// Something lies at a path, or on the way to it, that is not to be there: whoever may write to a directory above can put it there.
+    InTheWay,
     /// Any other.
     Other,
 }
@@ -67,6 +69,12 @@ impl Why {
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
         self
+    }
+
+    /// The same as a thing that lies in the way of a path.
+    #[must_use]
+    pub fn in_the_way(self) -> Self {
+        Self { kind: Reason::InTheWay, ..self }
     }
 
     /// Which reason.

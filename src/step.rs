@@ -56,6 +56,10 @@ pub enum Step {
         mode: u32,
         /// Owner.
         owner: Owner,
+        /// SHA-256 (hex) of what it must hold, where others may write to it until it is root's: it becomes another file with just that
+        /// content. Without it, nothing is done to a file of others.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        holds: Option<String>,
     },
     /// Remove a file.
     RemoveFile(RemotePath),

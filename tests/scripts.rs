@@ -153,7 +153,7 @@ fn scripts_that_change_hosts() {
         Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 60 },
         Step::Directory { path: path.clone(), mode: 0o755, owner: owner() },
         Step::WriteFile(write),
-        Step::Attributes { path: path.clone(), mode: 0o644, owner: owner() },
+        Step::Attributes { path: path.clone(), mode: 0o644, owner: owner(), holds: None },
         Step::RemoveFile(path.clone()),
         Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart },
         Step::PullImage("debian:12".to_owned()),

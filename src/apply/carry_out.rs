@@ -38,40 +38,57 @@ const SCRIPT_SECONDS: u64 = 120;
 /// The ids of records that this run created, by whose token they have.
 pub(super) type RunnerIds = BTreeMap<SecretId, u64>;
 
-/// Does every change; returns how many.
+/// Does every change; returns how many, and the first that something was in the way of.
+///
+/// Whoever may put something in the way of one file after the plan was read must not keep the rest from being done: what names its path
+/// is left out then, too.
 pub(super) async fn changes(
     target: &mut Target,
     shared: &Shared,
     plan: &HostPlan,
     cancel: &CancelFlag,
-) -> Result<usize, Failure> {
+) -> Result<(usize, Option<Failure>), Failure> {
     let mut ids = RunnerIds::new();
     mark(target, shared).await?;
-    for (done, change) in plan.changes.iter().enumerate() {
+    let (mut done, mut stopped_at) = (0, None);
+    let mut left_out: Vec<RemotePath> = Vec::new();
+    for (at, change) in plan.changes.iter().enumerate() {
         let what = format!("{} {}", change.kind, change.name);
         if cancel.is_cancelled() {
             return Err(stopped(&what, done));
         }
-        let (number, of) = (done + 1, plan.changes.len());
+        let leaf = target.leaf(change);
+        if left_out.iter().any(|path| crate::desired::names(change, path)) {
+            left_out.extend(leaf);
+            continue;
+        }
+        let (number, of) = (at + 1, plan.changes.len());
         shared.send(&plan.name, EventKind::ChangeStarted { number, of, what: what.clone() });
         let started = Instant::now();
-        let required = Vec::from_iter(plan.preconditions.iter().filter(|one| one.change == done));
-        one(target, shared, &plan.name, change, &required, &mut ids).await.map_err(|failed| {
-            let failure = Failure {
-                during: what.clone(),
-                message: failed.message,
-                command: failed.command,
-                output: failed.output,
-                help: failed.help,
-                done,
-                remaining: None,
-                cause: failed.cause,
-            };
-            failure.without_secrets(&target.book)
-        })?;
-        shared.send(&plan.name, EventKind::ChangeDone { what, took: started.elapsed() });
+        let required = Vec::from_iter(plan.preconditions.iter().filter(|one| one.change == at));
+        let Err(failed) = one(target, shared, &plan.name, change, &required, &mut ids).await else {
+            shared.send(&plan.name, EventKind::ChangeDone { what, took: started.elapsed() });
+            done += 1;
+            continue;
+        };
+        let in_the_way = failed.in_the_way || failed.moved.is_some();
+        let failure = Failure {
+            during: what,
+            message: failed.message,
+            command: failed.command,
+            output: failed.output,
+            help: failed.help,
+            done,
+            remaining: None,
+            cause: failed.cause,
+        };
+        let failure = failure.without_secrets(&target.book);
+        let Some(path) = leaf.filter(|_| in_the_way) else { return Err(failure) };
+        shared.send(&plan.name, EventKind::Output(format!("{}: {}", failure.during, failure.message)));
+        left_out.push(path);
+        stopped_at = stopped_at.or(Some(failure));
     }
-    Ok(plan.changes.len())
+    Ok((done, stopped_at))
 }
 
 /// Makes calls that only note what a runner did by itself. One that fails is made by the next run.
@@ -101,6 +118,8 @@ struct Failed {
     unanswered: bool,
     /// The step that found another file than it replaces.
     moved: Option<usize>,
+    /// Something was at a path, or on the way to it, that is not to be there.
+    in_the_way: bool,
 }
 
 /// Writes down on the host that this run changes it: plans that were saved before are good no longer.
@@ -225,6 +244,7 @@ async fn guarded_on_host(
         cause: Cause::Failed,
         unanswered: false,
         moved: None,
+        in_the_way: false,
     };
     let rules = guard.kind() == Kind::Rules;
     Err(match unconfirmed {
@@ -291,6 +311,7 @@ async fn gitlab(
         cause: Cause::Failed,
         unanswered: false,
         moved: None,
+        in_the_way: false,
     };
     match &shared.gitlab {
         Some(Ok(client)) => {
@@ -356,6 +377,7 @@ async fn on_host(
         cause: Cause::Failed,
         unanswered: false,
         moved: None,
+        in_the_way: false,
     };
     let nonce = nonce();
     let all: Vec<&Step> = steps.iter().collect();
@@ -422,5 +444,6 @@ async fn on_host(
     let cause = if moved { Cause::Stale } else { Cause::Failed };
     let moved = at.filter(|_| reply.status == Some(script::MOVED));
     let unanswered = matches!(reply.status, None | Some(0));
-    Err(Failed { message, command, output, help, cause, unanswered, moved })
+    let in_the_way = met.is_some() && cause == Cause::Failed && !unanswered;
+    Err(Failed { message, command, output, help, cause, unanswered, moved, in_the_way })
 }

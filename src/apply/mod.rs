@@ -370,6 +370,18 @@ fn refused(plan: &HostPlan) -> Failure {
     Failure { help: problem.and_then(|problem| problem.help.clone()), ..Failure::new("planning", message) }
 }
 
+/// What is blocked on a host of which everything else is as it should be.
+fn blocked(plan: &HostPlan, done: usize) -> Option<Failure> {
+    let first = plan.blocked.first()?;
+    let mut message = format!("{} is blocked: {}", first.about, first.message);
+    match plan.blocked.len() - 1 {
+        0 => {}
+        more => message += &format!("; and {more} more"),
+    }
+    let failure = Failure::new("planning", message).after(done);
+    Some(Failure { help: first.help.clone(), ..failure })
+}
+
 /// Somebody asked to stop before this change.
 fn stopped(what: &str, done: usize) -> Failure {
     let failure = Failure::new(what, "stopped before this change, as asked");

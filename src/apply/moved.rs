@@ -48,6 +48,35 @@ pub(super) fn is_the_same(approved: &HostPlan, now: &HostPlan, facts: &Facts, sa
     unmoved && now.problems.is_empty() && agreed::is_same(&comparable(approved, saved), &comparable(now, saved))
 }
 
+/// Leaves what is blocked now, or was when the plan was made, out of both: whoever may put something in the way of one thing must not
+/// keep the rest from being done. What is done of it is what was approved.
+pub(super) fn leave_blocked(approved: &mut HostPlan, now: &mut HostPlan) {
+    let blocked: Vec<String> = approved.blocked.iter().chain(&now.blocked).map(|one| one.about.clone()).collect();
+    for plan in [approved, now] {
+        leave_out(plan, &blocked);
+    }
+}
+
+fn leave_out(plan: &mut HostPlan, blocked: &[String]) {
+    let stays = |change: &Change| !blocked.contains(&format!("{} {}", change.kind, change.name));
+    let mut kept = Vec::new();
+    let mut places = std::collections::BTreeMap::new();
+    for (at, change) in std::mem::take(&mut plan.changes).into_iter().enumerate() {
+        if stays(&change) {
+            places.insert(at, kept.len());
+            kept.push(change);
+        }
+    }
+    plan.changes = kept;
+    plan.preconditions.retain_mut(|required| match places.get(&required.change) {
+        Some(place) => {
+            required.change = *place;
+            true
+        }
+        None => false,
+    });
+}
+
 /// Whether all is as it was approved, but for what the API token of this run cannot do.
 pub(super) fn only_rights_lack(
     approved: &HostPlan,
@@ -82,6 +111,7 @@ pub(super) fn failure(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved:
 /// What differs, one line each.
 fn what(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool) -> Vec<String> {
     let mut what: Vec<String> = now.problems.iter().map(|problem| problem.message.clone()).collect();
+    what.extend(now.blocked.iter().map(|one| format!("{} is blocked: {}", one.about, one.message)));
     what.extend(preconditions::moved(approved, facts));
     let essence = |plan: &HostPlan| comparable(plan, saved).iter().map(agreed::essence).collect::<Vec<_>>();
     let (approved, now) = (essence(approved), essence(now));
@@ -165,7 +195,7 @@ mod tests {
     use crate::inventory::model::Owner;
     use crate::name::RemotePath;
     use crate::plan::precondition::Required;
-    use crate::plan::{Action, Attr, Effect, Problem};
+    use crate::plan::{Action, Attr, Blocked, Effect, Problem};
     use crate::secret::{Secret, SecretId};
     use crate::step::WriteFile;
     use crate::text::Text;
@@ -244,6 +274,39 @@ mod tests {
             };
             assert_eq!(said(saved, problem), ["it says (secret)"]);
         }
+    }
+
+    /// Whoever may swap one file between a plan and its apply keeps nothing but that file from being done.
+    #[test]
+    fn what_is_blocked_before_or_by_now_keeps_nothing_else_back() {
+        let blocked = |about: &str| Blocked { about: about.to_owned(), message: "a link".to_owned(), help: None };
+        let required = |change: usize, path: &str| {
+            let what = Precondition::Package { name: path.to_owned(), version: None };
+            Required { change, step: 0, what }
+        };
+        let whole = || HostPlan { preconditions: vec![required(0, "a"), required(1, "b")], ..plan() };
+        let without = || {
+            let mut plan = HostPlan { blocked: vec![blocked("file /a")], ..whole() };
+            plan.changes.remove(0);
+            plan.preconditions = vec![required(0, "b")];
+            plan
+        };
+        for (mut approved, mut now) in [(whole(), without()), (without(), whole()), (without(), without())] {
+            leave_blocked(&mut approved, &mut now);
+            assert!(is_the_same(&approved, &now, &Facts::default(), false));
+            assert_eq!(now.changes.iter().map(|change| change.name.as_str()).collect::<Vec<_>>(), ["/b"]);
+            assert_eq!(
+                (&now.preconditions, &approved.preconditions),
+                (&vec![required(0, "b")], &vec![required(0, "b")])
+            );
+        }
+        // Anything else that moved still counts, and what is in the way is said.
+        let (mut approved, mut now) = (whole(), without());
+        now.changes[0].steps.clear();
+        leave_blocked(&mut approved, &mut now);
+        assert!(!is_the_same(&approved, &now, &Facts::default(), false));
+        let said = failure(&approved, &now, &Facts::default(), false, &SecretBook::default()).output;
+        assert_eq!(said[0], "file /a is blocked: a link");
     }
 
     #[test]

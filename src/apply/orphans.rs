@@ -59,8 +59,7 @@ fn hindrance<'a>(inventory: &Inventory, read: impl Iterator<Item = &'a HostPlan>
             "`--delete-orphans` needs all hosts: one that was not read may have a runner that looks like an orphan";
         return problem(message.to_owned(), "leave `--limit` out");
     }
-    let stuck: Vec<&str> =
-        plans.values().filter(|plan| !plan.problems.is_empty()).map(|plan| plan.name.as_str()).collect();
+    let stuck: Vec<&str> = plans.values().filter(|plan| !plan.is_whole()).map(|plan| plan.name.as_str()).collect();
     if stuck.is_empty() {
         return None;
     }

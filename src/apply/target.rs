@@ -13,11 +13,12 @@ use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, seat};
 use crate::inventory::model::{Connection, HostSpec};
-use crate::plan::{HostPlan, Problem, RunnerView};
-use crate::resource::Resource;
+use crate::name::RemotePath;
+use crate::plan::{Change, HostPlan, Problem, RunnerView};
 use crate::resource::runner::Runners;
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
+use crate::resource::{Part, Resource};
 use crate::script::applied::{self, HeldRunners, LastApply};
 use crate::script::lock;
 use crate::secret::SecretBook;
@@ -26,7 +27,8 @@ use super::behind;
 use super::exchange::{self, ReadError};
 use super::hold::{self, Held};
 use super::{
-    CancelFlag, Look, Others, Outcome, Shared, carry_out, exam, keys, left_over, moved, records, refused, stopped,
+    CancelFlag, Look, Others, Outcome, Shared, blocked, carry_out, exam, keys, left_over, moved, records, refused,
+    stopped,
 };
 
 /// What a host is read for, and what its script does beside the reading.
@@ -290,6 +292,13 @@ impl Target {
         }
     }
 
+    /// Where a change puts a file or a directory of the inventory on which nothing else stands but what names its path.
+    pub(super) fn leaf(&self, change: &Change) -> Option<RemotePath> {
+        let is_it = |path: &RemotePath| path.as_str() == change.name;
+        let alone = self.resources.iter().filter(|resource| resource.part() == Part::Path);
+        alone.filter_map(|resource| resource.declares()).find(is_it)
+    }
+
     pub(super) fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
         &shared.inventory.hosts[self.index]
     }
@@ -343,7 +352,7 @@ impl Target {
             if self.plan.changes.is_empty() {
                 self.keep_up(shared).await;
                 self.note_runners(shared).await;
-                Ok(0)
+                blocked(&self.plan, 0).map_or(Ok(0), Err)
             } else {
                 self.apply_changes(shared, cancel).await
             }
@@ -385,8 +394,9 @@ impl Target {
 
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
         let _slot = shared.slots.acquire().await;
-        let approved = self.plan.clone();
-        let (now, facts) = self.lock(shared, cancel).await?;
+        let mut approved = self.plan.clone();
+        let (mut now, facts) = self.lock(shared, cancel).await?;
+        moved::leave_blocked(&mut approved, &mut now);
         let another_run = self.saved && now.after_run != approved.after_run;
         let done = if self.saved && approved.machine.is_some() && now.machine != approved.machine {
             Err(another_machine())
@@ -399,7 +409,7 @@ impl Target {
             // Somebody has done the same in the meantime.
             let run = now.after_run != approved.after_run;
             self.others = Some(if run { Others::Run } else { Others::Somebody });
-            Ok(0)
+            Ok((0, None))
         } else if moved::only_rights_lack(&approved, &now, &self.lacking, &facts, self.saved) {
             // The plan was made with a token that could only look; the host is as it was.
             Err(refused(&now))
@@ -412,9 +422,11 @@ impl Target {
         };
         self.facts = Facts::default();
         match done {
-            Ok(done) => {
+            Ok((done, stopped)) => {
                 carry_out::upkeep(self, shared, &now.upkeep).await;
-                self.verify(shared, done).await
+                let verified = self.verify(shared, done).await;
+                // What stopped one change says more than that it is not there.
+                stopped.map_or(verified, |failure| Err(failure.after(done)))
             }
             Err(failure) => {
                 self.unlock(shared).await;
@@ -528,7 +540,7 @@ impl Target {
         };
         self.note_runners(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {
-            return Ok(done);
+            return blocked(&left, done).map_or(Ok(done), Err);
         }
         Err(left_over(left, done))
     }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::apply::{CancelFlag, Look, Outcome, Session};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Cause, Failure};
-use crate::plan::Plan;
+use crate::plan::{HostPlan, Plan};
 use crate::ui::outcome_json::ApplyV1;
 use crate::ui::progress::Phase;
 use crate::ui::{outcome, plan_human};
@@ -56,7 +56,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
             console.json(&ApplyV1::new(&plan, &[]))?;
         }
         // Something that is not known may be something that differs.
-        let all_known = plan.hosts.iter().all(|host| host.problems.is_empty());
+        let all_known = plan.hosts.iter().all(HostPlan::is_whole);
         return Ok(if all_known { Exit::Ok } else { Exit::HostsFailed });
     }
     // A saved plan was approved by whoever hands it over.

@@ -189,7 +189,7 @@ pub(super) async fn open_saved(
         return Err(Exit::Stale);
     }
     let (mut hosts, mut gitlab, mut unknown) = (Vec::new(), None, Vec::new());
-    for plan in saved.plan.hosts.iter().filter(|plan| !plan.changes.is_empty() || !plan.problems.is_empty()) {
+    for plan in saved.plan.hosts.iter().filter(|plan| !plan.changes.is_empty() || !plan.is_whole()) {
         if plan.is_gitlab() {
             gitlab = Some(plan.clone());
         } else if let Some(index) = inventory.hosts.iter().position(|host| host.name == plan.name) {

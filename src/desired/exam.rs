@@ -184,6 +184,13 @@ pub fn host(
     // What none of these has said already.
     let told = |problem: &&Problem| facts.system.root && !problem.unknown_only;
     all.extend(plan.problems.iter().filter(told).map(|problem| Finding::stops("reading", problem)));
+    all.extend(plan.blocked.iter().map(|one| {
+        let finding = Finding::new(Level::Risk, "reading", format!("{} is blocked: {}", one.about, one.message));
+        match &one.help {
+            Some(help) => finding.help(help),
+            None => finding,
+        }
+    }));
     all
 }
 

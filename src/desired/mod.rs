@@ -10,7 +10,10 @@ use crate::secret::SecretBook;
 use crate::step::Step;
 use crate::text::Text;
 
+use blocked::Stopped;
+
 mod access;
+mod blocked;
 mod cleanup;
 mod docker;
 pub mod exam;
@@ -26,6 +29,7 @@ pub mod status;
 mod summary;
 
 pub use access::tried_by;
+pub use blocked::names;
 pub use packages::repositories;
 
 /// The resources of a host, in the order in which they are compared and applied: what later ones stand on comes first.
@@ -142,8 +146,15 @@ pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::scri
 pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> HostPlan {
     let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
     let mut earlier = Earlier::default();
+    let mut stopped = Stopped::default();
     for resource in resources {
-        match resource.diff(&Context { facts, book, earlier: &earlier }) {
+        let found = resource.diff(&Context { facts, book, earlier: &earlier });
+        if let Some(blocked) = stopped.by(resource.as_ref(), found.as_ref()) {
+            plan.runners.extend(resource.unknown_runners(&blocked.message));
+            plan.blocked.push(blocked);
+            continue;
+        }
+        match found {
             Ok(diff) => {
                 plan.changes.extend(diff.changes);
                 plan.notes.extend(diff.notes);

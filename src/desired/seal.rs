@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
-use crate::plan::{Attr, Change, Cleared, HostPlan, Note, Problem, RunnerView};
+use crate::plan::{Attr, Blocked, Change, Cleared, HostPlan, Note, Problem, RunnerView};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
 use crate::text::Text;
@@ -48,6 +48,7 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
         changes,
         notes,
         problems,
+        blocked,
         runners,
         preconditions: _,
         after_run: _,
@@ -69,6 +70,10 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
     }
     for Problem { message, help, unknown_only: _ } in problems {
         all.push(message);
+        all.extend(help);
+    }
+    for Blocked { about, message, help } in blocked {
+        all.extend([about, message]);
         all.extend(help);
     }
     for RunnerView { name, id: _, verdict: _, detail } in runners {

@@ -135,7 +135,7 @@ pub fn of(host: &HostSpec, plan: &HostPlan, facts: &Facts) -> HostStatus {
         docker: summary::docker(facts),
         runner: summary::runner(facts),
         runner_stopped: summary::stopped(host, facts),
-        changes: plan.problems.is_empty().then_some(plan.changes.len()),
+        changes: plan.is_whole().then_some(plan.changes.len()),
         runners: present.map(|view| runner(view, facts)).collect(),
         jobs: plan.jobs,
         rooms: rooms_of(facts),

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
-use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, RunnerView, TextChange, Verdict};
+use crate::plan::{
+    Action, Attr, Blocked, Change, Effect, HostPlan, Note, Plan, Problem, RunnerView, TextChange, Verdict,
+};
 
 mod step;
 #[cfg(test)]
@@ -81,6 +83,9 @@ pub struct HostV1 {
     pub notes: Vec<NoteV1>,
     /// What could not be read or must not be done.
     pub problems: Vec<ProblemV1>,
+    /// What is left as it is because something lies in its way on the host, and what stands on that.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blocked: Vec<BlockedV1>,
     /// What inventory, host and GitLab say of each runner.
     #[serde(default)]
     pub runners: Vec<RunnerV1>,
@@ -229,6 +234,17 @@ pub struct ProblemV1 {
     pub help: Option<String>,
 }
 
+/// A thing that is left as it is while the rest of its host is applied; the run does not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedV1 {
+    /// Kind and name.
+    pub about: String,
+    /// What lies in its way, or what it stands on that is blocked; one line.
+    pub message: String,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
 impl From<&Plan> for PlanV1 {
     fn from(plan: &Plan) -> Self {
         let totals = plan.totals();
@@ -262,6 +278,7 @@ impl From<&HostPlan> for HostV1 {
             changes: host.shown_changes().iter().map(ChangeV1::from).collect(),
             notes: host.notes.iter().map(NoteV1::from).collect(),
             problems: host.problems.iter().map(ProblemV1::from).collect(),
+            blocked: host.blocked.iter().map(BlockedV1::from).collect(),
             runners: host.runners.iter().map(RunnerV1::from).collect(),
         }
     }
@@ -334,6 +351,12 @@ impl From<&TextChange> for TextV1 {
 impl From<&Note> for NoteV1 {
     fn from(note: &Note) -> Self {
         Self { about: note.about.clone(), message: note.message.clone() }
+    }
+}
+
+impl From<&Blocked> for BlockedV1 {
+    fn from(blocked: &Blocked) -> Self {
+        Self { about: blocked.about.clone(), message: blocked.message.clone(), help: blocked.help.clone() }
     }
 }
 

@@ -143,6 +143,10 @@ pub struct HostPlan {
     pub notes: Vec<Note>,
     /// What could not be read. A host with problems is never applied.
     pub problems: Vec<Problem>,
+    /// What is neither compared nor touched because something lies in its way on the host, and what stands on that. The rest of the
+    /// host is planned and applied.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blocked: Vec<Blocked>,
     /// What is known of each runner: those that the inventory asks for first, then others that were found.
     #[serde(default)]
     pub runners: Vec<RunnerView>,
@@ -174,6 +178,18 @@ pub struct Problem {
     pub help: Option<String>,
     /// Unknown because of where rprov was tried (no privileges, no systemd): shown, but no failure of a plan.
     pub unknown_only: bool,
+}
+
+/// A thing that is left as it is, because something lies in its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Which thing: kind and name.
+    pub about: String,
+    /// What lies in its way, or what it stands on that is blocked; one line.
+    pub message: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub help: Option<String>,
 }
 
 /// The whole plan.
@@ -215,10 +231,10 @@ impl Plan {
         self.hosts.iter().any(|host| !host.changes.is_empty())
     }
 
-    /// Whether any host has a real problem.
+    /// Whether any host has a real problem, or something on it is blocked.
     #[must_use]
     pub fn has_problems(&self) -> bool {
-        self.hosts.iter().any(HostPlan::failed)
+        self.hosts.iter().any(|host| host.failed() || !host.blocked.is_empty())
     }
 
     /// The counts.
@@ -267,6 +283,12 @@ impl HostPlan {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.problems.iter().any(|problem| !problem.unknown_only)
+    }
+
+    /// Whether everything could be read and compared: only then is it known what the host has and what would change.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.problems.is_empty() && self.blocked.is_empty()
     }
 
     /// Whether it was planned, and something stands in the way of carrying the plan out.

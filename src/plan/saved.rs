@@ -197,6 +197,10 @@ impl HostPlan {
             .collect();
         for (change_number, change) in self.changes.iter_mut().enumerate() {
             for (step_number, step) in change.steps.iter_mut().enumerate() {
+                // It is known again when the host is read for the apply.
+                if let Step::Attributes { holds, .. } = step {
+                    *holds = None;
+                }
                 let Step::WriteFile(file) = step else { continue };
                 if file.replaces.is_some()
                     && (file.content.is_tainted() || guessable.contains(&(change_number, step_number)))

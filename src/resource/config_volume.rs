@@ -8,7 +8,7 @@ use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
 use crate::step::Step;
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 
 /// A volume to be there.
 #[derive(Debug, Clone)]
@@ -38,6 +38,10 @@ impl ConfigVolume {
 impl Resource for ConfigVolume {
     fn about(&self) -> String {
         format!("volume {}", self.name)
+    }
+
+    fn part(&self) -> Part {
+        Part::Manager
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

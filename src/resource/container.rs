@@ -10,7 +10,7 @@ use crate::plan::{Action, Attr, Change, Effect, Note, Problem};
 use crate::resource::service::LOST_RESTART;
 use crate::step::{CreateContainer, Step, UpdateContainer, due, temporary};
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 use compare::{Comparison, Difference, How};
 
 mod compare;
@@ -279,6 +279,10 @@ impl Container {
 impl Resource for Container {
     fn about(&self) -> String {
         format!("container {}", self.0.name)
+    }
+
+    fn part(&self) -> Part {
+        Part::Manager
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

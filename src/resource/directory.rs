@@ -5,8 +5,8 @@ use crate::inventory::model::DirectorySpec;
 use crate::plan::{Action, Change, Effect};
 use crate::step::Step;
 
-use super::file::{attributes, in_the_way};
-use super::{Context, Diff, Resource};
+use super::file::{attributes, in_the_way, is_for_root};
+use super::{Context, Diff, Part, Resource};
 
 /// A directory to be there.
 #[derive(Debug, Clone)]
@@ -15,6 +15,10 @@ pub struct Directory(pub DirectorySpec);
 impl Resource for Directory {
     fn about(&self) -> String {
         format!("directory {}", self.0.path)
+    }
+
+    fn part(&self) -> Part {
+        if is_for_root(&self.0.path) { Part::Docker } else { Part::Path }
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

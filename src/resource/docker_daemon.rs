@@ -16,8 +16,8 @@ use crate::secret::looks;
 use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
 
-use super::file::{attributes, in_the_way, look, sha256};
-use super::{Context, Diff, Resource};
+use super::file::{attributes, held, in_the_way, look, sha256};
+use super::{Context, Diff, Part, Resource};
 
 /// Where Docker reads its settings.
 pub const PATH: &str = "/etc/docker/daemon.json";
@@ -71,6 +71,10 @@ impl DockerDaemon {
 impl Resource for DockerDaemon {
     fn about(&self) -> String {
         format!("docker daemon {}", self.path)
+    }
+
+    fn part(&self) -> Part {
+        Part::Docker
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {
@@ -133,7 +137,8 @@ impl Resource for DockerDaemon {
         let mut diff = Diff::default();
         if !content_differs {
             if !change.attrs.is_empty() {
-                change.steps.push(Step::Attributes { path: self.path.clone(), mode: 0o644, owner });
+                let holds = found.as_ref().and_then(held);
+                change.steps.push(Step::Attributes { path: self.path.clone(), mode: 0o644, owner, holds });
             }
             if let Some(path) = left {
                 change.attrs.push(Attr::new("previous version", Some(path.to_string()), None));

@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretBook};
 use crate::step::{Check, Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::{Context, Diff, Resource, docker_daemon};
+use super::{Context, Diff, Part, Resource, docker_daemon};
 
 /// A file to be there with a content, or not to be there.
 #[derive(Debug, Clone)]
@@ -73,6 +73,12 @@ const ROOTS: [&str; 33] = [
     "/usr/sbin/",
 ];
 
+/// Whether root's own programs read or run what is at this path.
+#[must_use]
+pub fn is_for_root(path: &RemotePath) -> bool {
+    ROOTS.iter().any(|start| path.as_str().starts_with(start))
+}
+
 /// The SHA-256 of a text, in hex.
 #[must_use]
 pub fn sha256(text: &str) -> String {
@@ -126,6 +132,7 @@ pub fn in_the_way(fact: &PathFact, what: &str) -> Why {
     Why::from(format!("it is {what} ({}:{}, mode {:04o})", fact.user, fact.group, fact.mode)).help(
         "see on the host who made it and whether somebody needs it; move it to another name, or name another path in the inventory",
     )
+    .in_the_way()
 }
 
 /// What lies where a file is to be, if the file takes its place without anybody looking into it. `whole`: see [`File::whole`].
@@ -177,6 +184,13 @@ pub fn not_shown(found: Option<&Found<'_>>) -> Option<Attr> {
     Some(Attr::new("content", Some(NOT_SHOWN.to_owned()), Some("(the inventory's)".to_owned())))
 }
 
+/// What a file must still hold when only its mode and owner are set. Whoever may write to it may do so until that step, and then root
+/// would own what they wrote.
+#[must_use]
+pub fn held(found: &Found<'_>) -> Option<String> {
+    found.text.filter(|_| found.fact.is_of_others()).map(sha256)
+}
+
 /// The value of a text for a comparison.
 ///
 /// # Errors
@@ -199,12 +213,24 @@ impl Resource for File {
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {
-        let is_roots = self.whole || self.unit_file || ROOTS.iter().any(|start| self.path.as_str().starts_with(start));
+        let is_roots = self.whole || self.unit_file || is_for_root(&self.path);
         if self.content.is_some() && is_roots { vec![self.path.clone()] } else { Vec::new() }
     }
 
     fn declares(&self) -> Option<RemotePath> {
         Some(self.path.clone())
+    }
+
+    fn part(&self) -> Part {
+        match self.kind {
+            // What root's own programs read may be what Docker or the manager starts with.
+            "file" if is_for_root(&self.path) => Part::Docker,
+            "file" => Part::Path,
+            "cleanup" => Part::Cleanup,
+            "firewall" => Part::Firewall,
+            "service settings" => Part::Manager,
+            _ => Part::Foundation,
+        }
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
@@ -258,7 +284,8 @@ impl Resource for File {
         }
         let action = if found.is_some() { Action::Change } else { Action::Add };
         if same && !found.as_ref().is_some_and(|found| found.fact.is_of_others()) {
-            let step = Step::Attributes { path: self.path.clone(), mode: self.mode, owner: self.owner.clone() };
+            let (path, owner) = (self.path.clone(), self.owner.clone());
+            let step = Step::Attributes { path, mode: self.mode, owner, holds: None };
             diff.changes.push(self.change(action, attrs, None, vec![step]));
             return Ok(diff);
         }

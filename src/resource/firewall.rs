@@ -10,7 +10,7 @@ use crate::plan::{Action, Change, Effect, Note, Problem, TextChange};
 use crate::step::Step;
 
 use super::file::File;
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 
 mod rules;
 mod tunnel;
@@ -186,6 +186,10 @@ impl Resource for Firewall {
         format!("firewall table {TABLE}")
     }
 
+    fn part(&self) -> Part {
+        Part::Firewall
+    }
+
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.nft_tables.insert(TABLE.to_owned());
     }
@@ -291,6 +295,10 @@ pub struct RulesFile(pub File);
 impl Resource for RulesFile {
     fn about(&self) -> String {
         self.0.about()
+    }
+
+    fn part(&self) -> Part {
+        Part::Firewall
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

@@ -6,7 +6,7 @@ use crate::inventory::model::{Login, registry_of};
 use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::step::Step;
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 
 /// An image to be there.
 #[derive(Debug, Clone)]
@@ -66,6 +66,10 @@ fn short(digest: &str) -> String {
 impl Resource for Image {
     fn about(&self) -> String {
         format!("image {}", self.reference)
+    }
+
+    fn part(&self) -> Part {
+        Part::Docker
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

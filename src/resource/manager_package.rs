@@ -11,7 +11,7 @@ use crate::step::{Step, UnitAction};
 use super::file::look;
 use super::package::found;
 use super::service::Service;
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 
 /// The unit that the package's own installer writes.
 pub const UNIT: &str = "gitlab-runner.service";
@@ -81,6 +81,10 @@ fn runs(context: &Context<'_>) -> Result<bool, CannotTell> {
 impl Resource for ManagerPackage {
     fn about(&self) -> String {
         format!("package {PACKAGE}")
+    }
+
+    fn part(&self) -> Part {
+        Part::Manager
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {
@@ -167,6 +171,10 @@ impl Resource for ManagerService {
         self.service.about()
     }
 
+    fn part(&self) -> Part {
+        Part::Manager
+    }
+
     fn ask(&self, probe: &mut ProbeSpec) {
         self.service.ask(probe);
     }
@@ -237,6 +245,10 @@ impl DockerGroup {
 impl Resource for DockerGroup {
     fn about(&self) -> String {
         "group docker".to_owned()
+    }
+
+    fn part(&self) -> Part {
+        Part::Manager
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

@@ -96,6 +96,37 @@ pub struct Diff {
     pub upkeep: Vec<Step>,
 }
 
+/// What of a host a thing belongs to. Where something lies in the way of one thing, what stands on it is not touched either; the rest
+/// of the host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything else stands on it: packages, where they come from, authorities.
+    Foundation,
+    /// A file or a directory that the inventory names. Only what names or looks at its path stands on it.
+    Path,
+    /// Docker's engine, its settings and its images.
+    Docker,
+    /// gitlab-runner, which may stand on Docker.
+    Manager,
+    /// The clean-up.
+    Cleanup,
+    /// The firewall.
+    Firewall,
+}
+
+impl Part {
+    /// Whether a thing of `other`, which comes later, stands on one of this part.
+    #[must_use]
+    pub fn carries(self, other: Self) -> bool {
+        match self {
+            Self::Foundation => true,
+            Self::Path => false,
+            Self::Docker => matches!(other, Self::Docker | Self::Manager),
+            Self::Manager | Self::Cleanup | Self::Firewall => self == other,
+        }
+    }
+}
+
 /// One managed thing of one host.
 pub trait Resource: std::fmt::Debug + Send + Sync {
     /// What it is, for messages: kind and name.
@@ -118,6 +149,16 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
     /// The file or directory that the inventory names with its mode and owner.
     fn declares(&self) -> Option<RemotePath> {
         None
+    }
+
+    /// What of the host it belongs to.
+    fn part(&self) -> Part {
+        Part::Foundation
+    }
+
+    /// Whether it stands on what is at this path, though it does not look at it.
+    fn stands_on(&self, _path: &RemotePath) -> bool {
+        false
     }
 
     /// The runners of which nothing is known when [`Resource::diff`] cannot tell, for this reason.

@@ -11,7 +11,7 @@ use crate::plan::{Action, Attr, Change, Effect, Problem, TextChange};
 use crate::step::{Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::file::{Found, NOT_SHOWN, attributes, displaced, in_the_way, kind_attr, look, not_shown, sha256};
+use super::file::{Found, NOT_SHOWN, attributes, displaced, held, in_the_way, kind_attr, look, not_shown, sha256};
 use super::{Context, Diff, Resource};
 use source::Leftover;
 
@@ -192,7 +192,8 @@ impl Repository {
                 }));
             }
             None if !made.attrs.is_empty() => {
-                made.steps.push(Step::Attributes { path: path.clone(), mode: MODE, owner });
+                let holds = found.and_then(held);
+                made.steps.push(Step::Attributes { path: path.clone(), mode: MODE, owner, holds });
             }
             None => {}
         }

@@ -38,7 +38,7 @@ use crate::step::{GitlabStep, RunnerAttributes, Step};
 use crate::text::{Text, escape};
 
 use super::file::{self, Found as FoundFile};
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 use claims::Stranger;
 pub use config::KIND as CONFIG_KIND;
 use config::{FileChange, Row};
@@ -489,6 +489,15 @@ struct Planned<'a> {
 impl Resource for Runners {
     fn about(&self) -> String {
         format!("{} {}", config::KIND, self.path)
+    }
+
+    fn part(&self) -> Part {
+        Part::Manager
+    }
+
+    /// GitLab's authority lies beside config.toml, where gitlab-runner looks for it by itself.
+    fn stands_on(&self, path: &RemotePath) -> bool {
+        path.as_str().starts_with(&format!("{}/", self.path.parent()))
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

@@ -7,7 +7,7 @@ use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
 use crate::step::{Step, UnitAction, due, previous};
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource, docker_daemon};
 
 /// Why something is restarted that an earlier run was to restart.
 pub(super) const LOST_RESTART: &str = "a run died before it had restarted it";
@@ -32,6 +32,15 @@ pub struct Service {
 impl Resource for Service {
     fn about(&self) -> String {
         format!("service {}", self.name)
+    }
+
+    fn part(&self) -> Part {
+        match self.unit.as_str() {
+            docker_daemon::UNIT => Part::Docker,
+            "cron.service" => Part::Cleanup,
+            "rprov-firewall.service" => Part::Firewall,
+            _ => Part::Manager,
+        }
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {

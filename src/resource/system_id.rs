@@ -10,7 +10,7 @@ use crate::secret::SecretBook;
 use crate::step::{Step, WriteFile};
 use crate::text::Text;
 
-use super::{Context, Diff, Earlier, Resource, file};
+use super::{Context, Diff, Earlier, Part, Resource, file};
 
 /// As gitlab-runner makes it.
 const MODE: u32 = 0o600;
@@ -89,6 +89,10 @@ impl Resource for SystemId {
         format!("runner system id {}", self.path)
     }
 
+    fn part(&self) -> Part {
+        Part::Manager
+    }
+
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.content(&self.path);
     }
@@ -129,7 +133,8 @@ impl Resource for SystemId {
         if let Some(found) = &found {
             let wrong = file::attributes(found.fact, MODE, &owner);
             if steps.is_empty() && !wrong.is_empty() {
-                steps.push(Step::Attributes { path: self.path.clone(), mode: MODE, owner });
+                let holds = file::held(found);
+                steps.push(Step::Attributes { path: self.path.clone(), mode: MODE, owner, holds });
             }
             attrs.extend(wrong);
         }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Part, Resource};
 use crate::facts::{CannotTell, ProbeSpec, Reason, Why};
+use crate::name::RemotePath;
 use crate::plan::{Attr, Change, Note, Problem, RunnerView};
 use crate::step::{GitlabStep, RunnerAttributes, Step};
 
@@ -132,7 +133,7 @@ impl Resource for Veiled {
                 };
                 let why = match cannot.why.kind() {
                     Reason::Refused => cannot.why,
-                    _ => Why::from("it cannot be compared").help(help),
+                    kind => Why::of(kind, "it cannot be compared").help(help),
                 };
                 return Err(CannotTell { what: about, why });
             }
@@ -157,6 +158,14 @@ impl Resource for Veiled {
         let problems = diff.problems.first().map(|_| problem).into_iter().collect();
         let upkeep = if matches!(self.what, Veil::But { .. }) { diff.upkeep } else { Vec::new() };
         Ok(Diff { changes, notes, problems, runners: views, upkeep, earlier: diff.earlier })
+    }
+
+    fn part(&self) -> Part {
+        self.inner.part()
+    }
+
+    fn stands_on(&self, path: &RemotePath) -> bool {
+        self.inner.stands_on(path)
     }
 
     fn unknown_runners(&self, why: &str) -> Vec<RunnerView> {

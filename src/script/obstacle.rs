@@ -80,7 +80,7 @@ impl Obstacle {
             what => format!(" ({what})"),
         };
         let (directory, whose) = (&self.directory, &self.whose);
-        match self.kind {
+        let why = match self.kind {
             Kind::Link => Why::from(format!(
                 "{path} is a symbolic link to {}, and not only root may write to {directory} ({whose}): rprov does not follow it",
                 self.goal
@@ -113,7 +113,8 @@ impl Obstacle {
                 "see on the host who made it and whether somebody needs it; move it to another name, or name another path in the \
                  inventory",
             ),
-        }
+        };
+        why.in_the_way()
     }
 }
 

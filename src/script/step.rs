@@ -237,7 +237,7 @@ make_directory() (
   [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; exit 1; }
   chown -- "$3" . && chmod -- "$2" .
 )
-# path mode owner
+# path mode owner digest
 set_attributes() (
   arrive follow find "$1"
   case $? in 0) ;; 44) moved "$1"; exit 75;; *) exit 1;; esac
@@ -246,7 +246,8 @@ set_attributes() (
     exit
   fi
   look_at - || exit
-  [ -n "$was" ] || { moved "$1"; exit 75; }
+  # Whoever may write to it chooses what root's file would hold, unless it is what the plan knows.
+  if [ -z "$was" ] || [ "$sum" != "$4" ]; then moved "$1"; exit 75; fi
   # Who made or owns this file may have it open still. It becomes another file with the same content; none that rprov read was longer.
   sweep
   new_file || exit
@@ -404,10 +405,11 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
             )
         }
         Step::WriteFile(file) => write_file(file, book)?,
-        Step::Attributes { path, mode, owner } => format!(
-            "set_attributes {} {mode:04o} {}",
+        Step::Attributes { path, mode, owner, holds } => format!(
+            "set_attributes {} {mode:04o} {} {}",
             quote(path.as_str()),
-            quote(&format!("{}:{}", owner.user, owner.group))
+            quote(&format!("{}:{}", owner.user, owner.group)),
+            quote(holds.as_deref().unwrap_or("-"))
         ),
         Step::RemoveFile(path) => format!("remove_file {}", quote(path.as_str())),
         Step::Unit { unit, action } => match action {
@@ -490,7 +492,7 @@ pub fn shown(step: &Step) -> String {
         Step::RemovePackages(names) => format!("apt-get remove {}", names.join(" ")),
         Step::Directory { path, .. } => format!("mkdir -p {path}"),
         Step::WriteFile(file) => format!("write {}", file.path),
-        Step::Attributes { path, mode, owner } => {
+        Step::Attributes { path, mode, owner, .. } => {
             format!("chmod {mode:04o} and chown {}:{} {path}", owner.user, owner.group)
         }
         Step::RemoveFile(path) => format!("rm {path}"),

@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::event::{Cause, Event, EventKind, Failure};
 use crate::name::RemotePath;
 use crate::plan::json::PlanV1;
-use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem, TextChange};
+use crate::plan::{Action, Attr, Blocked, Change, Effect, HostPlan, Note, Plan, Problem, TextChange};
 use crate::step::{Step, UnitAction};
 use crate::visible::is_harmful;
 
@@ -120,6 +120,7 @@ impl Texts {
             ],
             notes: vec![Note { about: self.next(), message: self.next() }],
             problems: vec![self.problem(true), self.problem(false)],
+            blocked: vec![Blocked { about: self.next(), message: self.next(), help: self.advice() }],
             ..HostPlan::default()
         }
     }

@@ -72,6 +72,11 @@ pub fn verdict(plan: &Plan) -> String {
     if let Some(gitlab) = plan.hosts.iter().find(|host| host.is_gitlab() && host.failed()) {
         ending += if gitlab.held_back() { "; GitLab held back by a problem" } else { "; GitLab could not be planned" };
     }
+    let blocked: usize = plan.hosts.iter().map(|host| host.blocked.len()).sum();
+    if blocked > 0 {
+        let places = plan.hosts.iter().filter(|host| !host.blocked.is_empty()).count();
+        ending += &format!("; {} blocked on {}", count(blocked, "thing"), count(places, "host"));
+    }
     if unknown > 0 {
         ending += &format!("; {} known only in part", count(unknown, "host"));
     }
@@ -134,11 +139,12 @@ fn has_block(host: &HostPlan, look: Look) -> bool {
     !host.changes.is_empty()
         || !host.notes.is_empty()
         || !verdicts::shown(host, look).is_empty()
+        || !host.blocked.is_empty()
         || host.problems.iter().any(|problem| problem.unknown_only)
 }
 
 fn is_quiet(host: &HostPlan) -> bool {
-    host.changes.is_empty() && host.problems.is_empty()
+    host.changes.is_empty() && host.is_whole()
 }
 
 /// What stops hosts, one paragraph each, the same problem of many hosts once; empty if nothing does.
@@ -247,6 +253,13 @@ fn body(host: &HostPlan, table: &Table, look: Look) -> String {
     let mut out = String::new();
     if host.failed() && !host.changes.is_empty() {
         out += &format!("  {} not applied until the problem above is solved\n", look.paint(Role::Error, "!"));
+    }
+    for blocked in &host.blocked {
+        let text = format!("{} is blocked: {}", blocked.about, blocked.message);
+        out += &paragraph(&format!("  {} ", look.paint(Role::Error, "!")), 4, 6, &sanitize(&text), look);
+        if let Some(help) = &blocked.help {
+            out += &advice("      help: ", 12, help, look);
+        }
     }
     for change in &host.changes {
         out += &table.row(change, host.jobs, look);

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::desired::status::{HostStatus, RunnerState};
-use crate::plan::Plan;
+use crate::plan::{Blocked, Plan};
 
 /// The value of `format`.
 pub const FORMAT: &str = "rprov-status/1";
@@ -92,7 +92,13 @@ impl StatusV1 {
 }
 
 fn host(status: &HostStatus, plan: &Plan) -> HostStatusV1 {
-    let problems = plan.hosts.iter().filter(|host| host.name == status.name).flat_map(|host| &host.problems);
+    let mut problems = Vec::new();
+    for host in plan.hosts.iter().filter(|host| host.name == status.name) {
+        let one = |message: String, help: &Option<String>| ProblemV1 { message, help: help.clone() };
+        problems.extend(host.problems.iter().map(|problem| one(problem.message.clone(), &problem.help)));
+        let blocked = |blocked: &Blocked| one(format!("{}: {}", blocked.about, blocked.message), &blocked.help);
+        problems.extend(host.blocked.iter().map(blocked));
+    }
     HostStatusV1 {
         name: status.name.clone(),
         reachable: status.reachable,
@@ -113,9 +119,7 @@ fn host(status: &HostStatus, plan: &Plan) -> HostStatusV1 {
             .map(|(path, room)| RoomV1 { path: path.to_string(), free_bytes: room.free, size_bytes: room.size })
             .collect(),
         next_cleanup: status.next_cleanup.as_ref().map(|(_, text)| text.clone()),
-        problems: problems
-            .map(|problem| ProblemV1 { message: problem.message.clone(), help: problem.help.clone() })
-            .collect(),
+        problems,
     }
 }
 

@@ -155,7 +155,7 @@ impl Simulated {
                 let content = Some(Known::Present(Content::Text(Secret::new(content))));
                 self.path(&file.path, PathFact { mode: file.mode, content, ..self.made(&file.owner) });
             }
-            Step::Attributes { path, mode, owner } => {
+            Step::Attributes { path, mode, owner, .. } => {
                 let Some(Known::Present(fact)) = self.facts.paths.get_mut(path) else {
                     return Err(format!("{path} is not there"));
                 };

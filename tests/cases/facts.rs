@@ -44,7 +44,13 @@ pub(crate) struct Seen {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Found<T> {
-    Unread { unread: String },
+    Unread {
+        unread: String,
+    },
+    /// Something is in its way.
+    InTheWay {
+        in_the_way: String,
+    },
     Word(Absent),
     There(T),
 }
@@ -272,6 +278,7 @@ fn put<T>(place: &mut T, value: Option<T>) {
 fn known<T, U>(found: &Found<T>, old: Option<Known<U>>, make: impl FnOnce(&T, Option<U>) -> U) -> Known<U> {
     match found {
         Found::Unread { unread } => Known::Unread(why(unread)),
+        Found::InTheWay { in_the_way } => Known::Unread(why(in_the_way).in_the_way()),
         Found::Word(Absent::Absent) => Known::Absent,
         Found::There(value) => Known::Present(make(
             value,

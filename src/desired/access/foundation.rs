@@ -26,7 +26,7 @@ fn refused(step: &Step, facts: &Facts, declared: &[RemotePath]) -> Option<Proble
         Step::WriteFile(write) => stands(&write.path, facts)
             .or_else(|| ends_sshd(write, facts))
             .or_else(|| through_a_link(&write.path, write.mode, &write.owner.user, facts, declared)),
-        Step::Attributes { path, mode, owner } => {
+        Step::Attributes { path, mode, owner, .. } => {
             stands(path, facts).or_else(|| through_a_link(path, *mode, &owner.user, facts, declared))
         }
         Step::RemoveFile(path) => stands(path, facts),

@@ -247,7 +247,7 @@ fn each_kind_of_step_is_guarded() {
     let conf = "/etc/ssh/sshd_config.d/a.conf";
     let keys = "/home/deploy/.ssh/authorized_keys";
     let reload = Some(UnitAction::Reload);
-    let attributes = Step::Attributes { path: path(keys), mode: 0o666, owner: Owner::default() };
+    let attributes = Step::Attributes { path: path(keys), mode: 0o666, owner: Owner::default(), holds: None };
     let home = Step::Directory { path: path("/home/deploy"), mode: 0o777, owner: Owner::default() };
     let unit = "/etc/systemd/system/ssh.service.d/a.conf";
     for (step, at, sshd, sudo) in [

@@ -392,7 +392,7 @@ impl From<&Step> for StepV1 {
                 Self::Directory { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
             }
             Step::WriteFile(file) => file.into(),
-            Step::Attributes { path, mode, owner } => {
+            Step::Attributes { path, mode, owner, .. } => {
                 Self::Attributes { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
             }
             Step::RemoveFile(path) => Self::RemoveFile { path: path.to_string() },

@@ -147,7 +147,8 @@ impl FileChange<'_> {
             if attributes.is_empty() {
                 return Ok(None);
             }
-            let step = Step::Attributes { path: self.runners.path.clone(), mode: MODE, owner };
+            let holds = self.found.and_then(file::held);
+            let step = Step::Attributes { path: self.runners.path.clone(), mode: MODE, owner, holds };
             return Ok(Some(self.change(attributes, Effect::None, None, None, vec![step])));
         }
         all.attrs.extend(attributes);

@@ -77,7 +77,7 @@ pub fn exchanged(at: usize, hosts: &[Holder<'_>]) -> Option<Problem> {
 
 fn owner_is_unread(one: &TokenUse, hosts: &[Holder<'_>]) -> bool {
     let read = |owner: &str| {
-        hosts.iter().any(|host| host.plan.name == owner && (!host.uses.is_empty() || host.plan.problems.is_empty()))
+        hosts.iter().any(|host| host.plan.name == owner && (!host.uses.is_empty() || host.plan.is_whole()))
     };
     one.owner().is_some_and(|owner| !read(owner))
 }

@@ -207,10 +207,12 @@ fn not_there(code: &str) -> Known<PathFact> {
     Known::Unread(match code {
         "44" => return Known::Absent,
         "13" => NOT_ROOT.into(),
-        "5" => Why::from("the host cannot tell whether it is there").help("see `stat` on it"),
-        "42" => SWAPPED.into(),
+        // A file system that a user has mounted keeps root out.
+        "5" => Why::from("the host cannot tell whether it is there").help("see `stat` on it").in_the_way(),
+        "42" => Why::from(SWAPPED).in_the_way(),
         "40" | "41" | "45" => Why::from("a link or something that is no directory is on the way to it")
-            .help("the host cannot say more: see `ls -ld` on each directory above it"),
+            .help("the host cannot say more: see `ls -ld` on each directory above it")
+            .in_the_way(),
         other => format!("code {other}").into(),
     })
 }
@@ -219,6 +221,7 @@ fn too_long(length: usize) -> Why {
     Why::from(format!("it is {length} bytes long, and rprov manages files of up to {LARGEST}")).help(
         "see on the host who made it and whether somebody needs it; move it to another name, or name another path in the inventory",
     )
+    .in_the_way()
 }
 
 /// Who may write to a directory may change it at any time.
@@ -248,12 +251,13 @@ fn careful(path: &RemotePath, lines: &mut Lines<'_>) -> Result<Known<PathFact>, 
         }
         return Ok(Known::Unread(match status {
             "124" => Why::from("it could not be opened within 5 seconds")
-                .help("somebody who may write to its directory keeps it; see on the host who that is"),
-            _ => SWAPPED.into(),
+                .help("somebody who may write to its directory keeps it; see on the host who that is")
+                .in_the_way(),
+            _ => Why::from(SWAPPED).in_the_way(),
         }));
     };
     if fact.kind == PathKind::Link {
-        return Ok(Known::unread(SWAPPED.to_owned()));
+        return Ok(Known::Unread(Why::from(SWAPPED).in_the_way()));
     }
     let way = Way { exposed, closed, link, real: (!real.is_empty()).then_some(real) };
     Ok(Known::Present(PathFact { way, content, ..fact }))
@@ -288,7 +292,8 @@ pub(super) fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, B
                         return Ok(Some(Known::Unread(why)));
                     }
                     if status != "0" {
-                        return Ok(Some(Known::unread(format!("reading it failed with status {status}"))));
+                        let why = Why::from(format!("reading it failed with status {status}"));
+                        return Ok(Some(Known::Unread(why.in_the_way())));
                     }
                     break;
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::change::Table;
 use super::{body, problems};
-use crate::plan::{Attr, Change, HostPlan, Note, RunnerView};
+use crate::plan::{Attr, Blocked, Change, HostPlan, Note, RunnerView};
 use crate::ui::alike::{FOLDED, NAME, mask_id, names, replace_name};
 use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
 
@@ -93,6 +93,8 @@ fn nameless(host: &HostPlan) -> HostPlan {
         steps: Vec::new(),
     };
     let note = |note: &Note| Note { about: mask(&note.about), message: mask(&note.message) };
+    let blocked =
+        |one: &Blocked| Blocked { about: mask(&one.about), message: mask(&one.message), help: some(&one.help) };
     let view = |view: &RunnerView| RunnerView::new(mask(&view.name), None, view.verdict, mask(&view.detail));
     HostPlan {
         name: host.name.clone(),
@@ -100,6 +102,7 @@ fn nameless(host: &HostPlan) -> HostPlan {
         changes: host.changes.iter().map(change).collect(),
         notes: host.notes.iter().map(note).collect(),
         problems: host.problems.clone(),
+        blocked: host.blocked.iter().map(blocked).collect(),
         runners: host.runners.iter().map(view).collect(),
         ..HostPlan::default()
     }

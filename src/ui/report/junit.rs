@@ -22,6 +22,8 @@ fn status(host: &HostPlan) -> TestCaseStatus {
     let (kind, message) = if host.failed() {
         let how = if host.held_back() { "held back by a problem" } else { "could not be planned" };
         (NonSuccessKind::Error, how.to_owned())
+    } else if !host.blocked.is_empty() {
+        (NonSuccessKind::Error, format!("{} blocked", count(host.blocked.len(), "thing")))
     } else if !host.changes.is_empty() {
         (NonSuccessKind::Failure, format!("{} to make", count(host.changes.len(), "change")))
     } else {

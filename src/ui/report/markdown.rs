@@ -35,7 +35,7 @@ pub(super) fn render(plan: &Plan) -> String {
 }
 
 fn speaks(host: &HostPlan) -> bool {
-    !(host.changes.is_empty() && host.problems.is_empty() && host.notes.is_empty())
+    !(host.changes.is_empty() && host.is_whole() && host.notes.is_empty())
 }
 
 fn block(group: &Group<'_>) -> String {
@@ -59,6 +59,9 @@ fn about(hosts: &[&HostPlan]) -> String {
     if host.failed() {
         let how = if host.held_back() { "held back by a problem" } else { "could not be planned" };
         parts.push(format!("<b>{how}</b>"));
+    }
+    if !host.blocked.is_empty() {
+        parts.push(format!("<b>{} blocked</b>", count(host.blocked.len(), "thing")));
     }
     if !host.changes.is_empty() {
         parts.push(count(host.changes.len(), "change"));

@@ -22,7 +22,7 @@ fn declare(world: &World, lines: &str) {
 }
 
 const KEYS: &str = "    directories: [{ path: /home/jobs/.ssh, owner: jobs, mode: \"0700\" }]\n    \
-    files: [{ path: /home/jobs/.ssh/authorized_keys, content: \"a key\\n\", owner: jobs, mode: \"0600\" }]\n";
+    files: [{ path: /home/jobs/.ssh/authorized_keys, content: \"a key\\n\", owner: jobs, mode: \"0600\" }, { path: /srv/bystander, content: \"done\\n\" }]\n";
 
 #[test]
 fn what_a_job_has_prepared_gives_it_nothing() {
@@ -37,6 +37,8 @@ fn what_a_job_has_prepared_gives_it_nothing() {
         untouched(what);
         world.run("apply", &["--yes"]).expect(3);
         untouched(what);
+        // The rest of the host is done all the same.
+        assert_eq!(host.sh("cat /srv/bystander; rm -f /srv/bystander"), "done\n", "{what}");
     };
     let absent = KEYS.replace("content: \"a key\\n\", owner: jobs, mode: \"0600\"", "state: absent");
     for (target, name) in [("/usr/local/sbin", ".ssh"), ("/root/.ssh", ".ssh"), ("../../root/.ssh", ".ssh")] {
@@ -66,7 +68,7 @@ fn what_a_job_has_prepared_gives_it_nothing() {
     for command in [&["plan"][..], &["apply", "--yes"]] {
         let outcome = world.start_with(command[0], &command[1..], &[("COLUMNS", "1000".to_owned())]).wait().expect(3);
         for words in [
-            "/home/jobs/.ssh: it is no directory (jobs:jobs, mode 0644)",
+            "directory /home/jobs/.ssh is blocked: it is no directory (jobs:jobs, mode 0644)",
             "/home/jobs/.ssh (fifo, jobs:jobs, mode 644) is there, where a directory must be",
             "see on the host who made it and whether somebody needs it",
         ] {

@@ -53,7 +53,7 @@ fn what_the_undoing_stands_on_is_not_changed() {
         "/bin",
         "/usr/lib64",
     ] {
-        let attributes = Step::Attributes { path: path(file), mode: 0o644, owner: Owner::default() };
+        let attributes = Step::Attributes { path: path(file), mode: 0o644, owner: Owner::default(), holds: None };
         for step in [write(file), Step::RemoveFile(path(file)), attributes] {
             let why = why(step, &facts(), &[]).unwrap_or_else(|| panic!("{file}"));
             assert!(why.contains(file) && why.contains("stands on it"), "{why}");
@@ -143,7 +143,8 @@ fn nothing_is_given_away_through_a_link() {
     let facts = leads("/builds/cache", "/usr/local/lib", PathKind::Directory, 0o755);
     assert!(why(directory("gitlab-runner", 0o775), &facts, &["/builds/cache", "/usr/local/lib"]).is_some());
     let file = leads("/builds/conf", "/etc/shadow", PathKind::File, 0o640);
-    let attributes = |user: &str, mode: u32| Step::Attributes { path: path("/builds/conf"), mode, owner: owner(user) };
+    let attributes =
+        |user: &str, mode: u32| Step::Attributes { path: path("/builds/conf"), mode, owner: owner(user), holds: None };
     assert!(why(attributes("root", 0o644), &file, &[]).is_some());
     assert!(why(attributes("gitlab-runner", 0o600), &file, &[]).is_some());
     assert_eq!(why(attributes("root", 0o600), &file, &[]), None);

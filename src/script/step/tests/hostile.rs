@@ -95,7 +95,7 @@ fn steps(path: &RemotePath) -> Vec<Step> {
     vec![
         write_to(path.clone(), None),
         write_to(path.clone(), Some("foreign")),
-        Step::Attributes { path: path.clone(), mode: 0o666, owner: nobody() },
+        Step::Attributes { path: path.clone(), mode: 0o666, owner: nobody(), holds: None },
         Step::Directory { path: path.clone(), mode: 0o777, owner: nobody() },
         Step::Directory { path: path.join("deep/down"), mode: 0o777, owner: nobody() },
         Step::RemoveFile(path.clone()),
@@ -204,7 +204,9 @@ fn a_link_of_roots_is_followed() {
         let path = RemotePath::new(root.path().join("f").to_str().unwrap()).unwrap();
         assert!(go(&shell, &write_to(path.clone(), Some("old"))).status.success());
         assert_eq!(std::fs::read_to_string(root.path().join("data/f")).unwrap(), "from the inventory");
-        let attributes = Step::Attributes { path, mode: 0o600, owner: nobody() };
+        // That of a file of somebody else's is not changed in place.
+        std::os::unix::fs::chown(root.path().join("data/f"), Some(0), Some(0)).unwrap();
+        let attributes = Step::Attributes { path, mode: 0o600, owner: nobody(), holds: None };
         assert!(go(&shell, &attributes).status.success());
         assert_eq!(std::fs::metadata(root.path().join("data/f")).unwrap().mode() & 0o7777, 0o600);
         let path = RemotePath::new(root.path().join("srv").to_str().unwrap()).unwrap();
@@ -274,7 +276,7 @@ fn a_file_with_further_names_is_not_given_away() {
         let scene = Scene::new();
         std::fs::hard_link(scene.foreign.join("f"), scene.open.join("f")).unwrap();
         let before = Scene::state(&scene.foreign);
-        let attributes = Step::Attributes { path: scene.at("f"), mode: 0o666, owner: nobody() };
+        let attributes = Step::Attributes { path: scene.at("f"), mode: 0o666, owner: nobody(), holds: None };
         for step in [attributes, write_to(scene.at("f"), Some("foreign"))] {
             let out = go(&shell, &step);
             assert!(!out.status.success());
@@ -293,13 +295,25 @@ fn a_file_that_its_maker_has_open_becomes_another_one() {
         let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
         let open = std::fs::File::options().write(true).open(scene.open.join("f")).unwrap();
         open.set_modified(past).unwrap();
-        let step = Step::Attributes { path: scene.at("f"), mode: 0o4755, owner: me(Path::new("/proc/self")) };
-        let out = go(&shell, &step);
+        let before = open.metadata().unwrap();
+        let step = |holds: Option<&str>| {
+            let owner = me(Path::new("/proc/self"));
+            Step::Attributes { path: scene.at("f"), mode: 0o4755, owner, holds: holds.map(sha256) }
+        };
+        // What is in it by now is not what the plan knows.
+        for holds in [None, Some("another")] {
+            let out = go(&shell, &step(holds));
+            assert_eq!(out.status.code(), Some(MOVED), "{shell:?}: {out:?}");
+            let meta = std::fs::metadata(scene.open.join("f")).unwrap();
+            assert_eq!((meta.mode(), meta.uid(), meta.ino()), (before.mode(), before.uid(), before.ino()), "{shell:?}");
+        }
+        let out = go(&shell, &step(Some("content")));
         assert!(out.status.success(), "{shell:?}: {out:?}");
         let meta = std::fs::metadata(scene.open.join("f")).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.modified().unwrap()), (0o4755, past));
-        assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?}: its maker can still write to it");
+        assert_ne!(meta.ino(), before.ino(), "{shell:?}: its maker can still write to it");
         assert_eq!(std::fs::read_to_string(scene.open.join("f")).unwrap(), "content");
+        assert_eq!(std::fs::read_dir(&scene.open).unwrap().count(), 2, "{shell:?}: something is left");
     }
 }
 
@@ -339,14 +353,23 @@ fn a_file_of_somebody_elses_in_roots_directory_becomes_another_one() {
         let path = dir.path().join("f");
         make(&path, "content", theirs);
         let open = std::fs::File::options().write(true).open(&path).unwrap();
-        let owner = Owner { user: "root".to_owned(), group: "root".to_owned() };
-        let step = Step::Attributes { path: RemotePath::new(path.to_str().unwrap()).unwrap(), mode: 0o755, owner };
-        for round in 0..2 {
-            let out = go(&shell, &step);
+        let step = |holds: Option<&str>| {
+            let (at, owner) = (RemotePath::new(path.to_str().unwrap()).unwrap(), Owner::default());
+            Step::Attributes { path: at, mode: 0o755, owner, holds: holds.map(sha256) }
+        };
+        for holds in [None, Some("another")] {
+            let out = go(&shell, &step(holds));
+            assert_eq!(out.status.code(), Some(MOVED), "{shell:?}: {out:?}");
+            let meta = std::fs::metadata(&path).unwrap();
+            assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), theirs, "{shell:?}");
+        }
+        // The second time it is root's alone, and what it holds does not matter.
+        for holds in [Some("content"), None] {
+            let out = go(&shell, &step(holds));
             assert!(out.status.success(), "{shell:?}: {out:?}");
             let meta = std::fs::metadata(&path).unwrap();
             assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (0, 0, 0o755), "{shell:?} {theirs:?}");
-            assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?} {round} {theirs:?}");
+            assert_ne!(meta.ino(), open.metadata().unwrap().ino(), "{shell:?} {theirs:?}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "content");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{shell:?}: something is left");
@@ -435,7 +458,7 @@ fn a_temporary_file_that_is_swapped() {
         let _ = std::fs::rename(scene.open.join("old"), scene.open.join("g"));
     };
     against(swap, |scene| {
-        let attributes = Step::Attributes { path: scene.at("g"), mode: 0o666, owner: nobody() };
+        let attributes = Step::Attributes { path: scene.at("g"), mode: 0o666, owner: nobody(), holds: None };
         vec![write_to(scene.at("f"), None), write_to(scene.at("g"), Some("old")), attributes]
     });
 }

@@ -56,6 +56,7 @@ macro_rules! pattern {
 }
 
 mod lines;
+mod programs;
 
 // NAME = VALUE, "NAME": "VALUE", NAME: VALUE, export NAME=VALUE.
 pattern!(
@@ -63,7 +64,7 @@ pattern!(
     r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)\\*["']?\]?(?:\s*(?:=>|:=|[=:])\s*)(?:!![a-z]+\s+)?(?P<value>\\"(?:[^"\\]|\\\\\\"|\\\\\\\\|\\\\[^"\\]|\\[^"\\])*|\\{3,}"(?:[^"\\]|\\+[^"\\])*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
 );
 // --NAME VALUE
-pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
+pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9._-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
 // <NAME>VALUE</NAME>
 pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
 pattern!(
@@ -87,14 +88,17 @@ pattern!(
     SET,
     r#"(?i)^\s*(?:env|setenv|setenv\s+-g|(?:fastcgi|uwsgi|scgi)_param|passenger_env_var|proxy_set_header|requestheader\s+set)\s+["']?(?P<name>[a-z][\w.-]*)["']?\s+(?P<value>"[^"]*"|'[^']*'|[^\s;]+)"#
 );
-// What single programs take.
-pattern!(CURL, r#"\bcurl\b.*?\s(?:-[a-zA-Z]*u|-U|--user|--proxy-user)[\s=]*["']?[^\s:"']+:(?P<value>[^\s"']+)"#);
-pattern!(MYSQL, r#"\b(?:mysql|mariadb)[a-z-]*\s(?:.*?\s)?-p(?P<value>"[^"]*"|'[^']*'|[^\s"'=]\S*)"#);
-pattern!(SSHPASS, r#"\bsshpass\s+(?:-\w+\s+)*?-p\s*(?P<value>"[^"]*"|'[^']*'|\S+)"#);
-pattern!(LOGIN, r#"\blogin\s(?:.*?\s)?-p[\s=]*(?P<value>"[^"]*"|'[^']*'|\S+)"#);
 pattern!(SQL, r#"(?i)\b(?:password|identified\s+(?:with\s+\S+\s+)?by)\s+(?P<value>'[^']+'|"[^"]+")"#);
-pattern!(NETRC, r"(?i)(?:^|\s)(?:login\s+\S+\s+|account\s+\S+\s+)+password\s+(?P<value>\S+)");
-pattern!(PGPASS, r"^[^\s:#]+:(?:\d{2,5}|\*):[^:\s]*:[^:\s]+:(?P<value>\S+)\s*$");
+pattern!(
+    NETRC,
+    r#"(?i)(?:\bmachine\s+[^\s"']+|\bdefault|^\s*(?:login|account)\s+\S+)\s+(?:(?:login|account)\s+\S+\s+)*password\s+(?P<value>[^\s"']+)"#
+);
+pattern!(PGPASS, r"^(?:[^\s:#\\]|\\.)+:(?:\d{1,5}|\*):(?:[^:\s\\]|\\.)*:(?:[^:\s\\]|\\.)+:(?P<value>\S.*?)\s*$");
+// What sets a key of a program's configuration: `config set NAME VALUE`, `config NAME VALUE`.
+pattern!(
+    CONFIG,
+    r#"(?i)\b(?:config(?:ure)?|set)\s+(?:(?:set|--?[\w.-]+)\s+)*["']?(?:[^\s"']*[/:])?(?P<name>[a-z_][\w.-]*)["']?\s+(?P<value>"[^"]*"|'[^']*'|[^\s"';]+)"#
+);
 pattern!(
     HEADER,
     r#"(?i)\b(?:proxy-)?authorization["']?\s*[:=]?\s*["']?(?:basic\s|bearer\s|token\s|digest\s|negotiate\s)\s*(?P<value>[^\s"']{6,})"#
@@ -119,10 +123,10 @@ pattern!(SIGNED, r"(?i)[?&](?:sig|x-(?:amz|goog)-signature|signature)=(?P<value>
 pattern!(
     KNOWN,
     concat!(
-        r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}",
+        r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}(?:\b:[A-Za-z0-9/+]{30,}|\b)|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}",
         r"|\bAIza[\w-]{35}|\bya29\.[\w-]{20,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{40,}|\bdckr_pat_[\w-]{20,}|\bhv[sb]\.[\w-]{20,}",
         r"|\bdop_v1_[a-f0-9]{40,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bsk-[\w-]{20,}|\btskey-[\w-]{16,}",
-        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\bAGE-SECRET-KEY-[A-Z0-9-]{20,}",
+        r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}|\beyJ[\w-]{16,}\.[\w-]*(?:\.[\w-]{8,}){2,3}|\bAGE-SECRET-KEY-[A-Z0-9-]{20,}",
         // Addresses that are good for whoever knows them.
         r"|\bhooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{16,}|\bdiscord(?:app)?\.com/api/(?:v\d+/)?webhooks/\d+/[\w-]{16,}",
         r"|\b(?:hc-ping\.com|hchk\.io|healthchecks\.io/ping)/[\w-]{20,}(?:/[\w-]+)?|\bapi\.telegram\.org/bot\d+:[\w-]{20,}",
@@ -141,6 +145,7 @@ pub fn find(text: &str) -> Vec<Found> {
     let mut found: Vec<Found> =
         super::tokens(text).into_iter().map(|range| Found { what: "a token of GitLab's", range }).collect();
     found.extend(private_keys(text).into_iter().map(|range| Found { what: "a private key", range }));
+    programs::find(text, &mut |range| found.push(Found { what: "a password in a command line", range }));
     let mut start = 0;
     let mut before = lines::Before::default();
     for line in text.split_inclusive('\n') {
@@ -203,7 +208,7 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
     }
     let lower = line.to_ascii_lowercase();
     if HINTS.iter().any(|hint| lower.contains(hint)) {
-        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET] {
+        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET, &CONFIG] {
             every(pattern, NAMED, &name);
         }
         every(&SPACED, NAMED, &any);
@@ -214,18 +219,10 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         every(&BARE_HEADER, "an Authorization header", &any);
         every(&COOKIE, "a cookie", &any);
         every(&WIREGUARD, "a private key", &any);
-        every(&SSHPASS, NAMED, &any);
-        every(&LOGIN, NAMED, &any);
         every(&SQL, NAMED, &any);
     }
     if lower.contains("identified") {
         every(&SQL, NAMED, &any);
-    }
-    if lower.contains("curl") {
-        every(&CURL, NAMED, &any);
-    }
-    if lower.contains("mysql") || lower.contains("mariadb") {
-        every(&MYSQL, NAMED, &any);
     }
     if lower.contains("community") || lower.contains("com2sec") {
         every(&SNMP, "a community of SNMP", &any);
@@ -243,8 +240,12 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         });
         every(&RELAY, "a password for a mail server", &any);
     }
-    if line.matches(':').count() == 4 {
-        every(&PGPASS, "a password of a .pgpass", &any);
+    if line.matches(':').count() >= 4 {
+        // The address of a network card or one of IPv6 has colons only between digits.
+        every(&PGPASS, "a password of a .pgpass", &|captures: &Captures<'_>| {
+            let value = captures.name("value").map_or("", |value| value.as_str());
+            !value.contains(':') || !value.chars().all(|c| c.is_ascii_hexdigit() || c == ':')
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names that say that their value is a secret. Pure.
 
 /// What the last word of a name says.
-const LAST: [&str; 23] = [
+const LAST: [&str; 32] = [
     "password",
     "passwd",
     "passphrase",
@@ -25,10 +25,19 @@ const LAST: [&str; 23] = [
     "dbpass",
     "kennwort",
     "passe",
+    "authkey",
+    "storepass",
+    "keypass",
+    "userpass",
+    "rootpass",
+    "adminpass",
+    "authpass",
+    "sshpass",
+    "dbpw",
 ];
 
 /// What a word before `key` makes of it.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 18] = [
     "private",
     "secret",
     "access",
@@ -44,6 +53,9 @@ const KEYS: [&str; 15] = [
     "client",
     "app",
     "unlock",
+    "setup",
+    "hmac",
+    "license",
 ];
 
 /// Words that make a name one of a secret wherever they stand, unless what follows says that it is about the secret.

@@ -311,3 +311,226 @@ fn a_value_before_its_name() {
         );
     }
 }
+
+#[test]
+fn passwords_of_programs() {
+    let canary = "Zq4Vw7Xk2Bn8Mc5Rt1YpLs9D";
+    let mut missed = Vec::new();
+    for line in [
+        "redis-cli -a CANARY ping",
+        "/usr/bin/redis-cli -h db --pass CANARY info",
+        "redis-cli CONFIG SET requirepass CANARY",
+        "redis-cli -h db AUTH CANARY",
+        "htpasswd -b /etc/nginx/users app CANARY",
+        "htpasswd -nbB app CANARY",
+        "htpasswd -cb users app 'CANARY' > /dev/null",
+        "mosquitto_passwd -b /etc/mosquitto/pw app CANARY",
+        "mysql -pCANARY app",
+        "mysql -p'CANARY' app",
+        "mysql -u root -p\"CANARY\" app < dump.sql",
+        "mysqldump --password CANARY app",
+        "mysqldump --password=CANARY app",
+        "mysqladmin -u root password CANARY",
+        "mydumper -p CANARY",
+        "curl -u user:CANARY https://h/",
+        "curl -sSuuser:CANARY https://h/",
+        "curl --proxy-user user:CANARY https://h/",
+        "curl -fsSL --user=user:CANARY https://h/",
+        "curl --oauth2-bearer CANARY https://h/",
+        "curl -H 'PRIVATE-TOKEN: CANARY' https://h/",
+        "curl -H \"Authorization: Basic CANARY\" https://h/",
+        "http -a user:CANARY https://h/",
+        "sshpass -p CANARY ssh h",
+        "sshpass -v -pCANARY ssh h",
+        "psql postgresql://u:CANARY@h/app",
+        "psql 'host=h user=u password=CANARY'",
+        "PGPASSWORD=CANARY psql -h h",
+        "openssl rsa -in k -passin pass:CANARY",
+        "openssl enc -aes-256-cbc -k CANARY -in a",
+        "openssl passwd -6 CANARY",
+        "openssl dgst -sha256 -hmac CANARY a",
+        "docker login -u u -p CANARY h",
+        "podman login -u u -pCANARY h",
+        "docker login --username u --password CANARY h",
+        "echo CANARY | docker login -u u --password-stdin h",
+        "echo 'u:CANARY' | chpasswd",
+        "printf '%s' CANARY | sudo -S true",
+        "echo \"CANARY\" | docker secret create db -",
+        "sudo -S true <<< CANARY",
+        "smbclient //h/share -U user%CANARY",
+        "smbclient //h/share CANARY -U user",
+        "mount.cifs //h/share /mnt -o username=u,password=CANARY",
+        "rpcclient --user='D\\user%CANARY' h",
+        "wget --http-password CANARY https://h/",
+        "wget --user=u --password=CANARY https://h/",
+        "aria2c --http-passwd=CANARY https://h/",
+        "ldapsearch -x -D cn=admin -w CANARY -b dc=x",
+        "ldappasswd -D cn=admin -s CANARY uid=u",
+        "mosquitto_pub -h h -u u -P CANARY -t t -m m",
+        "gpg --batch --passphrase CANARY -c f",
+        "net use Z: \\\\h\\share CANARY /user:u",
+        "mongosh -u root -p CANARY --host h",
+        "sqlcmd -S h -U sa -P CANARY",
+        "sqlplus -s app/CANARY@db",
+        "rabbitmqctl add_user app CANARY",
+        "ipmitool -I lanplus -H h -U u -P CANARY power status",
+        "ipmitool user set password 2 CANARY",
+        "plink -pw CANARY u@h",
+        "lftp -u user,CANARY sftp://h",
+        "snmpwalk -v2c -c CANARY h",
+        "zip -P CANARY a.zip f",
+        "7z a -pCANARY a.7z f",
+        "keytool -list -storepass CANARY",
+        "kubectl create secret generic a --from-literal=key=CANARY",
+        "kubectl create secret generic a --from-literal other=CANARY",
+        "vault kv put secret/app key=CANARY",
+        "vault login CANARY",
+        "mc alias set s3 https://h access CANARY",
+        "twine upload -u u -p CANARY dist/x",
+        "gitlab-runner register -n -r CANARY -u https://h",
+        "wpa_passphrase home CANARY",
+        "nmcli dev wifi connect home password CANARY",
+        "git config --global credential.token CANARY",
+        "npm config set //h/:_authToken CANARY",
+        "aws configure set aws_secret_access_key CANARY",
+        "sudo docker exec db sh -c \"mysqldump -pCANARY app\"",
+        "0 3 * * * root mysqldump -pCANARY app | gzip > /srv/a.gz",
+        "ExecStart=/usr/bin/redis-cli -a CANARY ping",
+        "CMD [\"redis-cli\", \"-a\", \"CANARY\"]",
+        "command: [redis-cli, -a, CANARY, ping]",
+        "command: [sshpass, -p, CANARY]",
+        "command: \"redis-cli -a CANARY ping\"",
+        "command:\n  - mysqladmin\n  - -uroot\n  - -pCANARY\n",
+        "command:\n  - redis-cli\n  - -a\n  - \"CANARY\"\n",
+        "[\n  \"sshpass\",\n  \"-p\",\n  \"CANARY\"\n]",
+        "mysql -u root \\\n    -h db \\\n    -pCANARY",
+        "true && mysql -pCANARY; false",
+        "x=$(redis-cli -a CANARY get x)",
+        "machine h login u password CANARY",
+        "machine h password CANARY login u",
+        "default login u password CANARY",
+        "machine h\nlogin u\npassword CANARY",
+        "h:5432:app:u:CANARY",
+        "*:*:*:u:a:CANARY",
+        "\\:\\:1:5432:app:u:CANARY",
+        "//registry.npmjs.org/:_authToken=CANARY",
+        "_auth=CANARY",
+        "//h/:_password=CANARY",
+        "\"auth\": \"CANARY\"",
+        "u:$6$rounds=5000$saltsalt$CANARY",
+        "u:$2y$10$CANARYCANARY",
+        "users: [\"u:$$apr1$$salt$$CANARY\"]",
+        "eyJhbGciOiJkaXIifQ.eyJzdWIiOiIxIn0.CANARY",
+        "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..CANARY.CANARY.CANARY",
+    ] {
+        let text = format!("# a line\n{}\nanother = 1\n", line.replace("CANARY", canary));
+        // The value, and not all that stands around it.
+        let first = line.split([' ', '\n', '"', ':', '=']).find(|word| word.len() > 2);
+        let is_word = |first: &&str| first.starts_with(|c: char| c.is_ascii_lowercase()) && !first.contains("CANARY");
+        let stays = first.filter(is_word).is_none_or(|first| hidden(&text).contains(first))
+            && hidden(&text).contains("another = 1");
+        if hidden(&text).contains(canary) || !stays {
+            missed.push(hidden(&text));
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+    assert_eq!(hidden("a AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY b"), "a (hidden) b");
+    // Weak ones, too: what counts is where they stand.
+    assert_eq!(hidden("mysql -phunter2 app"), "mysql -p(hidden) app");
+    assert_eq!(hidden("redis-cli -a 1234 ping"), "redis-cli -a (hidden) ping");
+    assert_eq!(hidden("curl -u 'ci:hunter2' https://h/"), "curl -u 'ci:(hidden)' https://h/");
+}
+
+/// Options and words that look alike.
+#[test]
+fn what_programs_take_that_is_no_password() {
+    let mut wrong = Vec::new();
+    for text in [
+        "ssh -p 2222 -a user@host",
+        "cp -pr /srv/builds /srv/copy",
+        "mkdir -p builds/caches",
+        "docker run -p 8080:8080 -u 1000:1000 -a stdout image",
+        "docker login --password-stdin registry.example.com",
+        "docker login -u ci registry.example.com",
+        "docker compose -p project up -d",
+        "docker run -d --name gitlab-runner -t gitlab/gitlab-runner:latest",
+        "mysql -u root -p app",
+        "mysql --port=3306 --protocol=tcp",
+        "mysqldump -u root -p$MYSQL_PASSWORD app",
+        "mysqldump -u root -p\"$(cat /run/secrets/db)\" app",
+        "gcc -o x x.c $(mysql_config --cflags) -pthread",
+        "apt-get install -y mysql-client curl redis-tools apache2-utils",
+        "packages:\n  - mysql-client\n  - curl\n  - redis-tools\n",
+        "redis-cli -h cache -p 6379 ping",
+        "redis-cli -a \"$REDIS_PASSWORD\" ping",
+        "curl -u ci https://example.com/",
+        "curl -fsSLo file https://example.com/",
+        "curl -A Mozilla/5.0 --user-agent agent:name https://example.com/",
+        "curl -u ci:$TOKEN https://example.com/",
+        "curl -U ${PROXY_USER}:${PROXY_PASSWORD} https://example.com/",
+        "wget -P /tmp/downloads https://example.com/",
+        "wget -P downloads https://example.com/",
+        "unzip -p archive.zip member",
+        "ldapsearch -x -W -D cn=admin -s base -b dc=example",
+        "htpasswd -c /etc/nginx/users app",
+        "htpasswd /etc/nginx/users admin-of-it",
+        "openssl rsa -in key.pem -passin file:/run/pw -out key2.pem",
+        "openssl rsa -in key.pem -passin env:KEYPASSWORD",
+        "openssl req -new -key server.key -out server.csr",
+        "openssl x509 -CAkey authority.key -in server.csr",
+        "smbclient //server/share -U user -c ls",
+        "smbclient //server/share -N",
+        "gpg --batch --passphrase-file /run/pw -c file",
+        "gpg -P something",
+        "psql -h db -p 5432 -U app",
+        "psql postgresql://app@db/app",
+        "mongosh --port 27017 -p",
+        "mosquitto_sub -h host -p 1883 -t topic",
+        "tar -cpf - files | gzip",
+        "useradd -m -s /bin/bash ci-user",
+        "usermod -aG docker gitlab-runner",
+        "echo something | docker exec -i db cat",
+        "echo something-else | tee file",
+        "echo $TOKEN | docker login --password-stdin",
+        "kubectl create configmap a --from-file=key=path",
+        "vault kv get secret/application",
+        "git config user.name somebody",
+        "git config --global init.defaultBranch main",
+        "kubectl config set-context somewhere --namespace=builds",
+        "a set of things and a token bucket",
+        "the net user interface design",
+        "net use of memory in bytes",
+        "# redis-cli with the option -a instead of --pass",
+        "# use sshpass -p with care",
+        "Login with the password manager, then log in",
+        "You may login somewhere with password prompts",
+        "the mysql -p option asks",
+        "http is not https, see ab -A",
+        "security is a process -- not a product",
+        "gitlab-runner run --working-directory builds -r",
+        "dig +short example.com",
+        "52:54:00:12:34:56",
+        "2001:1234:5678:9abc:def0:1234:5678:9abc",
+        "nmcli connection up office",
+        "2026-01-01T10:00:00:00 a:b",
+        "key: $6 and $5 each",
+        "eyJ is how they begin",
+        "AKIA is not a key",
+        "Basic authentication is off",
+        "machine learning needs a password-less login",
+    ] {
+        if hidden(text) != text {
+            wrong.push(hidden(text));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A list of many names of programs is no command whose words are compared with each other.
+#[test]
+fn long_lists_are_read_once() {
+    let text = "- mysql-client\n".repeat(20_000);
+    assert_eq!(find(&text), []);
+    let text = format!("mysql {}", "redis-cli -x ".repeat(5_000));
+    assert_eq!(find(&text), []);
+}

@@ -31,6 +31,10 @@ const EDGE: usize = 8;
 const BEFORE_CUT: usize = 4;
 /// Longer values are not encoded: nobody quotes them so, and the memory is better spent.
 const ENCODED: usize = 64 << 10;
+/// Bytes of a text that are read in other ways at once: each way takes some twenty bytes for one, and a host may print much.
+const PIECE: usize = 64 << 10;
+/// Bytes that one piece and the next have in common: the runs that are looked for, however they are written and broken, are shorter.
+const OVERLAP: usize = 8 << 10;
 /// What stands for a secret.
 const INSTEAD: &str = "(secret)";
 
@@ -241,10 +245,18 @@ impl Scrubber {
             }
         }
         self.leave(text, &mut hidden);
+        for piece in pieces(text) {
+            self.in_a_piece(&text[piece.clone()], said, &mut hidden[piece]);
+        }
+        hidden
+    }
+
+    /// Hides what is found when a text is read in other ways.
+    fn in_a_piece(&self, text: &str, said: bool, hidden: &mut [bool]) {
         // What colours a match, what is struck over and what takes no place stands between the characters that are seen.
         let bare = bare::bare(text);
         if let Some((bare, places)) = &bare {
-            self.in_another_form(text, bare, places, &mut hidden);
+            self.in_another_form(text, bare, places, hidden);
         }
         // What was broken into lines is one text again without the breaks and what indents the next line.
         let whole = text;
@@ -254,10 +266,9 @@ impl Scrubber {
             if let Some(outer) = outer {
                 places.iter_mut().for_each(|at| *at = outer[*at]);
             }
-            self.in_another_form(whole, &joined, &places, &mut hidden);
+            self.in_another_form(whole, &joined, &places, hidden);
         }
-        self.in_other_readings(whole, text, outer, said, &mut hidden);
-        hidden
+        self.in_other_readings(whole, text, outer, said, hidden);
     }
 
     /// Hides what is found in a text made of another, where each of its bytes was in that one.
@@ -290,17 +301,16 @@ impl Scrubber {
             return;
         }
         let place = |at: usize| places.map_or(at, |places| places.get(at).copied().unwrap_or(whole.len()));
-        for (number, view) in views::all(text).into_iter().enumerate() {
-            // The first one is the text as it is, where only pieces are new.
+        views::each(text, &mut |view, plain| {
+            // The text as it is was looked through: there only pieces are new.
             let mut found = vec![Mark::No; view.bytes.len()];
-            self.mark(&view, said, number > 0, &mut found);
-            let squeezed = view.squeezed();
+            self.mark(view, said, !plain, &mut found);
+            let squeezed = if said { view.squeezed() } else { View::default() };
             let mut inner = vec![Mark::No; squeezed.bytes.len()];
-            if said {
-                self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
-            }
-            let mut fresh = vec![false; whole.len()];
-            for (view, mut found) in [(&view, found), (&squeezed, inner)] {
+            self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
+            // Most readings hold nothing, and there may be many short ones.
+            let mut fresh = Vec::new();
+            for (view, mut found) in [(view, found), (&squeezed, inner)] {
                 if found.iter().all(|mark| *mark == Mark::No) {
                     continue;
                 }
@@ -309,6 +319,7 @@ impl Scrubber {
                     self.leave(text, &mut hidden);
                     found.iter_mut().zip(hidden).filter(|(_, hide)| !hide).for_each(|(mark, _)| *mark = Mark::No);
                 }
+                fresh.resize(whole.len(), false);
                 let mut last: Option<usize> = None;
                 for at in (0..found.len()).filter(|at| found[*at] != Mark::No) {
                     let (from, to) = (place(view.places[at].0), place(view.places[at].1 - 1) + 1);
@@ -327,7 +338,7 @@ impl Scrubber {
                 self.leave(whole, &mut fresh);
                 hidden.iter_mut().zip(fresh).for_each(|(hide, fresh)| *hide |= fresh);
             }
-        }
+        });
     }
 
     /// Marks what is found in another reading of a text.
@@ -469,6 +480,29 @@ fn ends(line: &str) -> Vec<(usize, usize)> {
         ends.extend(line.match_indices(mark).map(|(at, _)| (at, BEFORE_CUT)));
     }
     ends
+}
+
+/// The parts of a text that are read one after the other, the end of one being the beginning of the next.
+fn pieces(text: &str) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    loop {
+        let mut end = text.len().min(from + PIECE);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        pieces.push(from..end);
+        if end == text.len() {
+            return pieces;
+        }
+        let mut next = end - OVERLAP;
+        while !text.is_char_boundary(next) {
+            next += 1;
+        }
+        // A line that is not much longer than others is read whole.
+        let before = &text.as_bytes()[next - OVERLAP / 2..next];
+        from = before.iter().rposition(|byte| *byte == b'\n').map_or(next, |line| next - OVERLAP / 2 + line + 1);
+    }
 }
 
 /// The text without line breaks, blanks after them and a backslash before them; and where each byte was.

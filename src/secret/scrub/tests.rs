@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
+use super::{OVERLAP, PIECE, pieces, views};
 use crate::secret::{Secret, SecretBook, SecretId};
 
 fn book(values: &[&str]) -> SecretBook {
@@ -215,16 +216,16 @@ fn base32(value: &[u8]) -> String {
     bits.chunks(5).map(|five| char::from(DIGITS[digit(five)])).collect()
 }
 
+/// The bytes in lines of so many, with something before each.
+fn wrap(text: &str, width: usize, before: &dyn Fn(usize) -> String) -> String {
+    let lines = text.as_bytes().chunks(width).enumerate();
+    let lines = lines.map(|(at, part)| format!("{}{}", before(at), std::str::from_utf8(part).unwrap()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Every way to write a secret that a program on a host or GitLab may have.
 fn written(value: &str) -> Vec<String> {
     let each = |form: &dyn Fn(u8) -> String| value.bytes().map(form).collect::<Vec<String>>();
-    let wrap = |text: &str, width: usize, before: &dyn Fn(usize) -> String| {
-        let lines = text.as_bytes().chunks(width).enumerate();
-        lines
-            .map(|(at, part)| format!("{}{}", before(at), std::str::from_utf8(part).unwrap()))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
     let signs = |form: &dyn Fn(u8) -> String| {
         value
             .bytes()
@@ -380,4 +381,60 @@ fn guesses_in_other_notations_are_not_answered() {
             assert!(!book.is_in(&text), "{guess}");
         }
     }
+}
+
+/// What is found in a text is found anywhere in a long one, in every notation and across the places where it is taken apart.
+#[test]
+fn long_texts_are_read_in_pieces() {
+    let value = "glpat-Zq4Vw7Xk2Bn8Mc5Rt1Yp";
+    let book = book(&[value]);
+    let notations = [
+        value.to_owned(),
+        wrap(value, 7, &|at| format!("12:00:0{at} host sh[12]: ")),
+        value.bytes().map(|byte| format!("\\u{byte:04x}")).collect::<String>(),
+        STANDARD.encode(format!("user:{value}")),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+    ];
+    for filler in ["line of a log\n", "ä "] {
+        for text in &notations {
+            for back in [9, OVERLAP - 5, OVERLAP + 60] {
+                let before = filler.repeat((PIECE - back) / filler.len());
+                let whole = format!("{before}\n{text}\n{}", filler.repeat(OVERLAP * 2 / filler.len()));
+                let clean = book.scrub_said(&whole);
+                let around = format!("…{}…", clean.replace(filler, ""));
+                assert!(clean.contains("(secret)"), "{back}: {around}");
+                let left = |one: &str| one.len() > 7 && !one.starts_with("12:0") && around.contains(one);
+                assert!(!text.split_whitespace().any(left), "{back}: {around}");
+                assert!(!book.is_in(&clean));
+                assert_eq!(clean.lines().count(), whole.lines().count());
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_have_an_end_in_common() {
+    for text in
+        ["x".repeat(5 << 20), "a line\n".repeat(1 << 19), "ä€𝄞".repeat(300_000), "y".repeat(PIECE), String::new()]
+    {
+        let pieces = pieces(&text);
+        assert_eq!((pieces[0].start, pieces.last().unwrap().end), (0, text.len()));
+        assert!(pieces.iter().all(|piece| piece.len() <= PIECE && text.get(piece.clone()).is_some()));
+        for two in pieces.windows(2) {
+            let common = two[0].end - two[1].start;
+            assert!((OVERLAP - 4..=OVERLAP * 3 / 2).contains(&common), "{common}");
+        }
+    }
+}
+
+/// However long a text is, its other readings take as much memory as one piece needs.
+#[test]
+fn readings_are_bounded() {
+    let line = "2026-11-30T12:00:01 host sh[12]: level=info path=\"/srv/\\u002da%2Db\" 67 69 74 6c 061 QmFzZTY0IHRleHQgb2Y value\n";
+    let text = line.repeat(PIECE * 2 / line.len());
+    let mut most = 0;
+    for piece in pieces(&text) {
+        views::each(&text[piece], &mut |view, _| most = most.max(view.bytes.len()));
+    }
+    assert!(most <= PIECE, "{most}");
 }

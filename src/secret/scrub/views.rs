@@ -23,8 +23,9 @@ enum Before {
     Same,
 }
 
-/// The text in all the ways in which a secret can be found by what it is itself.
-pub(super) fn all(text: &str) -> Vec<View> {
+/// The text in all the ways in which a secret can be found by what it is itself, one after the other: none is kept longer than it is
+/// looked at. The first one, which is told, is the text as it is.
+pub(super) fn each(text: &str, look: &mut dyn FnMut(&View, bool)) {
     let plain = View::of(text);
     let mut views = vec![plain];
     if text.trim_end().contains('\n') {
@@ -33,21 +34,17 @@ pub(super) fn all(text: &str) -> Vec<View> {
         views.extend(before.into_iter().map(|before| joined(text, before)));
         views.dedup();
     }
-    let mut more = Vec::new();
-    for view in &views {
+    for (number, view) in views.iter().enumerate() {
+        look(view, number == 0);
         for quoted_printable in [false, true] {
             let Some(once) = view.unescaped(quoted_printable) else { continue };
-            more.extend(once.unescaped(quoted_printable));
-            more.push(once);
+            once.unescaped(quoted_printable).iter().for_each(|twice| look(twice, false));
+            look(&once, false);
         }
+        view.base64(look, true);
+        view.base32(look);
     }
-    for view in &views {
-        view.base64(&mut more, true);
-        view.base32(&mut more);
-    }
-    dumps(text, &mut more);
-    views.extend(more);
-    views
+    dumps(text, look);
 }
 
 fn joined(text: &str, before: Before) -> View {
@@ -193,8 +190,7 @@ impl View {
     }
 
     /// What runs of digits of so many bits each are, beginning at each place that a group can have.
-    fn digits(&self, bits: u32, group: usize, value: impl Fn(u8) -> Option<u32>) -> Vec<Self> {
-        let mut all = Vec::new();
+    fn digits(&self, bits: u32, group: usize, value: impl Fn(u8) -> Option<u32>, look: &mut dyn FnMut(&Self)) {
         for (from, to) in self.runs(|byte| value(byte).is_some()) {
             for skipped in 0..group.min(to - from) {
                 let mut view = Self::default();
@@ -209,14 +205,13 @@ impl View {
                         begin = if count > 0 { at } else { at + 1 };
                     }
                 }
-                all.push(view.without_zeros());
+                look(&view.without_zeros());
             }
         }
-        all
     }
 
-    fn base64(&self, all: &mut Vec<Self>, again: bool) {
-        let decoded = self.digits(6, 4, |byte| {
+    fn base64(&self, look: &mut dyn FnMut(&Self, bool), again: bool) {
+        let value = |byte: u8| {
             Some(u32::from(match byte {
                 b'A'..=b'Z' => byte - b'A',
                 b'a'..=b'z' => byte - b'a' + 26,
@@ -225,16 +220,16 @@ impl View {
                 b'/' | b'_' => 63,
                 _ => return None,
             }))
-        });
-        for view in decoded {
+        };
+        self.digits(6, 4, value, &mut |view| {
             if again && view.bytes.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_control() || *byte == b'\n') {
-                view.base64(all, false);
+                view.base64(look, false);
             }
-            all.push(view);
-        }
+            look(view, false);
+        });
     }
 
-    fn base32(&self, all: &mut Vec<Self>) {
+    fn base32(&self, look: &mut dyn FnMut(&Self, bool)) {
         let value = |byte: u8| {
             Some(u32::from(match byte {
                 b'A'..=b'Z' => byte - b'A',
@@ -243,7 +238,7 @@ impl View {
                 _ => return None,
             }))
         };
-        all.extend(self.digits(5, 8, value));
+        self.digits(5, 8, value, &mut |view| look(view, false));
     }
 }
 
@@ -348,7 +343,7 @@ fn entity(rest: &[u8]) -> Option<(Made, usize)> {
 }
 
 /// What numbers of a dump stand for: `xxd`, `hexdump`, `od` in its kinds, lists of bytes; and characters one by one.
-fn dumps(text: &str, all: &mut Vec<View>) {
+fn dumps(text: &str, look: &mut dyn FnMut(&View, bool)) {
     let mut hexadecimal = [View::default(), View::default(), View::default(), View::default()];
     let [mut octal, mut decimal, mut letters] = [(); 3].map(|()| [View::default(), View::default()]);
     let mut at = 0;
@@ -397,7 +392,8 @@ fn dumps(text: &str, all: &mut Vec<View>) {
         at += line.len();
     }
     let views = hexadecimal.into_iter().chain(octal).chain(decimal).chain(letters);
-    all.extend(views.map(View::without_zeros).filter(|view| view.bytes.len() >= RUN / 2));
+    let views = views.map(View::without_zeros).filter(|view| view.bytes.len() >= RUN / 2);
+    views.for_each(|view| look(&view, false));
 }
 
 /// The words of a line, and where in the text they are.

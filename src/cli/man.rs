@@ -1,6 +1,5 @@
 //! `rprov man`: manual pages, from the command line's definition.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -32,7 +31,8 @@ pub(super) fn run(directory: Option<&Path>, console: &Console) -> Result<Exit, E
                 .help("name a directory that you may write to"),
         )
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed)?;
+    let made = files::directory(directory);
+    made.map_err(|unwritten| console.stop(unwritten.problem(&format!("cannot write into {shown}"))))?;
     for command in with_all_below(&program) {
         let (name, page) = page(command).map_err(failed)?;
         let what = format!("cannot write {name} into {shown}");

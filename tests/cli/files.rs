@@ -111,3 +111,63 @@ fn a_plan_is_read_from_a_file() {
     let (code, _, err) = run(directory.path(), &["show", "/dev/zero"]);
     assert!(code == 1 && err.contains("it is not a regular file"), "{err}");
 }
+
+/// A stream is no link that somebody left in the way.
+#[test]
+fn a_stream_is_no_file_and_nobody_is_told_to_remove_it() {
+    let directory = with(HOSTS);
+    let pipe = directory.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    symlink("/dev/stdout", directory.path().join("mine")).unwrap();
+    symlink("/dev", directory.path().join("devices")).unwrap();
+    for path in [
+        "/dev/stdout",
+        "/dev/stderr",
+        "/dev/fd/1",
+        "/proc/self/fd/1",
+        "/proc/thread-self/fd/2",
+        "mine",
+        "devices/stdout",
+        "/dev/null",
+        "pipe",
+    ] {
+        let (code, _, err) = run(directory.path(), &["plan", "--limit", "here", "--out", path]);
+        assert_eq!(code, 1, "{path}: {err}");
+        assert!(err.contains(&format!("{path}: it is ")) && err.contains("--format json"), "{path}: {err}");
+        assert!(!err.contains("remove") && !err.contains("is a link"), "{path}: {err}");
+    }
+    assert!(pipe.symlink_metadata().is_ok());
+    // Reports go there.
+    for path in ["/dev/fd/1", "/proc/self/fd/1", "/dev/stdout"] {
+        let report = format!("terraform={path}");
+        let (code, out, err) = run(directory.path(), &["plan", "--limit", "here", "--report", &report]);
+        assert_eq!(code, 0, "{path}: {err}");
+        assert!(out.contains("\"create\""), "{path}: {out}");
+    }
+}
+
+#[test]
+fn a_directory_behind_a_link_that_leads_nowhere() {
+    let directory = with(HOSTS);
+    symlink("nowhere", directory.path().join("link")).unwrap();
+    symlink("file", directory.path().join("to-file")).unwrap();
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    for (path, why) in [
+        ("link", "it is a link to nowhere, which is not there"),
+        ("link/man1", "a part of its path is there and no directory"),
+        ("to-file", "it is a link to file, which is no directory"),
+        ("file", "it is no directory"),
+        ("file/man1", "a part of its path is there and no directory"),
+    ] {
+        let (code, _, err) = run(directory.path(), &["man", path]);
+        assert_eq!(code, 1, "{path}: {err}");
+        assert!(err.contains(why) && err.contains("help: "), "{path}: {err}");
+        assert!(!err.contains("may write to") && !err.contains("File exists"), "{path}: {err}");
+    }
+    assert!(!directory.path().join("nowhere").exists());
+    for arguments in [["--out", "link/plan.json"], ["--report", "markdown=link/note.md"]] {
+        let (code, _, err) = run(directory.path(), &[&["plan", "--limit", "here"], &arguments[..]].concat());
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("there is no such directory"), "{err}");
+    }
+}

@@ -81,23 +81,23 @@ impl Build<'_> {
         }
         let mut sound = true;
         for one in &able {
-            if let Some(curve) = one.unknown_curve {
+            let (what, key) = if let Some(curve) = one.unknown_curve {
+                let subject = &one.subject;
                 let what = format!(
-                    "the key of the certificate `{}` is on the curve {curve}, which rprov cannot verify",
-                    one.subject
+                    "the key of the certificate `{subject}` is on the curve {curve}, which rprov cannot verify"
                 );
-                let help = format!("have it made with a key on P-256 or P-384, or with RSA, such as: {MADE}");
-                self.error(Diagnostic::error(what).at(at).help(help));
-                sound = false;
+                (what, "a key on P-256 or P-384, or with RSA")
             } else if !one.authority && !one.names_servers {
                 let what = format!(
                     "the certificate `{}` names no server: a Common Name alone counts nowhere any more",
                     one.subject
                 );
-                let help = format!("have it made with `subjectAltName`, such as: {MADE}");
-                self.error(Diagnostic::error(what).at(at).help(help));
-                sound = false;
-            }
+                (what, "`subjectAltName`")
+            } else {
+                continue;
+            };
+            self.error(Diagnostic::error(what).at(at).help(format!("have it made with {key}, such as: {MADE}")));
+            sound = false;
         }
         if !sound {
             return false;

@@ -1,6 +1,6 @@
 //! The fleet's own part of a run: what lives in GitLab and belongs to no host (CI/CD variables, orphans).
 
-use crate::desired;
+use crate::desired::{self, Sealed};
 use crate::event::{EventKind, Failure};
 use crate::facts::{Facts, Known};
 use crate::gitlab::{Client, Unlocked};
@@ -27,7 +27,7 @@ pub(super) struct Fleet {
     /// What the hosts say, if orphans are looked for.
     orphans: Option<orphans::Hosts>,
     book: SecretBook,
-    pub(super) plan: HostPlan,
+    pub(super) plan: Sealed,
     /// What the API token of this run cannot do of the plan.
     pub(super) lacking: Vec<Problem>,
     /// The plan comes from a file: it is compared with GitLab before anything is done.
@@ -60,7 +60,7 @@ impl Fleet {
             notes,
             orphans,
             book: book.clone(),
-            plan: HostPlan::default(),
+            plan: Sealed::default(),
             saved: false,
             lacking: Vec::new(),
             others: None,
@@ -80,14 +80,14 @@ impl Fleet {
             // Never in a saved plan: that nobody has an orphan is known only while all hosts were just read.
             orphans: None,
             book: book.clone(),
-            plan,
+            plan: Sealed::saved(plan),
             saved: true,
             lacking: Vec::new(),
             others: None,
         })
     }
 
-    async fn look(&mut self, shared: &Shared) -> (HostPlan, Facts, Vec<Problem>) {
+    async fn look(&mut self, shared: &Shared) -> (Sealed, Facts, Vec<Problem>) {
         let mut facts = Facts::default();
         // Rights in GitLab are not root's on a host: what is unread here is a failure.
         facts.system.root = true;
@@ -117,19 +117,18 @@ impl Fleet {
             }
         };
         let resources: Vec<Box<dyn Resource>> = self.variables.iter().map(resource).collect();
-        let mut plan = desired::plan(&self.name, &resources, &facts, &mut self.book);
+        let mut plan = desired::draft(&self.name, &resources, &facts, &self.book);
         if let Some(hosts) = &self.orphans {
             let found = orphans::look(shared, hosts, &mut facts).await;
             plan.changes.extend(found.changes);
             plan.notes.extend(found.notes);
             plan.problems.extend(found.problems);
             plan.runners.extend(found.runners);
-            plan.preconditions = desired::preconditions::of(&plan.changes, &facts);
         }
         let lacking = records::check_rights(shared, &facts, &mut plan).await;
         plan.notes.extend(self.notes.clone());
-        desired::seal(&mut plan, &mut self.book);
-        (plan, facts, lacking)
+        let plan = desired::sealed(plan, &facts, &mut self.book);
+        (plan, facts, desired::sealed_problems(lacking, &self.book))
     }
 
     /// Carries the plan out.

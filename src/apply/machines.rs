@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::desired;
 use crate::desired::exam::Finding;
 use crate::desired::machine::{self, Named};
 
@@ -63,8 +64,10 @@ pub(super) fn across(shared: &Shared, targets: &mut [Target]) {
         .collect();
     let found = machine::across(&named, &shared.inventory);
     for (at, problem) in found {
-        targets[at].findings.push(Finding::stops("machine", &problem));
-        targets[at].plan.problems.push(problem);
+        let target = &mut targets[at];
+        let problems = desired::sealed_problems(vec![problem], &target.book);
+        target.findings.extend(problems.iter().map(|problem| Finding::stops("machine", problem)));
+        target.plan.amend(&mut target.book, |plan| plan.problems.extend(problems));
     }
 }
 

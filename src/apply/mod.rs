@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::desired::status::HostStatus;
-use crate::desired::{self, exam::Examined};
+use crate::desired::{self, Reopened, Sealed, exam::Examined};
 use crate::event::{Cause, Event, EventKind, Failure};
 use crate::gitlab::Client;
 use crate::host::Connector;
@@ -191,9 +191,13 @@ impl Session {
         for (at, misplaced) in misplaced::misplaced(&holders, &openers) {
             targets[at].plan_knowing(&shared, misplaced).await;
         }
+        let mut open: Vec<Reopened> =
+            targets.iter_mut().map(|target| std::mem::take(&mut target.plan).reopen()).collect();
+        let with_plan = targets.iter().zip(&mut open);
         let mut hosts: Vec<HostTokens<'_>> =
-            targets.iter_mut().map(|target| HostTokens { uses: &target.tokens, plan: &mut target.plan }).collect();
+            with_plan.map(|(target, open)| HostTokens { uses: &target.tokens, plan: &mut open.plan }).collect();
         tokens::across(&mut hosts, &openers);
+        targets.iter_mut().zip(open).for_each(|(target, open)| target.plan = open.seal(&mut target.book));
         machines::across(&shared, &mut targets);
         if late {
             let hosts = orphans::Hosts::new(&shared, &targets, openers);
@@ -226,8 +230,9 @@ impl Session {
     /// What would be done.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        let fleet = self.fleet.iter().map(|fleet| fleet.plan.clone());
-        Plan { hosts: fleet.chain(self.targets.iter().map(|target| target.plan.clone())).collect() }
+        let fleet = self.fleet.iter().map(|fleet| &fleet.plan);
+        let sealed = fleet.chain(self.targets.iter().map(|target| &target.plan));
+        Plan { hosts: sealed.map(|plan| plan.clone().into_inner()).collect() }
     }
 
     /// What the API token of this run cannot do of the plan, each told once. With [`Look::Apply`] it is among the plan's problems.
@@ -389,11 +394,11 @@ fn stopped(what: &str, done: usize) -> Failure {
 }
 
 /// What was promised is not there after everything was done.
-fn left_over(left: HostPlan, done: usize) -> Failure {
+fn left_over(left: Sealed, done: usize) -> Failure {
     let mut message = "not everything is as it should be after the changes".to_owned();
     if let Some(problem) = left.problems.first() {
         message = format!("{message}: {}", problem.message);
     }
     let help = "run `rprov plan` to see what is left; run `rprov apply` again to continue";
-    Failure { remaining: Some(left), ..Failure::new("verifying", message).help(help).after(done) }
+    Failure { remaining: Some(left.into_inner()), ..Failure::new("verifying", message).help(help).after(done) }
 }

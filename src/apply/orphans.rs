@@ -36,7 +36,7 @@ impl Hosts {
             tokens: targets.iter().map(|target| (target.plan.name.clone(), target.tokens.clone())).collect(),
             openers,
             deleting: steps.filter_map(deletes).collect(),
-            hindrance: hindrance(&shared.inventory, targets.iter().map(|target| &target.plan)),
+            hindrance: hindrance(&shared.inventory, targets.iter().map(|target| &*target.plan)),
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::desired;
 use crate::desired::exam::Finding;
 use crate::desired::machine::{self, Named};
 use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
+use crate::desired::{self, Sealed};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, seat};
@@ -67,7 +67,7 @@ pub(super) struct Target {
     resources: Vec<Box<dyn Resource>>,
     probe: ProbeSpec,
     pub(super) book: SecretBook,
-    pub(super) plan: HostPlan,
+    pub(super) plan: Sealed,
     /// The plan comes from a file: somebody may have approved it long ago.
     saved: bool,
     /// The runner tokens of its config.toml when it was read.
@@ -124,7 +124,7 @@ impl Target {
             Look::Status => probe.rooms = status::rooms(spec),
             Look::Exam => probe.rooms = desired::exam::rooms_of(spec),
         }
-        let (plan, facts, status) = (HostPlan::default(), Facts::default(), status::unread(spec, false));
+        let (plan, facts, status) = (Sealed::default(), Facts::default(), status::unread(spec, false));
         Self {
             index,
             host: None,
@@ -155,18 +155,17 @@ impl Target {
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
     pub(super) async fn with_plan(shared: Arc<Shared>, index: usize, book: SecretBook, plan: HostPlan) -> Self {
         let behind = behind::of(&shared, index, None).await;
-        let mut target = Self { plan, behind, saved: true, ..Self::new(&shared, index, book) };
+        let mut target = Self { plan: Sealed::saved(plan), behind, saved: true, ..Self::new(&shared, index, book) };
         let spec = &shared.inventory.hosts[index];
         if target.plan.problems.is_empty() {
             let _slot = shared.slots.acquire().await;
             shared.send(&spec.name, EventKind::Connecting);
             match shared.connector.connect(&spec.connection).await {
                 Ok(host) => target.host = Some(host),
-                Err(error) => target.plan.problems.push(Problem {
-                    message: target.book.scrub_said(&error.to_string()),
-                    help: error.help(),
-                    unknown_only: false,
-                }),
+                Err(error) => {
+                    let problem = Problem { message: error.to_string(), help: error.help(), unknown_only: false };
+                    target.plan.amend(&mut target.book, |plan| plan.problems.push(problem));
+                }
             }
         }
         shared.send(&spec.name, EventKind::Read);
@@ -179,12 +178,13 @@ impl Target {
         let spec = &shared.inventory.hosts[index];
         let refused = shared.settings.refused.as_ref().and_then(|refused| refused.hosts.get(&spec.name));
         if let Some(problem) = refused {
-            target.plan = HostPlan {
+            let plan = HostPlan {
                 name: spec.name.clone(),
                 runners: spec.runners.iter().map(|one| RunnerView::unknown(&one.name, &problem.message)).collect(),
                 problems: vec![problem.clone()],
                 ..HostPlan::default()
             };
+            target.plan = Sealed::of(plan, &mut target.book);
             shared.send(&spec.name, EventKind::Read);
             return target;
         }
@@ -210,16 +210,18 @@ impl Target {
             Err(error) => Some((error.to_string(), error.help())),
         };
         if let Some((message, help)) = problem {
-            let (message, help) = (target.book.scrub_said(&message), help.map(|help| target.book.scrub_said(&help)));
-            let problem = Problem { message: message.clone(), help: help.clone(), unknown_only: false };
+            let problem = Problem { message, help, unknown_only: false };
+            let problems = desired::sealed_problems(vec![problem], &target.book);
             let about = if target.host.is_some() { "reading" } else { "ssh" };
-            target.findings = vec![Finding::stops(about, &problem)];
-            target.plan = HostPlan {
+            target.findings = problems.iter().map(|problem| Finding::stops(about, problem)).collect();
+            let message = problems.first().map(|problem| problem.message.as_str()).unwrap_or_default();
+            let plan = HostPlan {
                 name: spec.name.clone(),
-                runners: spec.runners.iter().map(|runner| RunnerView::unknown(&runner.name, &message)).collect(),
-                problems: vec![problem],
+                runners: spec.runners.iter().map(|runner| RunnerView::unknown(&runner.name, message)).collect(),
+                problems,
                 ..HostPlan::default()
             };
+            target.plan = Sealed::of(plan, &mut target.book);
         }
         shared.send(&spec.name, EventKind::Read);
         target
@@ -234,9 +236,8 @@ impl Target {
                 self.plan = plan;
             }
             Err(error) => {
-                let (message, help) = (self.book.scrub_said(&error.message()), error.help());
-                let help = help.map(|help| self.book.scrub_said(&help));
-                self.plan.problems.push(Problem { message, help, unknown_only: false });
+                let problem = Problem { message: error.message(), help: error.help(), unknown_only: false };
+                self.plan.amend(&mut self.book, |plan| plan.problems.push(problem));
             }
         }
     }
@@ -304,7 +305,7 @@ impl Target {
     }
 
     /// Reads the host and GitLab, and compares.
-    async fn look(&mut self, shared: &Shared, reading: &Reading) -> Result<(HostPlan, Facts), ReadError> {
+    async fn look(&mut self, shared: &Shared, reading: &Reading) -> Result<(Sealed, Facts), ReadError> {
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
@@ -336,13 +337,15 @@ impl Target {
         self.tokens = told.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         self.openers = Openers::default();
         self.openers.learn(&facts);
-        let mut plan = desired::plan(&spec.name, &self.resources, &facts, &mut self.book);
+        let mut plan = desired::draft(&spec.name, &self.resources, &facts, &self.book);
         // Once hosts that have each other's tokens have got them back, nothing of this is left for them.
         let taken = runners.iter().flat_map(|runners| runners.cut_off(&facts, &plan)).collect::<Vec<_>>();
         plan.problems.extend(taken);
         behind::note(&mut plan, &self.behind, &shared.inventory.hosts);
-        self.lacking = records::check_rights(shared, &facts, &mut plan).await;
-        Ok((plan, facts))
+        let lacking = records::check_rights(shared, &facts, &mut plan).await;
+        self.lacking = desired::sealed_problems(lacking, &self.book);
+        // The last word: what comes from here is shown.
+        Ok((desired::sealed(plan, &facts, &mut self.book), facts))
     }
 
     /// Carries the plan out.
@@ -454,7 +457,7 @@ impl Target {
     }
 
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
-    async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(HostPlan, Facts), Failure> {
+    async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(Sealed, Facts), Failure> {
         let started = Instant::now();
         let name = self.spec(shared).name.clone();
         let (mut told, mut dead) = (false, None);

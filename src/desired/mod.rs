@@ -9,6 +9,7 @@ use crate::script::applied;
 use crate::secret::SecretBook;
 use crate::step::Step;
 use crate::text::Text;
+pub use seal::{Reopened, Sealed, problems as sealed_problems};
 
 use blocked::Stopped;
 
@@ -144,6 +145,12 @@ pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::scri
 /// be compared becomes a problem of the host; the others are still shown.
 #[must_use]
 pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> HostPlan {
+    sealed(draft(name, resources, facts, book), facts, book).into_inner()
+}
+
+/// The same before anything is taken out of it: more may be added, and nothing shows it before it is [`sealed`].
+#[must_use]
+pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &SecretBook) -> HostPlan {
     let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
     let mut earlier = Earlier::default();
     let mut stopped = Stopped::default();
@@ -191,16 +198,19 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
         });
     }
     summary::fill(&mut plan, facts);
-    seal::seal(&mut plan, &seal::private(facts), book);
-    plan.preconditions = preconditions::of(&plan.changes, facts);
-    plan.after_run = preconditions::last_apply(facts).map(|last| last.run);
-    plan.machine = machine::installation(&facts.system.machine);
     plan
 }
 
-/// Seals a plan again to which something was added since it was made, such as what GitLab answered.
-pub fn seal(plan: &mut HostPlan, book: &mut SecretBook) {
-    seal::seal(plan, &std::collections::BTreeSet::new(), book);
+/// The plan as it may be shown, with what is to be known before it is carried out.
+#[must_use]
+pub fn sealed(draft: HostPlan, facts: &Facts, book: &mut SecretBook) -> Sealed {
+    let mut plan = Sealed::with_private(draft, &seal::private(facts), book);
+    let preconditions = preconditions::of(&plan.changes, facts);
+    let known = plan.beside();
+    *known.preconditions = preconditions;
+    *known.after_run = preconditions::last_apply(facts).map(|last| last.run);
+    *known.machine = machine::installation(&facts.system.machine);
+    plan
 }
 
 /// Where a change goes if links of root's are on its way: one note each.

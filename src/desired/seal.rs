@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
+use crate::plan::precondition::Required;
 use crate::plan::{Attr, Blocked, Change, Cleared, HostPlan, Note, Problem, RunnerView};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
@@ -22,7 +23,7 @@ pub(super) fn private(facts: &Facts) -> BTreeSet<RemotePath> {
 
 /// Takes out of the plan what must not be shown; of what steps write to `private` files, all. The book learns the texts that it
 /// now names. What was sealed before stays as it is.
-pub(super) fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) {
+fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) {
     let mut learned = Vec::new();
     for change in &mut plan.changes {
         for step in &mut change.steps {
@@ -80,6 +81,101 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
         all.extend([name, detail]);
     }
     all
+}
+
+/// A plan that may be shown: whatever was put into it went through [`seal`]. Nothing can be added without that, since a plan in here is
+/// only read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sealed(HostPlan);
+
+impl Sealed {
+    /// Takes out of a plan what must not be shown. The book learns the texts that stand in it by name.
+    #[must_use]
+    pub fn of(mut plan: HostPlan, book: &mut SecretBook) -> Self {
+        seal(&mut plan, &BTreeSet::new(), book);
+        Self(plan)
+    }
+
+    /// The same; and of what steps write to `private` files, all.
+    pub(super) fn with_private(mut plan: HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) -> Self {
+        seal(&mut plan, private, book);
+        Self(plan)
+    }
+
+    /// A plan that was sealed when it was saved. What it is compared with word for word later is not to be changed by what this run knows
+    /// more.
+    #[must_use]
+    pub fn saved(plan: HostPlan) -> Self {
+        Self(plan)
+    }
+
+    /// To add something; [`Reopened::seal`] gives it back.
+    #[must_use]
+    pub fn reopen(self) -> Reopened {
+        Reopened { plan: self.0.clone(), before: self }
+    }
+
+    /// Adds something.
+    pub fn amend(&mut self, book: &mut SecretBook, add: impl FnOnce(&mut HostPlan)) {
+        let mut open = std::mem::take(self).reopen();
+        add(&mut open.plan);
+        *self = open.seal(book);
+    }
+
+    /// The plan, to be shown or saved.
+    #[must_use]
+    pub fn into_inner(self) -> HostPlan {
+        self.0
+    }
+
+    /// What is known of the plan beside what is told of it.
+    pub(super) fn beside(&mut self) -> Beside<'_> {
+        let HostPlan { preconditions, after_run, machine, .. } = &mut self.0;
+        Beside { preconditions, after_run, machine }
+    }
+}
+
+/// The parts of a sealed plan in which no text of people's stands.
+pub(super) struct Beside<'a> {
+    pub(super) preconditions: &'a mut Vec<Required>,
+    pub(super) after_run: &'a mut Option<String>,
+    pub(super) machine: &'a mut Option<String>,
+}
+
+impl std::ops::Deref for Sealed {
+    type Target = HostPlan;
+
+    fn deref(&self) -> &HostPlan {
+        &self.0
+    }
+}
+
+/// A plan to which something is added.
+#[derive(Debug)]
+pub struct Reopened {
+    /// The plan.
+    pub plan: HostPlan,
+    before: Sealed,
+}
+
+impl Reopened {
+    /// Seals it again, if something was added.
+    #[must_use]
+    pub fn seal(self, book: &mut SecretBook) -> Sealed {
+        if self.plan == self.before.0 { self.before } else { Sealed::of(self.plan, book) }
+    }
+}
+
+/// Problems that are told beside a plan, without what must not be shown.
+#[must_use]
+pub fn problems(problems: Vec<Problem>, book: &SecretBook) -> Vec<Problem> {
+    let told = |text: String| looks::redacted(&book.scrub_said(&text));
+    let one = |Problem { message, help, unknown_only }| Problem {
+        message: told(message),
+        help: help.map(told),
+        unknown_only,
+    };
+    problems.into_iter().map(one).collect()
 }
 
 type Learned = Vec<(SecretId, Secret)>;

@@ -306,3 +306,36 @@ fn labels_are_judged_by_their_names() {
         assert!(!text.contains(word), "{word}: {text}");
     }
 }
+
+/// Whatever is told after the first sealing: what GitLab says of the token, what other hosts have, which machine it is.
+#[test]
+fn what_is_added_to_a_sealed_plan_is_sealed() {
+    let mut book = known();
+    let plan = HostPlan {
+        notes: vec![Note { about: "a".to_owned(), message: "b".to_owned() }],
+        ..of(vec![change("x=1\n", "x=2\n")])
+    };
+    let sealed = Sealed::of(plan, &mut book);
+    let same = sealed.clone().reopen().seal(&mut book);
+    assert_eq!(same, sealed, "nothing was added");
+    // One that is known, and one that looks like one.
+    for secret in [CANARY, "glpat-Ab1Cd2Ef3Gh4Ij5Kl6Mn"] {
+        let told = format!("GitLab said: {secret} is wrong");
+        let mut amended = sealed.clone();
+        amended.amend(&mut book, |plan| {
+            plan.problems.push(Problem { message: told.clone(), help: Some(told.clone()), unknown_only: false });
+            plan.notes.push(Note { about: told.clone(), message: told.clone() });
+            plan.runners.push(RunnerView::unknown(&told, &told));
+            plan.changes.push(change("", &format!("token = {secret}\n")));
+            plan.summary.push(told.clone());
+        });
+        assert_eq!(amended.changes.len(), 2);
+        let plans = Plan { hosts: vec![amended.clone().into_inner()] };
+        let json = serde_json::to_string(&PlanV1::from(&plans)).unwrap();
+        let saved = serde_json::to_string(&amended.into_inner().publishable()).unwrap();
+        let bare = &secret[6..];
+        assert!(!json.contains(bare) && !saved.contains(bare) && !format!("{plans:?}").contains(bare), "{json}");
+        let problem = Problem { message: told.clone(), help: Some(told), unknown_only: false };
+        assert!(!format!("{:?}", problems(vec![problem], &book)).contains(bare));
+    }
+}

@@ -4,7 +4,7 @@ use crate::desired::rights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::facts::{Facts, Known, ListedRunner, Reason, Why};
+use crate::facts::{Facts, Known, ListedRunner, Reason, RunnerRecord, Why};
 use crate::gitlab::{Client, GitlabError};
 use crate::inventory::model::{HostSpec, Scope};
 use crate::marker::Marker;
@@ -64,7 +64,7 @@ pub(super) async fn read(
     }
     for id in runners.wanted_records(facts) {
         let known = match &client {
-            Ok(client) => known(client.runner(id).await),
+            Ok(client) => known(record(client, id, reading).await),
             Err(why) => Known::unread(why.clone()),
         };
         facts.records.insert(id, known);
@@ -84,7 +84,7 @@ pub(super) async fn read(
             (Ok(client), Some(Ok(ids))) => {
                 for id in &ids {
                     if !facts.records.contains_key(id) {
-                        facts.records.insert(*id, self::known(client.runner(*id).await));
+                        facts.records.insert(*id, self::known(record(client, *id, reading).await));
                     }
                 }
                 Known::Present(ids)
@@ -110,6 +110,11 @@ pub(super) async fn read(
     for (id, secret) in runners.host_secrets(facts) {
         book.bind(id, secret);
     }
+}
+
+/// A plan of a fleet takes records out of the lists; what is about to be changed, or was, is read by itself.
+async fn record(client: &Client, id: u64, reading: &Reading) -> Result<Option<RunnerRecord>, GitlabError> {
+    if reading.is_first() { client.listed_runner(id).await } else { client.runner(id).await }
 }
 
 pub(super) fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {

@@ -1,8 +1,8 @@
-//! The runners of a scope as the GraphQL API lists them: with their marks, and with how their tokens begin, one call for a
-//! hundred. The REST API shows neither in a list, and the second nowhere.
+//! The runners of a scope as the GraphQL API lists them: with their marks, with how their tokens begin, and with all that their
+//! records hold, one call for a hundred. The REST API shows none of that in a list, and how a token begins nowhere.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Client;
 use super::error::{Access, GitlabError, one_line};
 use super::http::Call;
-use crate::facts::ListedRunner;
+use crate::facts::{ListedRunner, RunnerRecord};
 use crate::inventory::model::Scope;
 use crate::marker;
 use crate::secret::start::TokenStart;
@@ -18,8 +18,10 @@ use crate::secret::start::TokenStart;
 /// No scope has so many hundreds of runners; a server that never ends a list must not hang us.
 const MAX_PAGES: usize = 10_000;
 
-/// What is asked of each runner.
-const RUNNERS: &str = "pageInfo{hasNextPage endCursor}nodes{id shortSha contactedAt description maintenanceNote \
+/// What is asked of each runner. A page of them costs at most 50 of the 250 points of complexity that GitLab
+/// allows a query.
+const RUNNERS: &str = "pageInfo{hasNextPage endCursor}nodes{id runnerType shortSha contactedAt status description \
+                       maintenanceNote tagList runUntagged locked accessLevel paused maximumTimeout \
                        userPermissions{updateRunner}";
 
 /// One runner of a list by itself.
@@ -81,6 +83,16 @@ struct Node {
     maintenance_note: Option<String>,
     user_permissions: Permissions,
     owner_project: Option<Path>,
+    // Of one runner by itself the rest is not asked.
+    runner_type: Option<String>,
+    status: Option<String>,
+    tag_list: Option<Vec<String>>,
+    run_untagged: Option<bool>,
+    locked: Option<bool>,
+    access_level: Option<String>,
+    paused: Option<bool>,
+    maximum_timeout: Option<u64>,
+    project_count: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +127,19 @@ impl Client {
         self.0.listed.get(scope, read).await
     }
 
+    /// A runner as the lists of this run had it, which saves a call for each runner of a fleet; one that they did not have, or that
+    /// this client has changed since, is read.
+    ///
+    /// # Errors
+    /// As [`Client::runner`].
+    pub async fn listed_runner(&self, id: u64) -> Result<Option<RunnerRecord>, GitlabError> {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner).get(&id).map(Arc::clone);
+        match known {
+            Some(record) => Ok(Some(record.as_ref().clone())),
+            None => self.runner(id).await,
+        }
+    }
+
     /// Reads one runner of the lists again, which may have got another token since.
     ///
     /// # Errors
@@ -131,6 +156,8 @@ impl Client {
         let Some(node) = data.runner else { return Ok(()) };
         let now =
             runner(node).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+        // Its record is read by itself then: it must not be older than its mark.
+        self.forget_known(id);
         self.relist(id, |listed| *listed = now.clone());
         Ok(())
     }
@@ -151,8 +178,14 @@ impl Client {
         });
     }
 
+    /// What the lists said of its record counts no longer.
+    pub(super) fn forget_known(&self, id: u64) {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     /// GitLab has it no longer.
     pub(super) fn unlist(&self, id: u64) {
+        self.forget_known(id);
         self.0.listed.change(|_, listing| {
             if let Some((listed, at)) = place(listing, id) {
                 Arc::make_mut(listed).remove(at);
@@ -181,6 +214,7 @@ impl Client {
 
     async fn list_by_graphql(&self, scope: &Scope) -> Result<Vec<ListedRunner>, GitlabError> {
         let mut listed = Vec::new();
+        let mut known = Vec::new();
         let mut ids = BTreeSet::new();
         let mut after: Option<String> = None;
         for _ in 0..MAX_PAGES {
@@ -190,20 +224,27 @@ impl Client {
             if let Some(refusal) = reply.errors.first() {
                 return Err(answer.odd(one_line(&refusal.message)));
             }
+            let owned = |owner: Option<Owner>, path: &String| {
+                let owner = owner.filter(|owner| owner.full_path.eq_ignore_ascii_case(path))?;
+                Some((owner.runners?, owner.full_path))
+            };
             let page = reply.data.and_then(|data| match scope {
-                Scope::Instance => data.runners,
-                Scope::Group(path) => data.group.filter(|it| it.full_path.eq_ignore_ascii_case(path))?.runners,
-                Scope::Project(path) => data.project.filter(|it| it.full_path.eq_ignore_ascii_case(path))?.runners,
+                Scope::Instance => Some((data.runners?, String::new())),
+                Scope::Group(path) => owned(data.group, path),
+                Scope::Project(path) => owned(data.project, path),
             });
-            let page = page.ok_or_else(|| answer.odd(format!("it shows no runners of {scope}")))?;
+            let (page, owner) = page.ok_or_else(|| answer.odd(format!("it shows no runners of {scope}")))?;
             for node in page.nodes.into_iter().filter(|node| belongs(node, scope)) {
+                let record = record(&node, scope, &owner);
                 let runner = runner(node).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
                 if ids.insert(runner.id) {
+                    known.extend(record.map(|record| (runner.id, Arc::new(record))));
                     listed.push(runner);
                 }
             }
             if !page.page_info.has_next_page {
                 listed.sort_by_key(|runner: &ListedRunner| runner.id);
+                self.0.known.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
                 return Ok(listed);
             }
             match page.page_info.end_cursor.filter(|next| Some(next) != after.as_ref()) {
@@ -241,7 +282,7 @@ fn call(scope: &Scope, after: Option<&str>) -> Call {
         Scope::Project(path) => (
             format!(
                 "query($path:ID!,$after:String){{project(fullPath:$path){{fullPath \
-                 runners(type:PROJECT_TYPE,first:100,after:$after){{{RUNNERS} ownerProject{{fullPath}}}}}}}}}}"
+                 runners(type:PROJECT_TYPE,first:100,after:$after){{{RUNNERS} projectCount ownerProject{{fullPath}}}}}}}}}}"
             ),
             Some(path),
             Access::ListProject,
@@ -263,17 +304,50 @@ fn belongs(node: &Node, scope: &Scope) -> bool {
     }
 }
 
+/// The record of a runner, as REST tells it of one runner; `owner`: the full path of its group or project. `None` where the list
+/// says less than REST: GitLab does not list to everybody for which projects a runner of several works.
+fn record(node: &Node, scope: &Scope, owner: &str) -> Option<RunnerRecord> {
+    let (groups, projects) = match scope {
+        Scope::Instance => (Vec::new(), Vec::new()),
+        Scope::Group(_) => (vec![owner.to_owned()], Vec::new()),
+        Scope::Project(_) if node.project_count == Some(1) => (Vec::new(), vec![owner.to_owned()]),
+        Scope::Project(_) => return None,
+    };
+    let mut tag_list = node.tag_list.clone()?;
+    tag_list.sort();
+    Some(RunnerRecord {
+        id: id_of(node)?,
+        runner_type: node.runner_type.as_ref()?.to_ascii_lowercase(),
+        description: node.description.clone().unwrap_or_default(),
+        tag_list,
+        run_untagged: node.run_untagged?,
+        locked: node.locked?,
+        access_level: node.access_level.as_ref()?.to_ascii_lowercase(),
+        paused: node.paused?,
+        online: node.contacted_at.as_ref().map(|_| node.status.as_deref() == Some("ONLINE")),
+        maximum_timeout: node.maximum_timeout,
+        note_hidden: node.maintenance_note.is_none() && !node.user_permissions.update_runner,
+        maintenance_note: node.maintenance_note.clone().unwrap_or_default(),
+        groups,
+        projects,
+    })
+}
+
+fn id_of(node: &Node) -> Option<u64> {
+    node.id.strip_prefix("gid://gitlab/Ci::Runner/")?.parse().ok()
+}
+
 fn runner(node: Node) -> Option<ListedRunner> {
     let contacted_ago = match node.contacted_at {
         None => None,
-        Some(time) => {
+        Some(ref time) => {
             let time: jiff::Timestamp = time.parse().ok()?;
             // A clock that is behind GitLab's must not make a contact old.
             Some(u64::try_from(jiff::Timestamp::now().as_second() - time.as_second()).unwrap_or(0))
         }
     };
     Some(ListedRunner {
-        id: node.id.strip_prefix("gid://gitlab/Ci::Runner/")?.parse().ok()?,
+        id: id_of(&node)?,
         mark: marker::parse(node.maintenance_note.as_deref().unwrap_or_default()).1,
         note_hidden: !node.user_permissions.update_runner,
         description: node.description.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! A typed client for the few calls to GitLab's REST API that rprov needs. All of a run goes through one [`Client`]: it
+//! A typed client for the few calls to GitLab's REST and GraphQL APIs that rprov needs. All of a run goes through one [`Client`]: it
 //! keeps count of requests under way, waits when GitLab asks for it, and reads nothing twice that it need not.
 //!
 //! A read that fails is always an error, never "not there". A call that creates something is never sent twice unless
@@ -65,6 +65,8 @@ struct Inner {
     listed: Memo<Scope, listing::Listing>,
     /// Records as last read, by id, so that a second look at a list reads only what is new in it.
     seen: Mutex<BTreeMap<u64, Arc<RunnerRecord>>>,
+    /// Records as the GraphQL lists had them, by id, until this client changes one.
+    known: Mutex<BTreeMap<u64, Arc<RunnerRecord>>>,
     own_token: Memo<(), Option<OwnToken>>,
     owner: Memo<(), Option<token::Owner>>,
     levels: Memo<Scope, Option<u64>>,
@@ -112,6 +114,7 @@ impl Client {
             scans: Memo::default(),
             listed: Memo::default(),
             seen: Mutex::default(),
+            known: Mutex::default(),
             own_token: Memo::default(),
             owner: Memo::default(),
             levels: Memo::default(),
@@ -370,6 +373,7 @@ impl Client {
 
     fn forget_record(&self, id: u64) {
         self.0.scans.clear();
+        self.forget_known(id);
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }

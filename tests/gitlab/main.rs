@@ -6,6 +6,7 @@ mod creating;
 mod elsewhere;
 mod finding;
 mod flaky;
+mod fleet;
 mod holding;
 mod identity;
 mod notes;

@@ -22,7 +22,7 @@ pub(crate) fn stale(created: &str, contacted: Option<&str>) -> bool {
 }
 
 /// The connection alone: `stale`, `never_contacted`, `online`, `offline`.
-fn connection(created: &str, contacted: Option<&str>) -> &'static str {
+pub(crate) fn connection(created: &str, contacted: Option<&str>) -> &'static str {
     match online(contacted) {
         _ if stale(created, contacted) => "stale",
         None => "never_contacted",

@@ -1,7 +1,8 @@
 //! `/api/graphql`: the runners of the instance, a group or a project, and one runner by its id, with those fields of theirs that
-//! say whose they are. A field or argument that is not here is refused as GitLab refuses one that it does not know.
+//! a plan needs. A field or argument that is not here is refused as GitLab refuses one that it does not know.
 
 use crate::auth::{self, Caller, MAINTAINER};
+use crate::entity;
 use crate::query::{self, Field};
 use crate::release::Release;
 use crate::reply::{Outcome, Reply};
@@ -54,11 +55,13 @@ fn errors(status: u16, message: &str) -> Reply {
     Reply::json(status, json!({ "errors": [{ "message": message }] }))
 }
 
-/// Each field costs one; a page costs twice what is in it.
+/// Each field costs one beside what is in it; a list costs that again for each hundred of its `first` entries.
 fn complexity(fields: &[Field]) -> usize {
     let cost = |field: &Field| {
-        let inner = complexity(&field.fields);
-        1 + if field.name == "runners" { 2 * inner } else { inner }
+        let own = 1 + complexity(&field.fields);
+        let first = field.arguments.get("first").and_then(Value::as_u64).and_then(|first| usize::try_from(first).ok());
+        let entries = if field.name == "runners" { first.unwrap_or(PER_PAGE).min(PER_PAGE) } else { 0 };
+        own + own * entries / PER_PAGE
     };
     fields.iter().map(cost).sum()
 }
@@ -212,6 +215,17 @@ impl View<'_> {
                 "runnerType" => json!(runner.runner_type.to_uppercase()),
                 "description" => json!(runner.description),
                 "paused" => json!(runner.paused),
+                "status" => {
+                    let status = entity::connection(&runner.created_at, runner.contacted_at.as_deref());
+                    json!(status.to_uppercase())
+                }
+                "tagList" => json!(runner.tag_list),
+                "runUntagged" => json!(runner.run_untagged),
+                "locked" => json!(runner.locked),
+                "accessLevel" => json!(runner.access_level.to_uppercase()),
+                "maximumTimeout" => json!(runner.maximum_timeout),
+                // Counted of runners of projects only, those included that the caller does not see.
+                "projectCount" => json!((runner.runner_type == "project_type").then_some(runner.project_ids.len())),
                 "contactedAt" => json!(runner.contacted_at),
                 "shortSha" => json!(short_sha(self.state, runner)),
                 "maintenanceNote" => json!(runner.maintenance_note.as_ref().filter(|_| may_update)),

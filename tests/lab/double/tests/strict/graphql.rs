@@ -88,6 +88,32 @@ async fn groups_and_projects() {
 }
 
 #[tokio::test]
+async fn everything_that_a_plan_compares() {
+    let double = with_runners().await;
+    double
+        .edit(|state| {
+            let runner = state.runners.get_mut(&3).unwrap();
+            runner.tag_list = vec!["gpu".to_owned()];
+            (runner.maximum_timeout, runner.access_level) = (Some(600), "ref_protected".to_owned());
+        })
+        .unwrap();
+    let fields = "runnerType status tagList runUntagged locked accessLevel paused maximumTimeout projectCount";
+    let (_, body) = ask(
+        &double,
+        tokens::ADMIN_API,
+        &format!("{{one:runner(id:\"gid://gitlab/Ci::Runner/3\"){{{fields}}} other:runner(id:\"gid://gitlab/Ci::Runner/1\"){{{fields}}}}}"),
+        json!({}),
+    )
+    .await;
+    let (one, other) = (&body["data"]["one"], &body["data"]["other"]);
+    assert_eq!((&one["runnerType"], &one["accessLevel"]), (&json!("PROJECT_TYPE"), &json!("REF_PROTECTED")));
+    assert_eq!((&one["tagList"], &one["maximumTimeout"]), (&json!(["gpu"]), &json!(600)));
+    assert_eq!((&one["projectCount"], &other["projectCount"]), (&json!(2), &Value::Null));
+    assert_eq!((&other["status"], &other["tagList"]), (&json!("NEVER_CONTACTED"), &json!([])));
+    assert_eq!((&other["maximumTimeout"], &other["runUntagged"]), (&Value::Null, &json!(true)));
+}
+
+#[tokio::test]
 async fn what_gitlab_does_not_know_is_refused() {
     let double = with_runners().await;
     for (query, status, words) in [

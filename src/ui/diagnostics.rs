@@ -1,6 +1,7 @@
 //! Problems in what the user wrote: drawn with their line as rustc draws them, or as JSON. Pure. Values under keys that
 //! look secret are masked, because a line of an inventory ends up in CI logs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -9,6 +10,9 @@ use serde::Serialize;
 use crate::diagnostic::{Diagnostic, Severity, Sources, Span};
 use crate::ui::style::{Look, Role, count, sanitize, wrap};
 
+use self::lines::Lines;
+
+mod lines;
 mod mask;
 #[cfg(test)]
 mod tests;
@@ -20,9 +24,15 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> Stri
     if let [alone @ Diagnostic { span: None, .. }] = diagnostics {
         return one(alone, look);
     }
+    let mut files: Files<'_> = BTreeMap::new();
+    for span in diagnostics.iter().filter_map(|diagnostic| diagnostic.span.as_ref()) {
+        if let Some(text) = sources.0.get(&span.file) {
+            files.entry(&*span.file).or_insert_with(|| Lines::new(text));
+        }
+    }
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out += &draw(diagnostic, sources, look);
+        out += &draw(diagnostic, &files, look);
         out.push_str("\n\n");
     }
     if let Some(counted) = counted(diagnostics) {
@@ -36,8 +46,11 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, look: Look) -> Stri
 /// One problem, without a count and without the line that it is about.
 #[must_use]
 pub fn one(diagnostic: &Diagnostic, look: Look) -> String {
-    draw(diagnostic, &Sources::default(), look) + "\n"
+    draw(diagnostic, &BTreeMap::new(), look) + "\n"
 }
+
+/// The files that problems point into, by name.
+type Files<'a> = BTreeMap<&'a str, Lines<'a>>;
 
 /// `2 errors, 1 warning`; nothing if there are none.
 #[must_use]
@@ -55,7 +68,7 @@ fn is_error(diagnostic: &Diagnostic) -> bool {
     diagnostic.severity == Severity::Error
 }
 
-fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
+fn draw(diagnostic: &Diagnostic, files: &Files<'_>, look: Look) -> String {
     let Some(span) = &diagnostic.span else { return without_place(diagnostic, look) };
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
@@ -64,7 +77,7 @@ fn draw(diagnostic: &Diagnostic, sources: &Sources, look: Look) -> String {
     };
     let message = broken(&readable(&diagnostic.message), look, 9).join("\n");
     let mut group = Group::with_title(level.primary_title(&*message));
-    let Place { file, number, column, line } = place(span, sources);
+    let Place { file, number, column, line } = place(span, files);
     group = match &line {
         Some(line) => group.element(
             Snippet::source(line.text.as_str())
@@ -123,8 +136,6 @@ fn without_place(diagnostic: &Diagnostic, look: Look) -> String {
     out
 }
 
-/// Bytes of the longest line that is quoted.
-const LONGEST: usize = 4000;
 /// In a log or a file, lines are as long as they are: it is cut neither for people nor for `grep`.
 const LOG_WIDTH: usize = 400;
 
@@ -159,13 +170,9 @@ struct Line {
     end: usize,
 }
 
-fn place(span: &Span, sources: &Sources) -> Place {
-    // A line that nobody could read is not quoted, and not searched for secrets: its place is enough.
-    let short = |line: usize| sources.line(&span.file, line).map(|text| if text.len() > LONGEST { "" } else { text });
-    let line = short(span.line).filter(|text| !text.is_empty()).map(|text| {
-        let hidden = mask::hidden(text, |up| short(span.line.checked_sub(up)?));
-        shown(text, &hidden, span.column)
-    });
+fn place(span: &Span, files: &Files<'_>) -> Place {
+    let line = files.get(&*span.file).and_then(|lines| lines.get(span.line));
+    let line = line.map(|(text, above)| shown(text, &mask::hidden(text, &above), span.column));
     Place { file: sanitize(&span.file).into_owned(), number: span.line, column: span.column, line }
 }
 

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::lines::indent;
 use crate::diagnostic::HIDDEN;
 use crate::secret::looks;
 
@@ -11,8 +12,9 @@ pub(super) fn tokens(text: &str) -> String {
     looks::hide(text, &token_ranges(text))
 }
 
-/// The parts of a line that must not be shown, in order, apart from each other. `above(n)` is the line n lines above.
-pub(super) fn hidden<'a>(line: &str, above: impl Fn(usize) -> Option<&'a str>) -> Vec<Range<usize>> {
+/// The parts of a line that must not be shown, in order, apart from each other. `above`: the lines that it belongs to by their
+/// indentation, the nearest first.
+pub(super) fn hidden(line: &str, above: &[&str]) -> Vec<Range<usize>> {
     let mut ranges = token_ranges(line);
     ranges.extend(taken_out(line));
     if under_secret(line, above) {
@@ -91,42 +93,20 @@ fn taken_out(line: &str) -> Vec<Range<usize>> {
     ranges
 }
 
-fn indent(line: &str) -> usize {
-    line.len() - line.trim_start().len()
-}
-
 /// Whether the line continues the value of a key that looks secret: a block text, or a plain one over several lines.
-fn under_secret<'a>(line: &str, above: impl Fn(usize) -> Option<&'a str>) -> bool {
-    let mut inner = indent(line);
+fn under_secret(line: &str, above: &[&str]) -> bool {
     // A line with a key of its own is judged by that key, and only a secret's text is without one.
-    if pairs(line).iter().any(|(_, value)| !value.is_empty()) && !in_block(inner, &above) {
+    if pairs(line).iter().any(|(_, value)| !value.is_empty()) && !in_block(above) {
         return false;
     }
-    let mut up = 1;
-    while let Some(parent) = above(up).filter(|_| inner > 0) {
-        up += 1;
-        if parent.trim().is_empty() || indent(parent) >= inner {
-            continue;
-        }
-        inner = indent(parent);
-        if pairs(parent).iter().any(|(key, _)| looks_secret(key)) {
-            return true;
-        }
-    }
-    false
+    above.iter().any(|parent| pairs(parent).iter().any(|(key, _)| looks_secret(key)))
 }
 
 /// Whether the nearest line with less indentation opens a block text (`|`, `>`): then what looks like keys is text.
-fn in_block<'a>(inner: usize, above: &impl Fn(usize) -> Option<&'a str>) -> bool {
-    let mut up = 1;
-    while let Some(parent) = above(up) {
-        up += 1;
-        if !parent.trim().is_empty() && indent(parent) < inner {
-            let end = parent.trim_end().trim_end_matches(|c: char| "+-123456789".contains(c));
-            return end.ends_with(['|', '>']);
-        }
-    }
-    false
+fn in_block(above: &[&str]) -> bool {
+    above.first().is_some_and(|parent| {
+        parent.trim_end().trim_end_matches(|c: char| "+-123456789".contains(c)).ends_with(['|', '>'])
+    })
 }
 
 fn looks_secret(key: &str) -> bool {
@@ -214,6 +194,7 @@ fn value_length(rest: &str, depth: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Lines;
     use super::*;
 
     fn masked(line: &str) -> String {
@@ -223,7 +204,10 @@ mod tests {
     /// `above`: the lines above, the nearest first.
     fn masked_under(line: &str, above: &[&str]) -> String {
         let mut out = line.to_owned();
-        for range in hidden(line, |up| above.get(up - 1).copied()).into_iter().rev() {
+        let text: Vec<&str> = above.iter().rev().copied().chain([line]).collect();
+        let text = text.join("\n");
+        let (_, above) = Lines::new(&text).get(above.len() + 1).unwrap();
+        for range in hidden(line, &above).into_iter().rev() {
             out.replace_range(range, "(hidden)");
         }
         out

@@ -82,6 +82,6 @@ fn what_the_loader_took_out_shifts_nothing() {
 fn what_is_not_quoted_has_its_place() {
     let mut sources = Sources::default();
     sources.0.insert(FILE.into(), format!("a\n{}\n", "x".repeat(1 << 20)).into());
-    let drawn = draw(&Diagnostic::error("no").at(&at(2, 812)), &sources, Look::plain(80));
+    let drawn = render(&[Diagnostic::error("no").at(&at(2, 812))], &sources, Look::plain(80));
     assert!(drawn.contains(&format!("{FILE}:2:812")) && drawn.len() < 200, "{drawn}");
 }

@@ -200,17 +200,16 @@ impl Http {
         let headers = HeaderMap::from_iter([(HeaderName::from_static("private-token"), header)]);
         // Only the first call of the process does something; a provider that is there already is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
+        let config = pinned::config(ca_pem).map_err(|why| GitlabError::Ca { why })?;
+        let client = reqwest::Client::builder()
             .user_agent(concat!("rprov/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(timing.connect)
-            .timeout(timing.request);
-        if let Some(pem) = ca_pem {
-            let config = pinned::config(pem).map_err(|why| GitlabError::Ca { why })?;
-            builder = builder.tls_backend_preconfigured(config);
-        }
-        let client = builder.build().map_err(|error| GitlabError::Setup { why: words(&error) })?;
+            .timeout(timing.request)
+            .tls_backend_preconfigured(config)
+            .build()
+            .map_err(|error| GitlabError::Setup { why: words(&error) })?;
         let url = url.trim_end_matches('/').to_owned();
         let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
         let (listener, told) = (OnceLock::new(), Mutex::new(None));

@@ -34,6 +34,7 @@ mod pinned;
 mod preconditions;
 mod projects;
 mod record;
+mod roots;
 mod scan;
 mod steps;
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Trust in a GitLab whose certificate vouches for itself (`openssl req -x509`): the connection is good if the server shows
-//! exactly the certificate that `gitlab.ca_file` holds. No I/O beyond the system's authorities, which are read once.
+//! exactly the certificate that `gitlab.ca_file` holds. No I/O beyond that of [`Roots`].
 //!
 //! `openssl req -x509` marks what it makes as an authority (`CA:TRUE`). Go, and so gitlab-runner, takes such a certificate from a
 //! server if it is itself among the trusted ones; webpki never takes an authority's certificate from a server. So what the system's
@@ -16,21 +16,22 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use x509_parser::parse_x509_certificate;
 
+use super::roots::Roots;
 use crate::certificate;
 
 /// How to connect to a GitLab that the system's authorities or those in this PEM text vouch for.
 ///
 /// # Errors
 /// When the text holds no usable certificate: why.
-pub(super) fn config(pem: &str) -> Result<ClientConfig, String> {
-    let roots: Vec<CertificateDer<'static>> = certificate::der(pem)?.into_iter().map(CertificateDer::from).collect();
-    if roots.is_empty() {
+pub(super) fn config(pem: Option<&str>) -> Result<ClientConfig, String> {
+    let der = pem.map(certificate::der).transpose()?;
+    if der.as_ref().is_some_and(Vec::is_empty) {
         return Err("it has no `-----BEGIN CERTIFICATE-----` block".to_owned());
     }
+    let roots: Vec<CertificateDer<'static>> = der.unwrap_or_default().into_iter().map(CertificateDer::from).collect();
     let own = roots.iter().filter(|root| is_self_issued(root)).cloned().collect();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let usual = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
-        .map_err(|error| error.to_string())?;
+    let usual = Roots::new(roots, Arc::clone(&provider)).map_err(|error| error.to_string())?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 
 use super::stream::Stream;
 
@@ -24,6 +24,8 @@ const KEPT: usize = 512;
 const TRIES_IN_SILENCE: u32 = 4;
 /// The first pause before another try; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
+/// What is read at once, in bytes.
+const BUFFER: usize = 16 << 10;
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -51,7 +53,7 @@ pub(super) enum End {
 impl Heard {
     /// A stream of which the beginning is heard here.
     pub(super) fn listen(&self, stream: Stream) -> Listening {
-        Listening { stream, heard: Some(self.clone()) }
+        Listening { stream: BufReader::with_capacity(BUFFER, stream), heard: Some(self.clone()) }
     }
 
     /// What it means that the connection has ended with an error. `program`: what a ProxyCommand said, which may have
@@ -130,7 +132,9 @@ fn spread(time: Duration) -> Duration {
 
 /// A stream of which the beginning is heard.
 pub(super) struct Listening {
-    stream: Stream,
+    /// Buffered: the library asks for each packet twice, first for its length, and a host sends the answer to a probe in some two
+    /// hundred small ones.
+    stream: BufReader<Stream>,
     /// `None`: the beginning is over.
     heard: Option<Heard>,
 }

@@ -15,6 +15,7 @@ use super::*;
 use crate::diagnostic::Span;
 use crate::inventory::model::SshConfig;
 
+mod exchange;
 mod turned_away;
 
 fn key(seed: u8) -> PrivateKey {

@@ -48,33 +48,10 @@ pub(super) fn is_the_same(approved: &HostPlan, now: &HostPlan, facts: &Facts, sa
     unmoved && now.problems.is_empty() && agreed::is_same(&comparable(approved, saved), &comparable(now, saved))
 }
 
-/// Leaves what is blocked now, or was when the plan was made, out of both: whoever may put something in the way of one thing must not
-/// keep the rest from being done. What is done of it is what was approved.
-pub(super) fn leave_blocked(approved: &mut HostPlan, now: &mut HostPlan) {
-    let blocked: Vec<String> = approved.blocked.iter().chain(&now.blocked).map(|one| one.about.clone()).collect();
-    for plan in [approved, now] {
-        leave_out(plan, &blocked);
-    }
-}
-
-fn leave_out(plan: &mut HostPlan, blocked: &[String]) {
-    let stays = |change: &Change| !blocked.contains(&format!("{} {}", change.kind, change.name));
-    let mut kept = Vec::new();
-    let mut places = std::collections::BTreeMap::new();
-    for (at, change) in std::mem::take(&mut plan.changes).into_iter().enumerate() {
-        if stays(&change) {
-            places.insert(at, kept.len());
-            kept.push(change);
-        }
-    }
-    plan.changes = kept;
-    plan.preconditions.retain_mut(|required| match places.get(&required.change) {
-        Some(place) => {
-            required.change = *place;
-            true
-        }
-        None => false,
-    });
+/// What is blocked now, or was when the plan was made: both leave it out. Whoever may put something in the way of one thing must not
+/// keep the rest from being done, and what is done of it is what was approved.
+pub(super) fn blocked(approved: &HostPlan, now: &HostPlan) -> Vec<String> {
+    approved.blocked.iter().chain(&now.blocked).map(|one| one.about.clone()).collect()
 }
 
 /// Whether all is as it was approved, but for what the API token of this run cannot do.
@@ -279,6 +256,11 @@ mod tests {
     /// Whoever may swap one file between a plan and its apply keeps nothing but that file from being done.
     #[test]
     fn what_is_blocked_before_or_by_now_keeps_nothing_else_back() {
+        let leave_blocked = |approved: &mut HostPlan, now: &mut HostPlan| {
+            let blocked = super::blocked(approved, now);
+            approved.leave_out(&blocked);
+            now.leave_out(&blocked);
+        };
         let blocked = |about: &str| Blocked { about: about.to_owned(), message: "a link".to_owned(), help: None };
         let required = |change: usize, path: &str| {
             let what = Precondition::Package { name: path.to_owned(), version: None };

@@ -399,7 +399,9 @@ impl Target {
         let _slot = shared.slots.acquire().await;
         let mut approved = self.plan.clone();
         let (mut now, facts) = self.lock(shared, cancel).await?;
-        moved::leave_blocked(&mut approved, &mut now);
+        let blocked = moved::blocked(&approved, &now);
+        approved.leave_out(&blocked);
+        now.leave_out(&blocked);
         let another_run = self.saved && now.after_run != approved.after_run;
         let done = if self.saved && approved.machine.is_some() && now.machine != approved.machine {
             Err(another_machine())

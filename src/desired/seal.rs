@@ -122,6 +122,11 @@ impl Sealed {
         *self = open.seal(book);
     }
 
+    /// Leaves changes out: see [`HostPlan::leave_out`]. What stays was sealed with the rest.
+    pub fn leave_out(&mut self, about: &[String]) {
+        self.0.leave_out(about);
+    }
+
     /// The plan, to be shown or saved.
     #[must_use]
     pub fn into_inner(self) -> HostPlan {

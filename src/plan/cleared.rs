@@ -33,6 +33,29 @@ impl Cleared {
 }
 
 impl HostPlan {
+    /// Leaves changes out, each named by its kind and name (`file /etc/motd`), with what they require of the host and the steps
+    /// that are shown of them.
+    pub fn leave_out(&mut self, about: &[String]) {
+        let mut kept = Vec::new();
+        let mut places = BTreeMap::new();
+        for (at, change) in std::mem::take(&mut self.changes).into_iter().enumerate() {
+            if !about.contains(&format!("{} {}", change.kind, change.name)) {
+                places.insert(at, kept.len());
+                kept.push(change);
+            }
+        }
+        self.changes = kept;
+        let cleared = std::mem::take(&mut self.cleared.0).into_iter();
+        self.cleared.0 = cleared.filter_map(|(at, steps)| Some((*places.get(&at)?, steps))).collect();
+        self.preconditions.retain_mut(|required| match places.get(&required.change) {
+            Some(place) => {
+                required.change = *place;
+                true
+            }
+            None => false,
+        });
+    }
+
     /// The changes, with steps that may be shown.
     #[must_use]
     pub fn shown_changes(&self) -> Vec<Change> {

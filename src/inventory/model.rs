@@ -16,7 +16,7 @@ mod packages;
 pub use packages::{PackageManagerSpec, RepositoryKey, RepositoryPin, RepositorySpec};
 mod container;
 
-pub use container::{ContainerOptions, ContainerSpec, Login, RegistrySpec, registry_of};
+pub use container::{ContainerOptions, ContainerSpec, Login, RegistrySpec, registry_of, takes_port};
 
 /// Everything that the user's files say.
 #[derive(Debug, Clone)]

@@ -13,6 +13,7 @@ mod egress;
 mod executors;
 mod host_risks;
 mod risks;
+mod system;
 mod versions;
 
 pub(in crate::inventory) use executors::reads;
@@ -110,6 +111,7 @@ impl Build<'_> {
                 );
             }
         }
+        self.system(host, node);
         self.check_egress(host);
         if whole {
             self.executors(host);

@@ -53,6 +53,20 @@ impl ContainerSpec {
     }
 }
 
+/// Whether a published port, as Docker's `-p` takes it, takes a TCP port of the host away from whoever listens on it there, for
+/// those who come from outside: Docker leads what comes in at it on to the container before any program of the host's gets it.
+#[must_use]
+pub fn takes_port(published: &str, port: u16) -> bool {
+    let (rest, protocol) = published.split_once('/').unwrap_or((published, "tcp"));
+    let Some((outer, _)) = rest.rsplit_once(':') else { return false };
+    let (address, outer) = outer.rsplit_once(':').unwrap_or(("", outer));
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let (first, last) = outer.split_once('-').unwrap_or((outer, outer));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return false };
+    protocol == "tcp" && !is_loopback && (first..=last).contains(&port)
+}
+
 /// Further options of a container. `None`, `false` and empty are Docker's (or the image's) own default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -161,5 +175,22 @@ pub fn registry_of(image: &str) -> &str {
     match image.split_once('/') {
         Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
         _ => "docker.io",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_ports_of_sshd() {
+        for spec in
+            ["22:22", "0.0.0.0:22:2222", "[::]:22:22", "192.0.2.5:22:22", "20-25:20-25", "22:80/tcp", "22-22:80"]
+        {
+            assert!(takes_port(spec, 22), "{spec}");
+        }
+        for spec in ["22", "2222:22", "127.0.0.1:22:22", "[::1]:22:22", "22:22/udp", "23-30:23-30", ":22", "x:22"] {
+            assert!(!takes_port(spec, 22), "{spec}");
+        }
     }
 }

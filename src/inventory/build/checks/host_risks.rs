@@ -106,7 +106,7 @@ fn integer<'a>(runner: &'a RunnerSpec, key: &str) -> Option<(i64, &'a Span)> {
 }
 
 /// Address and port of `listen_address`.
-fn listens(text: &str) -> Option<(String, u16)> {
+pub(super) fn listens(text: &str) -> Option<(String, u16)> {
     let (address, port) = match text.rsplit_once(':') {
         Some((address, port)) if !port.contains(']') => (address, port.parse().ok()?),
         _ => (text, METRICS_PORT),
@@ -124,7 +124,7 @@ fn published(spec: &str, port: u16) -> Option<(String, u16)> {
     Some((address.trim_start_matches('[').trim_end_matches(']').to_owned(), outer.parse().ok()?))
 }
 
-fn is_local(address: &str) -> bool {
+pub(super) fn is_local(address: &str) -> bool {
     address == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -35,6 +35,7 @@ mod locked;
 mod lockout;
 mod logins;
 mod lost_config;
+mod on_the_host;
 mod package;
 mod prepared;
 mod private_ca;

@@ -134,6 +134,12 @@ impl CannotTell {
     }
 }
 
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self::Absent
+    }
+}
+
 impl<T> Known<T> {
     /// It could not be looked at, for this reason.
     pub fn unread(why: impl Into<Why>) -> Self {
@@ -182,6 +188,10 @@ pub struct ProbeSpec {
     pub apt_sources: bool,
     /// A unit whose own children are jobs: how many there are.
     pub jobs_of: Option<String>,
+    /// What a network of Docker's may not cover, and what tells Docker's networks beside daemon.json.
+    pub docker_ways: bool,
+    /// Packages that are to go: what apt would remove with them.
+    pub going: BTreeSet<String>,
     /// Paths whose file systems' room is asked for, and with any of them the host's time zone.
     pub rooms: BTreeSet<RemotePath>,
 }
@@ -244,8 +254,18 @@ pub struct Facts {
     pub keys: BTreeMap<String, Known<String>>,
     /// Jobs that run as children of a service, if they were asked for.
     pub service_jobs: Option<Known<usize>>,
-    /// Routes of the kernel's main table, as far as they could be read; asked for with tables of nftables.
+    /// Routes of the kernel's main table, as far as they could be read; asked for with tables of nftables, and with Docker's networks.
     pub routes: Vec<Route>,
+    /// Whom the host asks for names, asked for with Docker's networks.
+    pub nameservers: Vec<IpAddr>,
+    /// Where GitLab is, as the machine that rprov runs on resolves its name.
+    pub gitlab_addresses: Vec<IpAddr>,
+    /// Where hosts are that are reached through this one, as far as the inventory has their addresses.
+    pub behind: Vec<IpAddr>,
+    /// Lines of Docker's unit files and of those that hold its options, by path: those that start it or name its networks.
+    pub docker_files: BTreeMap<String, String>,
+    /// What apt would remove with the packages that are to go, with its version; empty where none of them is there.
+    pub taken_along: Known<Vec<(String, String)>>,
     /// The room where a path lies, or would lie.
     pub rooms: BTreeMap<RemotePath, Known<Room>>,
     /// How far the host's local time is ahead of UTC, in seconds, if it was asked for and told.
@@ -294,6 +314,18 @@ pub struct Route {
     pub to: IpNet,
     /// The interface that leads there.
     pub interface: String,
+    /// The gateway; `None`: what is there is on the interface's own network.
+    pub via: Option<IpAddr>,
+}
+
+impl Route {
+    /// Whether Docker made it, for a network of its own.
+    #[must_use]
+    pub fn is_dockers(&self) -> bool {
+        let own = self.interface.strip_prefix("br-");
+        own.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            || self.interface.starts_with("docker")
+    }
 }
 
 /// What GitLab says of the API token and of whose it is, as far as it was asked.
@@ -676,8 +708,14 @@ impl Facts {
     /// The interface that leads to an address, as far as routes are known.
     #[must_use]
     pub fn way_to(&self, address: IpAddr) -> Option<&str> {
+        self.route_to(address).map(|route| route.interface.as_str())
+    }
+
+    /// The route that leads to an address, as far as routes are known.
+    #[must_use]
+    pub fn route_to(&self, address: IpAddr) -> Option<&Route> {
         let fitting = self.routes.iter().filter(|route| route.to.contains(&address));
-        fitting.max_by_key(|route| route.to.prefix_len()).map(|route| route.interface.as_str())
+        fitting.max_by_key(|route| route.to.prefix_len())
     }
 
     /// Whether a time of a file on the host lies ahead of the host's own clock: then it was set back, or somebody set the

@@ -84,6 +84,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("text", "puts values into a file's text on its way to a host"),
     ("resource::file", "compares a file's content with the wanted one"),
     ("resource::variable", "compares a variable's value with the wanted one"),
+    ("desired::access::networks", "reads which networks Docker is told of, in its files on a host"),
     ("host::ssh::key_ring", "unlocks a private key with its passphrase"),
     ("host::sudo", "answers sudo's question for a password on standard input"),
     ("cli::prompt", "refuses a password that is empty or more than one line"),

@@ -77,6 +77,15 @@ pub(super) async fn of(shared: &Shared, index: usize, facts: Option<&Facts>) -> 
     shared.ways.get_or_init(|| Ways::find(shared)).await.behind(index, facts)
 }
 
+/// Where these hosts are, as far as the inventory says it in numbers.
+pub(super) fn literal(behind: &[usize], hosts: &[HostSpec]) -> Vec<IpAddr> {
+    let address = |at: &usize| match &hosts[*at].connection {
+        Connection::Ssh(ssh) => ssh.address.parse().ok(),
+        Connection::Local { .. } => None,
+    };
+    behind.iter().filter_map(address).collect()
+}
+
 /// Says in a plan what else its trials try.
 pub(super) fn note(plan: &mut HostPlan, behind: &[usize], hosts: &[HostSpec]) {
     let tries = |step: &Step| matches!(step, Step::GuardRuleset { .. } | Step::TryAccess { .. });

@@ -2,6 +2,7 @@
 //! run, hosts side by side, one failed host never stops the others. Prints nothing: it sends [`Event`]s.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::desired::status::HostStatus;
 use crate::desired::{self, Reopened, Sealed, exam::Examined};
 use crate::event::{Cause, Event, EventKind, Failure};
 use crate::gitlab::Client;
-use crate::host::Connector;
+use crate::host::{Connector, Stop};
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
 use crate::resource::runner::misplaced::{self, Holder};
@@ -139,9 +140,30 @@ struct Shared {
     keys: keys::Keys,
     machines: machines::Machines,
     ways: OnceCell<behind::Ways>,
+    gitlab_addresses: OnceCell<Vec<IpAddr>>,
 }
 
 impl Shared {
+    /// Where GitLab is, as this machine resolves its name; none where that is not to be asked, or does not resolve.
+    async fn gitlab_addresses(&self) -> Vec<IpAddr> {
+        let Some(gitlab) = self.inventory.gitlab.as_ref().filter(|_| self.settings.refused.is_none()) else {
+            return Vec::new();
+        };
+        let found = self.gitlab_addresses.get_or_init(|| async {
+            let Some((_, rest)) = gitlab.url.split_once("://") else { return Vec::new() };
+            let authority = rest.split('/').next().unwrap_or_default();
+            let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                Some((address, _)) => address,
+                None => authority.split(':').next().unwrap_or_default(),
+            };
+            match host.parse() {
+                Ok(address) => vec![address],
+                Err(_) => self.connector.addresses(&Stop { address: host.to_owned(), port: 443 }).await,
+            }
+        });
+        found.await.clone()
+    }
+
     /// Whose the lock of a host is.
     fn holder<'a>(&'a self, host: &'a str) -> lock::Holder<'a> {
         lock::Holder { run: &self.settings.run_id, host, who: &self.settings.owner, seat: &self.settings.seat }
@@ -345,7 +367,8 @@ fn share(
     });
     let slots = Semaphore::new(settings.parallel.max(1));
     let (keys, machines) = (keys::Keys::default(), machines::Machines::default());
-    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines, ways: OnceCell::new() })
+    let (ways, gitlab_addresses) = (OnceCell::new(), OnceCell::new());
+    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines, ways, gitlab_addresses })
 }
 
 /// Whom connections of this machine's own trust besides the system's authorities.

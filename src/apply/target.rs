@@ -323,6 +323,10 @@ impl Target {
         if matches!(shared.settings.look, Look::Plan | Look::Apply) {
             self.behind = behind::of(shared, self.index, Some(&facts)).await;
             facts.passes_on = !self.behind.is_empty();
+            facts.behind = behind::literal(&self.behind, &shared.inventory.hosts);
+            if self.probe.docker_ways {
+                facts.gitlab_addresses = shared.gitlab_addresses().await;
+            }
         }
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;

@@ -3,12 +3,14 @@
 //! or nothing can try, is said or refused. Pure.
 
 use crate::facts::{Facts, Known};
+use crate::inventory::model::takes_port;
 use crate::name::RemotePath;
 use crate::plan::{Change, HostPlan, Problem};
 use crate::resource::firewall::confirm_within;
 use crate::step::{Step, TriedBy, UnitAction};
 
 mod foundation;
+mod networks;
 mod packages;
 mod paths;
 
@@ -22,6 +24,9 @@ pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
     let before = |at: usize| packages::swallowed(&plan.changes[at], &plan.changes[..at], facts);
     let swallowed = (0..plan.changes.len()).find_map(before);
     plan.problems.extend(swallowed);
+    let cut_off = networks::refused(plan, facts);
+    plan.problems.extend(cut_off);
+    plan.problems.extend(plan.changes.iter().find_map(|change| takes_sshd(change, facts)));
     for change in &mut plan.changes {
         plan.problems.extend(packages::refused(change, facts));
         guard_change(change, &logins, by, facts);
@@ -48,6 +53,8 @@ struct Touched {
     sudo: bool,
     /// Something that nothing puts back: packages.
     beyond: bool,
+    /// Of these, such as go.
+    gone: bool,
     at_boot: bool,
     others: bool,
 }
@@ -114,6 +121,7 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
             Step::RemovePackages(names) if packages::go_from_logins(names) => {
                 touched.at(at);
                 touched.beyond = true;
+                touched.gone = true;
             }
             _ => {}
         }
@@ -126,6 +134,9 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         say(
             "it counts from the next boot or restart of what reads it, may cut the host off then, and no login can try that before",
         );
+    }
+    if touched.gone {
+        say("logins depend on what goes, and nothing brings it back if there are none any more");
     }
     if touched.others {
         say(if facts.passes_on {
@@ -143,6 +154,21 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         let seconds = confirm_within(facts);
         change.steps.insert(first, Step::GuardAccess { paths: touched.paths, seconds });
     }
+}
+
+/// A container that would be given the port at which rprov's connection comes in.
+fn takes_sshd(change: &Change, facts: &Facts) -> Option<Problem> {
+    let port = facts.system.sshd_port?;
+    let spec = change.steps.iter().find_map(|step| match step {
+        Step::CreateContainer(create) => create.ports.iter().find(|spec| takes_port(spec, port)),
+        _ => None,
+    })?;
+    let message = format!(
+        "container {}: the published port {spec} takes the port {port} at which sshd is reached here: new logins would come to the \
+         container, and nobody would get to the host any more",
+        change.name
+    );
+    Some(problem(message, "publish another port of the host"))
 }
 
 /// What stops a plan.

@@ -11,6 +11,8 @@ use crate::resource::file::File;
 use crate::resource::image::Image;
 use crate::resource::service::Service;
 use crate::resource::system_id::SystemId;
+use crate::resource::unit_file::unit_of;
+use crate::step::due;
 use crate::text::Text;
 
 use super::packages::engine_package;
@@ -32,7 +34,10 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     }
     if let Some((docker, package)) = host.docker.as_ref().and_then(|docker| Some((docker, engine_package(docker)?))) {
         let daemon = daemon(host);
-        let reads = daemon.iter().map(|daemon| daemon.path.clone()).collect();
+        let mut reads: Vec<RemotePath> = daemon.iter().map(|daemon| daemon.path.clone()).collect();
+        if host.files.iter().any(|file| unit_of(&file.path).flatten().is_some_and(|unit| unit == UNIT)) {
+            reads.extend(due(UNIT));
+        }
         if let Some(daemon) = daemon {
             all.push(Box::new(daemon));
         }
@@ -52,6 +57,11 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
             all.push(Box::new(Image { reference: reference.clone(), login, origin: origin.clone() }));
         }
     }
+}
+
+/// Whether a unit is Docker's, and the inventory has it running.
+pub(super) fn runs(unit: &str, host: &HostSpec) -> bool {
+    unit == UNIT && host.docker.as_ref().is_some_and(|docker| engine_package(docker).is_some())
 }
 
 /// The images that are to be on a host: gitlab-runner's own first.

@@ -1,9 +1,10 @@
 //! From the inventory to resources, and from resources and facts to the plan of a host. Pure: no I/O.
 
 use crate::facts::{Facts, Known, PathFact, ProbeSpec, Way};
-use crate::inventory::model::{GitlabSpec, HostSpec};
+use crate::inventory::model::{FileSpec, GitlabSpec, HostSpec};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
+use crate::resource::unit_file::{UnitFile, unit_of};
 use crate::resource::{Context, Earlier, Resource};
 use crate::script::applied;
 use crate::secret::SecretBook;
@@ -57,19 +58,7 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
     for directory in &host.directories {
         all.push(Box::new(crate::resource::directory::Directory(directory.clone())));
     }
-    for file in &host.files {
-        all.push(Box::new(crate::resource::file::File {
-            kind: "file",
-            path: file.path.clone(),
-            content: file.content.clone(),
-            mode: file.mode,
-            owner: file.owner.clone(),
-            check: None,
-            whole: false,
-            unit_file: false,
-            origin: file.origin.clone(),
-        }));
-    }
+    all.extend(host.files.iter().map(|spec| file(spec, host)));
     docker::engine(host, &mut all);
     packages::manager_package(host, &mut all);
     docker::manager(host, gitlab, &mut all);
@@ -77,6 +66,27 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
     cleanup::cleanup(host, &mut all);
     firewall::firewall(host, &mut all);
     all
+}
+
+fn file(spec: &FileSpec, host: &HostSpec) -> Box<dyn Resource> {
+    let file = crate::resource::file::File {
+        kind: "file",
+        path: spec.path.clone(),
+        content: spec.content.clone(),
+        mode: spec.mode,
+        owner: spec.owner.clone(),
+        check: None,
+        whole: false,
+        unit_file: false,
+        origin: spec.origin.clone(),
+    };
+    match unit_of(&spec.path) {
+        None => Box::new(file),
+        Some(unit) => {
+            let restarts = unit.as_deref().is_some_and(|unit| docker::runs(unit, host) || packages::runs(unit, host));
+            Box::new(UnitFile { file, unit, restarts })
+        }
+    }
 }
 
 /// The packages that a host needs: its own, and those that what it declares stands on.

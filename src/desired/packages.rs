@@ -170,6 +170,11 @@ pub(super) fn manager_package(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>)
     }
 }
 
+/// Whether a unit is gitlab-runner's own.
+pub(super) fn runs(unit: &str, host: &HostSpec) -> bool {
+    unit == manager_package::UNIT && host.manager.as_ref().is_some_and(|manager| manager.package().is_some())
+}
+
 /// Its service, once its configuration is there.
 pub(super) fn manager_service(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Vec<Box<dyn Resource>>) {
     let Some(spec) = host.manager.as_ref().and_then(|manager| manager.package()) else { return };

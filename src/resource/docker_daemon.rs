@@ -2,13 +2,11 @@
 //! reload suffices and a restart only where it must. Pure.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
+use crate::facts::{CannotTell, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
@@ -81,6 +79,7 @@ impl Resource for DockerDaemon {
         probe.content(&self.path);
         // Whether it runs, and how many jobs a restart ends.
         probe.docker = true;
+        probe.docker_ways = true;
         // What a run left that died before Docker's restart.
         previous(&self.path).iter().for_each(|path| probe.stat(path));
     }
@@ -146,9 +145,6 @@ impl Resource for DockerDaemon {
             }
             diff.changes.push(change);
             return Ok(diff);
-        }
-        if let Some(why) = cuts_off(old.as_ref(), &new, context.facts) {
-            return Err(CannotTell { what: self.about(), why });
         }
         self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
         let write = Step::WriteFile(WriteFile {
@@ -267,37 +263,6 @@ impl DockerDaemon {
     }
 }
 
-/// Why Docker's own networks would swallow the way that rprov comes: the kernel would look for whoever is there behind a
-/// bridge, and nothing takes that back.
-pub(super) fn cuts_off(old: Option<&Value>, new: &Value, facts: &Facts) -> Option<Why> {
-    let unmapped = |address: IpAddr| address.to_canonical();
-    let peers: Vec<IpAddr> = facts.system.came_from().into_iter().map(unmapped).collect();
-    let own = facts.system.sshd_address.map(unmapped);
-    for key in ["bip", "bip6", "fixed-cidr", "fixed-cidr-v6", "default-address-pools"] {
-        let Some(value) = new.get(key).filter(|value| old.and_then(|old| old.get(key)) != Some(value)) else {
-            continue;
-        };
-        let pools = value.as_array().into_iter().flatten().filter_map(|pool| pool.get("base"));
-        for net in pools.chain([value]).filter_map(Value::as_str) {
-            let Ok(range) = net.parse::<IpNet>() else { continue };
-            let inside = |address: &IpAddr| !address.is_loopback() && range.contains(address);
-            let who = match (peers.iter().find(|peer| inside(peer)), own.filter(inside)) {
-                (Some(peer), _) => format!("{peer}, which this connection comes from"),
-                (None, Some(own)) => format!("{own}, the host's own address"),
-                (None, None) => continue,
-            };
-            return Some(
-                Why::from(format!(
-                    "`{key}` {net} covers {who}: with it Docker's networks would cut this host off from it, and nothing would take \
-                     that back"
-                ))
-                .help("choose a network that nothing else uses"),
-            );
-        }
-    }
-    None
-}
-
 /// Top-level keys whose values differ.
 fn differing_keys(old: Option<&Value>, new: &Value) -> BTreeSet<String> {
     let empty = Map::new();
@@ -402,30 +367,6 @@ mod tests {
         assert!(!said.join("\n").contains("hunter2") && !said.join("\n").contains("http://p"), "{said:?}");
         assert!(said.iter().any(|line| line.contains("mtu") && line.contains("1400")), "{said:?}");
         assert!(said.iter().any(|line| line.contains("bip") && line.contains("10.0.0.1/24")), "{said:?}");
-    }
-
-    #[test]
-    fn a_network_of_dockers_does_not_cover_who_comes() {
-        let mut facts = Facts::default();
-        facts.system.peer = Some("::ffff:10.9.8.7".to_owned());
-        facts.system.sshd_address = Some("192.0.2.5".parse().unwrap());
-        let why = |old: Option<Value>, new: Value| cuts_off(old.as_ref(), &new, &facts);
-        let pools = |base: &str| json!({"default-address-pools": [{"base": "172.30.0.0/16", "size": 24}, {"base": base, "size": 24}]});
-        for new in [
-            json!({"bip": "10.9.8.1/24"}),
-            json!({"fixed-cidr": "10.9.0.0/16"}),
-            json!({"bip": "192.0.2.1/24"}),
-            pools("10.0.0.0/8"),
-        ] {
-            assert!(why(None, new.clone()).is_some_and(|why| why.reason().contains("covers")), "{new}");
-            assert_eq!(why(Some(new.clone()), new.clone()), None, "it is so already: {new}");
-            assert!(why(Some(json!({"bip": "172.17.0.1/16"})), new.clone()).is_some(), "{new}");
-        }
-        for new in
-            [json!({"bip": "10.9.9.1/24"}), pools("10.201.0.0/16"), json!({"fixed-cidr-v6": "fd00::/64"}), json!({})]
-        {
-            assert_eq!(why(None, new.clone()), None, "{new}");
-        }
     }
 
     #[test]

@@ -210,6 +210,8 @@ impl Resource for File {
         } else {
             probe.stat(&self.path);
         }
+        // Docker may take its networks from it.
+        probe.docker_ways |= self.path.as_str().contains("docker");
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {
@@ -260,15 +262,6 @@ impl Resource for File {
             return Ok(self.in_place_of(fact, displaced, content, wanted));
         }
         let found = look(context, &self.path)?;
-        if self.path.as_str() == docker_daemon::PATH {
-            // Docker takes it at its next start, whoever starts it.
-            let json = |text: &str| serde_json::from_str(text).ok();
-            let old = found.as_ref().and_then(|found| json(found.text?));
-            if let Some(why) = json(&wanted).and_then(|new| docker_daemon::cuts_off(old.as_ref(), &new, context.facts))
-            {
-                return Err(CannotTell { what: self.path.to_string(), why });
-            }
-        }
         let replaces = match &found {
             None => None,
             Some(Found { text: Some(text), .. }) => Some(sha256(text)),

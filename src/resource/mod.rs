@@ -20,6 +20,7 @@ pub mod repository;
 pub mod runner;
 pub mod service;
 pub mod system_id;
+pub mod unit_file;
 pub mod variable;
 pub mod veiled;
 

@@ -1,6 +1,6 @@
 //! The packages of a host, all in one transaction: present, pinned or absent. Pure.
 
-use crate::facts::{CannotTell, PackageFact, ProbeSpec};
+use crate::facts::{CannotTell, Known, PackageFact, ProbeSpec};
 use crate::inventory::model::PackageSpec;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
 use crate::step::Step;
@@ -64,6 +64,7 @@ impl Resource for Packages {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.packages.extend(self.wanted.iter().map(|package| package.name.clone()));
+        probe.going.extend(self.wanted.iter().filter(|package| package.absent).map(|package| package.name.clone()));
         if let Some(engine) = &self.engine {
             let all = engine.wanted.iter().map(|package| package.name.as_str());
             probe.packages.extend(all.chain(engine.replaces.iter().copied()).chain(engine.perhaps).map(str::to_owned));
@@ -133,10 +134,123 @@ impl Resource for Packages {
             diff.changes.push(change);
         }
         if !remove.words.is_empty() {
+            diff.problems.extend(taken_along(context, &remove.names));
             let step = Step::RemovePackages(remove.words.clone());
-            diff.changes.push(remove.change(Action::Remove, step));
+            let needed: Vec<Need> = remove.names.iter().filter_map(|name| Need::of(name)).collect();
+            let mut change = remove.change(Action::Remove, step);
+            if let Some(first) = needed.first() {
+                change.effect = Effect::KillsJobs;
+                change.service = needed.iter().find_map(|need| need.service).map(str::to_owned);
+                change.reason = Some(first.why.clone());
+            }
+            diff.changes.push(change);
         }
         Ok(diff)
+    }
+}
+
+/// What apt would remove beside what was asked for: the step refuses that, since nobody has agreed to it.
+fn taken_along(context: &Context<'_>, names: &[String]) -> Option<Problem> {
+    let Known::Present(more) = &context.facts.taken_along else { return None };
+    if more.is_empty() {
+        return None;
+    }
+    const FEW: usize = 8;
+    let shown: Vec<&str> = more.iter().take(FEW).map(|(name, _)| name.as_str()).collect();
+    let rest = if more.len() > FEW { format!(" and {} more", more.len() - FEW) } else { String::new() };
+    Some(Problem {
+        message: format!(
+            "package {}: apt would remove with it what needs it: {}{rest}",
+            names.join(", "),
+            shown.join(", ")
+        ),
+        help: Some("keep it; or, if those shall go as well, give them `state: absent` too".to_owned()),
+        unknown_only: false,
+    })
+}
+
+/// What jobs lose with a package.
+struct Need {
+    /// The service that ends with it.
+    service: Option<&'static str>,
+    why: String,
+}
+
+/// What stands on packages.
+#[derive(Clone, Copy)]
+enum Stands {
+    /// Docker, all of it.
+    Docker,
+    /// gitlab-runner.
+    Runner,
+    /// Docker, with its next start or its next container.
+    Containers,
+    /// Jobs of the shell executor.
+    Jobs,
+}
+
+/// Packages by what stands on them; `*` at the end stands for any rest.
+const NEEDS: [(Stands, &[&str]); 4] = [
+    (
+        Stands::Docker,
+        &[
+            "docker.io",
+            "docker-ce*",
+            "docker-cli",
+            "docker-engine",
+            "moby-*",
+            "containerd*",
+            "runc",
+            "nvidia-container-*",
+        ],
+    ),
+    (Stands::Runner, &["gitlab-runner*"]),
+    (
+        Stands::Containers,
+        &[
+            "iptables",
+            "libip4tc2",
+            "libip6tc2",
+            "libxtables12",
+            "libnftnl11",
+            "apparmor",
+            "fuse-overlayfs",
+            "pigz",
+            "xz-utils",
+        ],
+    ),
+    (
+        Stands::Jobs,
+        &[
+            "git*",
+            "openssh-client",
+            "ca-certificates",
+            "curl",
+            "wget",
+            "unzip",
+            "podman",
+            "buildah",
+            "qemu-*",
+            "libvirt-*",
+        ],
+    ),
+];
+
+impl Need {
+    fn of(package: &str) -> Option<Self> {
+        let name = package.split(':').next().unwrap_or(package);
+        let is = |own: &str| own.strip_suffix('*').map_or(own == name, |start| name.starts_with(start));
+        let (who, _) = NEEDS.iter().find(|(_, packages)| packages.iter().any(|own| is(own)))?;
+        let (service, why) = match who {
+            Stands::Docker => (
+                Some("docker"),
+                format!("Docker stands on {name}: it and its containers end, or do not start any more"),
+            ),
+            Stands::Runner => (Some("gitlab-runner"), format!("{name} is what takes and runs jobs")),
+            Stands::Containers => (None, format!("Docker uses {name}: from its next start on, jobs may fail")),
+            Stands::Jobs => (None, format!("jobs that run on the host itself may use {name}")),
+        };
+        Some(Self { service, why })
     }
 }
 

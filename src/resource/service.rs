@@ -45,6 +45,8 @@ impl Resource for Service {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.units.insert(self.unit.clone());
+        // A start makes it take over what lies on the host, too.
+        probe.docker_ways |= self.unit == docker_daemon::UNIT;
         for path in &self.reads {
             // Somebody else may ask for its content; its time comes with both.
             probe.stat(path);
@@ -106,7 +108,9 @@ impl Resource for Service {
         let mut reason = None;
         if !running && fact.is_none() {
             attrs.push(Attr::new("state", None, Some("running".to_owned())));
-            steps.push(step(UnitAction::Start));
+            // Its package starts it, before what it was to read was there.
+            let restarts = self.unit == docker_daemon::UNIT && restart.is_some();
+            steps.push(step(if restarts { UnitAction::Restart } else { UnitAction::Start }));
         } else if !running {
             attrs.push(Attr::new("state", Some(active.to_owned()), Some("running".to_owned())));
             steps.push(step(UnitAction::Start));

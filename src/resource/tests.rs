@@ -105,22 +105,6 @@ fn a_file_differs_by_content_mode_and_owner() {
     assert!(diff(&file(), &Facts::default()).is_err(), "never asked for is not absent");
 }
 
-/// By whichever part of the inventory: Docker takes it at its next start.
-#[test]
-fn a_file_of_dockers_does_not_cut_the_host_off() {
-    let mut facts = Facts::default();
-    facts.system.peer = Some("10.9.8.7".to_owned());
-    let of = |text: &str| File { path: path("/etc/docker/daemon.json"), content: Some(Text::plain(text)), ..file() };
-    let (cuts, good) = ("{\"bip\": \"10.9.8.1/24\"}", "{\"bip\": \"10.9.9.1/24\"}");
-    for there in [Known::Absent, regular("{}", 0o644, 1), regular(good, 0o644, 1), regular("no JSON", 0o644, 1)] {
-        facts.paths.insert(path("/etc/docker/daemon.json"), there);
-        assert!(diff(&of(cuts), &facts).unwrap_err().reason().contains("covers 10.9.8.7"));
-        assert!(diff(&of("{}"), &facts).is_ok());
-    }
-    facts.paths.insert(path("/etc/x"), Known::Absent);
-    assert!(diff(&File { content: Some(Text::plain(cuts)), ..file() }, &facts).is_ok(), "another file");
-}
-
 #[test]
 fn a_file_with_a_secret_shows_neither_side() {
     let id = crate::secret::SecretId::new("env:URL");

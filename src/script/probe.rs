@@ -28,6 +28,8 @@ fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     out.push_str(&units(spec));
     out.push_str(&docker::script(spec, book));
     out.push_str(&nft(spec));
+    out.push_str(&docker_ways(spec));
+    out.push_str(&going(spec));
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
     out.push_str(&access::script());
@@ -298,12 +300,67 @@ fn nft(spec: &ProbeSpec) -> String {
 
 /// Which interface leads where, as the kernel lists it: no process is needed to read it.
 const ROUTES: &str = r#"if [ -r /proc/net/route ]; then
-  while read -r dev to _ _ _ _ _ mask _; do printf 'route4 %s %s %s\n' "$to" "$mask" "$dev"; done </proc/net/route
+  while read -r dev to via _ _ _ _ mask _; do printf 'route4 %s %s %s %s\n' "$to" "$mask" "$dev" "$via"; done </proc/net/route
 fi
 if [ -r /proc/net/ipv6_route ]; then
-  while read -r to length _ _ _ _ _ _ _ dev; do printf 'route6 %s %s %s\n' "$to" "$length" "$dev"; done </proc/net/ipv6_route
+  while read -r to length _ _ via _ _ _ _ dev; do printf 'route6 %s %s %s %s\n' "$to" "$length" "$dev" "$via"; done </proc/net/ipv6_route
 fi
 "#;
+
+/// Whom the host asks for names, and how Docker is started, beside its daemon.json: no process is needed to read it. Of files that may
+/// hold more, such as a proxy's password, only the lines that name networks.
+fn docker_ways(spec: &ProbeSpec) -> String {
+    if !spec.docker_ways {
+        return String::new();
+    }
+    let routes = if spec.nft_tables.is_empty() { ROUTES } else { "" };
+    format!("{routes}{DOCKER_WAYS}")
+}
+
+const DOCKER_WAYS: &str = r#"set --
+for path in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
+  [ -f "$path" ] && [ -r "$path" ] || continue
+  while read -r key to _; do [ "$key" != nameserver ] || printf 'nameserver %s\n' "$to"; done <"$path"
+done
+for path in /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+  set -- "$@" "$path/docker.service" "$path/docker.service.d"/*.conf
+done
+for path in "$@" /etc/default/docker /etc/sysconfig/docker /etc/sysconfig/docker-network; do
+  [ -f "$path" ] && [ -r "$path" ] || continue
+  printf 'docker-file %s\n' "$path"
+  more=
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $more$line in
+      +*|*ExecStart*|EnvironmentFile=*|*--bip*|*--fixed-cidr*|*--default-address-pool*|*--bridge*) printf ' %s\n' "$line"; case $line in *\\) more=+;; *) more=;; esac;;
+      *) more=;;
+    esac
+  done <"$path"
+done
+echo docker-files-end
+"#;
+
+/// What apt would remove with packages that are to go. Without its cache, which it would write otherwise.
+fn going(spec: &ProbeSpec) -> String {
+    if spec.going.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = spec.going.iter().map(|name| quote(name)).collect();
+    format!(
+        r#"set --
+for name in {}; do
+  name=${{name%%:*}}
+  for list in "/var/lib/dpkg/info/$name".list "/var/lib/dpkg/info/$name":*.list; do
+    [ ! -f "$list" ] || {{ set -- "$@" "$name"; break; }}
+  done
+done
+if [ $# -gt 0 ] && has apt-get; then
+  apt-get -s -q -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= remove -- "$@" 2>/dev/null | while read -r verb name version _; do [ "$verb" != Remv ] || printf 'going %s %s\n' "$name" "$version"; done
+fi
+echo going-end
+"#,
+        names.join(" ")
+    )
+}
 
 #[cfg(test)]
 mod tests;

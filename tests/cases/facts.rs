@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     system: System,
     docker: Option<Found<Docker>>,
     packages: BTreeMap<String, Found<Package>>,
+    /// What apt would remove with those that are to go: name and version.
+    taken_along: BTreeMap<String, String>,
     paths: BTreeMap<String, Found<PathSeen>>,
     units: BTreeMap<String, Found<Unit>>,
     containers: BTreeMap<String, Found<Value>>,
@@ -200,6 +202,9 @@ impl Seen {
                     jobs: docker.jobs,
                 }),
             });
+        }
+        if !self.taken_along.is_empty() {
+            facts.taken_along = Known::Present(self.taken_along.clone().into_iter().collect());
         }
         each(&self.packages, &mut facts.packages, Clone::clone, |package, _| {
             let (version, status) = match package {

@@ -1,15 +1,11 @@
 //! Packages that logins stand on. Pure.
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use crate::facts::{Facts, Known};
 use crate::plan::{Change, Problem};
 use crate::script::step::logins;
 use crate::step::Step;
 
-use super::problem;
+use super::{networks, problem};
 
 /// Without one of these nobody logs in by SSH.
 const SSHD: [&str; 6] = ["openssh-server", "openssh-sftp-server", "openssh-client", "ssh", "dropbear", "dropbear-bin"];
@@ -37,6 +33,65 @@ const UNDER_SSHD: [&str; 18] = [
     "dpkg",
     "debconf",
     "ucf",
+];
+
+/// Without one of these the host itself does not boot or work, nobody gets an account, or rprov's scripts find no program: nothing
+/// installs it again by itself.
+const HOST: [&str; 54] = [
+    "adduser",
+    "apt",
+    "base-files",
+    "base-passwd",
+    "bash",
+    "bsdutils",
+    "coreutils",
+    "dash",
+    "dbus",
+    "dbus-bin",
+    "dbus-broker",
+    "dbus-daemon",
+    "dbus-system-bus-common",
+    "debconf",
+    "debian-archive-keyring",
+    "debianutils",
+    "diffutils",
+    "dpkg",
+    "findutils",
+    "gpgv",
+    "grep",
+    "grub-common",
+    "gzip",
+    "hostname",
+    "ifupdown",
+    "init",
+    "init-system-helpers",
+    "initramfs-tools",
+    "iproute2",
+    "kmod",
+    "libc-bin",
+    "libc6",
+    "libpam-modules",
+    "libpam-modules-bin",
+    "libpam-runtime",
+    "libpam0g",
+    "libsystemd0",
+    "login",
+    "mawk",
+    "mount",
+    "ncurses-base",
+    "netbase",
+    "passwd",
+    "perl-base",
+    "procps",
+    "sed",
+    "systemd",
+    "systemd-sysv",
+    "sysvinit-utils",
+    "tar",
+    "tzdata",
+    "udev",
+    "util-linux",
+    "util-linux-extra",
 ];
 
 /// What a login asks who somebody is, or starts for it.
@@ -108,10 +163,6 @@ pub(super) fn go_from_logins(names: &[String]) -> bool {
 
 /// What a change would remove of what rprov comes in by, with nothing that could put it back.
 pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
-    // At the host's own console it is somebody's decision.
-    if facts.local && !facts.system.somebody_came() {
-        return None;
-    }
     let going = change.steps.iter().flat_map(|step| match step {
         Step::RemovePackages(names) => names.as_slice(),
         Step::ReplacePackages { remove, .. } => remove.as_slice(),
@@ -119,6 +170,17 @@ pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
     });
     for package in going {
         let name = name(package);
+        if HOST.contains(&name.strip_suffix("t64").unwrap_or(name)) {
+            let message = format!(
+                "package {name}: the host itself stands on it, or what rprov does there, and nothing would bring it back if it \
+                 could not be reached any more"
+            );
+            return Some(problem(message, LEAVE));
+        }
+        // At the host's own console it is somebody's decision.
+        if facts.local && !facts.system.somebody_came() {
+            continue;
+        }
         if SSHD.contains(&name) {
             let message = format!("package {name}: its removal would end every login by SSH, and rprov comes by one");
             return Some(problem(message, LEAVE));
@@ -141,41 +203,28 @@ pub(super) fn refused(change: &Change, facts: &Facts) -> Option<Problem> {
 /// The engine of Docker.
 const ENGINE: [&str; 4] = ["docker.io", "docker-ce", "docker-engine", "moby-engine"];
 
-/// The first network that Docker takes for itself, unless it is told another or the host has an address in it.
-const DEFAULT_NETWORK: &str = "172.17.0.0/16";
+/// Whether a step installs Docker's engine where it is not.
+pub(super) fn brings_engine(step: &Step, facts: &Facts) -> bool {
+    let words = match step {
+        Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. } => words,
+        _ => return false,
+    };
+    let is_there = |word: &str| matches!(facts.packages.get(word), Some(Known::Present(fact)) if fact.installed);
+    words.iter().any(|word| ENGINE.contains(&name(word)) && !is_there(name(word)))
+}
 
 /// Docker's own network would swallow the way that rprov comes, as soon as it is installed.
 pub(super) fn swallowed(change: &Change, earlier: &[Change], facts: &Facts) -> Option<Problem> {
-    let installs = |words: &[String]| {
-        let is_there = |word: &str| matches!(facts.packages.get(word), Some(Known::Present(fact)) if fact.installed);
-        words.iter().any(|word| ENGINE.contains(&name(word)) && !is_there(name(word)))
-    };
-    let coming = change.steps.iter().any(|step| match step {
-        Step::InstallPackages(words) | Step::ReplacePackages { install: words, .. } => installs(words),
-        _ => false,
-    });
-    let range: IpNet = DEFAULT_NETWORK.parse().ok()?;
-    let inside = |address: &IpAddr| range.contains(&address.to_canonical());
-    let peer = facts.system.came_from().into_iter().find(inside)?;
-    // Of a network that the host is in itself, it keeps away.
-    let has_own = facts.system.sshd_address.is_some_and(|own| inside(&own))
-        || facts.routes.iter().any(|route| route.to.prefix_len() > 0 && route.to.contains(&peer.to_canonical()));
-    let told = |text: &str| text.contains("\"bip\"") || text.contains("\"default-address-pools\"");
+    if !change.steps.iter().any(|step| brings_engine(step, facts)) {
+        return None;
+    }
     let daemon = "/etc/docker/daemon.json";
     // Who wrote one before Docker is there knows what for.
     let there = facts.paths.iter().any(|(path, known)| path.as_str() == daemon && matches!(known, Known::Present(_)));
-    let writes = |step: &Step| matches!(step, Step::WriteFile(file) if file.path.as_str() == daemon && told(&file.content.redacted()));
-    let written = earlier.iter().flat_map(|change| &change.steps).any(writes);
-    if !coming || has_own || written || there {
+    if there || networks::is_told(earlier.iter().flat_map(|change| &change.steps), facts) {
         return None;
     }
-    let message = format!(
-        "Docker takes {DEFAULT_NETWORK} for its own network, which covers {peer}, which this connection comes from: with it \
-         installed the host would be cut off, and nothing would take that back"
-    );
-    let help = "Docker is installed before its configuration is written: put a `bip` of a network that nothing else uses, or \
-                `default-address-pools`, into /etc/docker/daemon.json on the host first, and the same under `docker.daemon`";
-    Some(problem(message, help))
+    networks::default_swallows(facts, "as soon as it is installed, Docker")
 }
 
 const LEAVE: &str =

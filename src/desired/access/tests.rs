@@ -314,12 +314,39 @@ fn packages_that_logins_stand_on_are_not_removed() {
         let why = problem(&["jq", name], &facts()).unwrap_or_else(|| panic!("{name} would go"));
         assert!(why.contains("would end every login by SSH"), "{why}");
     }
-    for name in ["libwrap0", "init-system-helpers", "libssl3t64", "libpam0g:amd64"] {
+    for name in ["libwrap0", "zlib1g", "libssl3t64", "libkrb5-3:amd64"] {
         let why = problem(&["jq", name], &facts()).unwrap_or_else(|| panic!("{name} would go"));
         assert!(why.contains("openssh-server stands on it"), "{why}");
     }
     assert!(problem(&["sudo"], &facts()).unwrap().contains("deploy becomes root by it"));
     assert_eq!(problem(&["jq"], &facts()), None);
+    let mut console = facts();
+    (console.local, console.system.peer) = (true, None);
+    for name in [
+        "dbus",
+        "procps",
+        "adduser",
+        "systemd",
+        "iproute2",
+        "login",
+        "passwd",
+        "libpam-modules",
+        "libpam0g:amd64",
+        "coreutils",
+    ] {
+        for facts in [&facts(), &console] {
+            let why = problem(&["jq", name], facts).unwrap_or_else(|| panic!("{name} would go"));
+            assert!(why.contains("the host itself stands on it"), "{why}");
+        }
+    }
+    for name in ["libpam-ldapd", "libnss-sss", "sssd"] {
+        let plan = guarded(remove(&[name]), &facts());
+        assert!(
+            plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("logins depend on what goes")),
+            "{name}"
+        );
+        assert_eq!(plan.changes[0].steps.len(), 2, "{name}: a login is tried");
+    }
     let mut as_root = facts();
     as_root.system.login.sudo = false;
     assert_eq!(problem(&["sudo"], &as_root), None);
@@ -329,6 +356,39 @@ fn packages_that_logins_stand_on_are_not_removed() {
     assert!(problem(&["openssh-server"], &local).is_some(), "somebody came here by it");
     local.system.peer = None;
     assert_eq!(problem(&["openssh-server"], &local), None);
+}
+
+#[test]
+fn no_container_takes_the_port_of_sshd() {
+    let create = |ports: &[&str]| {
+        let ports = ports.iter().map(|port| (*port).to_owned()).collect();
+        let create = crate::step::CreateContainer {
+            name: "gitlab-runner".to_owned(),
+            beside: false,
+            image: "x".to_owned(),
+            mounts: Vec::new(),
+            env: Default::default(),
+            labels: Default::default(),
+            networks: Vec::new(),
+            ports,
+            extra_hosts: Vec::new(),
+            restart: "always".to_owned(),
+            stop_timeout: 1,
+            options: Default::default(),
+        };
+        Step::CreateContainer(Box::new(create))
+    };
+    let mut facts = facts();
+    let said = |ports: &[&str], facts: &Facts| guarded(vec![create(ports)], facts).problems.len();
+    assert_eq!(said(&["2022:22"], &facts), 0, "the port is not known");
+    // What sshd listens on, whatever the inventory calls.
+    facts.system.sshd_port = Some(2022);
+    for port in ["2022:22", "0.0.0.0:2022:22", "2000-2100:2000-2100", "[::]:2022:2022/tcp"] {
+        assert_eq!(said(&["9252:9252", port], &facts), 1, "{port}");
+    }
+    for port in ["22:22", "127.0.0.1:2022:22", "2022:22/udp", "2022"] {
+        assert_eq!(said(&[port], &facts), 0, "{port}");
+    }
 }
 
 #[test]

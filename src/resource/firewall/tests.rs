@@ -44,7 +44,8 @@ fn names_of_protocols_are_no_difference() {
 }
 
 fn facts() -> Facts {
-    let route = |to: &str, interface: &str| Route { to: to.parse().unwrap(), interface: interface.to_owned() };
+    let route =
+        |to: &str, interface: &str| Route { to: to.parse().unwrap(), interface: interface.to_owned(), via: None };
     let routes = vec![route("0.0.0.0/0", "eth0"), route("172.17.0.0/16", "docker0"), route("::/0", "eth0")];
     Facts { routes, ..Facts::default() }
 }
@@ -97,7 +98,7 @@ fn a_plan_that_cuts_us_off_is_known_before() {
 fn an_uplink_is_not_taken_for_a_container_network() {
     let mut facts = facts();
     assert_eq!(Firewall::mistaken_uplink(&facts), None);
-    facts.routes.push(Route { to: "0.0.0.0/0".parse().unwrap(), interface: "br-lan".to_owned() });
+    facts.routes.push(Route { to: "0.0.0.0/0".parse().unwrap(), interface: "br-lan".to_owned(), via: None });
     let problem = Firewall::mistaken_uplink(&facts).unwrap();
     assert!(problem.message.contains("br-lan") && problem.help.is_some(), "{problem:?}");
 }

@@ -203,7 +203,7 @@ mod tests {
 
     fn facts(way: &str, devices: Vec<Device>) -> Facts {
         let network = Network { way: Some(way.to_owned()), devices, ..Network::default() };
-        let routes = vec![Route { to: "0.0.0.0/0".parse().unwrap(), interface: "eth0".to_owned() }];
+        let routes = vec![Route { to: "0.0.0.0/0".parse().unwrap(), interface: "eth0".to_owned(), via: None }];
         Facts { network, routes, ..Facts::default() }
     }
 
@@ -269,7 +269,7 @@ mod tests {
         let outer = Device { port: Some(51820), ..device("wg0", "wireguard") };
         let inner = Device { remote: Some("10.9.0.7".parse().unwrap()), ..vxlan() };
         let mut nested = facts("vx0", vec![inner, outer]);
-        nested.routes.push(Route { to: "10.9.0.0/24".parse().unwrap(), interface: "wg0".to_owned() });
+        nested.routes.push(Route { to: "10.9.0.0/24".parse().unwrap(), interface: "wg0".to_owned(), via: None });
         assert!(look(&nested, &[(udp(4789), "")]).cut.unwrap().reason().contains("wireguard"));
         assert_eq!(look(&nested, &[(udp(4789), ""), (udp(51820), "")]), Way::default());
     }

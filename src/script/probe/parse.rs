@@ -61,6 +61,8 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     units(spec, &mut lines, &mut facts, boot_ns)?;
     docker::docker(spec, &mut lines, &mut facts)?;
     nft(spec, &mut lines, &mut facts)?;
+    docker_ways(spec, &mut lines, &mut facts)?;
+    going(spec, &mut lines, &mut facts)?;
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
     super::access::read(&mut lines, &mut facts)?;
@@ -445,6 +447,46 @@ fn nft(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(),
     }
     routes::read(lines, facts);
     super::access::tunnels(lines, facts)
+}
+
+fn docker_ways(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if !spec.docker_ways {
+        return Ok(());
+    }
+    if spec.nft_tables.is_empty() {
+        routes::read(lines, facts);
+    }
+    while let Some(server) = lines.tagged("nameserver") {
+        // With a zone, maybe (`fe80::1%eth0`).
+        facts.nameservers.extend(server.split('%').next().and_then(|server| server.parse::<std::net::IpAddr>().ok()));
+    }
+    while let Some(path) = lines.tagged("docker-file") {
+        let mut text = String::new();
+        while let Some(line) = lines.0.next_if(|line| line.starts_with(' ')) {
+            text.push_str(line.get(1..).unwrap_or_default());
+            text.push('\n');
+        }
+        facts.docker_files.insert(path.to_owned(), text);
+    }
+    lines.expect("docker-files-end").map(drop)
+}
+
+/// The version of what goes stands in brackets.
+pub(super) fn going(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.going.is_empty() {
+        return Ok(());
+    }
+    let mut gone = Vec::new();
+    while let Some(line) = lines.tagged("going") {
+        let (name, version) = line.split_once(' ').unwrap_or((line, ""));
+        let name = name.split(':').next().unwrap_or(name);
+        let asked = |own: &String| own.split(':').next() == Some(name);
+        if !spec.going.iter().any(asked) {
+            gone.push((name.to_owned(), version.trim_matches(['[', ']']).to_owned()));
+        }
+    }
+    facts.taken_along = Known::Present(gone);
+    lines.expect("going-end").map(drop)
 }
 
 fn apt_sources(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {

@@ -24,6 +24,86 @@ fn path(dir: &std::path::Path, name: &str) -> RemotePath {
     RemotePath::new(dir.join(name).to_str().unwrap()).unwrap()
 }
 
+/// Units and options of Docker's: lines that name no network, and may hold a password, stay on the host.
+#[test]
+fn what_tells_docker_its_networks() {
+    let dir = tempfile::tempdir().unwrap();
+    let drop_ins = dir.path().join("docker.service.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    let unit = "[Service]\nEnvironment=HTTP_PROXY=http://me:hunter2@p\nExecStart=/usr/bin/dockerd -H fd:// \\\n  --bip=10.0.0.1/24 \\\n\
+                \t--mtu 1400\nExecReload=/bin/kill\nEnvironmentFile=-/opt/x y\n";
+    std::fs::write(dir.path().join("docker.service"), unit).unwrap();
+    std::fs::write(drop_ins.join("a b.conf"), "ExecStart=\nExecStart=/usr/bin/dockerd --fixed-cidr 10.0.0.0/25")
+        .unwrap();
+    std::fs::write(drop_ins.join("notes"), "ExecStart=x").unwrap();
+    std::fs::create_dir(drop_ins.join("c.conf")).unwrap();
+    let dir = dir.path().to_str().unwrap();
+    let text = super::DOCKER_WAYS.replace("for path in /etc/systemd/system.control ", &format!("for path in {dir} "));
+    assert!(text.contains(dir));
+    let spec = ProbeSpec { docker_ways: true, ..ProbeSpec::default() };
+    for shell in shells() {
+        let before = "PATH=/usr/sbin:/usr/bin:/sbin:/bin\n";
+        let out = run(
+            &shell,
+            &crate::script::wrap(&format!("{before}{}{}{text}", super::SYSTEM, "printf 'peer \\n'\n"), "n0"),
+        );
+        let out = String::from_utf8(out.stdout).unwrap();
+        assert!(!out.contains("hunter2"), "{shell:?}: {out}");
+        let answer = |name: &str| {
+            out.split(&format!("docker-file {dir}/{name}\n"))
+                .nth(1)
+                .unwrap()
+                .split("\ndocker-")
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(
+            answer("docker.service"),
+            " ExecStart=/usr/bin/dockerd -H fd:// \\\n   --bip=10.0.0.1/24 \\\n \t--mtu 1400\n EnvironmentFile=-/opt/x y",
+            "{shell:?}"
+        );
+        assert_eq!(
+            answer("docker.service.d/a b.conf"),
+            " ExecStart=\n ExecStart=/usr/bin/dockerd --fixed-cidr 10.0.0.0/25",
+            "{shell:?}"
+        );
+        assert!(!out.contains("notes") && !out.contains("c.conf"), "{shell:?}: {out}");
+        // And the whole of it, of this machine.
+        let facts = probe(&shell, &spec);
+        let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        for server in resolv.lines().filter_map(|line| line.strip_prefix("nameserver ")?.trim().parse().ok()) {
+            assert!(facts.nameservers.contains(&server), "{shell:?}: {server}");
+        }
+        assert!(facts.routes.iter().all(|route| route.interface != "lo"));
+    }
+}
+
+#[test]
+fn what_apt_would_take_along() {
+    let mut spec = ProbeSpec::default();
+    spec.going.insert("no-such-package".to_owned());
+    for shell in shells() {
+        assert_eq!(probe(&shell, &spec).taken_along, Known::Present(Vec::new()), "{shell:?}");
+    }
+    // What it says is read, but for what was asked for itself.
+    spec.going.insert("git".to_owned());
+    let answer = |lines: &str| {
+        let mut facts = Facts::default();
+        let text = format!("{lines}going-end\n");
+        super::parse::going(&spec, &mut super::parse::Lines(text.lines().peekable()), &mut facts).unwrap();
+        facts.taken_along
+    };
+    assert_eq!(
+        answer("going git [1:2.39]\ngoing git-lfs [3.3]\ngoing libx:i386 [1]\ngoing odd\n"),
+        Known::Present(vec![
+            ("git-lfs".to_owned(), "3.3".to_owned()),
+            ("libx".to_owned(), "1".to_owned()),
+            ("odd".to_owned(), String::new())
+        ])
+    );
+}
+
 #[test]
 fn files_directories_and_what_is_not_there() {
     // Links are followed where root alone may write.

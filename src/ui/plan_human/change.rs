@@ -117,7 +117,8 @@ impl Table {
 }
 
 fn effect(change: &Change, jobs: Option<usize>) -> (String, Role) {
-    let (words, loudness) = words::effect(change.effect, change.service.as_deref(), jobs);
+    let (words, loudness) =
+        words::effect(change.effect, change.action == Action::Remove, change.service.as_deref(), jobs);
     match words::access(&change.steps) {
         Some(access) if change.effect == Effect::None => (access.to_owned(), Role::Warn),
         Some(access) => (format!("{words}; {access}"), loudness),

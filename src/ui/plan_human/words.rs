@@ -7,8 +7,8 @@ use crate::ui::style::{Role, count, sanitize};
 /// The shortest and most frequent of the effects, whose width narrow tables are laid out for.
 pub(super) const NO_EFFECT: &str = "no effect on jobs";
 
-/// The effect in words, and how loud they are.
-pub(super) fn effect(effect: Effect, service: Option<&str>, jobs: Option<usize>) -> (String, Role) {
+/// The effect in words, and how loud they are. `removes`: the thing itself goes, and nothing starts again.
+pub(super) fn effect(effect: Effect, removes: bool, service: Option<&str>, jobs: Option<usize>) -> (String, Role) {
     let service = service.map(|name| sanitize(name.strip_suffix(".service").unwrap_or(name)));
     let with_service = |verb: &str, otherwise: &str| match &service {
         Some(service) => format!("{verb} {service}"),
@@ -27,6 +27,14 @@ pub(super) fn effect(effect: Effect, service: Option<&str>, jobs: Option<usize>)
             (format!("runner restarts after its jobs ended ({jobs} running)"), Role::Warn)
         }
         (Effect::RunnerDrain, None) => ("runner restarts after its jobs ended".to_owned(), Role::Warn),
+        (Effect::KillsJobs, jobs) if removes => {
+            let what = with_service("ends", "jobs that use it fail");
+            match jobs {
+                Some(0) => (format!("{what}: no jobs running"), Role::Warn),
+                Some(jobs) => (format!("{what}: {} running now", count(jobs, "job")), Role::Error),
+                None => (what, Role::Error),
+            }
+        }
         (Effect::KillsJobs, Some(0)) => (with_service("restarts", "restarts") + ": no jobs running", Role::Warn),
         (Effect::KillsJobs, Some(jobs)) => {
             (format!("{}: {} running now", with_service("restarts", "restarts"), count(jobs, "job")), Role::Error)
@@ -57,7 +65,7 @@ mod tests {
 
     #[test]
     fn words_name_the_service_and_the_jobs() {
-        let words = |kind, service, jobs| effect(kind, service, jobs).0;
+        let words = |kind, service, jobs| effect(kind, false, service, jobs).0;
         assert_eq!(words(Effect::KillsJobs, Some("docker"), Some(3)), "restarts docker: 3 jobs running now");
         assert_eq!(words(Effect::KillsJobs, Some("docker.service"), Some(1)), "restarts docker: 1 job running now");
         assert_eq!(words(Effect::KillsJobs, Some("docker"), Some(0)), "restarts docker: no jobs running");
@@ -65,5 +73,8 @@ mod tests {
         assert_eq!(words(Effect::ServiceReload, Some("docker"), Some(3)), "docker reloads, jobs go on");
         assert_eq!(words(Effect::RunnerDrain, None, Some(3)), "runner restarts after its jobs ended (3 running)");
         assert_eq!(words(Effect::None, Some("docker"), Some(3)), NO_EFFECT);
+        let gone = |service, jobs| effect(Effect::KillsJobs, true, service, jobs).0;
+        assert_eq!(gone(Some("docker"), Some(3)), "ends docker: 3 jobs running now");
+        assert_eq!(gone(None, Some(0)), "jobs that use it fail: no jobs running");
     }
 }

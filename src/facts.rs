@@ -16,11 +16,12 @@ use crate::secret::start::TokenStart;
 pub mod access;
 
 /// The outcome of looking at one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Known<T> {
     /// It is there.
     Present(T),
     /// It was looked for and is not there.
+    #[default]
     Absent,
     /// It could not be looked at; why.
     Unread(Why),
@@ -131,12 +132,6 @@ impl CannotTell {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         self.why.to_do().map(str::to_owned)
-    }
-}
-
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        Self::Absent
     }
 }
 

@@ -50,5 +50,6 @@ mod shipped;
 mod situations;
 mod status;
 mod sudo;
+mod unit_files;
 mod unread;
 mod verdicts;

@@ -7,6 +7,7 @@ use crate::event::{Cause, EventKind, Failure};
 use crate::facts::ProbeSpec;
 use crate::gitlab::GitlabError;
 use crate::host::Limits;
+use crate::inventory::model::HostSpec;
 use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
@@ -362,6 +363,26 @@ async fn system_id_of(target: &mut Target, path: &RemotePath) -> Result<Option<S
     system_id::read(&facts, path).map_err(|cannot| (format!("{}: {}", cannot.what, cannot.reason()), cannot.help()))
 }
 
+/// Once the run is to stop, tells a host's script by another connection: this one is taken, and carries signals to nobody who runs
+/// as root. The script ends what may be ended at any time, and says what it comes to the end of first.
+async fn ask_to_stop(cancel: &CancelFlag, shared: &Shared, spec: &HostSpec) {
+    cancel.cancelled().await;
+    let script = crate::script::wrap(&lock::ask_to_stop(&shared.holder(&spec.name)), &nonce());
+    let asked = async {
+        let mut host = shared.connector.connect(&spec.connection).await.ok()?;
+        let reply = host.run(&script, Limits::default(), &mut |_| {}).await;
+        host.close().await;
+        reply.ok().filter(|reply| reply.status == Some(0))
+    };
+    let said = match asked.await {
+        Some(_) => {
+            "asked to stop: what comes over the network is ended, what installs or restarts something is waited for"
+        }
+        None => "the host could not be asked to stop: this change is waited for",
+    };
+    shared.send(&spec.name, EventKind::Output(said.to_owned()));
+}
+
 async fn on_host(
     target: &mut Target,
     shared: &Shared,
@@ -396,10 +417,14 @@ async fn on_host(
         shared.send(name, EventKind::Output(shorten(&book.scrub_said(line), LONGEST_LINE)));
     };
     let asked = Moment::now();
-    let reply = host
-        .run(&text, limits, &mut on_line)
-        .await
-        .map_err(|error| Failed { unanswered: true, ..failed(error.to_string(), error.help()) })?;
+    let stop = ask_to_stop(&target.cancel, shared, &shared.inventory.hosts[target.index]);
+    let run = host.run(&text, limits, &mut on_line);
+    tokio::pin!(run);
+    let reply = tokio::select! {
+        reply = &mut run => reply,
+        () = stop => run.await,
+    };
+    let reply = reply.map_err(|error| Failed { unanswered: true, ..failed(error.to_string(), error.help()) })?;
     let stdout = String::from_utf8_lossy(&reply.stdout);
     if reply.status == Some(0) && reply::body(&stdout, &nonce).is_ok() {
         target.held.keep(asked, SCRIPT_SECONDS);
@@ -416,6 +441,9 @@ async fn on_host(
     output = advice::telling(output);
     output.drain(..output.len().saturating_sub(LAST_LINES));
     let (message, help) = match reply.status {
+        Some(script::STOPPED) => {
+            ("stopped in this change, as asked".to_owned(), Some("run `rprov apply` again to continue".to_owned()))
+        }
         Some(status) if status == script::MOVED => (CHANGED.to_owned(), Some(NEW_PLAN.to_owned())),
         Some(status) if status == lock::LOST => (hold::LOST.to_owned(), Some(TWO_RUNS.to_owned())),
         Some(status) if status == lock::GONE => (hold::GONE.to_owned(), Some(TWO_RUNS.to_owned())),
@@ -441,7 +469,11 @@ async fn on_host(
         None => ("it was ended by a signal".to_owned(), Some("run `rprov apply` again to continue".to_owned())),
     };
     let moved = matches!(reply.status, Some(script::MOVED | lock::LOST | lock::GONE));
-    let cause = if moved { Cause::Stale } else { Cause::Failed };
+    let cause = match reply.status {
+        Some(script::STOPPED) => Cause::Stopped,
+        _ if moved => Cause::Stale,
+        _ => Cause::Failed,
+    };
     let moved = at.filter(|_| reply.status == Some(script::MOVED));
     let unanswered = matches!(reply.status, None | Some(0));
     let in_the_way = met.is_some() && cause == Cause::Failed && !unanswered;

@@ -33,9 +33,43 @@ pub(super) enum ReadError {
     Unlockable {
         /// Why, in the host's words.
         why: String,
+        cause: Unlockable,
     },
     /// The host's programs are not root's alone: which, in the host's words.
     Foreign(String),
+}
+
+/// What keeps a host from being locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unlockable {
+    NotRoot,
+    Full,
+    InTheWay,
+    Other,
+}
+
+impl Unlockable {
+    /// By the status of the script that was to take the lock; `None`: that is of something else.
+    fn of(status: Option<i32>) -> Option<Self> {
+        match status? {
+            lock::NOT_ROOT => Some(Self::NotRoot),
+            lock::FULL => Some(Self::Full),
+            lock::IN_THE_WAY => Some(Self::InTheWay),
+            lock::REFUSED => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::NotRoot => "changes need root: connect as root, or set `ssh.become: sudo`",
+            Self::Full => "make room in /run on the host: the lock is a small file in it; nothing was done",
+            Self::InTheWay => {
+                "rprov did not make it: see on the host what it is and who did (ls -ld), then move it away; nothing was done"
+            }
+            Self::Other => "fix /run on the host: the lock is a directory in it",
+        }
+    }
 }
 
 impl ReadError {
@@ -44,7 +78,7 @@ impl ReadError {
             Self::Host(error) => error.to_string(),
             Self::Locked(holder, _) => format!("another run holds the lock: {holder}"),
             Self::Twin(name) => format!("this run has locked this machine as {name}: both names lead to it"),
-            Self::Unlockable { why } => format!("the host cannot be locked: {why}"),
+            Self::Unlockable { why, .. } => format!("the host cannot be locked: {why}"),
             Self::Foreign(what) => what.clone(),
             Self::Answer { message, output } => match output.last() {
                 Some(line) => format!("{message}: {line}"),
@@ -62,14 +96,8 @@ impl ReadError {
                     .to_owned(),
             ),
             Self::Twin(_) => Some(machine::HELP.to_owned()),
-            Self::Unlockable { why } if why.contains("Permission denied") => {
-                Some("changes need root: connect as root, or set `ssh.become: sudo`".to_owned())
-            }
             Self::Foreign(_) => Some(FOREIGN_HELP.to_owned()),
-            Self::Unlockable { why } if why.contains("No space left") => {
-                Some("make room in /run on the host: the lock is a small file in it; nothing was done".to_owned())
-            }
-            Self::Unlockable { .. } => Some("fix /run on the host: the lock is a directory in it".to_owned()),
+            Self::Unlockable { cause, .. } => Some(cause.help().to_owned()),
             Self::Answer { .. } => Some(
                 "run again; if it stays so, compare what the host makes of the script: `rprov render HOST --probe` prints it"
                     .to_owned(),
@@ -128,9 +156,9 @@ pub(super) async fn read(
     if reply.status == Some(environment::FOREIGN) {
         return Err(ReadError::Foreign(last_lines(&reply, 5, book).join("; ")));
     }
-    if reply.status == Some(lock::REFUSED) {
+    if let Some(cause) = Unlockable::of(reply.status) {
         let why = last_lines(&reply, 1, book).pop().unwrap_or_default();
-        return Err(ReadError::Unlockable { why: why.trim_start_matches("cannot make the lock: ").to_owned() });
+        return Err(ReadError::Unlockable { why: why.trim_start_matches("cannot make the lock: ").to_owned(), cause });
     }
     probe::parse(spec, &reply.stdout, &nonce)
         .map_err(|error| ReadError::Answer { message: error.to_string(), output: last_lines(&reply, 5, book) })

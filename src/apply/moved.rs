@@ -6,7 +6,7 @@ use crate::event::{Cause, Failure};
 use crate::facts::Facts;
 use crate::gitlab::Client;
 use crate::plan::precondition::Precondition;
-use crate::plan::{Change, HostPlan, Problem};
+use crate::plan::{Action, Change, HostPlan, Problem};
 use crate::secret::SecretBook;
 use crate::step::Step;
 
@@ -91,13 +91,28 @@ fn what(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool) -> Vec<
     what.extend(now.blocked.iter().map(|one| format!("{} is blocked: {}", one.about, one.message)));
     what.extend(preconditions::moved(approved, facts));
     let essence = |plan: &HostPlan| comparable(plan, saved).iter().map(agreed::essence).collect::<Vec<_>>();
+    let reasons: Vec<_> = now.changes.iter().map(|change| (&change.kind, &change.name, &change.reason)).collect();
     let (approved, now) = (essence(approved), essence(now));
     let of = |changes: &[Change], one: &Change| {
         changes.iter().find(|other| other.kind == one.kind && other.name == one.name).cloned()
     };
     for change in &now {
         match of(&approved, change) {
-            None => what.push(format!("{} {} is new", change.kind, change.name)),
+            // The change is what is new, not the thing.
+            None => {
+                let reason = reasons.iter().find(|(kind, name, _)| **kind == change.kind && **name == change.name);
+                let reason = reason.and_then(|(_, _, reason)| reason.as_ref());
+                let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+                let verb = match change.action {
+                    Action::Add => "added",
+                    Action::Remove => "removed",
+                    Action::Change | Action::Replace => "changed",
+                };
+                what.push(format!(
+                    "{} {} is to be {verb} now, and is not in the plan{reason}",
+                    change.kind, change.name
+                ));
+            }
             Some(old) if old == *change => {}
             Some(old) => what.extend(differences(&old, change)),
         }
@@ -333,6 +348,9 @@ mod tests {
             }
         });
         assert_eq!(lines.len(), MOST);
-        assert_eq!((lines[0].as_str(), lines[MOST - 1].as_str()), ("file /new/0 is new", "and 29 more"));
+        assert_eq!(
+            (lines[0].as_str(), lines[MOST - 1].as_str()),
+            ("file /new/0 is to be changed now, and is not in the plan (because)", "and 29 more")
+        );
     }
 }

@@ -102,6 +102,8 @@ pub(super) struct Target {
     others: Option<Others>,
     /// What is known of the lock.
     pub(super) held: Held,
+    /// Whether somebody asked the run to stop.
+    pub(super) cancel: CancelFlag,
 }
 
 impl std::fmt::Debug for Target {
@@ -149,6 +151,7 @@ impl Target {
             behind: Vec::new(),
             others: None,
             held: Held::default(),
+            cancel: CancelFlag::default(),
         }
     }
 
@@ -355,6 +358,7 @@ impl Target {
     /// Carries the plan out.
     pub(super) async fn apply(mut self, shared: &Shared, cancel: &CancelFlag) -> Outcome {
         let name = self.spec(shared).name.clone();
+        self.cancel = cancel.clone();
         let result = if self.plan.problems.is_empty() {
             if self.plan.changes.is_empty() {
                 self.keep_up(shared).await;
@@ -494,7 +498,11 @@ impl Target {
                     return Err(Failure { cause, ..failure("locking", error, 0, &self.book) });
                 }
                 Err(error @ ReadError::Locked(..)) => return Err(failure("locking", error, 0, &self.book)),
-                Err(error) => return Err(failure("reading", error, 0, &self.book)),
+                Err(error) => {
+                    // It may have been taken before the reading failed.
+                    self.unlock(shared).await;
+                    return Err(failure("reading", error, 0, &self.book));
+                }
             }
         }
     }
@@ -545,7 +553,11 @@ impl Target {
         let wait = wait.map(|runners| applied::await_system_id(&runners.system_id())).unwrap_or_default();
         let left = match self.look(shared, &Reading::Last(wait, release)).await {
             Ok((plan, _)) => plan,
-            Err(error) => return Err(failure("verifying", error, done, &self.book)),
+            Err(error) => {
+                // It is given back when everything is read, and that was not.
+                self.unlock(shared).await;
+                return Err(failure("verifying", error, done, &self.book));
+            }
         };
         self.note_runners(shared).await;
         if left.changes.is_empty() && left.problems.is_empty() {

@@ -92,19 +92,26 @@ pub fn tell_once(all: &mut [Examined]) {
     }
 }
 
+/// Host name or address, and port, of a URL.
+fn server(url: &str) -> (String, u16) {
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    // Who asks is no part of whom.
+    let address = authority.rsplit('@').next().unwrap_or_default();
+    let default = if url.starts_with("http://") { 80 } else { 443 };
+    let bracket = address.rfind(']').map_or(0, |at| at + 1);
+    let (name, port) = match address[bracket..].rfind(':') {
+        Some(colon) => (&address[..bracket + colon], address[bracket + colon + 1..].parse().unwrap_or(default)),
+        None => (address, default),
+    };
+    (name.trim_matches(['[', ']']).to_ascii_lowercase(), port)
+}
+
 /// What a host is asked.
 #[must_use]
 pub fn questions(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Exam {
     let mut places = Vec::new();
     let mut add = |what, url: String, ca_pem: Option<String>| {
-        let address = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
-        let default = if url.starts_with("http://") { 80 } else { 443 };
-        let bracket = address.rfind(']').map_or(0, |at| at + 1);
-        let (name, port) = match address[bracket..].rfind(':') {
-            Some(colon) => (&address[..bracket + colon], address[bracket + colon + 1..].parse().unwrap_or(default)),
-            None => (address.as_str(), default),
-        };
-        let host = name.trim_matches(['[', ']']).to_owned();
+        let (host, port) = server(&url);
         places.push(Place { what, host, port, url, ca_pem });
     };
     if host.manager.is_some()
@@ -230,7 +237,11 @@ fn places(exam: &Exam, answers: &Answers) -> Vec<Finding> {
     let hub = |place: &Place| place.what == Server::Registry && place.host == "registry-1.docker.io";
     let hub_answers = asked.iter().any(|(place, reach)| hub(place) && is_there(reach));
     let a_mirror_answers = of(Server::Mirror).any(|(_, reach)| is_there(reach));
-    let another = docker.mirrors.iter().find(|url| !of(Server::Mirror).any(|(place, _)| url.contains(&place.host)));
+    let tried = |url: &String| {
+        let (host, port) = server(url);
+        of(Server::Mirror).any(|(place, _)| place.host == host && place.port == port)
+    };
+    let another = docker.mirrors.iter().find(|url| !tried(url));
     let judge = |(place, reach): &(&Place, &Reach)| {
         let insecure = place.what == Server::Registry && accepts_insecure(&docker, place);
         match reach {

@@ -55,6 +55,7 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
         after_run: _,
         machine: _,
         upkeep: _,
+        withheld: _,
         cleared: _,
     } = plan;
     let mut all: Vec<&mut String> = summary.iter_mut().collect();

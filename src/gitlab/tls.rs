@@ -36,8 +36,10 @@ impl TlsTrouble {
                     Self::Time
                 }
                 Bad::Other(why) if why.0.downcast_ref::<Unfit>().is_some() => Self::Form,
-                // The library has no name of its own for it.
-                Bad::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => Self::Authority,
+                // rustls has no name of its own for it, and hands on what webpki says.
+                Bad::Other(why) if matches!(why.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) => {
+                    Self::Authority
+                }
                 _ => Self::Other,
             },
             Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity)

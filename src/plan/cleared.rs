@@ -30,6 +30,12 @@ impl Cleared {
         let cleared = changes.iter().enumerate().filter_map(|(number, change)| Some((number, clear(change, clean)?)));
         Self(cleared.collect())
     }
+
+    /// Whether all steps may be shown as they are.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl HostPlan {

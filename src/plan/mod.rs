@@ -159,6 +159,10 @@ pub struct HostPlan {
     /// A digest of the machine's own id when it was read; `None`: it does not tell one. A saved plan is good for this one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub machine: Option<String>,
+    /// Whether texts of the inventory are in a saved plan by name only, or with a part left out; `None`: it was not saved, or by an
+    /// older release.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub withheld: Option<bool>,
     /// Calls to GitLab that only note there what a runner did by itself. No changes, and a note tells of each: an apply makes
     /// them after everything else, and a plan without them is as good.
     #[serde(skip)]

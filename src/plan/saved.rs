@@ -154,9 +154,15 @@ impl HostPlan {
         ))
     }
 
-    /// Whether a step names a text of the inventory that may not be shown, or that nobody said may be.
+    /// Whether the plan as it was saved holds a text of the inventory by name, or without a part of it: what it stands for is then
+    /// compared by the inventory's files. Of one that an older release saved that is not known, so it is taken for granted.
     #[must_use]
     pub fn withholds(&self) -> bool {
+        self.withheld.unwrap_or(true) || self.names_texts()
+    }
+
+    /// Whether a step names a text of the inventory that may not be shown, or that nobody said may be.
+    fn names_texts(&self) -> bool {
         let secret =
             |text: &Text| text.segments().iter().any(|one| matches!(one, Segment::Secret(id) if id.is_content()));
         self.changes.iter().flat_map(|change| &change.steps).any(|step| match step {
@@ -164,11 +170,6 @@ impl HostPlan {
             Step::CreateContainer(container) => container.env.values().any(secret),
             Step::Gitlab(GitlabStep::SetVariable { value, .. }) => secret(value),
             _ => false,
-        }) || self.changes.iter().any(|change| {
-            let mut found = false;
-            let steps = serde_json::to_value(&change.steps).unwrap_or_default();
-            strings(&steps, &mut |text| found |= text.contains("(hidden)") || text.contains("(secret)"));
-            found
         })
     }
 
@@ -188,6 +189,7 @@ impl HostPlan {
     /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
     #[must_use]
     pub fn publishable(mut self) -> Self {
+        self.withheld = Some(self.names_texts() || !self.cleared.is_empty());
         self.changes = self.shown_changes();
         let guessable: Vec<(usize, usize)> = self
             .preconditions

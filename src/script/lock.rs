@@ -29,6 +29,15 @@ pub const TWIN: i32 = 78;
 /// Status of a script that waited for others at the lock, of which one neither went on nor ended.
 pub const BUSY: i32 = 79;
 
+/// Status of a script that could not make the lock, since it does not run as root.
+pub const NOT_ROOT: i32 = 80;
+
+/// Status of a script that could not make the lock, since there is no room for it.
+pub const FULL: i32 = 81;
+
+/// Status of a script that found something else in the lock's place.
+pub const IN_THE_WAY: i32 = 82;
+
 /// The longest time that a lock is taken for, in seconds: more than the steps of one change take. A lock that says more
 /// was written by another clock.
 pub const LONGEST: u64 = 4 * 3600;
@@ -142,7 +151,21 @@ pub fn acquire(holder: &Holder<'_>, seconds: u64, dead: Option<&Idle>) -> String
 fn acquire_at(places: &Places<'_>, holder: &Holder<'_>, seconds: u64, dead: Option<&Idle>) -> String {
     format!(
         "{functions}
-lock_refuse() {{ printf 'cannot make the lock: %s\\n' \"$1\" >&2; exit {REFUSED}; }}
+lock_refuse() {{ printf 'cannot make the lock: %s\\n' \"$1\" >&2; exit \"${{2:-{REFUSED}}}\"; }}
+# What a program says of a failure is for people: why it failed is looked up.
+lock_failed() {{
+  [ -O \"${{lock%/*}}\" ] || [ ! -e \"${{lock%/*}}\" ] || lock_refuse \"$1\" {NOT_ROOT}
+  # Free blocks, all inodes (none are counted where that is 0) and free ones.
+  case $(stat -f -c '%a %c %d' -- \"${{lock%/*}}\" 2>/dev/null) in '0 '* | *' '[1-9]*' 0') lock_refuse \"$1\" {FULL};; esac
+  lock_refuse \"$1\"
+}}
+# Only root can have put it there: it is no lock that ends by itself, and nobody's to remove but root's.
+lock_own() {{
+  if [ -L \"$1\" ]; then lock_refuse \"$1 is a symbolic link to $(readlink -- \"$1\")\" {IN_THE_WAY}; fi
+  [ -e \"$1\" ] || return 0
+  [ -d \"$1\" ] || lock_refuse \"$1 is there and no directory\" {IN_THE_WAY}
+  [ -O \"$1\" ] || [ ! -O \"${{lock%/*}}\" ] || lock_refuse \"$1 belongs to $(stat -c %U -- \"$1\")\" {IN_THE_WAY}
+}}
 # Who can write into the directory could put a lock there, or take one away.
 lock_place() {{
   lock_where=$(stat -c '%u %g %a' -- \"${{lock%/*}}\" 2>/dev/null)
@@ -159,8 +182,9 @@ lock_place() {{
 }}
 lock_take() {{
   lock_clock
+  lock_own \"$lock\"
   if ! why=$(mkdir -- \"$lock\" 2>&1); then
-    [ -e \"$lock\" ] || lock_refuse \"$why\"
+    [ -e \"$lock\" ] || lock_failed \"$why\"
     lock_look
     if [ \"$held_run\" != {id} ]; then
       [ \"${{held_run%% *}}\" != {run} ] || {{ printf 'name %s\\n' \"${{held_run#* }}\" >&2; exit {TWIN}; }}
@@ -182,11 +206,12 @@ lock_take() {{
       else printf 'took over an expired lock: %s\\n' \"$held_who\" >&2; fi
     fi
   fi
-  lock_write {seconds} {id} {who} {seat} 2>/dev/null || {{ lock_unwritten; lock_refuse \"$why\"; }}
+  lock_write {seconds} {id} {who} {seat} 2>/dev/null || {{ lock_unwritten; lock_failed \"$why\"; }}
 }}
 lock_place
-[ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_refuse \"$why\"
-[ -r \"$lock_door\" ] || lock_refuse \"$lock_door: Permission denied\"
+lock_own \"$lock_door\"
+[ -d \"$lock_door\" ] || why=$(mkdir -- \"$lock_door\" 2>&1) || [ -d \"$lock_door\" ] || lock_failed \"$why\"
+[ -r \"$lock_door\" ] || lock_failed \"$lock_door: Permission denied\"
 lock_alone lock_take || {{
   code=$?
   [ \"$code\" -eq {BUSY} ] || exit \"$code\"
@@ -241,6 +266,29 @@ keep_lock {seconds}
         who = quote(&line(holder.who)),
         seat = quote(&word(holder.seat)),
         seconds = seconds.min(LONGEST),
+    )
+}
+
+/// Shell text that asks this holder's script, which another connection runs, to end what may be ended at any time. Steps look for
+/// it in the lock, with which it goes.
+#[must_use]
+pub fn ask_to_stop(holder: &Holder<'_>) -> String {
+    ask_to_stop_at(&HOST, holder)
+}
+
+fn ask_to_stop_at(places: &Places<'_>, holder: &Holder<'_>) -> String {
+    format!(
+        "{alone}
+lock_stop() {{
+  held_run=
+  lock_plain
+  if [ -n \"$lock_info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
+  [ \"$held_run\" != {id} ] || : >\"$lock/stop\"
+}}
+[ ! -e \"$lock\" ] || lock_alone lock_stop || exit
+",
+        alone = alone(places),
+        id = quote(&holder.identity()),
     )
 }
 

@@ -18,19 +18,46 @@ pub use trouble::{explain, plain_registry};
 /// Status of a script whose step found another content than the plan was made for.
 pub const MOVED: i32 = 75;
 
+/// Status of a script that was asked to stop ([`lock::ask_to_stop`]) and has ended what may be ended at any time.
+pub const STOPPED: i32 = 83;
+
 /// Functions that steps call. Output of commands goes to standard error: standard output carries progress marks.
 const FUNCTIONS: &str = r#"# A mirror that goes silent halfway has kept apt for 17 minutes, whatever its own timeouts say. What has come is kept, and
 # the second try goes on from there.
 update_lists() {
   system_proxy
   for _ in 1 2; do
-    timeout 300 apt-get -q -o DPkg::Lock::Timeout=300 "$@" update
+    stoppable timeout 300 apt-get -q -o DPkg::Lock::Timeout=300 "$@" update
     updated=$?
     [ "$updated" -eq 124 ] || return "$updated"
     tell 'apt-get update has not ended within 5 minutes'
   done
   return "$updated"
 }
+# Whether somebody asked the run to stop: its next run goes on from here.
+is_to_stop() { [ -n "${lock:-}" ] && [ -e "$lock/stop" ]; }
+stopped_as_asked() { is_to_stop || return 0; tell 'stopped, as asked'; exit 83; }
+# Runs what may be ended at any time, and ends it once the run is asked to stop. dpkg is nothing of that kind.
+stoppable() {
+  # What runs beside a shell has no standard input but one that is given to it by another number.
+  { "$@" <&6 & } 6<&0
+  busy=$!
+  (
+    while kill -0 "$busy" && ! is_to_stop; do sleep 1; done
+    kill "$busy" && sleep 5 && kill -9 "$busy"
+  ) >/dev/null 2>&1 &
+  watcher=$!
+  wait "$busy"
+  ended=$?
+  { kill "$watcher"; wait "$watcher"; } 2>/dev/null
+  stopped_as_asked
+  return "$ended"
+}
+# For whoever asked: what is waited for all the same.
+goes_on() {
+  [ -n "$going_on" ] || ! is_to_stop || { going_on=yes; tell "asked to stop: $1"; }
+}
+going_on=
 # The collection is made of what lies in this directory and of what links in it lead to. What somebody else could put there
 # while others might write to it stays out.
 authorities_are_roots() {
@@ -80,13 +107,19 @@ transaction() {
     done)
     [ -z "$more" ] || { printf 'other packages need what goes and would be removed too:%s\nremove these first, or keep what they need\n' "$more" >&2; return 1; }
   fi
-  $apt $only install -- "$@" && return
+  carry_out "$@" && return
   # A list that names a package which the mirror no longer has fails only now.
-  update_lists && logins_are_named "$($sim install -- "$@" 2>/dev/null)" "$@" && $apt $only install -- "$@"
+  update_lists && logins_are_named "$($sim install -- "$@" 2>/dev/null)" "$@" && carry_out "$@"
+}
+# What comes over the network comes first, and may be ended; from there on dpkg comes to its end.
+carry_out() {
+  stoppable $apt --download-only install -- "$@" || return
+  [ -z "$only" ] || return 0
+  $apt install -- "$@"
 }
 install_packages() { only=; transaction '' "$@"; }
 replace_packages() { only=; transaction "$@"; }
-fetch_packages() { only=--download-only; transaction '' "$@"; }
+fetch_packages() { only=yes; transaction '' "$@"; }
 # For whoever listens. Where the run has died, a shell that says something dies of it, and a runner that was told to stop would
 # not be started again: a shell of its own says it.
 tell() {
@@ -114,6 +147,7 @@ stop_unit() {
     [ "$waited" -le $(($2 + 60)) ] || { printf '%s does not stop\n' "$1" >&2; return 1; }
     [ $((waited % 30)) -ne 0 ] || keep_lock 600
     [ $((waited % 30)) -ne 0 ] || tell "waiting for the jobs of $1 to end ($waited s)"
+    goes_on "$1 is started again once its jobs have ended; nobody else would"
     sleep 1
     waited=$((waited + 1))
   done
@@ -424,7 +458,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
             }
         },
         Step::RestartWith { unit, path } => format!("restart_with {} {}", quote(unit), quote(path.as_str())),
-        Step::PullImage(image) => format!("docker pull -q -- {}", quote(image)),
+        Step::PullImage(image) => format!("stoppable docker pull -q -- {}", quote(image)),
         Step::PullImageAs { image, login } => container::pull_as(image, login, book)?,
         Step::CreateVolume(name) => format!("docker volume create -- {} >/dev/null", quote(name)),
         Step::CreateContainer(container) => container::create(container, book)?,

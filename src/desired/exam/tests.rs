@@ -103,6 +103,22 @@ fn a_mirror_stands_for_docker_hub() {
         "Docker goes on to the Hub"
     );
     assert_eq!(levels(&declared, None, &[gone(), gone()]), [Level::Stops, Level::Stops]);
+    // Docker's own mirror is another one, whatever its name has in common with the declared one, or its path.
+    for other in [
+        "https://am.example.com/",
+        "https://m.example.com.example.org",
+        "https://x.example.com/m.example.com/",
+        "https://m.example.com:5000",
+        "http://m.example.com",
+        "https://m.example.com@x.example.com",
+    ] {
+        let found = findings(&declared, Some(&info("x", &format!("\"{other}\""))), &[gone(), gone()]);
+        assert!(matches!(&found[0], (Level::Open, said) if said.contains(other)), "{other}: {found:?}");
+    }
+    for same in ["https://m.example.com/", "https://M.example.com:443", "https://me@m.example.com/path/"] {
+        let own = info("x", &format!("\"{same}\""));
+        assert_eq!(levels(&declared, Some(&own), &[gone(), gone()]), [Level::Stops, Level::Stops], "{same}");
+    }
     // Mirrors are of Docker Hub alone.
     let other = host("docker: { source: none, images: [\"r.example.com/a:1\"] }");
     assert_eq!(levels(&other, Some(&info("x", "\"https://mirror.example.com/\"")), &[gone()]), [Level::Stops]);

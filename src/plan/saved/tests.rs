@@ -276,4 +276,18 @@ fn what_looks_like_a_secret_and_has_no_name_is_told() {
     assert_eq!(file(named.clone()).unpublishable(), []);
     assert!(!file(named).withholds());
     assert!(file(Text::secret(crate::secret::SecretId::content("/etc/motd"))).withholds());
+    // A label, of which only a part is left out: known by what was left out, not by the words that stand for it.
+    let of = |label: &str, clean: &dyn Fn(&str) -> String| {
+        let host = plan(vec![container(label)]);
+        let cleared = crate::plan::cleared::Cleared::of(&host.changes, clean);
+        HostPlan { cleared, withheld: None, ..host }.publishable()
+    };
+    assert!(of("a hunter2", &|text| text.replace("hunter2", "(secret)")).withholds());
+    assert!(of("a hunter2", &|text| text.replace("hunter2", "(nicht gezeigt)")).withholds());
+    assert!(!of("says (secret) and (hidden)", &str::to_owned).withholds());
+    // It is known after it was read, and taken for granted of an older release's.
+    let read = |host: HostPlan| serde_json::from_str::<HostPlan>(&serde_json::to_string(&host).unwrap()).unwrap();
+    assert!(read(of("a hunter2", &|text| text.replace("hunter2", "x"))).withholds());
+    assert!(!read(of("a label", &str::to_owned)).withholds());
+    assert!(HostPlan { withheld: None, ..of("a label", &str::to_owned) }.withholds());
 }

@@ -688,3 +688,75 @@ fn who_has_the_door_locked_is_not_given_an_end() {
         assert!(said.contains("a process of this host that has") && !said.contains("expires"), "{run}: {said}");
     }
 }
+
+/// What only root can have put in the lock's place is no lock, and not removed: the message says what it is.
+#[test]
+fn something_else_in_the_place_of_the_lock_is_named() {
+    for run in runs() {
+        for name in ["the lock", "the mutex"] {
+            let path = run.path(name);
+            let (shown, goal) = (path.to_str().unwrap().to_owned(), run.path("elsewhere"));
+            std::fs::create_dir(&goal).unwrap();
+            let refused = |says: &str| {
+                let (status, said) = run.go(&run.acquire(&ALICE, 60));
+                assert_eq!(
+                    (status, said),
+                    (Some(IN_THE_WAY), format!("cannot make the lock: {shown} {says}")),
+                    "{run}"
+                );
+            };
+            for goal in [goal.to_str().unwrap(), "/nowhere/at all"] {
+                std::os::unix::fs::symlink(goal, &path).unwrap();
+                refused(&format!("is a symbolic link to {goal}"));
+                assert!(path.is_symlink() && std::fs::read_dir(run.path("elsewhere")).unwrap().count() == 0, "{run}");
+                std::fs::remove_file(&path).unwrap();
+            }
+            std::fs::write(&path, "theirs").unwrap();
+            refused("is there and no directory");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs", "{run}");
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            // Needs root.
+            if std::os::unix::fs::chown(&path, Some(1), Some(1)).is_ok() {
+                refused("belongs to daemon");
+            }
+            std::fs::remove_dir(&path).unwrap();
+            std::fs::remove_dir(&goal).unwrap();
+            assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+            assert_eq!(run.status(&run.release(&ALICE)), Some(0), "{run}");
+            let _ = std::fs::remove_dir_all(run.path("the mutex"));
+        }
+    }
+}
+
+/// In whatever words a program says it.
+#[test]
+fn why_there_is_no_lock_is_looked_up() {
+    let fails = "mkdir() { echo 'kein Platz, keine Rechte' >&2; return 1; }\n";
+    let room =
+        |room: &str| format!("stat() {{ case $1 in -f) echo '{room}';; *) command stat \"$@\";; esac; }}\n{fails}");
+    for run in runs_with("flock") {
+        for (free, status) in [
+            ("0 800 20", FULL),
+            ("15 800 0", FULL),
+            ("15 0 0", REFUSED),
+            ("100 800 20", REFUSED),
+            ("10 10 10", REFUSED),
+        ] {
+            let (got, said) = run.go(&(room(free) + &run.acquire(&ALICE, 60)));
+            assert_eq!(got, Some(status), "{run}: {free}: {said}");
+            assert_eq!(said, "cannot make the lock: kein Platz, keine Rechte", "{run}");
+        }
+        // Somebody else than root in root's directory; needs root to try.
+        use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+        std::fs::set_permissions(run.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+        if is_root && Command::new("setpriv").arg("--version").output().is_ok() {
+            let user = ["setpriv", "--reuid=1", "--regid=1", "--clear-groups"];
+            let shell = user.into_iter().chain(run.shell.iter().copied()).collect();
+            let other = Run { shell, ..run };
+            let (got, said) = other.go(&other.acquire(&ALICE, 60));
+            assert_eq!(got, Some(NOT_ROOT), "{other}: {said}");
+        }
+    }
+}

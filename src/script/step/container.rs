@@ -48,6 +48,7 @@ stop_gracefully() {
     fi
     [ $((waited % 30)) -ne 0 ] || keep_lock 600
     [ $((waited % 30)) -ne 0 ] || tell "waiting for the jobs of $1 to end ($waited s)"
+    goes_on "$1 is started again once its jobs have ended; nobody else would"
     sleep 1
     waited=$((waited + 1))
   done
@@ -55,7 +56,8 @@ stop_gracefully() {
 # options of curl with the credentials, query
 pull_as() {
   # The credentials go from the shell's own printf through a pipe to Docker: in no argument, no environment, no file.
-  said=$({ printf '%s\n' "$1" | curl -q -sS --noproxy '*' --max-time 1700 -K - -X POST --unix-socket /var/run/docker.sock -w '\n@http %{http_code}\n' "http://docker/images/create?$2"; printf '@curl %s\n' "$?"; } 2>&1 | tail -n 4)
+  said=$({ printf '%s\n' "$1" | stoppable curl -q -sS --noproxy '*' --max-time 1700 -K - -X POST --unix-socket /var/run/docker.sock -w '\n@http %{http_code}\n' "http://docker/images/create?$2"; printf '@curl %s\n' "$?"; } 2>&1 | tail -n 4)
+  stopped_as_asked
   case $said in
     *'"error'*) ;;
     *'@http 200'*'@curl 0'*) return 0;;

@@ -464,6 +464,125 @@ fn a_mirror_that_goes_silent_does_not_keep_the_run() {
     }
 }
 
+/// A step beside whose script a lock lies; `programs` stand for the host's. It is asked to stop as soon as the file `begun` is
+/// there. Status, output, seconds.
+fn asked_to_stop(shell: &[&str], step: &Step, programs: &[(&str, &str)]) -> (Option<i32>, String, u64) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in programs {
+        let file = dir.path().join(name);
+        std::fs::write(&file, format!("#!/bin/sh\nhere={}\n{text}\n", dir.path().display())).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let command = command(step, &SecretBook::default()).unwrap();
+    let path = quote(dir.path().to_str().unwrap());
+    let lock = dir.path().join("lock");
+    std::fs::create_dir(&lock).unwrap();
+    let due = format!("{}/due.", dir.path().display());
+    let text = format!(
+        "PATH={path}:$PATH lock={}\nkeep_lock() {{ :; }}\n{}{}{{ {command}; }} >&2 || exit\n",
+        quote(lock.to_str().unwrap()),
+        functions().replace("/run/rprov-due.", &due),
+        container::FUNCTIONS
+    );
+    let (begun, done) = (dir.path().join("begun"), std::sync::atomic::AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _ends = crate::script::tests::Ends(&done);
+        scope.spawn(|| {
+            while !begun.exists() {
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            std::fs::write(lock.join("stop"), "").unwrap();
+        });
+        let since = std::time::Instant::now();
+        let out = run(shell, &wrap(&text, "n0"));
+        (out.status.code(), String::from_utf8(out.stderr).unwrap(), since.elapsed().as_secs())
+    })
+}
+
+const HANGS: &str = ": >\"$here/begun\"; exec sleep 600";
+
+#[test]
+fn what_hangs_on_the_network_ends_when_the_run_is_asked_to_stop() {
+    let image = "registry.example.com/a:1".to_owned();
+    let refresh = Step::RefreshLists(RemotePath::new("/etc/apt/sources.list.d/acme.sources").unwrap());
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let no_list = format!("case $* in -s*) exit 1;; *update) {HANGS};; *) exit 1;; esac");
+    let slow_download = format!("case $* in *--download-only*) {HANGS};; esac");
+    let all: [(Step, Vec<(&str, &str)>); 5] = [
+        (refresh, vec![("apt-get", HANGS)]),
+        (Step::InstallPackages(words(&["git"])), vec![("apt-get", &no_list), ("dpkg", ":")]),
+        (Step::FetchPackages(words(&["git"])), vec![("apt-get", &slow_download), ("dpkg", ":")]),
+        (Step::InstallPackages(words(&["git"])), vec![("apt-get", &slow_download), ("dpkg", ":")]),
+        (Step::PullImage(image), vec![("docker", HANGS)]),
+    ];
+    for shell in shells() {
+        for (step, programs) in &all {
+            let (status, said, seconds) = asked_to_stop(&shell, step, programs);
+            assert_eq!(status, Some(STOPPED), "{shell:?}: {}: {said}", shown(step));
+            assert!(said.ends_with("stopped, as asked\n"), "{shell:?}: {}: {said}", shown(step));
+            assert!(seconds < 60, "{shell:?}: {}: {seconds}", shown(step));
+        }
+    }
+}
+
+/// An image that is pulled through Docker's API gets its credentials as ever, and ends too.
+#[test]
+fn a_pull_with_credentials_ends_as_well() {
+    let pull = |shell: &[&str], curl: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("curl");
+        std::fs::write(&file, format!("#!/bin/sh\n{curl}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let (path, lock) = (dir.path().to_str().unwrap(), dir.path().join("lock"));
+        std::fs::create_dir(&lock).unwrap();
+        let text = format!(
+            "PATH={}:$PATH lock={}\n{}{}{{ pull_as 'header = \"x\"' q; }} >&2 || exit\n",
+            quote(path),
+            quote(lock.to_str().unwrap()),
+            functions(),
+            container::FUNCTIONS
+        );
+        let out = run(shell, &wrap(&text, "n0"));
+        (out.status.code(), String::from_utf8(out.stderr).unwrap())
+    };
+    for shell in shells() {
+        let well = "read -r said; [ \"$said\" = 'header = \"x\"' ] && echo && echo '@http 200'";
+        assert_eq!(pull(&shell, well), (Some(0), String::new()), "{shell:?}");
+        let (status, said) = pull(&shell, "echo '{\"message\":\"denied\"}'; echo '@http 403'");
+        assert!(status == Some(1) && said.contains("denied"), "{shell:?}: {said}");
+        let (status, said) = pull(&shell, ": >\"${0%/*}/lock/stop\"; exec sleep 600");
+        assert_eq!(status, Some(STOPPED), "{shell:?}: {said}");
+    }
+}
+
+/// dpkg that is ended in the middle leaves packages that do not work.
+#[test]
+fn what_installs_comes_to_its_end() {
+    let step = Step::InstallPackages(vec!["git".to_owned()]);
+    let apt = "case $* in -s* | *--download-only*) ;; *) : >\"$here/begun\"; sleep 3; echo installed >&2;; esac";
+    for shell in shells() {
+        let (status, said, _) = asked_to_stop(&shell, &step, &[("apt-get", apt), ("dpkg", ":")]);
+        assert_eq!((status, said.contains("installed")), (Some(0), true), "{shell:?}: {said}");
+    }
+    // A runner that was told to stop is started again; it is said why that is waited for.
+    let step = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 60 };
+    let systemctl = "case $* in
+      *ActiveState*) if [ -e \"$here/lock/stop\" ] && [ -e \"$here/seen\" ]; then echo inactive; else [ ! -e \"$here/lock/stop\" ] || : >\"$here/seen\"; echo active; fi;;
+      *KillSignal*) echo 3;;
+      'stop '*) : >\"$here/begun\";;
+      'start '*) echo started;;
+    esac";
+    for shell in shells() {
+        let text = [("systemctl", systemctl)];
+        let (status, said, _) = asked_to_stop(&shell, &step, &text);
+        assert!(said.contains("asked to stop: gitlab-runner.service is started again"), "{shell:?}: {status:?} {said}");
+        assert!(said.contains("started\n"), "{shell:?}: {status:?} {said}");
+    }
+}
+
 #[test]
 fn what_moved_just_before_its_step_stops_it() {
     use crate::plan::precondition::{PathIs, Precondition};

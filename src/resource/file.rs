@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretBook};
 use crate::step::{Check, Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::{Context, Diff, Part, Resource, docker_daemon};
+use super::{Context, Diff, Part, Resource};
 
 /// A file to be there with a content, or not to be there.
 #[derive(Debug, Clone)]

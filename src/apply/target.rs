@@ -439,7 +439,10 @@ impl Target {
                 carry_out::upkeep(self, shared, &now.upkeep).await;
                 let verified = self.verify(shared, done).await;
                 // What stopped one change says more than that it is not there.
-                stopped.map_or(verified, |failure| Err(failure.after(done)))
+                match stopped {
+                    Some(failure) => Err(failure.after(done)),
+                    None => verified,
+                }
             }
             Err(failure) => {
                 self.unlock(shared).await;

@@ -35,10 +35,10 @@ fn what_a_job_has_prepared_gives_it_nothing() {
         let plan = world.start_with("plan", &[], &[("COLUMNS", "1000".to_owned())]).wait().expect(3);
         assert!(plan.both().contains(words) && plan.both().contains("does not follow it"), "{what}: {plan}");
         untouched(what);
-        world.run("apply", &["--yes"]).expect(3);
+        let applied = world.run("apply", &["--yes"]).expect(3);
         untouched(what);
         // The rest of the host is done all the same.
-        assert_eq!(host.sh("cat /srv/bystander; rm -f /srv/bystander"), "done\n", "{what}");
+        assert_eq!(host.sh("cat /srv/bystander; rm -f /srv/bystander"), "done\n", "{what}: {applied}");
     };
     let absent = KEYS.replace("content: \"a key\\n\", owner: jobs, mode: \"0600\"", "state: absent");
     for (target, name) in [("/usr/local/sbin", ".ssh"), ("/root/.ssh", ".ssh"), ("../../root/.ssh", ".ssh")] {
@@ -55,7 +55,7 @@ fn what_a_job_has_prepared_gives_it_nothing() {
     // The file itself: a link, then a pipe, which is no reason for anything to wait.
     declare(&world, KEYS);
     host.sh("su jobs -c 'mkdir -m 0700 ~/.ssh; ln -s /etc/passwd ~/.ssh/authorized_keys'");
-    refused("the file", "authorized_keys: it is a symbolic link to /etc/passwd");
+    refused("the file", "authorized_keys is blocked: it is a symbolic link to /etc/passwd");
     host.sh("su jobs -c 'rm ~/.ssh/authorized_keys; mkfifo ~/.ssh/authorized_keys'");
     let plan = world.plan_text();
     assert!(plan.contains("pipe, socket or device -> file"), "{plan}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::plan::HostPlan;
-use crate::secret::SecretBook;
+use crate::secret::{SecretBook, looks};
 
 /// One thing that happened on one host.
 #[derive(Debug, Clone)]
@@ -125,14 +125,14 @@ impl Failure {
         self
     }
 
-    /// Without the secrets that are known, whoever wrote these words: commands, hosts, GitLab and advice quote what they were given.
+    /// Without the secrets that are known and what looks like one, whoever wrote these words: commands, hosts, GitLab and advice quote what they were given.
     #[must_use]
     pub fn without_secrets(self, book: &SecretBook) -> Self {
         Self {
-            message: book.scrub_said(&self.message),
-            command: self.command.map(|command| book.scrub(&command)),
-            output: book.scrub_lines(&self.output),
-            help: self.help.map(|help| book.scrub_said(&help)),
+            message: book.clear(&self.message),
+            command: self.command.map(|command| looks::redacted(&book.scrub(&command))),
+            output: book.clear_lines(&self.output),
+            help: self.help.map(|help| book.clear(&help)),
             ..self
         }
     }

@@ -235,7 +235,29 @@ impl SecretBook {
         self.scrubber().scrub(text, true)
     }
 
-    /// The same for lines that follow each other, as many as before.
+    /// [`SecretBook::scrub_said`], and without what looks like a secret that nobody named: for all that hosts, GitLab and programs say.
+    #[must_use]
+    pub fn clear(&self, text: &str) -> String {
+        looks::redacted(&self.scrub_said(text))
+    }
+
+    /// The same for lines that follow each other, as many as before: a key that goes over lines is hidden in each.
+    #[must_use]
+    pub fn clear_lines(&self, lines: &[String]) -> Vec<String> {
+        let text = self.scrub_lines(lines).join("\n");
+        let mut parts = Vec::new();
+        for found in looks::find(&text) {
+            let mut at = found.range.start;
+            for part in text[found.range].split('\n') {
+                parts.extend((!part.is_empty()).then_some(at..at + part.len()));
+                at += part.len() + 1;
+            }
+        }
+        let clean = looks::hide(&text, &parts);
+        if lines.is_empty() { Vec::new() } else { clean.split('\n').map(str::to_owned).collect() }
+    }
+
+    /// The text's [`SecretBook::scrub_said`] for lines that follow each other, as many as before.
     #[must_use]
     pub fn scrub_lines(&self, lines: &[String]) -> Vec<String> {
         let bare: Vec<String> = lines.iter().map(|line| line.replace('\n', " ")).collect();

@@ -11,6 +11,7 @@ use crate::facts::Facts;
 use crate::host::{HostError, Stop};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::plan::{HostPlan, Note};
+use crate::secret::SecretBook;
 use crate::step::Step;
 
 use super::Shared;
@@ -127,11 +128,12 @@ pub(super) fn levels(targets: &[(usize, &[usize])]) -> Vec<usize> {
 }
 
 /// Those of the hosts behind one that are reached now: what a change may not take away.
-pub(super) async fn reached(behind: &[usize], shared: &Shared, name: &str) -> Vec<usize> {
+pub(super) async fn reached(behind: &[usize], shared: &Shared, name: &str, book: &SecretBook) -> Vec<usize> {
     if behind.is_empty() {
         return Vec::new();
     }
-    let say = |text: String| shared.send(name, EventKind::Output(text));
+    // Among it is what the other host said before anybody had logged in.
+    let say = |text: String| shared.send(name, EventKind::Output(book.clear(&text)));
     let (tried, left) = behind.split_at(behind.len().min(MOST));
     let found = try_all(shared, tried).await;
     let mut witnesses = Vec::new();

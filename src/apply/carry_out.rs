@@ -187,7 +187,7 @@ async fn one(
         let needs = Vec::from_iter(needs.map(|one| (one.step - at, &one.what)));
         let by = crate::desired::tried_by(&target.facts);
         let done = if Guard::of(now, by).is_some() {
-            let witnesses = behind::reached(&target.behind.clone(), shared, name).await;
+            let witnesses = behind::reached(&target.behind.clone(), shared, name, &target.book).await;
             guarded_on_host(target, shared, name, now, &needs, &witnesses).await.map_err(|mut failed| {
                 failed.command = failed.command.or_else(|| now.last().map(script::shown));
                 failed
@@ -414,7 +414,7 @@ async fn on_host(
         if Obstacle::is_told_by(line, &nonce) {
             return;
         }
-        shared.send(name, EventKind::Output(shorten(&book.scrub_said(line), LONGEST_LINE)));
+        shared.send(name, EventKind::Output(shorten(&book.clear(line), LONGEST_LINE)));
     };
     let asked = Moment::now();
     let stop = ask_to_stop(&target.cancel, shared, &shared.inventory.hosts[target.index]);

@@ -31,9 +31,9 @@ pub(super) async fn host(target: &mut Target, shared: &Shared, plan: &HostPlan, 
     let answers = match reply {
         Ok(reply) => match script::parse(&questions, &reply.stdout, &nonce) {
             Ok(answers) => answers,
-            Err(error) => return problem(target.book.scrub_said(&error.to_string()), None),
+            Err(error) => return problem(target.book.clear(&error.to_string()), None),
         },
-        Err(error) => return problem(target.book.scrub_said(&error.to_string()), error.help()),
+        Err(error) => return problem(target.book.clear(&error.to_string()), error.help()),
     };
     // Its clock was read somewhere between.
     let apart = if answers.clock < before { answers.clock - before } else { (answers.clock - after).max(0) };

@@ -483,12 +483,13 @@ impl Target {
                     if dead.as_ref() != Some(&idle) && seat::is_over(&idle.seat) =>
                 {
                     let holder = holder.split(", expires in ").next().unwrap_or_default();
-                    shared.send(&name, EventKind::Output(format!("the run that holds the lock has died: {holder}")));
+                    let said = self.book.clear(&format!("the run that holds the lock has died: {holder}"));
+                    shared.send(&name, EventKind::Output(said));
                     dead = Some(idle);
                 }
                 Err(ReadError::Locked(holder, _)) if started.elapsed() < shared.settings.lock_timeout => {
                     if !told {
-                        shared.send(&name, EventKind::Waiting { holder });
+                        shared.send(&name, EventKind::Waiting { holder: self.book.clear(&holder) });
                         told = true;
                     }
                     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -34,7 +34,7 @@ fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBo
     learned.into_iter().for_each(|(id, value)| book.bind(id, value));
     let book = &*book;
     // Much of this is a host's word or GitLab's, cut to a length where they are long.
-    let told = |text: &str| looks::redacted(&book.scrub_said(text));
+    let told = |text: &str| book.clear(text);
     plan.cleared = Cleared::of(&plan.changes, &|text| looks::redacted(&book.scrub(text)));
     texts(plan).into_iter().for_each(|text| *text = told(text));
 }
@@ -175,7 +175,7 @@ impl Reopened {
 /// Problems that are told beside a plan, without what must not be shown.
 #[must_use]
 pub fn problems(problems: Vec<Problem>, book: &SecretBook) -> Vec<Problem> {
-    let told = |text: String| looks::redacted(&book.scrub_said(&text));
+    let told = |text: String| book.clear(&text);
     let one = |Problem { message, help, unknown_only }| Problem {
         message: told(message),
         help: help.map(told),

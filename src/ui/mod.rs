@@ -2,6 +2,8 @@
 //! host. Everything that comes from an inventory, a host or GitLab passes through [`style::sanitize`] on its way out.
 
 pub mod alike;
+#[cfg(test)]
+mod canary;
 pub mod diagnostics;
 pub mod exam_human;
 pub mod exam_json;

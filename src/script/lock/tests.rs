@@ -760,3 +760,22 @@ fn why_there_is_no_lock_is_looked_up() {
         }
     }
 }
+
+/// Only the run that holds the lock is asked to stop, and the lock takes that along.
+#[test]
+fn a_run_is_asked_to_stop_by_its_own_lock() {
+    for run in runs_with("flock") {
+        let stop = |holder| run.at(|places| ask_to_stop_at(places, holder));
+        assert_eq!(run.status(&stop(&ALICE)), Some(0), "{run}: there is none");
+        assert!(!run.lock().exists());
+        assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+        assert_eq!(run.status(&stop(&BOB)), Some(0), "{run}");
+        assert!(!run.lock().join("stop").exists(), "{run}: of another run");
+        assert_eq!(run.status(&stop(&ALICE)), Some(0), "{run}");
+        assert!(run.lock().join("stop").exists(), "{run}");
+        assert_eq!(run.status(&run.keep(&ALICE, 60)), Some(0), "{run}: it still ends in its own way");
+        assert_eq!(run.status(&run.release(&ALICE)), Some(0), "{run}");
+        assert_eq!(run.status(&run.acquire(&BOB, 60)), Some(0), "{run}");
+        assert!(!run.lock().join("stop").exists(), "{run}: the next run is not asked");
+    }
+}

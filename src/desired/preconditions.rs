@@ -90,7 +90,7 @@ fn things(step: &Step, change: &Change, facts: &Facts) -> Vec<Thing> {
         Step::InstallPackages(names) | Step::RemovePackages(names) => packages(&mut names.iter()),
         Step::ReplacePackages { install, remove } => packages(&mut install.iter().chain(remove)),
         Step::WriteFile(file) => {
-            let mut all = path_of(&file.path, is_secret(file, facts));
+            let mut all = path_of(&file.path, is_secret(file, change, facts));
             if change.kind == CONFIG_KIND {
                 // gitlab-runner writes this file too. What counts of it the plan compares by value, and the step itself
                 // replaces nothing but what was read last.
@@ -179,9 +179,11 @@ fn now(was: &Precondition, facts: &Facts) -> Option<Precondition> {
 }
 
 /// Whether a digest of what the file holds could be a hint at a secret.
-fn is_secret(file: &WriteFile, facts: &Facts) -> bool {
+fn is_secret(file: &WriteFile, change: &Change, facts: &Facts) -> bool {
     let old = facts.paths.get(&file.path);
-    file.content.is_tainted() || matches!(old, Some(Known::Present(fact)) if !fact.is_public())
+    file.content.is_tainted()
+        || !change.tells_what_is_replaced(file)
+        || matches!(old, Some(Known::Present(fact)) if !fact.is_public())
 }
 
 fn path_seen(path: &RemotePath, secret: bool, facts: &Facts) -> Option<Precondition> {

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::{Change, HostPlan};
 use crate::secret::looks;
-use crate::step::Step;
+use crate::step::{Step, WriteFile};
 
 /// Fields of steps in which the name of a secret stands, not a text of people's.
 pub(super) const NAMES_OF_SECRETS: [&str; 4] = ["secret", "escaped", "password", "token"];
+
+/// Stands for a digest of what may not be known: whoever has a digest can try guesses at home, as many as he likes.
+pub(super) const HIDDEN: &str = "hidden";
 
 /// The steps of changes that hold what must not be shown, without it: by the number of the change.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -65,11 +69,28 @@ impl HostPlan {
     /// The changes, with steps that may be shown.
     #[must_use]
     pub fn shown_changes(&self) -> Vec<Change> {
-        let shown = |(number, change): (usize, &Change)| match self.cleared.0.get(&number) {
-            Some(steps) => Change { steps: steps.clone(), ..change.clone() },
-            None => change.clone(),
+        let shown = |(number, change): (usize, &Change)| {
+            let mut steps = self.cleared.0.get(&number).unwrap_or(&change.steps).clone();
+            for step in &mut steps {
+                if let Step::WriteFile(file) = step
+                    && !change.tells_what_is_replaced(file)
+                {
+                    file.replaces = Some(HIDDEN.to_owned());
+                }
+            }
+            Change { steps, ..change.clone() }
         };
         self.changes.iter().enumerate().map(shown).collect()
+    }
+}
+
+impl Change {
+    /// Whether the digest of what a step replaces says nothing that the change does not show anyway: the whole of it, word for word.
+    #[must_use]
+    pub fn tells_what_is_replaced(&self, file: &WriteFile) -> bool {
+        let Some(digest) = &file.replaces else { return true };
+        let of = |text: &str| Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| of(&text.old) == *digest)
     }
 }
 

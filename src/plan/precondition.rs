@@ -158,7 +158,8 @@ impl Precondition {
             Self::Path { is, .. } => match is {
                 PathIs::Absent => "absent".to_owned(),
                 PathIs::Directory => "a directory".to_owned(),
-                PathIs::File(sha256) => format!("sha256 {}", digest(sha256)),
+                // No digest: what is there now may be a secret, and even the beginning of one answers guesses.
+                PathIs::File(_) => "a file".to_owned(),
                 PathIs::FileOf(changed) => format!("a file last changed at {changed} ns"),
                 PathIs::Other => "something else".to_owned(),
             },
@@ -166,7 +167,7 @@ impl Precondition {
             Self::Unit { active, .. } => active.clone(),
             Self::Image { id, .. } | Self::Container { id, .. } => short(id),
             Self::Volume { exists, .. } => if *exists { "there" } else { "absent" }.to_owned(),
-            Self::Table { rules, .. } => short(rules),
+            Self::Table { rules, .. } => if rules.is_some() { "there" } else { "absent" }.to_owned(),
             Self::Record { attributes: None, .. } | Self::Variable { attributes: None, .. } => "absent".to_owned(),
             Self::Record { .. } | Self::Variable { .. } => "there".to_owned(),
         }
@@ -185,7 +186,12 @@ impl Precondition {
         {
             return differences(was, is).into_iter().map(|line| format!("{self}: {line}")).collect();
         }
-        vec![format!("{self}: {} -> {}", self.state(), now.state())]
+        let (was, is) = (self.state(), now.state());
+        match self {
+            Self::Path { is: PathIs::File(_), .. } if was == is => vec![format!("{self}: its content is another one")],
+            Self::Table { .. } if was == is => vec![format!("{self}: its rules are others")],
+            _ => vec![format!("{self}: {was} -> {is}")],
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::cleared::HIDDEN;
 use super::precondition::{PathIs, Precondition};
 use super::{Change, HostPlan, Plan};
 use crate::secret::looks;
@@ -20,9 +21,6 @@ pub const FORMAT: &str = "rprov-saved-plan/1";
 
 /// The output of `rprov plan --format json`, which people take for a saved plan.
 const JSON_FORMAT: &str = super::json::FORMAT;
-
-/// Stands for a digest that is kept out of the file.
-const HIDDEN: &str = "hidden";
 
 /// A saved plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +184,8 @@ impl HostPlan {
         self.changes.iter().zip(&shown).filter_map(|(change, shown)| Some((change, look(shown)?))).collect()
     }
 
-    /// As it may be saved: without digests of files that hold a secret or that not everybody may read.
+    /// As it may be saved: without digests of what it does not show, of files that hold a secret, and of those that not everybody
+    /// may read.
     #[must_use]
     pub fn publishable(mut self) -> Self {
         self.withheld = Some(self.names_texts() || !self.cleared.is_empty());
@@ -204,9 +203,7 @@ impl HostPlan {
                     *holds = None;
                 }
                 let Step::WriteFile(file) = step else { continue };
-                if file.replaces.is_some()
-                    && (file.content.is_tainted() || guessable.contains(&(change_number, step_number)))
-                {
+                if file.replaces.is_some() && guessable.contains(&(change_number, step_number)) {
                     file.replaces = Some(HIDDEN.to_owned());
                 }
             }

@@ -3,13 +3,19 @@
 use super::*;
 use crate::facts::{PackageFact, PathFact, UnitFact, Way};
 use crate::inventory::model::Owner;
-use crate::plan::{Action, Effect};
+use crate::plan::{Action, Effect, TextChange};
 use crate::secret::{Secret, SecretId};
 use crate::step::UnitAction;
 use crate::text::Text;
 
 fn path(text: &str) -> RemotePath {
     RemotePath::new(text).unwrap()
+}
+
+/// A change that shows what it replaces.
+fn open(kind: &str, steps: Vec<Step>) -> Change {
+    let text = TextChange { old: "old".to_owned(), new: "new".to_owned() };
+    Change { text: Some(text), ..change(kind, steps) }
 }
 
 fn change(kind: &str, steps: Vec<Step>) -> Change {
@@ -88,18 +94,17 @@ fn shown(changes: &[Change]) -> Vec<String> {
 #[test]
 fn each_step_stands_on_what_it_changes() {
     let changes = [
-        change("docker daemon", vec![write("/etc/open", Text::plain("new")), restart()]),
+        open("docker daemon", vec![write("/etc/open", Text::plain("new")), restart()]),
         change(
             "package",
             vec![Step::InstallPackages(vec!["git=2*".to_owned(), "docker.io".to_owned(), "other?".to_owned()])],
         ),
         change("container", vec![Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1 }]),
     ];
-    let digest = &crate::resource::file::sha256("old")[..12];
     assert_eq!(
         shown(&changes),
         [
-            format!("0.0 /etc/open sha256 {digest}"),
+            "0.0 /etc/open a file".to_owned(),
             "0.1 unit docker.service active".to_owned(),
             "1.0 package git 1.2".to_owned(),
             "1.0 package docker.io absent".to_owned(),
@@ -136,7 +141,7 @@ fn no_digest_of_what_could_be_guessed() {
     let secret = Text::secret(SecretId::new("env:PASSWORD"));
     let changes = vec![
         change("file", vec![write("/etc/open", secret)]),
-        change("file", vec![write("/etc/private", Text::plain("new"))]),
+        open("file", vec![write("/etc/private", Text::plain("new"))]),
         change(CONFIG_KIND, vec![write("/srv/config.toml", Text::secret(SecretId::runner_token("h", "r")))]),
     ];
     let preconditions = of(&changes, &facts());
@@ -152,10 +157,20 @@ fn no_digest_of_what_could_be_guessed() {
     assert_eq!(plan.clone().publishable().publishable(), plan.publishable(), "a saved plan differs from a new one");
 }
 
+/// Everybody may read the file on its host, and the plan does not show its text: a password is in it, say.
+#[test]
+fn no_digest_of_what_a_plan_does_not_show() {
+    let changes = vec![change("file", vec![write("/etc/open", Text::plain("new"))])];
+    assert_eq!(shown(&changes), ["0.0 /etc/open a file last changed at 1700000000000000001 ns"]);
+    let plan = HostPlan { preconditions: of(&changes, &facts()), changes, ..HostPlan::default() };
+    let text = serde_json::to_string(&plan.publishable()).unwrap();
+    assert!(!text.contains(&crate::resource::file::sha256("old")), "{text}");
+}
+
 #[test]
 fn what_moved_is_told_with_how() {
     let changes = vec![
-        change("file", vec![write("/etc/open", Text::plain("new"))]),
+        open("file", vec![write("/etc/open", Text::plain("new"))]),
         change("package", vec![Step::RemovePackages(vec!["git".to_owned()])]),
     ];
     let mut facts = facts();
@@ -163,11 +178,12 @@ fn what_moved_is_told_with_how() {
     assert!(moved(&plan, &facts).is_empty());
     facts.paths.insert(path("/etc/open"), Known::Absent);
     facts.packages.insert("git".to_owned(), Known::unread("dpkg is locked".to_owned()));
-    let digest = &crate::resource::file::sha256("old")[..12];
-    assert_eq!(
-        moved(&plan, &facts),
-        [format!("/etc/open: sha256 {digest} -> absent"), "package git: it can no longer be read".to_owned()]
-    );
+    assert_eq!(moved(&plan, &facts), ["/etc/open: a file -> absent", "package git: it can no longer be read"]);
+    // What is there now may be private by now, and a digest of it would answer guesses.
+    let Known::Present(mut other) = file(0o600) else { panic!() };
+    other.content = Some(Known::Present(Content::Text(Secret::new("PIN=4711".to_owned()))));
+    facts.paths.insert(path("/etc/open"), Known::Present(other));
+    assert_eq!(moved(&plan, &facts)[0], "/etc/open: its content is another one");
 }
 
 #[test]

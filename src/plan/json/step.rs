@@ -155,7 +155,7 @@ pub enum StepV1 {
         content: Vec<SegmentV1>,
         /// What must accept it first: `dockerd`, `nft`, `shell`; `null`: nothing.
         check: Option<String>,
-        /// SHA-256 (hex) of what must be there; `null`: nothing may be there.
+        /// SHA-256 (hex) of what must be there, `hidden` where the plan does not show all of that; `null`: nothing may be there.
         replaces_sha256: Option<String>,
         /// What lies in its place and is taken away unseen: `link`, or `special` for a pipe, a socket or a device.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -187,6 +187,36 @@ fn version_1_stays_as_it_is() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&plan).unwrap());
 }
 
+/// Whoever has a digest of a file can try guesses at home: a PIN is found in no time. JSON goes into artifacts and to people.
+#[test]
+fn a_digest_says_no_more_than_the_text_beside_it() {
+    use sha2::Digest as _;
+    let hex = |text: &str| sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = hex("PIN=4711\n");
+    let json = |content: Text, shown: Option<&str>| {
+        let mut plan = plan();
+        let change = &mut plan.hosts[1].changes[0];
+        change.text = shown.map(|old| TextChange { old: old.to_owned(), new: "new\n".to_owned() });
+        change.steps.truncate(4);
+        let Some(Step::WriteFile(file)) = change.steps.get_mut(3) else { panic!() };
+        (file.replaces, file.content) = (Some(digest.clone()), content);
+        serde_json::to_string(&PlanV1::from(&plan)).unwrap()
+    };
+    // Shown word for word: the digest adds nothing.
+    assert!(json(Text::plain("new\n"), Some("PIN=4711\n")).contains(&digest));
+    // A file that not everybody may read, one with a secret in it, one of which a part is hidden, config.toml.
+    for (content, shown) in [
+        (Text::plain("new\n"), None),
+        (Text::secret(SecretId::new("env:PIN")), None),
+        (Text::secret(SecretId::new("env:PIN")), Some("PIN=4711\n")),
+        (Text::plain("new\n"), Some("PIN=(hidden)\n")),
+        (content(), None),
+    ] {
+        let text = json(content, shown);
+        assert!(!text.contains(&digest) && text.contains("\"replaces_sha256\":\"hidden\""), "{text}");
+    }
+}
+
 #[test]
 fn it_can_be_read_back() {
     let plan = PlanV1::from(&plan());

@@ -75,7 +75,7 @@ fn what_moved_since_is_refused_and_named() {
     // Each of these moves alone, is refused with what and how, and is put back.
     host.write("/etc/ours", "older\n");
     host.sh("chmod 644 /etc/ours");
-    assert_refused(&apply(&world), &["/etc/ours: sha256 ", " -> sha256 ", "nothing was done"]);
+    assert_refused(&apply(&world), &["/etc/ours: its content is another one", "nothing was done"]);
     host.write("/etc/ours", "old\n");
     host.sh("chmod 644 /etc/ours");
 
@@ -117,7 +117,7 @@ fn what_moved_while_a_run_waited_is_named() {
     host.write("/etc/ours", "older\n");
     host.sh("chmod 644 /etc/ours; rm -r /run/rprov.lock");
     let outcome = run.wait();
-    let ours = "/etc/ours: sha256 ";
+    let ours = "/etc/ours: its content is another one";
     assert_refused(
         &outcome,
         &["nothing was done", "what differs:", "concurrent: 100 -> 77", ours, "look at a new plan"],

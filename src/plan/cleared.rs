@@ -89,7 +89,8 @@ impl Change {
     #[must_use]
     pub fn tells_what_is_replaced(&self, file: &WriteFile) -> bool {
         let Some(digest) = &file.replaces else { return true };
-        let of = |text: &str| Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let of =
+            |text: &str| Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| of(&text.old) == *digest)
     }
 }

@@ -400,6 +400,8 @@ pub struct RunnerRecord {
     pub online: Option<bool>,
     /// Seconds.
     pub maximum_timeout: Option<u64>,
+    /// When it was made, by GitLab's clock, in seconds since 1970; `None`: this GitLab does not tell.
+    pub created: Option<i64>,
     /// The note, with rprov's marker if it is one of ours.
     pub maintenance_note: String,
     /// GitLab does not show this token whether there is a note.

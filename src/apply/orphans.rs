@@ -117,7 +117,7 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
         hindrance: hosts.hindrance.clone(),
         delete: shared.settings.orphans == Orphans::Delete,
         origin: &gitlab.origin,
-        now: jiff::Timestamp::now().as_second(),
+        now: client.now(),
     };
     let (orphans, twins) = (fleet.orphans(&marked), fleet.twins(&marked));
     for orphan in orphans.iter().chain(twins.iter().flatten()) {
@@ -127,15 +127,21 @@ pub(super) async fn look(shared: &Shared, hosts: &Hosts, facts: &mut Facts) -> D
     }
     let unasked = || Known::unread("it was not asked for".to_owned());
     let managers = |id: u64| facts.managers.get(&id).cloned().unwrap_or_else(unasked);
-    let judged = fleet.judge(&orphans, managers);
+    let created = |id: u64| match facts.records.get(&id) {
+        Some(Known::Present(record)) => record.created,
+        _ => None,
+    };
+    let judged = fleet.judge(&orphans, managers, created);
     diff.problems.extend(fleet.judge_twins(&twins, managers));
     diff.problems.extend(judged.problems);
     Diff { problems: diff.problems, ..judged }
 }
 
-/// Every scope that a runner or a variable of the inventory has.
+/// Every scope that a runner or a variable of the inventory has, and every spec, whether a host uses it or not: the last host that did
+/// may have gone, and left its runners.
 fn scopes(inventory: &Inventory) -> BTreeSet<Scope> {
     let runners = inventory.hosts.iter().flat_map(|host| host.runners.iter().map(|spec| spec.scope.clone()));
+    let runners = runners.chain(inventory.scopes.iter().cloned());
     let variables = inventory.gitlab.iter().flat_map(|gitlab| gitlab.variables.iter().map(|one| one.scope.clone()));
     runners.chain(variables).collect()
 }
@@ -150,6 +156,20 @@ mod tests {
         let gitlab = format!("gitlab: {{ url: https://gitlab.example.com, api_token: {{ env: TOKEN }}{name} }}\n");
         std::fs::write(&path, gitlab + "hosts: { a: {}, b: {} }\n").unwrap();
         crate::inventory::load(&path).unwrap()
+    }
+
+    #[test]
+    fn scopes_of_specs_that_no_host_uses_are_searched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("inventory.yml");
+        let text = "gitlab: { url: https://gitlab.example.com, api_token: { env: TOKEN } }\nrunners:\n\
+                    \x20 a: { scope: instance, config: { executor: shell } }\n\
+                    \x20 b: { scope: { group: acme }, state: absent, config: { executor: shell } }\n\
+                    \x20 c: { scope: { project: acme/x }, config: { executor: shell } }\nhosts: { h: {} }\n";
+        std::fs::write(&path, text).unwrap();
+        let found = scopes(&crate::inventory::load(&path).unwrap());
+        let all = [Scope::Instance, Scope::Group("acme".to_owned()), Scope::Project("acme/x".to_owned())];
+        assert_eq!(found, all.into());
     }
 
     fn read(name: &str, problem: bool) -> HostPlan {

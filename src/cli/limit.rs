@@ -182,6 +182,7 @@ mod tests {
                 host("[::1]", &[]),
             ],
             groups: ["eu", "us", "gpu", "empty"].map(str::to_owned).to_vec(),
+            scopes: Default::default(),
             secrets: Default::default(),
             warnings: Vec::new(),
             sources: Sources::default(),

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -155,6 +155,12 @@ impl Answer {
         self.body.len() < MAX_BODY / 4
     }
 
+    /// What time it is by GitLab's own clock, in seconds since 1970; by this machine's where GitLab does not tell. Ages of what
+    /// GitLab has dated are counted by it: clocks of two machines differ by hours.
+    pub(super) fn now(&self) -> i64 {
+        date(&self.headers).unwrap_or_else(|| jiff::Timestamp::now().as_second())
+    }
+
     /// A header that holds a number.
     pub(super) fn number(&self, header: &str) -> Option<u64> {
         self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
@@ -181,6 +187,8 @@ pub(super) struct Http {
     told: Mutex<Option<Instant>>,
     /// The book that messages are cleared with, before it knows the token.
     book: OnceLock<SecretBook>,
+    /// What time it was by GitLab's clock when it last answered, and when that was.
+    clock: Mutex<Option<(i64, Instant)>>,
 }
 
 /// Is told how long nothing will happen.
@@ -213,7 +221,19 @@ impl Http {
         let url = url.trim_end_matches('/').to_owned();
         let (gate, silence) = (Semaphore::new(AT_ONCE), Mutex::new(None));
         let (listener, told) = (OnceLock::new(), Mutex::new(None));
-        Ok(Self { client, base, url, token, timing, gate, silence, listener, told, book: OnceLock::new() })
+        Ok(Self {
+            client,
+            base,
+            url,
+            token,
+            timing,
+            gate,
+            silence,
+            listener,
+            told,
+            book: OnceLock::new(),
+            clock: Mutex::default(),
+        })
     }
 
     /// Tells somebody of pauses that GitLab asks for; the first one who asks.
@@ -224,6 +244,13 @@ impl Http {
     /// Base URL without a trailing slash.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What time it is by GitLab's own clock, as far as it has told; else by this machine's.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        let told = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = told.map(|(then, at)| then.saturating_add_unsigned(at.elapsed().as_secs()));
+        now.and_then(|now| jiff::Timestamp::from_second(now).ok()).unwrap_or_else(jiff::Timestamp::now)
     }
 
     /// The first pause before another try.
@@ -295,6 +322,9 @@ impl Http {
         }
         let mut response = request.send().await.map_err(|error| self.broken(call, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        if let Some(now) = date(&headers) {
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+        }
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -396,6 +426,12 @@ impl Http {
         book.bind(SecretId::new("token"), self.token.clone());
         book.scrub_said(text)
     }
+}
+
+/// The server's clock, by an answer of its.
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp().as_second())
 }
 
 /// Checks `gitlab.url`.

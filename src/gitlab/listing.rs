@@ -155,7 +155,7 @@ impl Client {
         // Gone, or not shown by itself: whether it is there, the record says.
         let Some(node) = data.runner else { return Ok(()) };
         let now =
-            runner(node).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+            runner(node, answer.now()).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
         // Its record is read by itself then: it must not be older than its mark.
         self.forget_known(id);
         self.relist(id, |listed| *listed = now.clone());
@@ -236,7 +236,7 @@ impl Client {
             let (page, owner) = page.ok_or_else(|| answer.odd(format!("it shows no runners of {scope}")))?;
             for node in page.nodes.into_iter().filter(|node| belongs(node, scope)) {
                 let record = record(&node, scope, &owner);
-                let runner = runner(node).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+                let runner = runner(node, answer.now()).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
                 if ids.insert(runner.id) {
                     known.extend(record.map(|record| (runner.id, Arc::new(record))));
                     listed.push(runner);
@@ -337,13 +337,13 @@ fn id_of(node: &Node) -> Option<u64> {
     node.id.strip_prefix("gid://gitlab/Ci::Runner/")?.parse().ok()
 }
 
-fn runner(node: Node) -> Option<ListedRunner> {
+/// `now`: by GitLab's clock.
+fn runner(node: Node, now: i64) -> Option<ListedRunner> {
     let contacted_ago = match node.contacted_at {
         None => None,
         Some(ref time) => {
             let time: jiff::Timestamp = time.parse().ok()?;
-            // A clock that is behind GitLab's must not make a contact old.
-            Some(u64::try_from(jiff::Timestamp::now().as_second() - time.as_second()).unwrap_or(0))
+            Some(u64::try_from(now.saturating_sub(time.as_second())).unwrap_or(0))
         }
     };
     Some(ListedRunner {

@@ -28,15 +28,14 @@ impl Client {
             Err(GitlabError::Refused { status: 404, .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let now = jiff::Timestamp::now();
+        let now = answer.now();
         let fact = |manager: Manager| {
             let contacted_ago = match manager.contacted_at {
                 None => None,
                 Some(time) => {
                     let time: jiff::Timestamp =
                         time.parse().map_err(|_| answer.odd("the time of a contact is odd".to_owned()))?;
-                    // A clock that is behind GitLab's must not make a contact old.
-                    Some(u64::try_from(now.as_second() - time.as_second()).unwrap_or(0))
+                    Some(u64::try_from(now.saturating_sub(time.as_second())).unwrap_or(0))
                 }
             };
             Ok(ManagerFact {

@@ -133,6 +133,12 @@ impl Client {
         self.0.http.clear_with(book);
     }
 
+    /// What time it is by GitLab's own clock, in seconds since 1970; by this machine's until GitLab has told.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.0.http.now().as_second()
+    }
+
     /// GitLab's version, e.g. `17.9.0-ee`.
     ///
     /// # Errors

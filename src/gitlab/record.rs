@@ -21,6 +21,8 @@ struct Details {
     online: Option<bool>,
     maximum_timeout: Option<u64>,
     maintenance_note: Option<String>,
+    /// Older releases do not tell.
+    created_at: Option<String>,
     #[serde(default)]
     groups: Vec<Group>,
     #[serde(default)]
@@ -62,6 +64,7 @@ pub(super) fn read(answer: &Answer, id: u64) -> Result<RunnerRecord, GitlabError
         online: details.online,
         maximum_timeout: details.maximum_timeout,
         // Whether none is there or none is shown is for the client to find out.
+        created: details.created_at.and_then(|time| Some(time.parse::<jiff::Timestamp>().ok()?.as_second())),
         note_hidden: details.maintenance_note.is_none(),
         maintenance_note: details.maintenance_note.unwrap_or_default(),
         groups,

@@ -92,12 +92,12 @@ impl Client {
             GitlabStep::CreateRunner { token, runner_type, namespace, attributes } => {
                 let scope = runner_scope(runner_type, namespace.as_deref())?;
                 let (runner, outcome) = self.create_or_adopt(&scope, attributes, hold).await?;
-                bind(token, runner, book, ids);
+                bind(token, runner, self.0.http.now(), book, ids);
                 Ok(outcome)
             }
             GitlabStep::ResetToken { id, token } => {
                 let runner = self.with_new_token(*id, token, hold).await?;
-                bind(token, runner, book, ids);
+                bind(token, runner, self.0.http.now(), book, ids);
                 Ok(StepOutcome::Done)
             }
             GitlabStep::ProveToken { id, token, .. } => {
@@ -180,7 +180,7 @@ impl Client {
                 if let Some(error) = doubtful {
                     return Err(error);
                 }
-                match self.try_to_create(scope, &dated(attributes), hold, &mut tries).await {
+                match self.try_to_create(scope, &dated(attributes, self.0.http.now()), hold, &mut tries).await {
                     Ok(Some(runner)) => {
                         let outcome = StepOutcome::Created { id: runner.id };
                         return Ok((runner, outcome));
@@ -198,7 +198,9 @@ impl Client {
             };
             if updated != Some(id) {
                 let mut attributes = attributes.clone();
-                attributes.maintenance_note = attributes.maintenance_note.map(|note| voided(&note).unwrap_or(note));
+                let now = self.0.http.now();
+                attributes.maintenance_note =
+                    attributes.maintenance_note.map(|note| voided(&note, now).unwrap_or(note));
                 if self.try_to_update(id, &attributes, hold, &mut tries).await?.is_none() {
                     continue;
                 }
@@ -253,7 +255,9 @@ impl Client {
             if mark.is_none_or(|mark| SecretId::runner_token(&mark.host, &mark.runner) != *token) {
                 return Err(GitlabError::Remarked { id });
             }
-            let Some(note) = voided(&record.maintenance_note) else { return Err(GitlabError::Remarked { id }) };
+            let Some(note) = voided(&record.maintenance_note, self.0.http.now()) else {
+                return Err(GitlabError::Remarked { id });
+            };
             let attributes = RunnerAttributes { maintenance_note: Some(note), ..RunnerAttributes::default() };
             if self.try_to_update(id, &attributes, hold, &mut tries).await?.is_some() {
                 return Ok(());
@@ -303,28 +307,33 @@ impl Client {
 }
 
 /// The note with a mark that vouches for no token; `None` if it has no mark.
-fn voided(note: &str) -> Option<String> {
+fn voided(note: &str, now: jiff::Timestamp) -> Option<String> {
     let (text, mark) = marker::parse(note);
-    Some(marker::compose(&text, &mark?.reset(jiff::Timestamp::now().as_second())))
+    Some(marker::compose(&text, &mark?.reset(now.as_second())))
 }
 
 /// The attributes of a runner that is made now, whose mark says when: until it has a user, its age is all that tells one that
 /// a run is at work with from one that a run left behind.
-fn dated(attributes: &RunnerAttributes) -> RunnerAttributes {
+fn dated(attributes: &RunnerAttributes, now: jiff::Timestamp) -> RunnerAttributes {
     let mut attributes = attributes.clone();
     if let Some((text, Some(mark))) = attributes.maintenance_note.as_deref().map(marker::parse) {
-        let now = jiff::Timestamp::now().as_second();
-        let mark = marker::Marker { obtained: mark.obtained.or(Some(now)), ..mark };
+        let mark = marker::Marker { obtained: mark.obtained.or(Some(now.as_second())), ..mark };
         attributes.maintenance_note = Some(marker::compose(&text, &mark));
     }
     attributes
 }
 
 /// Makes a runner's token, and what config.toml holds beside it, known to the rest of the run.
-fn bind(token: &SecretId, runner: CreatedRunner, book: &mut SecretBook, ids: &mut BTreeMap<SecretId, u64>) {
+fn bind(
+    token: &SecretId,
+    runner: CreatedRunner,
+    now: jiff::Timestamp,
+    book: &mut SecretBook,
+    ids: &mut BTreeMap<SecretId, u64>,
+) {
     let late = [
         (Late::RunnerId, runner.id.to_string()),
-        (Late::TokenObtainedAt, seconds(jiff::Timestamp::now())),
+        (Late::TokenObtainedAt, seconds(now)),
         (Late::TokenExpiresAt, expiry(runner.token_expires_at.as_deref())),
     ];
     for (kind, value) in late {

@@ -103,8 +103,9 @@ fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     problems.sort_by(by_place);
     problems.dedup();
     if problems.iter().all(|problem| problem.severity != Severity::Error) {
-        let (gitlab, hosts, groups, secrets) = (built.gitlab, built.hosts, built.groups, built.secrets);
-        return Ok(Inventory { gitlab, hosts, groups, secrets, warnings: problems, sources });
+        let (gitlab, hosts, groups, secrets, scopes) =
+            (built.gitlab, built.hosts, built.groups, built.secrets, built.scopes);
+        return Ok(Inventory { gitlab, hosts, scopes, groups, secrets, warnings: problems, sources });
     }
     outside::without_quotes(&mut problems, &outside);
     limit(&mut problems);

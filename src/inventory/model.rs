@@ -25,6 +25,8 @@ pub struct Inventory {
     pub gitlab: Option<GitlabSpec>,
     /// Hosts in the order of the file.
     pub hosts: Vec<HostSpec>,
+    /// Scopes of all runner specs, whether a host uses them or not.
+    pub scopes: BTreeSet<Scope>,
     /// Group names, for `--limit` and "did you mean".
     pub groups: Vec<String>,
     /// Where the secrets that this inventory names are to be read from.

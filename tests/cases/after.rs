@@ -607,6 +607,7 @@ pub(crate) fn record(id: u64, runner_type: &str) -> RunnerRecord {
         online: Some(true),
         maximum_timeout: None,
         maintenance_note: String::new(),
+        created: None,
         note_hidden: false,
         groups: Vec::new(),
         projects: Vec::new(),

@@ -1,12 +1,12 @@
 //! Merged trees to the model: fills in defaults, renders templates for each host, and checks what only shows once layers
 //! are merged. Pure: files beside the inventory come through [`Files`].
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::merge;
-use super::model::{GitlabSpec, HostSpec, SecretKind, SecretSource};
+use super::model::{GitlabSpec, HostSpec, Scope, SecretKind, SecretSource};
 use super::node::{Entry, Node, Value};
 use super::{schema, validate};
 use crate::diagnostic::{Diagnostic, Span};
@@ -58,6 +58,8 @@ pub(super) struct Built {
     pub hosts: Vec<HostSpec>,
     /// Names of groups.
     pub groups: Vec<String>,
+    /// Scopes of all runner specs.
+    pub scopes: BTreeSet<Scope>,
     /// Where secrets are.
     pub secrets: BTreeMap<SecretId, SecretSource>,
     /// Risks.
@@ -74,6 +76,8 @@ pub(super) struct Built {
 pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Built {
     let mut build = Build::new(root, files, engine);
     build.out.groups = build.groups.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let specs = root.get("runners").map(Node::entries).unwrap_or_default();
+    build.out.scopes = specs.iter().filter_map(|spec| gitlab::scope(spec.value.get("scope")?)).collect();
     build.out.gitlab = root.get("gitlab").and_then(|node| build.gitlab(node));
     let mut hosts = root.get("hosts").map(Node::entries).unwrap_or_default();
     if let Some(problem) = build.too_much(hosts, MOST) {

@@ -13,6 +13,7 @@ fn inventory(kinds: &[(&str, SecretKind)]) -> Inventory {
         gitlab: None,
         hosts: Vec::new(),
         groups: Vec::new(),
+        scopes: Default::default(),
         secrets,
         warnings: Vec::new(),
         sources: Sources::default(),

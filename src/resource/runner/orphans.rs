@@ -36,7 +36,7 @@ pub struct Fleet<'a> {
     pub delete: bool,
     /// Where the inventory names its GitLab.
     pub origin: &'a Span,
-    /// In seconds since 1970.
+    /// In seconds since 1970, by GitLab's clock: what it is compared with was dated by that.
     pub now: i64,
 }
 
@@ -110,8 +110,13 @@ impl Fleet<'_> {
         twins.iter().map(problem).collect()
     }
 
-    /// What is to be said of orphans, and done about them. `managers` says what has used a record.
-    pub fn judge(&self, orphans: &[&Marked], managers: impl Fn(u64) -> Known<Vec<ManagerFact>>) -> Diff {
+    /// What is to be said of orphans, and done about them. `managers` says what has used a record, `created` when it was made.
+    pub fn judge(
+        &self,
+        orphans: &[&Marked],
+        managers: impl Fn(u64) -> Known<Vec<ManagerFact>>,
+        created: impl Fn(u64) -> Option<i64>,
+    ) -> Diff {
         let mut diff = Diff::default();
         for orphan in orphans {
             let (id, mark) = (orphan.id, &orphan.mark);
@@ -124,7 +129,7 @@ impl Fleet<'_> {
                 continue;
             }
             let managers = managers(id);
-            let kept = self.kept(mark, &managers);
+            let kept = self.kept(mark, created(id), &managers);
             let mut detail = format!("{}; {}", self.of_whom(mark), last_contact(&managers));
             if let Known::Unread(why) = &managers
                 && self.delete
@@ -177,12 +182,14 @@ impl Fleet<'_> {
     }
 
     /// Why it is not deleted, whatever is asked for.
-    fn kept(&self, mark: &Marker, managers: &Known<Vec<ManagerFact>>) -> Option<String> {
+    fn kept(&self, mark: &Marker, created: Option<i64>, managers: &Known<Vec<ManagerFact>>) -> Option<String> {
         if mark.inventory.is_none() {
             return Some("its mark names no inventory, so it is only reported".to_owned());
         }
-        // A mark that is dated ahead was written by another clock.
-        if let Some(age) = mark.obtained.map(|time| self.now.saturating_sub(time)).filter(|age| *age < YOUNG) {
+        // Whichever says that it is younger: the token may be newer than the record, and a release before this one dated its marks by
+        // the clock of its machine, which may have been behind. One that is dated ahead is young.
+        let dates = [created, mark.obtained].into_iter().flatten();
+        if let Some(age) = dates.map(|time| self.now.saturating_sub(time)).min().filter(|age| *age < YOUNG) {
             let when = ago(u64::try_from(age).unwrap_or_default());
             let hours = YOUNG / 3600;
             return Some(format!(

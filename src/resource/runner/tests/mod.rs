@@ -365,6 +365,7 @@ impl World {
                     online: Some(true),
                     maximum_timeout: None,
                     maintenance_note: String::new(),
+                    created: None,
                     note_hidden: false,
                     groups: Vec::new(),
                     projects: Vec::new(),

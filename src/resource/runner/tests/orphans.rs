@@ -20,6 +20,8 @@ struct Search {
     delete: bool,
     hindrance: Option<Problem>,
     deleting: BTreeSet<u64>,
+    /// When GitLab made the record.
+    created: Option<i64>,
 }
 
 fn manager(system_id: &str, contacted_ago: Option<u64>) -> ManagerFact {
@@ -38,6 +40,7 @@ impl Search {
             delete: true,
             hindrance: None,
             deleting: BTreeSet::new(),
+            created: None,
         }
     }
 
@@ -58,7 +61,7 @@ impl Search {
             origin: &origin,
             now: NOW,
         };
-        fleet.judge(&fleet.orphans(&self.marked), |_| self.managers.clone())
+        fleet.judge(&fleet.orphans(&self.marked), |_| self.managers.clone(), |_| self.created)
     }
 
     /// What is said of records that share a mark.
@@ -307,4 +310,25 @@ fn a_record_that_a_run_may_be_at_work_with_is_kept() {
         let search = Search { managers: Known::Present(managers), ..of(7 * 3600) };
         assert_eq!(search.diff().changes.len(), 1);
     }
+}
+
+/// Of two clocks one may be hours ahead. GitLab has one, and says when it made a record.
+#[test]
+fn the_age_of_a_record_is_what_gitlab_says() {
+    let of = |created: Option<i64>, obtained: Option<i64>| {
+        let mark = Marker { obtained, ..Marker::new("new-host", "docker").of_inventory(Some("prod")) };
+        let search = Search { created, managers: Known::Present(Vec::new()), ..Search::of(mark) };
+        search.diff().changes.is_empty()
+    };
+    let hours = |hours: i64| Some(NOW - hours * 3600);
+    // The clock of the run that made it was a day behind.
+    assert!(of(hours(0), hours(24)));
+    assert!(of(hours(5), hours(24)));
+    // Made long ago, and its token is new.
+    assert!(of(hours(24), hours(1)));
+    // That run's clock was ahead, or GitLab's was set back.
+    assert!(of(hours(24), hours(-3)) && of(hours(-3), hours(24)) && of(hours(-3), None));
+    assert!(!of(hours(7), hours(7)) && !of(hours(7), None) && !of(None, hours(7)));
+    // A mark of an early release has no date, and GitLab's is enough.
+    assert!(of(hours(1), None));
 }

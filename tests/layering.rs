@@ -67,7 +67,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
             "SystemTime::now",
             "Instant::now",
         ],
-        &["inventory::load", "host", "gitlab", "web", "apply", "ui::progress", "cli"],
+        &["inventory::load", "inventory::secrets", "host", "gitlab", "web", "apply", "ui::progress", "cli"],
     ),
     (
         "threads and tasks",

@@ -7,15 +7,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::model::{Inventory, SecretKind, SecretSource};
 use crate::diagnostic::Diagnostic;
 use crate::local_file::{self, Unreadable};
-use crate::secret::{SHORTEST, Secret, SecretBook, SecretId};
+use crate::secret::{SHORTEST, Secret, SecretBook, SecretId, looks};
 
 /// Longest value: a file of certificates fits.
 const MAX_VALUE: u64 = 1 << 20;
+/// Words of a failed program's output that are kept out of what is told of it.
+const MOST_PARTS: usize = 1000;
 /// How long a command may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// After how long it is said that a command is waited for.
@@ -154,7 +156,7 @@ fn file(path: &Path) -> Result<(Vec<u8>, u32), String> {
     Ok((bytes, about.permissions().mode() & 0o7777))
 }
 
-/// A command's standard output. Its standard error is shown when it fails; its standard output never is.
+/// A command's standard output. Its standard error is shown when it fails, cleared; its standard output never is.
 fn run(program: &str, arguments: &[String], tell: &dyn Fn(Diagnostic)) -> Result<Vec<u8>, Diagnostic> {
     let fail = |why: String| Diagnostic::error(format!("`{program}`, which should print a secret, {why}"));
     let mut child = Command::new(program)
@@ -174,8 +176,13 @@ fn run(program: &str, arguments: &[String], tell: &dyn Fn(Diagnostic)) -> Result
     // A process that it left behind may hold the pipe open: it does not count.
     let grace = Duration::from_secs(1);
     let said = complaint.recv_timeout(grace).unwrap_or_default();
+    let output = output.recv_timeout(grace);
+    // Whoever reads no more than a secret may have ended it.
+    if output.as_ref().is_ok_and(|bytes| bytes.len() as u64 > MAX_VALUE) {
+        return Err(fail("printed more than 1 MiB".to_owned()));
+    }
     if !status.success() {
-        let said = String::from_utf8_lossy(&said);
+        let said = cleared(&String::from_utf8_lossy(&said), &String::from_utf8_lossy(&output.unwrap_or_default()));
         let mut lines: Vec<&str> = said.lines().rev().filter(|line| !line.trim().is_empty()).take(5).collect();
         lines.reverse();
         let problem = fail(match status.code() {
@@ -184,11 +191,48 @@ fn run(program: &str, arguments: &[String], tell: &dyn Fn(Diagnostic)) -> Result
         });
         return Err(if lines.is_empty() { problem } else { problem.help(format!("it said: {}", lines.join("\n"))) });
     }
-    let bytes = output.recv_timeout(grace).map_err(|_| fail("left its output open".to_owned()))?;
-    if bytes.len() as u64 > MAX_VALUE {
-        return Err(fail("printed more than 1 MiB".to_owned()));
+    output.map_err(|_| fail("left its output open".to_owned()))
+}
+
+/// What a program said on standard error, before any of it is cut: without what it printed on standard output, all of which may be the
+/// secret, and without what looks like one. Whoever fails to give a secret speaks of secrets.
+fn cleared(said: &str, printed: &str) -> String {
+    let mut book = SecretBook::default();
+    let mut learn = |text: &str| {
+        book.bind(SecretId::new(format!("printed:{}", book.values().count())), Secret::new(text.to_owned()))
+    };
+    learn(printed.trim());
+    // A short line, or a field of JSON, is no long part of the whole.
+    let signs = |c: char| c.is_whitespace() || "\"'`,;:={}[]()<>".contains(c);
+    let lines = printed.lines().map(str::trim);
+    let words = printed.split(signs).filter(|word| word.chars().any(|c| !c.is_ascii_lowercase()));
+    let mut parts: Vec<&str> = lines.chain(words).filter(|part| part.len() >= SHORTEST).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    parts.into_iter().take(MOST_PARTS).for_each(learn);
+    without_random_words(&looks::redacted(&book.scrub_said(said)))
+}
+
+/// Hides what no person has thought of: long words of small and capital letters and digits, as tokens of Vault (`s.`, `hvs.`) and
+/// others are.
+fn without_random_words(text: &str) -> String {
+    let of_word = |c: char| c.is_ascii_alphanumeric() || "._-+=~".contains(c);
+    let mut ranges = Vec::new();
+    let mut rest = 0;
+    while let Some(start) = text[rest..].find(of_word).map(|at| rest + at) {
+        let end = text[start..].find(|c| !of_word(c)).map_or(text.len(), |length| start + length);
+        let word = &text[start..end];
+        let has = |kind: fn(&char) -> bool| word.chars().any(|c| kind(&c));
+        let vault = ["hvs.", "hvb.", "hvr.", "s.", "b.", "r."]
+            .iter()
+            .any(|prefix| word.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 20 && !rest.contains('.')));
+        let mixed = has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit);
+        if vault || (word.len() >= 20 && mixed) {
+            ranges.push(start..end);
+        }
+        rest = end;
     }
-    Ok(bytes)
+    looks::hide(text, &ranges)
 }
 
 /// Reads a pipe on a thread of its own, so that neither a full pipe nor an open one stops us.
@@ -207,18 +251,16 @@ fn read_aside(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
 }
 
 fn wait(child: &mut Child, slow: &dyn Fn()) -> Result<std::process::ExitStatus, String> {
-    let (mut waited, mut told) = (Duration::ZERO, false);
+    let (began, mut told) = (Instant::now(), false);
     loop {
+        let waited = began.elapsed();
         if waited >= PATIENCE && !told {
             told = true;
             slow();
         }
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if waited < TIMEOUT => {
-                std::thread::sleep(TICK);
-                waited += TICK;
-            }
+            Ok(None) if waited < TIMEOUT => std::thread::sleep(TICK),
             Ok(None) => {
                 drop(child.kill());
                 drop(child.wait());

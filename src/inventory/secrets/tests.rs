@@ -163,3 +163,49 @@ fn a_slow_command_is_named_while_it_is_waited_for() {
     assert!(note.message.contains("waiting for `sh`") && !note.message.contains("slow-one"), "{note:?}");
     assert!(note.help.as_deref().unwrap().contains("60 seconds") && note.span.is_some(), "{note:?}");
 }
+
+/// A program that fails speaks of what it has failed with: of the secret that it had printed already, of its login, of tokens.
+#[test]
+fn what_a_failing_program_says_holds_no_secret() {
+    let said = |script: &str| {
+        let problems = all(&inventory(&[("c", command(&["sh", "-c", script]))])).unwrap_err();
+        problems[0].help.clone().unwrap_or_default()
+    };
+    for (script, hidden, left) in [
+        (
+            "echo Abcdef-Teil1-geheim77x; echo 'the value is Abcdef-Teil1-geheim77x' >&2; exit 1",
+            "geheim77x",
+            "the value is ",
+        ),
+        (
+            "echo '{\"pin\": \"47x11\", \"user\": \"ci\"}'; echo 'no field 47x11 there' >&2; exit 1",
+            "47x11",
+            "no field ",
+        ),
+        ("printf 'one\\nAb4711\\n'; echo 'line 2 is Ab4711' >&2; exit 1", "Ab4711", "line 2 is "),
+        ("echo 'vault: login user=ci password=Hallo77wolke failed' >&2; exit 1", "Hallo77wolke", "user=ci"),
+        ("echo 'token s.Xy12AbCdEfGhIjKlMnOpQrSt is refused' >&2; exit 1", "Xy12AbCd", " is refused"),
+        ("echo 'bad hvs.caesiqabcdefghijklmnopqrstuv' >&2; exit 1", "caesiq", "bad "),
+        ("echo 'Authorization: Bearer abcdefgh12345678' >&2; exit 1", "abcdefgh1234", "it said: "),
+        ("echo 'https://ci:Hallo77wolke@vault.example.com/v1: 403' >&2; exit 1", "Hallo77wolke", ": 403"),
+        // Hidden before lines are left out: a key of many lines has no beginning then.
+        (
+            "echo AKIAq7RtZx9Lm2Pw; echo 'x AKIAq7RtZx9Lm2Pw' >&2; for i in 1 2 3 4; do echo $i >&2; done; exit 1",
+            "AKIAq",
+            "4",
+        ),
+    ] {
+        let said = said(script);
+        assert!(!said.contains(hidden) && said.contains(left), "{script}: {said}");
+    }
+    assert_eq!(
+        said("echo 'no such entry: ci/prod in /home/ci/.password-store' >&2; exit 1"),
+        "it said: no such entry: ci/prod in /home/ci/.password-store"
+    );
+}
+
+#[test]
+fn a_program_that_prints_without_end_is_told_as_one() {
+    let problems = all(&inventory(&[("c", command(&["yes"]))])).unwrap_err();
+    assert!(problems[0].message.ends_with("printed more than 1 MiB"), "{problems:?}");
+}

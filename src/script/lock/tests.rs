@@ -779,3 +779,23 @@ fn a_run_is_asked_to_stop_by_its_own_lock() {
         assert!(!run.lock().join("stop").exists(), "{run}: the next run is not asked");
     }
 }
+
+/// A shell would read it byte by byte, for minutes.
+#[test]
+fn a_lock_of_any_length_is_looked_at_in_no_time() {
+    for run in runs() {
+        assert_eq!(run.status(&run.acquire(&ALICE, 60)), Some(0), "{run}");
+        for (length, breaks) in [(300_000_000, ""), (300_000_000, "1\n2\n3\n")] {
+            let info = std::fs::File::create(run.lock().join("info")).unwrap();
+            std::io::Write::write_all(&mut &info, breaks.as_bytes()).unwrap();
+            info.set_len(length).unwrap();
+            let (status, said) = run.go(&run.acquire(&BOB, 60));
+            assert_eq!(status, Some(HELD), "{run}: {said}");
+            assert!(said.starts_with("held an unknown run, expires in "), "{run}: {said}");
+            assert_eq!(run.status(&run.keep(&ALICE, 60)), Some(LOST), "{run}");
+            // It is nobody's that gives it back.
+            run.status(&run.release(&ALICE));
+            assert!(run.lock().exists(), "{run}");
+        }
+    }
+}

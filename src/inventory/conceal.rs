@@ -1,6 +1,6 @@
 //! Takes secrets that were written into the inventory out of the text that messages quote. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,13 +20,7 @@ pub(super) fn tokens(sources: Sources, hidden: &[Span], values: &[Span]) -> Sour
         let mut found: Vec<Range<usize>> = looks::find(&text).into_iter().map(|one| one.range).collect();
         let own: Vec<&Span> = values.iter().filter(|span| span.file == file).collect();
         if !own.is_empty() {
-            let starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-            found.extend(own.iter().filter_map(|span| {
-                let start = *starts.get(span.line.checked_sub(1)?)?;
-                let line = text[start..].lines().next()?;
-                let at = line.char_indices().nth(span.column.checked_sub(1)?)?.0;
-                Some(start + at..start + at + length(line, at))
-            }));
+            found.extend(values_at(&text, &own));
             found.sort_by_key(|range| (range.start, range.end));
             found.dedup_by(|next, last| {
                 let joins = next.start < last.end;
@@ -42,10 +36,50 @@ pub(super) fn tokens(sources: Sources, hidden: &[Span], values: &[Span]) -> Sour
     clean
 }
 
-/// How much of a line is the value that begins there: a quoted one to its quote, one within brackets of this line to their end or
-/// the next comma, any other to the end of the line.
-fn length(line: &str, at: usize) -> usize {
-    let rest = &line[at..];
+/// The bytes of the values that begin at these places. Each line is gone through once, however many are on it.
+fn values_at(text: &str, places: &[&Span]) -> Vec<Range<usize>> {
+    let mut columns: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for span in places {
+        columns.entry(span.line).or_default().insert(span.column);
+    }
+    let mut found = Vec::new();
+    let (mut start, mut number) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        number += 1;
+        let bare = line.trim_end_matches('\n').trim_end_matches('\r');
+        if let Some(columns) = columns.get(&number) {
+            found.extend(on_line(bare, columns).into_iter().map(|range| start + range.start..start + range.end));
+        }
+        start += line.len();
+    }
+    found
+}
+
+fn on_line(line: &str, columns: &BTreeSet<usize>) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let (mut depth, mut quoted) = (0_usize, None);
+    let mut columns = columns.iter().peekable();
+    for (number, (at, c)) in line.char_indices().enumerate() {
+        if columns.next_if(|column| **column == number + 1).is_some() {
+            // An odd quote before it: nobody knows where it stands.
+            let within = depth > 0 && quoted.is_none();
+            found.push(at..at + length(&line[at..], within));
+        }
+        match (quoted, c) {
+            (Some(quote), c) if c == quote => quoted = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quoted = Some(c),
+            (None, '{' | '[') => depth += 1,
+            (None, '}' | ']') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    found
+}
+
+/// How much of the rest of a line is the value that begins there: a quoted one to its quote, one `within` brackets of this line to
+/// their end or the next comma, any other to the end of the line.
+fn length(rest: &str, within: bool) -> usize {
     if let Some(quote @ ('"' | '\'')) = rest.chars().next() {
         let mut escaped = false;
         for (end, c) in rest.char_indices().skip(1) {
@@ -56,19 +90,6 @@ fn length(line: &str, at: usize) -> usize {
         }
         return rest.len();
     }
-    let (mut depth, mut quoted) = (0_usize, None);
-    for c in line[..at].chars() {
-        match (quoted, c) {
-            (Some(quote), c) if c == quote => quoted = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quoted = Some(c),
-            (None, '{' | '[') => depth += 1,
-            (None, '}' | ']') => depth = depth.saturating_sub(1),
-            (None, _) => {}
-        }
-    }
-    // An odd quote before it: nobody knows where it stands.
-    let within = depth > 0 && quoted.is_none();
     if within { rest.find([',', '}', ']']).unwrap_or(rest.len()) } else { rest.len() }
 }
 

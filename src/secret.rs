@@ -34,6 +34,12 @@ impl Secret {
         self.0.expose_secret()
     }
 
+    /// Whether it is one line of text.
+    #[must_use]
+    pub fn is_one_line(&self) -> bool {
+        !self.expose().contains(['\n', '\r'])
+    }
+
     /// Whether both hold the same value.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {

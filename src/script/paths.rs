@@ -196,7 +196,11 @@ new_file() {
 }
 # Puts the new file in the place: a rename, which replaces a link rather than following it.
 put() {
-  mv -fT -- "$temp" "./$leaf" || return
+  mv -fT -- "$temp" "./$leaf" || {
+    # In a directory of somebody else's, who takes it away gets no word of a program's about a name that nobody knows.
+    [ -n "$trusted" ] || [ "$temp" -ef "$new" ] || swapped "$leaf"
+    return 1
+  }
   [ -n "$trusted" ] || [ "./$leaf" -ef "$new" ] || { swapped "$leaf"; return 1; }
 }
 # A file that others made, or own, may be endless.

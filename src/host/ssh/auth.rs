@@ -18,6 +18,7 @@ use super::local_user::LocalUser;
 use super::offers::{Credential, Offer, Offers, Signer};
 use super::settings::Settings;
 use crate::host::HostError;
+use crate::local_file::Unreadable;
 
 /// How many keys are shown. sshd ends the connection after the sixth refusal by default (`MaxAuthTries`).
 const KEYS_AT_MOST: usize = 6;
@@ -39,6 +40,10 @@ pub(super) async fn authenticate(
     offers.read_files(named, ring);
     // A key that is asked for by name and is no use is the likeliest reason if none is accepted.
     let unusable: Option<(PathBuf, String)> = offers.unusable.iter().find(|(path, _)| named.contains(path)).cloned();
+    // What can be no certificate at all is told although a key alone may be accepted: somebody means it to count.
+    if let Some(path) = settings.certificate_files.iter().find(|path| path.exists() && !path.is_file()) {
+        return Err(HostError::Key { path: path.display().to_string(), why: Unreadable::NotRegular.to_string() });
+    }
     offers.read_certificates(&settings.certificate_files);
     match &agent {
         Ok(_) if settings.identities_only => {}

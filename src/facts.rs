@@ -187,6 +187,8 @@ pub struct ProbeSpec {
     pub docker_ways: bool,
     /// Packages that are to go: what apt would remove with them.
     pub going: BTreeSet<String>,
+    /// Paths of which it is asked where links on the way lead, beside [`ProbeSpec::paths`].
+    pub ways: BTreeSet<RemotePath>,
     /// Paths whose file systems' room is asked for, and with any of them the host's time zone.
     pub rooms: BTreeSet<RemotePath>,
 }

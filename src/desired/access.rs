@@ -10,11 +10,16 @@ use crate::resource::firewall::confirm_within;
 use crate::step::{Step, TriedBy, UnitAction};
 
 mod foundation;
+mod links;
 mod networks;
 mod packages;
 mod paths;
+mod shared;
+mod taken;
 
 pub(super) use foundation::refuse;
+pub(super) use links::ask;
+use links::names;
 use paths::{Depends, Logins};
 
 /// Puts guards into a plan.
@@ -27,6 +32,8 @@ pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
     let cut_off = networks::refused(plan, facts);
     plan.problems.extend(cut_off);
     plan.problems.extend(plan.changes.iter().find_map(|change| takes_sshd(change, facts)));
+    let taken = taken::refused(plan, &logins, facts);
+    plan.problems.extend(taken);
     for change in &mut plan.changes {
         plan.problems.extend(packages::refused(change, facts));
         guard_change(change, &logins, by, facts);
@@ -56,6 +63,7 @@ struct Touched {
     /// Of these, such as go.
     gone: bool,
     at_boot: bool,
+    units: bool,
     others: bool,
 }
 
@@ -75,6 +83,11 @@ impl Touched {
                 self.sshd.get_or_insert(UnitAction::Reload);
             }
             Depends::SshdUnit => self.sshd = Some(UnitAction::Restart),
+            // The reload of sshd comes with a `daemon-reload`.
+            Depends::Units => {
+                self.units = true;
+                self.sshd.get_or_insert(UnitAction::Reload);
+            }
             Depends::Sudo => self.sudo = true,
             Depends::Login => {}
         }
@@ -91,10 +104,16 @@ fn real(path: &RemotePath, facts: &Facts) -> Option<RemotePath> {
     RemotePath::new(fact.way.real.as_deref()?).ok()
 }
 
+/// Of what a path is by its names, what can be tried counts first.
+fn most(all: impl Iterator<Item = Depends>) -> Option<Depends> {
+    all.min_by_key(|depends| matches!(depends, Depends::AtBoot | Depends::OtherUser))
+}
+
 fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts) {
     let mut touched = Touched::default();
-    let file = |path: &RemotePath| logins.file(path).or_else(|| logins.file(&real(path, facts)?));
-    let directory = |path: &RemotePath| logins.directory(path).or_else(|| logins.directory(&real(path, facts)?));
+    let mut shared = None;
+    let file = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.file(name)));
+    let directory = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.directory(name)));
     for (at, step) in change.steps.iter().enumerate() {
         match step {
             Step::WriteFile(write) => {
@@ -107,7 +126,8 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
                     touched.path(at, path, depends, facts);
                 }
             }
-            Step::Directory { path, .. } => {
+            Step::Directory { path, mode, owner } => {
+                shared = shared.or_else(|| shared::note(&names(path, facts), *mode, owner));
                 if let Some(depends) = directory(path) {
                     touched.path(at, path, depends, facts);
                 }
@@ -130,6 +150,15 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
         let reason = change.reason.take();
         change.reason = Some(reason.map_or_else(|| why.to_owned(), |reason| format!("{reason}; {why}")));
     };
+    if let Some(shared) = shared {
+        say(&shared);
+    }
+    if touched.units {
+        say(
+            "systemd reads it with its units (`daemon-reload`), and a new login is tried then; what counts only from the next boot or \
+             start of the unit, no login can try",
+        );
+    }
     if touched.at_boot {
         say(
             "it counts from the next boot or restart of what reads it, may cut the host off then, and no login can try that before",

@@ -139,6 +139,7 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
         resource.ask(&mut probe);
     }
     roots::ask(resources, &mut probe);
+    probe.ways.extend(access::ask());
     probe.content(&path(applied::PATH));
     probe
 }

@@ -77,6 +77,7 @@ impl Resource for DockerDaemon {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.content(&self.path);
+        probe.ways.extend(self.config.values().flat_map(paths_in));
         // Whether it runs, and how many jobs a restart ends.
         probe.docker = true;
         probe.docker_ways = true;
@@ -260,6 +261,19 @@ impl DockerDaemon {
         };
         let last = unit.active_since_ns.max(unit.changed_ns);
         last.is_some_and(|last| file.mtime_ns > last) && !context.facts.is_ahead(file.mtime_ns)
+    }
+}
+
+/// Paths of the host that stand in a value, as such or as a socket's.
+pub fn paths_in(value: &Value) -> Vec<RemotePath> {
+    match value {
+        Value::String(text) => {
+            let path = text.strip_prefix("unix://").unwrap_or(text);
+            RemotePath::new(path).into_iter().collect()
+        }
+        Value::Array(all) => all.iter().flat_map(paths_in).collect(),
+        Value::Object(all) => all.values().flat_map(paths_in).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Script, guard, quote, wrap};
 
 mod access;
 mod docker;
+mod links;
 mod parse;
 
 pub use parse::parse;
@@ -32,7 +33,7 @@ fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     out.push_str(&going(spec));
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
-    out.push_str(&access::script());
+    out.push_str(&access::script(spec));
     out.push_str(&rooms(spec));
     out
 }

@@ -9,7 +9,7 @@ use crate::script::environment::PROGRAMS;
 use crate::step::{Step, WriteFile};
 
 use super::paths::{UNITS, is_below, usual};
-use super::{problem, real};
+use super::{links, problem};
 
 /// Refuses what would leave nothing to put back with. `declared`: the files and directories that the inventory names.
 pub(in crate::desired) fn refuse(plan: &mut HostPlan, facts: &Facts, declared: &[RemotePath]) {
@@ -36,10 +36,9 @@ fn refused(step: &Step, facts: &Facts, declared: &[RemotePath]) -> Option<Proble
     }
 }
 
-/// The path as it is written, and where links of root's lead.
+/// The path as it is written, and where links lead.
 fn names(path: &RemotePath, facts: &Facts) -> Vec<String> {
-    let real = real(path, facts).map(|real| usual(real.as_str()).to_owned());
-    std::iter::once(usual(path.as_str()).to_owned()).chain(real).collect()
+    links::names(path, facts).iter().map(|name| usual(name.as_str()).to_owned()).collect()
 }
 
 /// Beside those that scripts start by name.
@@ -121,7 +120,7 @@ fn stands(path: &RemotePath, facts: &Facts) -> Option<Problem> {
     Some(problem(message, help))
 }
 
-fn is_foundation(path: &str) -> bool {
+pub(super) fn is_foundation(path: &str) -> bool {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     // Links, where systemd is; their removal leaves no program.
     if TOP.contains(&path)
@@ -169,7 +168,7 @@ const TOP: [&str; 14] = [
 const LIBS: [&str; 5] = ["/lib", "/lib32", "/lib64", "/libx32", "/libexec"];
 
 /// Whether it is one of the system's own directories, which other programs and logins find their files in.
-fn is_system(path: &str) -> bool {
+pub(super) fn is_system(path: &str) -> bool {
     const MORE: [&str; 16] = [
         "/bin",
         "/sbin",

@@ -14,16 +14,18 @@ pub(in crate::desired) enum Depends {
     Sudo,
     /// Each login reads it, or runs it.
     Login,
+    /// systemd reads it with its units, at any `daemon-reload`, and sshd or each login stands on the unit.
+    Units,
     /// It counts only when the host boots, or its network or firewall starts anew: no login can try it now.
     AtBoot,
     /// A user logs in by it who is not rprov's.
     OtherUser,
 }
 
-use Depends::{AtBoot, Login, OtherUser, Sshd, SshdUnit, Sudo};
+use Depends::{AtBoot, Login, OtherUser, Sshd, SshdUnit, Sudo, Units};
 
 /// A path and all below it. Without `/usr` in front, where that is the same.
-const BELOW: &[(&str, Depends)] = &[
+pub(super) const BELOW: &[(&str, Depends)] = &[
     // A start looks at these, and a reload does not.
     ("/etc/ssh/sshd_not_to_be_run", SshdUnit),
     ("/etc/default/ssh", SshdUnit),
@@ -149,7 +151,18 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/systemd/resolved.conf.d", AtBoot),
     ("/etc/systemd/system-preset", AtBoot),
     ("/lib/systemd/system-preset", AtBoot),
-    ("/lib/systemd/system-generators", AtBoot),
+    // They run at each `daemon-reload`.
+    ("/lib/systemd/system-generators", Units),
+    ("/local/lib/systemd/system-generators", Units),
+    ("/run/systemd/system-generators", Units),
+    ("/lib/systemd/system-environment-generators", Units),
+    ("/etc/systemd/system-environment-generators", Units),
+    ("/run/systemd/system-environment-generators", Units),
+    ("/lib/systemd/logind.conf.d", AtBoot),
+    ("/run/systemd/logind.conf.d", AtBoot),
+    ("/run/systemd/networkd.conf.d", AtBoot),
+    ("/lib/systemd/networkd.conf.d", AtBoot),
+    ("/local/lib/systemd/network", AtBoot),
     ("/lib/systemd/network", AtBoot),
     ("/run/systemd/network", AtBoot),
     ("/lib/netplan", AtBoot),
@@ -179,22 +192,28 @@ const BELOW: &[(&str, Depends)] = &[
     ("/etc/default/networking", AtBoot),
     ("/etc/initramfs-tools", AtBoot),
     ("/etc/dracut.conf.d", AtBoot),
-    ("/etc/systemd/system-generators", AtBoot),
+    ("/etc/systemd/system-generators", Units),
     ("/boot", AtBoot),
 ];
 
 /// Where systemd reads units.
-pub(super) const UNITS: [&str; 6] = [
-    "/etc/systemd/system",
+pub(super) const UNITS: [&str; 12] = [
     "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
     "/run/systemd/system",
-    "/lib/systemd/system",
-    "/local/lib/systemd/system",
+    "/run/systemd/system.attached",
     "/run/systemd/generator",
+    "/local/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
 ];
 
 /// What the shell of a login reads of its home, or sshd does.
-const HOME: [&str; 23] = [
+pub(super) const HOME: [&str; 23] = [
     ".ssh",
     ".bashrc",
     ".bash_aliases",
@@ -224,12 +243,16 @@ const HOME: [&str; 23] = [
 #[derive(Debug)]
 pub(in crate::desired) struct Logins {
     home: Option<String>,
+    /// Other names of the home, where links lead.
+    pub(super) homes: Vec<String>,
+    /// Other names of directories of units.
+    pub(super) units: Vec<String>,
     /// Root may log in where others may not.
     root: bool,
-    /// Paths that a configuration names.
-    named: Vec<(String, Depends)>,
+    /// Paths that a configuration names, and where links of what logins depend on lead.
+    pub(super) named: Vec<(String, Depends)>,
     /// What comes before and behind another user's name, in paths of authorized keys.
-    of_others: Vec<(String, String)>,
+    pub(super) of_others: Vec<(String, String)>,
     /// Whether somebody may be let in or not by a name that is looked up.
     by_name: bool,
 }
@@ -241,8 +264,15 @@ impl Logins {
     /// Those of a host as it was read.
     pub(in crate::desired) fn of(login: &LoginFact) -> Self {
         let home = login.home.as_ref().map(|home| usual(home.as_str()).to_owned()).filter(|home| home != "/");
-        let mut logins =
-            Self { home, root: login.user == "root", named: Vec::new(), of_others: Vec::new(), by_name: login.wrapped };
+        let mut logins = Self {
+            homes: home.iter().cloned().collect(),
+            home,
+            units: Vec::new(),
+            root: login.user == "root",
+            named: Vec::new(),
+            of_others: Vec::new(),
+            by_name: login.wrapped,
+        };
         for (key, words) in &login.sshd {
             logins.sshd(key, words, &login.user);
         }
@@ -255,6 +285,7 @@ impl Logins {
             let path = if word.starts_with('/') { word.to_owned() } else { format!("/etc/{word}") };
             logins.name(&path, Sudo);
         }
+        logins.follow(login);
         logins
     }
 
@@ -296,10 +327,16 @@ impl Logins {
         let known = if known.len() < path.len() { known.rsplit_once('/').map_or("", |(up, _)| up) } else { known };
         // A list in a configuration may end a word so.
         let known = known.trim_end_matches([',', ':', ';', ']']);
-        if let Ok(path) = RemotePath::new(known)
-            && !["/", "/dev/null", "/etc", "/usr", "/var", "/run"].contains(&path.as_str())
-        {
-            self.named.push((usual(path.as_str()).to_owned(), depends));
+        self.add(known, depends);
+    }
+
+    /// One path more; none that stands for all and everything.
+    pub(super) fn add(&mut self, path: &str, depends: Depends) {
+        const ALL: [&str; 9] = ["/", "/dev/null", "/etc", "/usr", "/var", "/run", "/bin", "/sbin", "/lib"];
+        let Ok(path) = RemotePath::new(path) else { return };
+        let found = (usual(path.as_str()).to_owned(), depends);
+        if !ALL.contains(&path.as_str()) && !ALL.contains(&found.0.as_str()) && !self.named.contains(&found) {
+            self.named.push(found);
         }
     }
 
@@ -316,7 +353,8 @@ impl Logins {
         if let Some((_, depends)) = BELOW.iter().find(|(own, _)| is_below(path, own)) {
             return Some(*depends);
         }
-        if let Some(depends) = unit(path) {
+        let bases = UNITS.iter().copied().chain(self.units.iter().map(String::as_str));
+        if let Some(depends) = bases.filter_map(|base| path.strip_prefix(base)?.strip_prefix('/')).find_map(unit) {
             return Some(depends);
         }
         if let Some((_, depends)) = self.named.iter().find(|(named, _)| is_below(path, named)) {
@@ -325,9 +363,8 @@ impl Logins {
         if self.by_name && NAMES.iter().any(|own| is_below(path, own)) {
             return Some(Login);
         }
-        if let Some(home) = &self.home
-            && HOME.iter().any(|name| is_below(path, &format!("{home}/{name}")))
-        {
+        let in_home = |home: &String| HOME.iter().any(|name| is_below(path, &format!("{home}/{name}")));
+        if self.homes.iter().any(in_home) {
             return Some(Login);
         }
         // Modules of PAM lie in a directory of the architecture's, and libraries wherever the loader looks first: in
@@ -363,7 +400,8 @@ impl Logins {
         let below =
             ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libexec"].iter().any(|own| is_below(path, own));
         let fixed = below || known.chain(UNITS).chain(SYSTEM).any(above);
-        let named = self.named.iter().map(|(own, _)| own).chain(&self.home).any(|own| above(own));
+        let named = self.named.iter().filter(|(_, depends)| !matches!(depends, AtBoot | OtherUser)).map(|(own, _)| own);
+        let named = named.chain(&self.homes).any(|own| above(own));
         (fixed || named).then_some(Login)
     }
 }
@@ -388,16 +426,70 @@ pub(super) fn usual(path: &str) -> &str {
     }
 }
 
-/// Units of sshd, and what they stand on: a drop-in for all services is one for sshd too.
-fn unit(path: &str) -> Option<Depends> {
-    let rest = UNITS.iter().find_map(|base| path.strip_prefix(base)?.strip_prefix('/'))?;
+/// Units of sshd, and what they stand on: a drop-in for all services is one for sshd too, and what is said of a slice holds for
+/// all below it.
+fn unit(rest: &str) -> Option<Depends> {
     let first = rest.split('/').next().unwrap_or_default();
     let ssh = |name: &str| name.starts_with("ssh") || name.starts_with("dropbear");
     if ssh(first) || ["service.d", "socket.d"].contains(&first) || (first.ends_with("-.service.d") && ssh(first)) {
-        return Some(Depends::SshdUnit);
+        return Some(SshdUnit);
     }
-    let network =
-        ["networking.", "systemd-networkd.", "NetworkManager.", "nftables.", "netfilter-persistent.", "wg-quick@"];
+    // Slices, scopes and what each login is started in.
+    let login = [
+        "slice.d",
+        "scope.d",
+        "-.slice",
+        "-.slice.d",
+        "system.slice",
+        "system.slice.d",
+        "user.slice",
+        "user.slice.d",
+        "systemd-.service.d",
+        "systemd-user-.service.d",
+    ];
+    let logins = [
+        "user-",
+        "user@",
+        "session-",
+        "systemd-logind.",
+        "systemd-user-sessions.",
+        "systemd-userdb",
+        "systemd-homed",
+        "dbus.",
+        "dbus-",
+        "nss-",
+        "nscd.",
+        "unscd.",
+        "sssd",
+        "nslcd",
+        "winbind",
+    ];
+    if login.contains(&first) || logins.iter().any(|name| first.starts_with(name)) {
+        return Some(Units);
+    }
+    let network = [
+        "networking.",
+        "network-",
+        "network.",
+        "ifup@",
+        "ifup.",
+        "systemd-network",
+        "NetworkManager",
+        "wpa_supplicant",
+        "dhcpcd",
+        "dhclient",
+        "cloud-",
+        "nftables.",
+        "netfilter-persistent.",
+        "iptables.",
+        "ip6tables.",
+        "ufw.",
+        "firewalld.",
+        "wg-quick@",
+        "openvpn",
+        "strongswan",
+        "ipsec.",
+    ];
     let last = rest.rsplit('/').next().unwrap_or_default();
     let wanted = rest.contains(".wants/") || rest.contains(".requires/");
     if network.iter().any(|name| first.starts_with(name))
@@ -415,6 +507,5 @@ fn unit(path: &str) -> Option<Depends> {
     if goal.iter().any(|end| first.ends_with(end)) {
         return Some(AtBoot);
     }
-    let login = ["systemd-logind.", "user@", "user-", "user.slice", "dbus", "sssd", "nslcd", "systemd-user-sessions."];
-    login.iter().any(|name| first.starts_with(name)).then_some(AtBoot)
+    ["target.d", "mount.d", "automount.d", "swap.d", "device.d"].contains(&first).then_some(AtBoot)
 }

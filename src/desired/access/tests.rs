@@ -9,6 +9,8 @@ use crate::step::WriteFile;
 use crate::text::Text;
 
 mod foundation;
+mod links;
+mod taken;
 
 fn path(text: &str) -> RemotePath {
     RemotePath::new(text).unwrap()
@@ -38,6 +40,7 @@ fn login() -> LoginFact {
         ],
         sudoers: vec!["/opt/sudoers".to_owned(), "sudoers.local".to_owned()],
         wrapped: false,
+        ..LoginFact::default()
     }
 }
 

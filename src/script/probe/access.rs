@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use super::super::guard::{access, listener, since};
 use super::super::reply::BadReply;
+use super::links;
 use super::parse::{Lines, content, stat};
 use crate::facts::access::{Device, LoginFact, Network, WireguardPeer};
-use crate::facts::{Facts, Known, PathFact, PathKind, SystemFacts, Way};
+use crate::facts::{Facts, Known, PathFact, PathKind, ProbeSpec, SystemFacts, Way};
 use crate::name::RemotePath;
 
 /// Sets `peer`. A script gets it as its argument; on the machine that rprov runs on there is none, and the processes above
@@ -36,7 +37,7 @@ fi
 "#;
 
 const LOGIN: &str = r#"login=${login_sudo:-$login_name}
-home=
+home='' stands=''
 # A name that the shell could take for something else has no home here.
 case $login in ''|[-+0-9]*|*[!A-Za-z0-9._-]*) ;; *) eval "home=~$login";; esac
 printf 'login %s\n' "$login"
@@ -52,6 +53,8 @@ names_of() {
     shift
     case $seen in *" $conf "*) continue;; esac
     seen="$seen$conf "
+    stands="$stands$conf
+"
     if [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
     while read -r key words || [ -n "$key" ]; do
       more=
@@ -68,6 +71,19 @@ names_of() {
       case $kind in unit) told=sshd;; *) told=$kind;; esac
       printf 'login-%s %s %s\n' "$told" "$key" "$words"
       set -f
+      for word in $key $words; do
+        word=${word#[\"\']} word=${word%[\"\',:]}
+        case $word in
+          %h/*) word=$home${word#%h};;
+          /*) ;;
+          *=/* | *:/*) word=/${word#*[=:]/};;
+          */*) if [ "$kind" = sshd ]; then word=$home/$word; else word=/${word#*/}; fi;;
+          *) case $kind$key in sshd[Aa][Uu][Tt][Hh][Oo][Rr]*) word=$home/$word;; *) continue;; esac;;
+        esac
+        while :; do case $word in *%u*) word=${word%%%u*}$login${word#*%u};; *) break;; esac; done
+        stands="$stands$word
+"
+      done
       for word in $more; do
         word=${word#=} word=${word#\"} word=${word%\"}
         base=/etc
@@ -102,7 +118,8 @@ names_of sshd /etc/ssh/sshd_config ${other:+"$other"} ${listener_conf:+"$listene
 # What only a start of it looks at.
 set --
 for word in ssh.service ssh.socket ssh@.service sshd.service sshd.socket sshd@.service ${listener_unit:+"$listener_unit"}; do
-  for conf in /etc/systemd/system/$word /lib/systemd/system/$word; do
+  for conf in /etc/systemd/system.control /run/systemd/system.control /run/systemd/transient /run/systemd/generator.early /etc/systemd/system /etc/systemd/system.attached /run/systemd/system /run/systemd/system.attached /run/systemd/generator /usr/local/lib/systemd/system /lib/systemd/system /run/systemd/generator.late; do
+    conf=$conf/$word
     [ ! -e "$conf" ] || set -- "$@" "$conf"
     [ ! -d "$conf.d" ] || set -- "$@" "$conf.d"/*.conf
   done
@@ -113,14 +130,15 @@ names_of hosts /etc/hosts.allow /etc/hosts.deny
 names_of pam /etc/pam.d/sshd /etc/pam.d/sudo /etc/pam.d/sudo-i /etc/pam.d/su /etc/pam.d/login /etc/pam.d/other /etc/pam.d/common-*
 # The login's own shell, wherever it lies.
 while IFS=: read -r key _ _ _ _ _ words; do
-  if [ "$key" = "$login" ] && [ -n "$key" ]; then printf 'login-pam shell %s\n' "$words"; fi
+  if [ "$key" = "$login" ] && [ -n "$key" ]; then printf 'login-pam shell %s\n' "$words"; stands="$stands$words
+"; fi
 done </etc/passwd 2>/dev/null
 echo login-end
 "#;
 
 /// The login and what may come back of its files.
-pub(super) fn script() -> String {
-    format!("{}{LOGIN}{}", listener::FUNCTION, access::look())
+pub(super) fn script(spec: &ProbeSpec) -> String {
+    format!("{}{LOGIN}{}{}", listener::FUNCTION, links::script(spec), access::look())
 }
 
 /// Reads what [`script`] prints.
@@ -129,6 +147,7 @@ pub(super) fn script() -> String {
 /// When it makes no sense.
 pub(super) fn read(lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
     login(lines, &mut facts.system)?;
+    links::read(lines, &mut facts.system.login)?;
     loop {
         if let Some(path) = lines.tagged("unconfirmed-none") {
             back(facts, path, Some(Known::Absent));
@@ -191,7 +210,7 @@ fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply
         others.push(line.to_owned());
     }
     lines.expect("login-end")?;
-    system.login = LoginFact { user, home, sudo, sshd, others, sudoers, wrapped };
+    system.login = LoginFact { user, home, sudo, sshd, others, sudoers, wrapped, ..LoginFact::default() };
     Ok(())
 }
 

@@ -244,6 +244,12 @@ login-home /home/deploy
 login-sudo sudo
 login-sshd AuthorizedKeysFile keys/%u
 login-end
+login-inode 8:2 /etc
+login-link /home
+login-goal data/home
+login-inode 8:2 /mnt/etc
+login-inode 8:3 /data
+login-links-end 2
 @n0 end
 ";
 
@@ -266,6 +272,13 @@ fn the_way_in_and_what_comes_back_are_read() {
     assert_eq!((login.user.as_str(), login.home.as_ref().map(RemotePath::as_str)), ("deploy", Some("/home/deploy")));
     assert!(login.sudo);
     assert_eq!(login.sshd, [("AuthorizedKeysFile".to_owned(), "keys/%u".to_owned())]);
+    let twins = login.twins.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(twins, ["/etc", "/mnt/etc"]);
+    assert_eq!(login.names("/home/deploy"), ["/home/deploy", "/data/home/deploy"]);
+    // Nothing was looked at: that is no word of there being no links.
+    let unread = ANSWER.lines().filter(|line| !line.starts_with("login-inode") && !line.starts_with("login-link "));
+    let unread: String = unread.filter(|line| !line.starts_with("login-goal")).flat_map(|line| [line, "\n"]).collect();
+    assert!(parse(&answered(), unread.as_bytes(), "n0").is_err());
     // What a run that died has written is not what will be there.
     assert!(facts.unconfirmed_access);
     assert!(matches!(facts.paths[&RemotePath::new("/a").unwrap()], Known::Absent));
@@ -283,7 +296,7 @@ fn the_way_in_and_what_comes_back_are_read() {
 
 /// The same while a change of logins is on trial.
 fn unconfirmed(lines: &str) -> String {
-    ANSWER.replace("login-end\n", &format!("login-end\n{lines}"))
+    ANSWER.replace("login-links-end 2\n", &format!("login-links-end 2\n{lines}"))
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::plan::{Change, HostPlan, Problem};
 use crate::resource::firewall::confirm_within;
 use crate::step::{Step, TriedBy, UnitAction};
 
+mod boots;
 mod foundation;
 mod links;
 mod networks;
@@ -115,6 +116,14 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
     let file = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.file(name)));
     let directory = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.directory(name)));
     for (at, step) in change.steps.iter().enumerate() {
+        if let Some(goes) = boots::goes(step) {
+            touched.at_boot = true;
+            if goes == boots::Goes::Network {
+                touched.at(at);
+                touched.beyond = true;
+                touched.gone = true;
+            }
+        }
         match step {
             Step::WriteFile(write) => {
                 if let Some(depends) = file(&write.path) {

@@ -12,10 +12,14 @@ use super::file::{File, look, sha256};
 use super::{Context, Diff, Resource};
 
 /// Where systemd looks for units.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 10] = [
     "/etc/systemd/system/",
+    "/etc/systemd/system.attached/",
     "/etc/systemd/system.control/",
     "/run/systemd/system/",
+    "/run/systemd/system.attached/",
+    "/run/systemd/system.control/",
+    "/run/systemd/transient/",
     "/usr/local/lib/systemd/system/",
     "/usr/lib/systemd/system/",
     "/lib/systemd/system/",

@@ -193,3 +193,21 @@ fn directories_that_all_programs_share_are_named() {
     let plan = guarded(vec![directory("/scratch", 0o755)], &facts);
     assert!(plan.changes[0].reason.as_ref().is_some_and(|why| why.contains("every program")));
 }
+
+#[test]
+fn packages_that_a_boot_stands_on_are_named() {
+    let remove = |name: &str| guarded(vec![Step::RemovePackages(vec![name.to_owned()])], &facts()).changes.remove(0);
+    for name in
+        ["linux-image-amd64", "linux-image-6.1.0-18-amd64", "grub-pc", "shim-signed", "lvm2", "cryptsetup-initramfs"]
+    {
+        let change = remove(name);
+        assert!(change.reason.is_some_and(|why| why.contains("next boot")), "{name}");
+        assert_eq!(change.steps.len(), 1, "{name}");
+    }
+    for name in ["network-manager", "netplan.io", "systemd-resolved", "isc-dhcp-client", "ifupdown2", "cloud-init"] {
+        let change = remove(name);
+        assert!(change.reason.is_some_and(|why| why.contains("next boot")), "{name}");
+        assert_eq!(change.steps[1], attempt(None, true, TriedBy::Connection), "{name}");
+    }
+    assert_eq!(remove("jq").reason, None);
+}

@@ -320,14 +320,14 @@ fn docker_ways(spec: &ProbeSpec) -> String {
 
 const DOCKER_WAYS: &str = r#"set --
 for path in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
-  [ -f "$path" ] && [ -r "$path" ] || continue
+  if [ ! -f "$path" ] || [ ! -r "$path" ]; then continue; fi
   while read -r key to _; do [ "$key" != nameserver ] || printf 'nameserver %s\n' "$to"; done <"$path"
 done
 for path in /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
   set -- "$@" "$path/docker.service" "$path/docker.service.d"/*.conf
 done
 for path in "$@" /etc/default/docker /etc/sysconfig/docker /etc/sysconfig/docker-network; do
-  [ -f "$path" ] && [ -r "$path" ] || continue
+  if [ ! -f "$path" ] || [ ! -r "$path" ]; then continue; fi
   printf 'docker-file %s\n' "$path"
   more=
   while IFS= read -r line || [ -n "$line" ]; do

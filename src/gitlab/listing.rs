@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 10_000;
 
 /// What is asked of each runner. A page of them costs at most 50 of the 250 points of complexity that GitLab
 /// allows a query.
-const RUNNERS: &str = "pageInfo{hasNextPage endCursor}nodes{id runnerType shortSha contactedAt status description \
+const RUNNERS: &str = "pageInfo{hasNextPage endCursor}nodes{id runnerType shortSha createdAt contactedAt status description \
                        maintenanceNote tagList runUntagged locked accessLevel paused maximumTimeout \
                        userPermissions{updateRunner}";
 
@@ -78,6 +78,7 @@ struct PageInfo {
 struct Node {
     id: String,
     short_sha: Option<String>,
+    created_at: Option<String>,
     contacted_at: Option<String>,
     description: Option<String>,
     maintenance_note: Option<String>,
@@ -154,8 +155,9 @@ impl Client {
         let data = reply.data.ok_or_else(|| answer.odd("it has no data".to_owned()))?;
         // Gone, or not shown by itself: whether it is there, the record says.
         let Some(node) = data.runner else { return Ok(()) };
-        let now =
-            runner(node, answer.now()).filter(|now| now.id == id).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+        let now = runner(node, answer.now())
+            .filter(|now| now.id == id)
+            .ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
         // Its record is read by itself then: it must not be older than its mark.
         self.forget_known(id);
         self.relist(id, |listed| *listed = now.clone());
@@ -236,7 +238,8 @@ impl Client {
             let (page, owner) = page.ok_or_else(|| answer.odd(format!("it shows no runners of {scope}")))?;
             for node in page.nodes.into_iter().filter(|node| belongs(node, scope)) {
                 let record = record(&node, scope, &owner);
-                let runner = runner(node, answer.now()).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
+                let runner =
+                    runner(node, answer.now()).ok_or_else(|| answer.odd("a runner in it is odd".to_owned()))?;
                 if ids.insert(runner.id) {
                     known.extend(record.map(|record| (runner.id, Arc::new(record))));
                     listed.push(runner);
@@ -330,6 +333,7 @@ fn record(node: &Node, scope: &Scope, owner: &str) -> Option<RunnerRecord> {
         maintenance_note: node.maintenance_note.clone().unwrap_or_default(),
         groups,
         projects,
+        created: node.created_at.as_ref().and_then(|time| Some(time.parse::<jiff::Timestamp>().ok()?.as_second())),
     })
 }
 

@@ -80,7 +80,7 @@ fn files_of_logins_are_guarded_where_links_lead() {
 #[test]
 fn another_name_of_the_same_file_is_guarded() {
     let facts = linked(&[], &["/etc/sudoers.d/deploy", "/opt/same"]);
-    let attributes = Step::Attributes { path: path("/opt/same"), mode: 0o666, owner: Owner::default() };
+    let attributes = Step::Attributes { path: path("/opt/same"), mode: 0o666, owner: Owner::default(), holds: None };
     assert!(is_guarded(attributes, &facts));
     // Mounted in two places.
     let facts = linked(&[], &["/home", "/data/home"]);

@@ -226,6 +226,7 @@ impl View<'_> {
                 "maximumTimeout" => json!(runner.maximum_timeout),
                 // Counted of runners of projects only, those included that the caller does not see.
                 "projectCount" => json!((runner.runner_type == "project_type").then_some(runner.project_ids.len())),
+                "createdAt" => json!(runner.created_at),
                 "contactedAt" => json!(runner.contacted_at),
                 "shortSha" => json!(short_sha(self.state, runner)),
                 "maintenanceNote" => json!(runner.maintenance_note.as_ref().filter(|_| may_update)),

@@ -9,7 +9,6 @@ use ipnet::IpNet;
 use crate::inventory::model::{Login, Scope};
 use crate::marker::Marker;
 use crate::name::RemotePath;
-use crate::script::applied::HeldRunners;
 use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 
@@ -467,6 +466,15 @@ pub struct Remembered {
     pub former_ids: Vec<String>,
     /// The runner records whose tokens it had.
     pub held: Option<HeldRunners>,
+}
+
+/// Runner records of one GitLab whose tokens a host has had: what it may take back if it loses them, because it was the one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldRunners {
+    /// That GitLab's address. In another one the same number is another runner.
+    pub gitlab: String,
+    /// Their numbers.
+    pub records: BTreeSet<u64>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

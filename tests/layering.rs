@@ -37,7 +37,7 @@ const REACHES: &[(&str, &[&str], &[&str])] = &[
             ".read_dir(",
             "std::io::stdin",
         ],
-        &["local_file", "inventory::load", "inventory::secrets", "host", "cli"],
+        &["local_file", "inventory::load", "inventory::secrets", "host", "gitlab::roots", "cli"],
     ),
     ("the environment", &["std::env"], &["inventory::secrets", "host", "gitlab", "ui::style", "ui::progress", "cli"]),
     ("programs", &["std::process::Command", "tokio::process"], &["inventory::secrets", "host::local", "host::ssh"]),

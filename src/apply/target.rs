@@ -10,7 +10,7 @@ use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::desired::{self, Sealed};
 use crate::event::{Cause, EventKind, Failure};
-use crate::facts::{Facts, Misplaced, ProbeSpec, Remembered};
+use crate::facts::{Facts, HeldRunners, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, seat};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::name::RemotePath;
@@ -19,7 +19,7 @@ use crate::resource::runner::Runners;
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
 use crate::resource::{Part, Resource};
-use crate::script::applied::{self, HeldRunners, LastApply};
+use crate::script::applied::{self, LastApply};
 use crate::script::lock;
 use crate::secret::SecretBook;
 

@@ -2,8 +2,7 @@
 //! that was. A saved plan made before that run is stale, so that no plan has an effect twice. Pure: shell text and its reading
 //! only.
 
-use std::collections::BTreeSet;
-
+use crate::facts::HeldRunners;
 use crate::name::RemotePath;
 use crate::secret::Secret;
 
@@ -37,15 +36,6 @@ pub struct Identity<'a> {
     pub former_ids: Vec<&'a str>,
     /// The runner records whose tokens it has, or had.
     pub held: Option<&'a HeldRunners>,
-}
-
-/// Runner records of one GitLab whose tokens a host has had: what it may take back if it loses them, because it was the one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeldRunners {
-    /// That GitLab's address. In another one the same number is another runner.
-    pub gitlab: String,
-    /// Their numbers.
-    pub records: BTreeSet<u64>,
 }
 
 impl HeldRunners {

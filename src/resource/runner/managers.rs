@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::{CannotTell, Facts, Known, ManagerFact};
+use crate::facts::{CannotTell, Facts, HeldRunners, Known, ManagerFact};
 use crate::marker;
 use crate::plan::{HostPlan, Problem};
 use crate::resource::system_id;
-use crate::script::applied::HeldRunners;
 use crate::secret::Secret;
 use crate::step::{GitlabStep, Step};
 use crate::text::escape;

@@ -1,8 +1,8 @@
 //! A living runner is not taken from the machine that works with it, whatever a mark, a name or a copied file says.
 
 use super::*;
+use crate::facts::HeldRunners;
 use crate::plan::HostPlan;
-use crate::script::applied::HeldRunners;
 
 const HOUR: u64 = 3600;
 

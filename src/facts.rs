@@ -213,6 +213,8 @@ pub struct Facts {
     pub local: bool,
     /// The time in seconds since 1970, by the host's clock and by that of the machine that rprov runs on: whichever is behind.
     pub clock: Option<i64>,
+    /// The time in seconds since 1970, by GitLab's clock; `None`: GitLab was not asked.
+    pub gitlab_now: Option<i64>,
     /// What other hosts of this run have to do with its runners' tokens.
     pub misplaced: Misplaced,
     /// What it remembers of the last run that changed it.
@@ -475,6 +477,8 @@ pub struct HeldRunners {
     pub gitlab: String,
     /// Their numbers.
     pub records: BTreeSet<u64>,
+    /// The runner specs for which a run was to get a token, before it did: if it was killed in between, only GitLab has the record.
+    pub awaited: BTreeSet<String>,
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

@@ -178,7 +178,9 @@ fn scripts_that_change_hosts() {
         [lock::acquire(&holder, 60, None), lock::release(&holder)].map(|text| rprov::script::wrap(&text, "nonce"));
     for script in [script, acquire, release] {
         let Some(complaints) = complaints(script.expose()) else { return };
-        assert!(complaints.is_empty(), "{complaints}");
+        let about = complaints.split(':').nth(1).and_then(|line| line.parse::<usize>().ok());
+        let line = about.and_then(|line| script.expose().lines().nth(line - 1)).unwrap_or_default();
+        assert!(complaints.is_empty(), "{complaints}{line}");
     }
 }
 

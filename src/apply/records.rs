@@ -93,6 +93,7 @@ pub(super) async fn read(
         };
         facts.marked.insert(name, known);
     }
+    facts.gitlab_now = client.as_ref().ok().map(|client| client.now());
     for id in runners.wanted_managers(facts, shared.settings.orphans != Orphans::Ignore) {
         let known = match &client {
             Ok(client) => known(client.managers(id).await),

@@ -94,6 +94,8 @@ pub(super) struct Target {
     remembered: Remembered,
     /// The runner records whose tokens it has, with those that it remembers.
     held_runners: Option<HeldRunners>,
+    /// The same, with what it gets by the plan.
+    runners_to_hold: Option<HeldRunners>,
     /// What its runner manager calls itself, or did when it was last known.
     system_id: Option<String>,
     /// Hosts that are reached through this one, by their places in the inventory.
@@ -146,6 +148,7 @@ impl Target {
             installation: None,
             remembered: Remembered::default(),
             held_runners: None,
+            runners_to_hold: None,
             system_id: None,
             last: None,
             behind: Vec::new(),
@@ -256,7 +259,7 @@ impl Target {
             // The next run still knows a renaming that this one, killed halfway, has left undone.
             before: self.remembered.hosts.iter().find(|host| *host != name).map(String::as_str),
             former_ids: self.former_ids(),
-            held: self.held_runners.as_ref(),
+            held: self.runners_to_hold.as_ref(),
         }
     }
 
@@ -345,6 +348,10 @@ impl Target {
         self.openers = Openers::default();
         self.openers.learn(&facts);
         let mut plan = desired::draft(&spec.name, &self.resources, &facts, &self.book);
+        self.runners_to_hold = match &runners {
+            Some(runners) => runners.about_to_hold(self.held_runners.clone(), &plan),
+            None => self.held_runners.clone(),
+        };
         // Once hosts that have each other's tokens have got them back, nothing of this is left for them.
         let taken = runners.iter().flat_map(|runners| runners.cut_off(&facts, &plan)).collect::<Vec<_>>();
         plan.problems.extend(taken);

@@ -43,14 +43,23 @@ impl HeldRunners {
     const MOST: usize = 1000;
 
     fn word(&self) -> String {
-        let numbers = self.records.iter().rev().take(Self::MOST).map(u64::to_string).collect::<Vec<_>>();
-        format!("{} {}", self.gitlab.replace(char::is_whitespace, ""), numbers.join(" "))
+        let specs =
+            self.awaited.iter().filter(|spec| !spec.contains(char::is_whitespace)).map(|spec| format!("+{spec}"));
+        let numbers = self.records.iter().rev().map(u64::to_string);
+        let words = specs.chain(numbers).take(Self::MOST).collect::<Vec<_>>();
+        line(&format!("{} {}", self.gitlab.replace(char::is_whitespace, ""), words.join(" ")))
     }
 
     fn parse(word: &str) -> Option<Self> {
         let mut words = word.split(' ');
-        let gitlab = words.next()?.to_owned();
-        Some(Self { gitlab, records: words.take(Self::MOST).filter_map(|number| number.parse().ok()).collect() })
+        let mut read = Self { gitlab: words.next()?.to_owned(), ..Self::default() };
+        for word in words.take(Self::MOST) {
+            match word.strip_prefix('+') {
+                Some(spec) => drop(read.awaited.insert(spec.to_owned())),
+                None => read.records.extend(word.parse::<u64>().ok()),
+            }
+        }
+        Some(read)
     }
 }
 
@@ -131,7 +140,7 @@ mark_applied || exit 1
         inventory = quote(&line(is.inventory.unwrap_or("-"))),
         before = quote(&line(is.before.unwrap_or("-"))),
         former_ids = quote(&if is.former_ids.is_empty() { "-".to_owned() } else { line(&is.former_ids.join(" ")) }),
-        held = quote(&is.held.filter(|held| !held.records.is_empty()).map_or_else(|| "-".to_owned(), HeldRunners::word)),
+        held = quote(&is.held.filter(|held| !held.records.is_empty() || !held.awaited.is_empty()).map_or_else(|| "-".to_owned(), HeldRunners::word)),
     )
 }
 
@@ -238,6 +247,7 @@ mod tests {
                 let held = system_id.map(|_| HeldRunners {
                     gitlab: "https://gitlab.example.com".to_owned(),
                     records: (1..=300).collect(),
+                    awaited: ["docker".to_owned()].into(),
                 });
                 let is = Identity {
                     machine,

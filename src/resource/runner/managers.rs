@@ -6,11 +6,12 @@ use crate::facts::{CannotTell, Facts, HeldRunners, Known, ManagerFact};
 use crate::marker;
 use crate::plan::{HostPlan, Problem};
 use crate::resource::system_id;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretId};
 use crate::step::{GitlabStep, Step};
 use crate::text::escape;
 
 use super::matching::{Found, Matching};
+use super::orphans::YOUNG;
 use super::proof::{self, Proof};
 use super::record::{self, Doubt};
 use super::{Diff, Runners};
@@ -98,6 +99,9 @@ impl Runners {
         let noted = facts.remembered.system_id.iter().chain(&facts.remembered.former_ids).cloned();
         let noted = noted.filter(|_| held);
         let own: BTreeSet<String> = file.clone().filter(|_| remembers).into_iter().chain(noted).collect();
+        if !held && let Some(problem) = self.just_made(id, what, users, facts) {
+            return Some(problem);
+        }
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
         // Asked before the runner manager has made its file, GitLab lists rprov's own question so.
         let is_our_question = |one: &ManagerFact| held && one.system_id == "<legacy>";
@@ -134,6 +138,37 @@ impl Runners {
         remembered.contains(&self.host) || marked.is_some_and(|host| remembered.contains(&host))
     }
 
+    /// A record that nothing has contacted GitLab with yet, and that is younger than a run may take: the token that it has may be on
+    /// its way to another machine, or be there already. That it was on its way to this one, the note of that run says.
+    fn just_made(&self, id: u64, what: &str, users: &[ManagerFact], facts: &Facts) -> Option<Problem> {
+        if users.iter().any(|one| one.online || one.contacted_ago.is_some()) {
+            return None;
+        }
+        let Some(Known::Present(record)) = facts.records.get(&id) else { return None };
+        let mark = marker::parse(&record.maintenance_note).1;
+        let obtained = mark.as_ref().and_then(|mark| mark.obtained);
+        let age = facts.gitlab_now?.saturating_sub(record.created.max(obtained)?);
+        let awaited = facts.remembered.held.as_ref().filter(|held| Some(&held.gitlab) == self.url.as_ref());
+        if age >= YOUNG || mark.is_some_and(|mark| awaited.is_some_and(|held| held.awaited.contains(&mark.runner))) {
+            return None;
+        }
+        Some(Problem {
+            message: format!(
+                "runner #{id} {what}, and it got the token that it has {}: another machine may have that token; this host remembers \
+                 nothing of it",
+                ago(u64::try_from(age).unwrap_or_default())
+            ),
+            help: Some(format!(
+                "if another machine is {}, give this host another name in the inventory, or the inventory a name of its own \
+                 (`gitlab.inventory`). If not, the runner counts as nobody's {} hours after it got its token, if nothing has contacted \
+                 GitLab with it until then",
+                self.host,
+                YOUNG / 3600
+            )),
+            unknown_only: false,
+        })
+    }
+
     /// Whether this very installation had the token of this record when rprov was last here.
     pub(super) fn remembers_to_hold(&self, id: u64, facts: &Facts) -> bool {
         facts
@@ -146,13 +181,43 @@ impl Runners {
     /// The records of this GitLab whose tokens the host has, and those that it remembers to have had.
     #[must_use]
     pub fn held(&self, facts: &Facts) -> Option<HeldRunners> {
-        let remembered = facts.remembered.held.iter().filter(|held| Some(&held.gitlab) == self.url.as_ref());
-        let mut records: BTreeSet<u64> = remembered.flat_map(|held| held.records.iter().copied()).collect();
+        let remembered = || facts.remembered.held.iter().filter(|held| Some(&held.gitlab) == self.url.as_ref());
+        let mut records: BTreeSet<u64> = remembered().flat_map(|held| held.records.iter().copied()).collect();
         let tables = self.peek(facts).map(|config| config.runners).unwrap_or_default();
         let named = tables.iter().filter_map(|table| proof::resolve(self, table, facts).id);
         records.extend(named.filter(|id| self.has_token_of(*id, facts)));
         let gitlab = self.url.clone()?;
-        (!records.is_empty()).then_some(HeldRunners { gitlab, records })
+        let marks =
+            facts.records.iter().filter(|(id, _)| records.contains(id)).filter_map(|(_, record)| match record {
+                Known::Present(record) => marker::parse(&record.maintenance_note).1,
+                Known::Absent | Known::Unread(_) => None,
+            });
+        let there: BTreeSet<String> = marks.map(|mark| mark.runner).collect();
+        let awaited = remembered().flat_map(|held| held.awaited.iter().cloned());
+        let awaited: BTreeSet<String> = awaited.filter(|spec| !there.contains(spec)).collect();
+        (!records.is_empty() || !awaited.is_empty()).then_some(HeldRunners { gitlab, records, awaited })
+    }
+
+    /// The same once a plan is about to be carried out: with the specs that get a token by it.
+    #[must_use]
+    pub fn about_to_hold(&self, held: Option<HeldRunners>, plan: &HostPlan) -> Option<HeldRunners> {
+        let steps = plan.changes.iter().flat_map(|change| &change.steps);
+        let tokens: BTreeSet<&SecretId> = steps
+            .filter_map(|step| match step {
+                Step::Gitlab(GitlabStep::CreateRunner { token, .. } | GitlabStep::ResetToken { token, .. }) => {
+                    Some(token)
+                }
+                _ => None,
+            })
+            .collect();
+        let specs = self.specs.iter().filter(|spec| tokens.contains(&self.token(spec))).map(|spec| spec.name.clone());
+        let mut specs = specs.peekable();
+        if specs.peek().is_none() {
+            return held;
+        }
+        let mut held = held.or_else(|| Some(HeldRunners { gitlab: self.url.clone()?, ..HeldRunners::default() }))?;
+        held.awaited.extend(specs);
+        Some(held)
     }
 
     fn taken(&self, id: u64, what: &str, why: String) -> Problem {

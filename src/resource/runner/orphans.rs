@@ -42,7 +42,7 @@ pub struct Fleet<'a> {
 
 /// Seconds for which a record that has got its token is left alone, whoever it is marked for: a run with a newer inventory may be
 /// at work with it, and its runner has not been started yet. No run is at one host for longer.
-const YOUNG: i64 = 6 * 3600;
+pub(super) const YOUNG: i64 = 6 * 3600;
 
 /// A record that carries a mark.
 #[derive(Debug, Clone)]

@@ -126,6 +126,8 @@ pub(super) fn is_foundation(path: &str) -> bool {
     if TOP.contains(&path)
         || LIBS.contains(&path)
         || ["/bin", "/sbin", "/etc/systemd/system", "/etc/alternatives"].contains(&path)
+        // Without it the next boot is systemd's first: it enables every unit there is.
+        || ["/etc/machine-id", "/var/lib/dbus/machine-id"].contains(&path)
     {
         return true;
     }
@@ -269,20 +271,61 @@ const NEEDED: [&str; 14] = [
     "sysinit.",
 ];
 
+/// The lines of a unit file as systemd joins them: one that ends with a backslash goes on in the next that is no comment.
+fn settings(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        let (line, goes_on) = line.strip_suffix('\\').map_or((line, false), |line| (line, true));
+        match lines.last_mut().filter(|_| open) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(line);
+            }
+            None => lines.push(line.to_owned()),
+        }
+        open = goes_on;
+    }
+    lines
+}
+
+/// Words of a unit with the parts of its own name that systemd puts in: `a-b@c.service` is `%n`, `a-b@c` is `%N`, `a-b` is `%p`, `c` is
+/// `%i` and `%I`, `b` is `%j` and `%J`.
+fn specified(words: &str, unit: &str) -> String {
+    let whole = unit.rsplit_once('.').map_or(unit, |(name, _)| name);
+    let (prefix, instance) = whole.split_once('@').unwrap_or((whole, ""));
+    let last = prefix.rsplit('-').next().unwrap_or_default();
+    let parts = [
+        ("%n", unit),
+        ("%N", whole),
+        ("%p", prefix),
+        ("%P", prefix),
+        ("%i", instance),
+        ("%I", instance),
+        ("%j", last),
+        ("%J", last),
+    ];
+    parts.into_iter().fold(words.to_owned(), |words, (sign, part)| words.replace(sign, part))
+}
+
 /// A unit that ends sshd or the network when it starts, at the next boot or with something else.
 fn ends_sshd(write: &WriteFile, facts: &Facts) -> Option<Problem> {
     let unit = names(&write.path, facts).into_iter().find(|name| UNITS.iter().any(|base| is_below(name, base)))?;
     let first = unit.rsplit('/').find(|part| part.contains('.') && !part.ends_with(".conf")).unwrap_or_default();
     // They may say of themselves how they are enabled.
     let own = NEEDED.iter().any(|name| first.starts_with(name));
-    let text = write.content.redacted().replace("\\\n", " ");
-    for line in text.lines() {
+    for line in settings(&write.content.redacted()) {
         let Some((key, words)) = line.split_once('=') else { continue };
         let key = key.trim();
         if !ENDS.contains(&key) || (own && key != "Conflicts") {
             continue;
         }
         let ends = |word: &&str| NEEDED.iter().any(|name| word.starts_with(name));
+        // systemd takes quotes away, wherever they stand, and puts parts of the unit's own name in place of some words.
+        let words = specified(&words.replace(['"', '\''], " "), first);
         if let Some(word) = words.split_ascii_whitespace().find(ends) {
             let message = format!(
                 "{}: `{key}={word}` would end {word}, or start in its stead, when this unit starts: maybe only at the next boot, \

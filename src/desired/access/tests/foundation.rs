@@ -159,6 +159,11 @@ fn a_unit_that_ends_sshd_when_it_starts_is_refused() {
         ("/etc/systemd/system/multi-user.target.d/x.conf", "[Unit]\nConflicts=ssh.service ssh.socket\n"),
         ("/etc/systemd/system/mine.service", "[Unit]\nConflicts = a.service \\\n  ssh.service\n"),
         ("/usr/lib/systemd/system/mine.service", "[Unit]\nConflicts=networking.service\n"),
+        // As systemd reads it: without quotes, with a comment between, with a part of the unit's own name.
+        ("/etc/systemd/system/mine.service", "[Unit]\nConflicts=\"ssh.service\"\n"),
+        ("/etc/systemd/system/mine.service", "[Unit]\nConflicts=\\\n# a comment\n'ssh.service'\n"),
+        ("/etc/systemd/system/mine-ssh.service", "[Unit]\nConflicts=%j.service\n"),
+        ("/etc/systemd/system/mine@ssh.service", "[Unit]\nConflicts=%i.socket\n"),
         ("/run/systemd/system/mine.service", "[Unit]\nPropagatesStopTo=sshd.service\n"),
         ("/etc/systemd/system/mine.service", "[Install]\nAlias=ssh.service\n"),
         ("/etc/systemd/system/mine.timer", "[Unit]\nConflicts=multi-user.target\n"),

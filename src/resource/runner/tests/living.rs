@@ -123,7 +123,7 @@ fn remembered(host: &str) -> Remembered {
 }
 
 fn held(id: u64) -> Option<HeldRunners> {
-    Some(HeldRunners { gitlab: "https://gitlab.example.com".to_owned(), records: [id].into() })
+    Some(HeldRunners { gitlab: "https://gitlab.example.com".to_owned(), records: [id].into(), awaited: [].into() })
 }
 
 /// Every apply leaves its note, also one that has nothing to do with runners, on a machine that has taken another's place.
@@ -149,6 +149,62 @@ fn an_apply_without_runners_is_no_proof() {
     world.remembered = remembered(HOST);
     world.managers.insert(42, vec![machine("<legacy>", 60)]);
     assert_eq!(stopped(&world).len(), 1, "a runner manager that is too old to have an id");
+}
+
+/// A run that began elsewhere made it a minute ago, and the machine that it is for has not contacted GitLab yet.
+#[test]
+fn a_record_that_was_just_made_is_not_taken_on_its_marks_word() {
+    let mut world = replaced();
+    world.managers.insert(42, vec![]);
+    world.contacts.clear();
+    let obtained = marker::parse(&world.record(42).maintenance_note).1.unwrap().obtained.unwrap();
+    let after = |world: &World, seconds: i64| {
+        let mut world = world.clone();
+        world.gitlab_now = Some(obtained + seconds);
+        stopped(&world)
+    };
+    let said = after(&world, 60);
+    assert!(
+        said[0].contains("it got the token that it has") && said[0].contains("remembers nothing of it"),
+        "{said:?}"
+    );
+    assert_eq!(after(&world, 7 * 3600), Vec::<String>::new(), "nothing came of it");
+    // An apply without runners says nothing of it.
+    world.remembered = remembered(HOST);
+    assert_eq!(after(&world, 60).len(), 1);
+    // This host's own run was killed before it had written the token down.
+    world.remembered.held =
+        Some(HeldRunners { awaited: ["docker".to_owned()].into(), records: [].into(), ..held(1).unwrap() });
+    assert_eq!(after(&world, 60), Vec::<String>::new());
+    world.remembered.held = Some(HeldRunners { awaited: ["other".to_owned()].into(), ..held(1).unwrap() });
+    assert_eq!(after(&world, 60).len(), 1);
+    world.remembered.held = held(42);
+    assert_eq!(after(&world, 60), Vec::<String>::new(), "it had it");
+}
+
+/// The name leads to the machine that was replaced, and the inventory gave both one system id.
+#[test]
+fn the_machine_that_was_replaced_takes_nothing_back() {
+    let mut world = World::applied(vec![runner("docker")]);
+    world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
+    world.remembered = Remembered { system_id: world.system_id.clone(), held: held(42), ..remembered(HOST) };
+    // GitLab has another token, which rprov gave to the machine that came after it.
+    world.records.get_mut(&42).unwrap().token = "glrt-of-the-next".to_owned();
+    let record = world.record(42);
+    let mark = marker::parse(&record.maintenance_note).1.unwrap();
+    let obtained = mark.obtained.unwrap() + 1000;
+    let mark = Marker { token: Some(Secret::new("glrt-of-the-next".to_owned()).digest()), obtained: Some(obtained), ..mark };
+    record.maintenance_note = marker::compose("", &mark);
+    world.gitlab_now = Some(obtained + 600);
+    world.contacts.insert(42, 60);
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
+    assert_eq!(stopped(&world).len(), 1, "a contact since then is not this machine's");
+    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 1200)]);
+    assert_eq!(
+        stopped(&world),
+        Vec::<String>::new(),
+        "its own, before a run was killed with the new token in its hands"
+    );
 }
 
 /// What a host lost was its own: it need not wait.

@@ -47,6 +47,8 @@ struct World {
     mode: u32,
     records: BTreeMap<u64, Server>,
     /// Seconds since 1970; each new token takes one.
+    /// The time by GitLab's clock, where it was asked.
+    gitlab_now: Option<i64>,
     clock: i64,
     next_id: u64,
     /// What other hosts have of its tokens.
@@ -152,6 +154,7 @@ impl World {
             file: None,
             mode: 0o600,
             records: BTreeMap::new(),
+            gitlab_now: None,
             clock: 1_790_000_000,
             next_id: 42,
             misplaced: Misplaced::default(),
@@ -202,7 +205,12 @@ impl World {
             content: Some(Known::Present(Content::Text(Secret::new(content.clone())))),
             way: Way::default(),
         };
-        let mut facts = Facts { clock: self.now, misplaced: self.misplaced.clone(), ..Facts::default() };
+        let mut facts = Facts {
+            clock: self.now,
+            gitlab_now: self.gitlab_now,
+            misplaced: self.misplaced.clone(),
+            ..Facts::default()
+        };
         facts.remembered = self.remembered.clone();
         let system_id = RemotePath::new("/srv/gitlab-runner/.runner_system_id").unwrap();
         facts.paths.insert(system_id, self.system_id.as_ref().map_or(Known::Absent, |id| Known::Present(path(id))));

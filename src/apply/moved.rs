@@ -187,12 +187,16 @@ mod tests {
     use crate::inventory::model::Owner;
     use crate::name::RemotePath;
     use crate::plan::precondition::Required;
-    use crate::plan::{Action, Attr, Blocked, Effect, Problem};
+    use crate::plan::{Action, Attr, Blocked, Effect, Problem, TextChange};
+    use crate::resource::file::sha256;
     use crate::secret::{Secret, SecretId};
     use crate::step::WriteFile;
     use crate::text::Text;
 
+    /// Where no secret is in it, it shows what it replaces.
     fn change(path: &str, replaces: &str, content: Text) -> Change {
+        let text = TextChange { old: replaces.to_owned(), new: "x".to_owned() };
+        let text = Some(text).filter(|_| !content.is_tainted());
         let step = Step::WriteFile(WriteFile {
             path: RemotePath::new(path).unwrap(),
             content,
@@ -200,7 +204,7 @@ mod tests {
             owner: Owner::default(),
             keep_previous: false,
             check: None,
-            replaces: Some(replaces.to_owned()),
+            replaces: Some(sha256(replaces)),
             restarts: None,
             displaces: None,
         });
@@ -210,7 +214,7 @@ mod tests {
             action: Action::Change,
             reason: Some("because".to_owned()),
             attrs: vec![Attr::new("mode", Some("0644".to_owned()), Some("0600".to_owned()))],
-            text: None,
+            text,
             effect: Effect::None,
             service: None,
             origin: None,

@@ -3,8 +3,9 @@
 
 use crate::facts::{CannotTell, ProbeSpec, Reason};
 use crate::name::RemotePath;
-use crate::plan::{Blocked, Change};
+use crate::plan::{Action, Blocked, Change};
 use crate::resource::{Diff, Part, Resource};
+use crate::step::Step;
 
 /// What was blocked so far.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl Stop {
         resource.ask(&mut asked);
         resource.stands_on(path)
             || asked.paths.keys().any(|asked| is_at_or_below(asked, path))
-            || diff.changes.iter().any(|change| names(change, path))
+            || diff.changes.iter().any(|change| names_anew(change, path, resource.part() == Part::Manager))
     }
 }
 
@@ -62,7 +63,114 @@ fn is_at_or_below(path: &RemotePath, top: &RemotePath) -> bool {
 /// Whether a step of a change names a path, as what it works on or in a text that it writes.
 #[must_use]
 pub fn names(change: &Change, path: &RemotePath) -> bool {
-    let steps = serde_json::to_string(&change.steps).unwrap_or_default();
-    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
-    steps.match_indices(path.as_str()).any(|(at, path)| !steps[at + path.len()..].starts_with(goes_on))
+    names_anew(change, path, false)
+}
+
+/// Whether a step of a change names a path, as what it works on or in a text that it writes. What a file already says on the host is
+/// no reason to leave it as it is: the rest of it may have to change. `by_keys`: what is new in a file stands key by key beside it, as
+/// of config.toml, and not as two texts.
+fn names_anew(change: &Change, path: &RemotePath, by_keys: bool) -> bool {
+    let by_keys = by_keys && change.action == Action::Change && change.text.is_none();
+    let said: Vec<String> = change.text.iter().flat_map(|text| text.old.lines().map(squeezed)).collect();
+    let mut found = false;
+    for step in &change.steps {
+        let mut see = |text: &str| {
+            let new = |line: &&str| !said.contains(&squeezed(line));
+            found = found || text.lines().filter(new).any(|line| holds(&squeezed(line), path.as_str()));
+        };
+        match step {
+            Step::WriteFile(write) => {
+                see(write.path.as_str());
+                if by_keys {
+                    change.attrs.iter().filter_map(|attr| attr.new.as_deref()).for_each(&mut see);
+                } else {
+                    see(&write.content.redacted());
+                }
+            }
+            step => texts(&serde_json::to_value(step).unwrap_or_default(), &mut see),
+        }
+    }
+    found
+}
+
+/// A line with each path in its shortest spelling: no `//`, no `/./`.
+fn squeezed(line: &str) -> String {
+    let mut line = line.to_owned();
+    for (long, short) in [("/./", "/"), ("//", "/")] {
+        while line.contains(long) {
+            line = line.replace(long, short);
+        }
+    }
+    line
+}
+
+/// Whether a line has the path, whole: nothing of a path stands before it, such as the host of a URL, and its last name does not go on.
+fn holds(line: &str, path: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    line.match_indices(path)
+        .any(|(at, path)| !line[..at].ends_with(inside) && !line[at + path.len()..].starts_with(inside))
+}
+
+fn texts(value: &serde_json::Value, see: &mut dyn FnMut(&str)) {
+    match value {
+        serde_json::Value::String(text) => see(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| texts(item, see)),
+        serde_json::Value::Object(fields) => fields.values().for_each(|value| texts(value, see)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Attr, Effect, TextChange};
+    use crate::step::WriteFile;
+    use crate::text::Text;
+
+    /// A job's user may put something in the way of what a file names already: nothing else in that file waits for it.
+    #[test]
+    fn what_a_file_says_already_is_no_reason_to_wait() {
+        let path = RemotePath::new("/home/job/w").unwrap();
+        let change = |old: Option<&str>, new: &str, attrs: Vec<Attr>| Change {
+            kind: "file".to_owned(),
+            name: "/etc/x".to_owned(),
+            action: Action::Change,
+            reason: None,
+            attrs,
+            text: old.map(|old| TextChange { old: old.to_owned(), new: new.to_owned() }),
+            effect: Effect::None,
+            service: None,
+            origin: None,
+            steps: vec![Step::WriteFile(WriteFile {
+                path: RemotePath::new("/etc/x").unwrap(),
+                content: Text::plain(new),
+                mode: 0o644,
+                owner: crate::inventory::model::Owner::default(),
+                keep_previous: false,
+                check: None,
+                replaces: None,
+                restarts: None,
+                displaces: None,
+            })],
+        };
+        let (one, two) = ("cd /home/job/w\n", "cd /home/job/w\nls\n");
+        assert!(!names_anew(&change(Some(one), two, vec![]), &path, false));
+        assert!(names_anew(&change(Some("ls\n"), two, vec![]), &path, false));
+        assert!(names_anew(&change(None, two, vec![]), &path, false));
+        let attr = |new: &str| vec![Attr::new("runners.docker.volumes", None, Some(new.to_owned()))];
+        assert!(!names_anew(&change(None, two, attr("[\"/cache\"]")), &path, true));
+        assert!(names_anew(&change(None, two, attr("[\"/home/job/w:/w\"]")), &path, true));
+    }
+
+    #[test]
+    fn a_path_is_named_whole() {
+        let at = "/home/job/w";
+        for line in ["x /home/job/w", "v:/home/job/w:/x", "\"/home/job/w/deep\"", "cd /home//job/./w;", "'/home/job/w'"]
+        {
+            assert!(holds(&squeezed(line), at), "{line}");
+        }
+        for line in ["/home/job/work", "https://x.example.com/home/job/w", "/srv/home/job/w", "/home/job/w.d", ""] {
+            assert!(!holds(&squeezed(line), at), "{line}");
+        }
+    }
 }

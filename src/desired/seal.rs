@@ -84,7 +84,7 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
     all
 }
 
-/// A plan that may be shown: whatever was put into it went through [`seal`]. Nothing can be added without that, since a plan in here is
+/// A plan that may be shown: whatever was put into it was cleared on the way. Nothing can be added without that, since a plan in here is
 /// only read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sealed(HostPlan);

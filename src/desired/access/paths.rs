@@ -298,6 +298,15 @@ impl Logins {
             let units = UNITS.iter().flat_map(|base| [format!("{base}/{words}"), format!("{base}/{words}.d")]);
             return self.named.extend(units.map(|path| (path, SshdUnit)));
         }
+        // What fails takes sshd's unit along, at the next boot.
+        let (first, more) = key.split_once('=').unwrap_or((key, ""));
+        if ["Requires", "BindsTo", "Requisite"].contains(&first) {
+            for needed in words_of(more).chain(words_of(words)).filter(|word| word.contains('.')) {
+                let places = |base: &&str| [format!("{base}/{needed}"), format!("{base}/{needed}.d")];
+                self.named.extend(UNITS.iter().flat_map(places).map(|path| (path, SshdUnit)));
+            }
+            return;
+        }
         // Of its units: what only a start looks at.
         let start = ["Condition", "Assert", "EnvironmentFile"].iter().any(|begin| key.starts_with(begin));
         let depends = if start { SshdUnit } else { Sshd };

@@ -216,7 +216,19 @@ impl Build<'_> {
     pub(super) fn whole(&mut self) {
         let mut seen: std::collections::HashMap<(String, u16), String> = std::collections::HashMap::new();
         let mut twice = Vec::new();
+        let mut ids: BTreeMap<&str, &str> = BTreeMap::new();
         for host in &self.out.hosts {
+            let id = host.manager.as_ref().and_then(|manager| manager.system_id.as_ref());
+            if let Some((id, at)) = id
+                && let Some(other) = ids.insert(id, &host.name)
+            {
+                let message = format!(
+                    "`{}` and `{other}` have one `system_id`: GitLab would take them for one machine",
+                    host.name
+                );
+                let help = "name it only for the host whose runner manager had it before; without it each makes one up";
+                twice.push(Diagnostic::error(message).at(at).help(help));
+            }
             let (key, at) = match &host.connection {
                 Connection::Ssh(ssh) => ((ssh.address.to_lowercase(), ssh.port.unwrap_or(22)), &host.origin),
                 Connection::Local { .. } => ((String::new(), 0), &host.origin),

@@ -64,6 +64,7 @@ names_of() {
         sshd:[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) more="${key#???????} $words";;
         sshd:[Aa]*|sshd:[Mm]atch|sshd:[Uu][Ss][Ee][Dd][Nn][Ss]*) ;;
         unit:Condition*|unit:Assert*|unit:EnvironmentFile*|unit:ExecStart*) case $key$words in */*) ;; *) continue;; esac;;
+        unit:Requires=*|unit:Requires|unit:BindsTo*|unit:Requisite*|unit:RequiresMountsFor*) ;;
         unit:*) continue;;
         hosts:*) case $key$words in */*) ;; *) words='';; esac;;
         *) case $key$words in */*) ;; *) continue;; esac;;
@@ -559,7 +560,10 @@ mod tests {
             write("opt/ssh/conf", "Include @/opt/ssh/more\nAuthorizedKeysFile @/opt/ssh/keys/%u\n");
             write("opt/ssh/more", "Banner @/opt/banner\n");
             write("etc/systemd/system/admin.service", "[Service]\nEnvironmentFile=-@/opt/env\nUser=/no\n");
-            write("lib/systemd/system/ssh.service", "[Unit]\nConditionPathExists=!@/opt/not\n");
+            write(
+                "lib/systemd/system/ssh.service",
+                "[Unit]\nConditionPathExists=!@/opt/not\nRequires=keys.service vpn.service\n",
+            );
             write("etc/systemd/system/ssh.service.d/x.conf", "[Unit]\nAssertPathExists=@/opt/yes\n");
             let login = LOGIN.replace("/etc/", &format!("{at}/etc/")).replace(" /lib/", &format!(" {at}/lib/"));
             let listener = listener::FUNCTION.replace("pid=$$", "pid=31");
@@ -573,6 +577,7 @@ mod tests {
                 "login-sshd Banner /opt/banner",
                 "login-sshd EnvironmentFile=-/opt/env ",
                 "login-sshd ConditionPathExists=!/opt/not ",
+                "login-sshd Requires=keys.service vpn.service",
                 "login-sshd AssertPathExists=/opt/yes ",
             ] {
                 assert!(said.lines().any(|said| said == line), "{shell:?}: {line} not in {said}");

@@ -193,7 +193,8 @@ fn the_machine_that_was_replaced_takes_nothing_back() {
     let record = world.record(42);
     let mark = marker::parse(&record.maintenance_note).1.unwrap();
     let obtained = mark.obtained.unwrap() + 1000;
-    let mark = Marker { token: Some(Secret::new("glrt-of-the-next".to_owned()).digest()), obtained: Some(obtained), ..mark };
+    let mark =
+        Marker { token: Some(Secret::new("glrt-of-the-next".to_owned()).digest()), obtained: Some(obtained), ..mark };
     record.maintenance_note = marker::compose("", &mark);
     world.gitlab_now = Some(obtained + 600);
     world.contacts.insert(42, 60);

@@ -231,6 +231,7 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
             "system-own: `/home/deploy/.ssh` is no directory of builds",
             "system-own: `config_dir` cannot be /root, a directory of the system: gitlab-runner's configuration is alone in its own",
             "system-own: gitlab-runner cannot listen on port 22, which is sshd's: whichever starts first keeps the other out",
+            "system-id-twice: `b.example.com` and `a.example.com` have one `system_id`: GitLab would take them for one machine",
         ],
     ),
     (

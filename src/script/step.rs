@@ -113,6 +113,7 @@ transaction() {
 }
 # What comes over the network comes first, and may be ended; from there on dpkg comes to its end.
 carry_out() {
+  # shellcheck disable=SC2086 # several words
   stoppable $apt --download-only install -- "$@" || return
   [ -z "$only" ] || return 0
   $apt install -- "$@"

@@ -115,6 +115,25 @@ find_listener
 find_listener_conf
 [ -z "$listener" ] || printf 'login-sshd Listener %s\n' "$listener_line"
 [ -z "$listener_unit" ] || printf 'login-sshd Unit %s\n' "$listener_unit"
+# A command that a key is bound to is what each login by it starts.
+for conf in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
+  if [ -z "$home" ] || [ ! -r "$conf" ] || [ ! -f "$conf" ]; then continue; fi
+  number=0
+  while IFS= read -r line && [ "$number" -lt 200 ]; do
+    number=$((number + 1))
+    case $line in *[Cc][Oo][Mm][Mm][Aa][Nn][Dd]=\"*) ;; *) continue;; esac
+    line=${line#*[Cc][Oo][Mm][Mm][Aa][Nn][Dd]=\"}
+    line=${line%%\"*}
+    set -f
+    for word in $line; do
+      case $word in /*) ;; *) continue;; esac
+      printf 'login-sshd ForceCommand %s\n' "$word"
+      stands="$stands$word
+"
+    done
+    set +f
+  done <"$conf"
+done
 names_of sshd /etc/ssh/sshd_config ${other:+"$other"} ${listener_conf:+"$listener_conf"}
 # What only a start of it looks at.
 set --
@@ -559,6 +578,10 @@ mod tests {
             write("proc/20/cgroup", "0::/system.slice/admin.service\n");
             write("opt/ssh/conf", "Include @/opt/ssh/more\nAuthorizedKeysFile @/opt/ssh/keys/%u\n");
             write("opt/ssh/more", "Banner @/opt/banner\n");
+            write(
+                "home/me/.ssh/authorized_keys",
+                "# none\nssh-ed25519 AAAA\nno-pty,Command=\"@/opt/wrap/run --to @/srv/x\",restrict ssh-ed25519 AAAA\n",
+            );
             write("etc/systemd/system/admin.service", "[Service]\nEnvironmentFile=-@/opt/env\nUser=/no\n");
             write(
                 "lib/systemd/system/ssh.service",
@@ -566,6 +589,7 @@ mod tests {
             );
             write("etc/systemd/system/ssh.service.d/x.conf", "[Unit]\nAssertPathExists=@/opt/yes\n");
             let login = LOGIN.replace("/etc/", &format!("{at}/etc/")).replace(" /lib/", &format!(" {at}/lib/"));
+            let login = login.replace(r#"eval "home=~$login""#, &format!("home={at}/home/me"));
             let listener = listener::FUNCTION.replace("pid=$$", "pid=31");
             let text = format!("login_sudo='' login_name=me rprov_proc={at}/proc\n{listener}{login}");
             let out = run(&shell, &wrap(&text, "n0"));
@@ -575,6 +599,8 @@ mod tests {
                 "login-sshd Include /opt/ssh/more",
                 "login-sshd AuthorizedKeysFile /opt/ssh/keys/%u",
                 "login-sshd Banner /opt/banner",
+                "login-sshd ForceCommand /opt/wrap/run",
+                "login-sshd ForceCommand /srv/x",
                 "login-sshd EnvironmentFile=-/opt/env ",
                 "login-sshd ConditionPathExists=!/opt/not ",
                 "login-sshd Requires=keys.service vpn.service",

@@ -61,12 +61,35 @@ mod programs;
 // NAME = VALUE, "NAME": "VALUE", NAME: VALUE, export NAME=VALUE.
 pattern!(
     ASSIGNED,
-    r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)\\*["']?\]?(?:\s*(?:=>|:=|[=:])\s*)(?:!![a-z]+\s+)?(?P<value>\\"(?:[^"\\]|\\\\\\"|\\\\\\\\|\\\\[^"\\]|\\[^"\\])*|\\{3,}"(?:[^"\\]|\\+[^"\\])*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
+    r#"(?i)(?P<name>[a-z_][a-z0-9_.-]*)\\*["']?[\]}]?(?:\s*(?:=>|::?=|[?+]=|[=:])\s*)(?:!![a-z]+\s+|&[\w-]+\s+)?(?P<value>\\"(?:[^"\\]|\\\\\\"|\\\\\\\\|\\\\[^"\\]|\\[^"\\])*|\\{3,}"(?:[^"\\]|\\+[^"\\])*|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&)}\]]+)"#
 );
 // --NAME VALUE
 pattern!(OPTION, r#"(?i)--?(?P<name>[a-z][a-z0-9._-]*)\s+(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'-][^\s"']*)"#);
-// <NAME>VALUE</NAME>
-pattern!(ELEMENT, r"(?i)<(?P<name>[a-z][\w.-]*)[^>]*>(?P<value>[^<]+)</");
+// <NAME>VALUE</NAME>, <x:NAME TYPE="…"><![CDATA[VALUE]]></x:NAME>, <NAME><VALUE>…
+pattern!(
+    ELEMENT,
+    r"(?i)<(?:[\w.-]+:)?(?P<name>[a-z][\w.-]*)[^>]*>(?:\s*<[a-z][^>]*>)*\s*(?:<!\[CDATA\[)?(?P<value>[^<\]]+)(?:</|\]\])"
+);
+// <entry key="NAME">VALUE, <name>NAME</name><value>VALUE
+pattern!(
+    ENTRY,
+    r#"(?i)<[^<>]*\b(?:key|name|id)=["'](?P<name>[\w.-]+)["'][^<>]*>(?:\s*<[a-z][^>]*>)*\s*(?:<!\[CDATA\[)?(?P<value>[^<\]]+)(?:</|\]\])"#
+);
+pattern!(
+    NAMED_ELEMENT,
+    r"(?i)<(?:name|key|id)>\s*(?P<name>[\w.-]+)\s*</(?:name|key|id)>(?:\s*<[a-z][^>]*>)+\s*(?:<!\[CDATA\[)?(?P<value>[^<\]]+)(?:</|\]\])"
+);
+// set(NAME "VALUE"), (NAME . "VALUE"), {NAME, <<"VALUE">>}, NAME | default('VALUE'), | NAME | VALUE |
+pattern!(
+    CALLED,
+    r#"(?i)(?:\bset\(\s*(?P<name>[a-z][\w.-]*)\s+|\(\s*(?P<dotted>[a-z][\w.-]*)\s+\.\s+|\{\s*(?P<tuple>[a-z]\w*)\s*,\s*(?:<<)?|\b(?P<piped>[a-z][\w.-]*)\s*\|\s*default\(\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'(){}]+)"#
+);
+pattern!(CELL, r"(?i)\|\s*(?P<name>[a-z][\w.-]*)\s*\|\s*(?P<value>[^|\s]+)\s*(?:\||$)");
+// neighbor 10.0.0.1 password VALUE, enable password 7 VALUE, user u pass VALUE, rootpw --plaintext VALUE
+pattern!(
+    TOLD,
+    r"(?i)(?:^|\s)(?P<name>[a-z_]+(?:[_./-][a-z_]+)*)\s+(?:(?:\d|--(?:plaintext|iscrypted)|is)\s+)?(?P<value>[^\s=:]\S*)\s*$"
+);
 pattern!(
     SPACED,
     r"(?i)^\s*(?P<name>(?:[a-z]+[_-])*(?:password|passwd|passphrase|requirepass|masterauth|auth_pass|secret|token|api[_-]?key)|bindpw|rootpw)\s+(?P<value>\S+)\s*$"
@@ -192,7 +215,10 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
             }
         }
     };
-    let name = |captures: &Captures<'_>| captures.name("name").is_some_and(|name| speaks(name.as_str()));
+    let name = |captures: &Captures<'_>| {
+        let names = ["name", "dotted", "tuple", "piped"];
+        names.into_iter().filter_map(|name| captures.name(name)).any(|name| speaks(name.as_str()))
+    };
     let any = |_: &Captures<'_>| true;
     if line.contains("://") {
         // A name alone is a token if nobody would call himself so.
@@ -208,9 +234,18 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
     }
     let lower = line.to_ascii_lowercase();
     if HINTS.iter().any(|hint| lower.contains(hint)) {
-        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET, &CONFIG] {
+        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET, &CONFIG, &CALLED, &CELL] {
             every(pattern, NAMED, &name);
         }
+        if line.contains('<') {
+            every(&ENTRY, NAMED, &name);
+            every(&NAMED_ELEMENT, NAMED, &name);
+        }
+        // Behind a bare word only what nobody would write in a sentence.
+        every(&TOLD, NAMED, &|captures: &Captures<'_>| {
+            let value = captures.name("value").map_or("", |value| value.as_str().trim_matches(['"', '\'', ';']));
+            name(captures) && is_chosen(value)
+        });
         every(&SPACED, NAMED, &any);
         every(&QUOTED, NAMED, &any);
         every(&CEPH, "a key of Ceph's", &any);
@@ -255,6 +290,13 @@ fn is_password_of(name: &str, value: &str) -> bool {
     let mixed = has(|c| c.is_ascii_uppercase()) && has(|c| c.is_ascii_lowercase()) && has(|c| c.is_ascii_digit());
     let signs = value.len() >= 8 && has(|c| "!#%^&*?+".contains(c)) && has(char::is_alphabetic);
     mixed || signs || (name == "root" && !value.chars().all(|c| c.is_ascii_lowercase() || "-_*!".contains(c)))
+}
+
+/// Whether a word is no word of a sentence: digits among its letters, or capitals among small ones.
+fn is_chosen(word: &str) -> bool {
+    let has = |what: fn(char) -> bool| word.chars().any(what);
+    let inner = word.chars().skip(1).any(|c| c.is_ascii_uppercase()) && has(|c| c.is_ascii_lowercase());
+    word.len() >= 6 && !word.contains('/') && has(char::is_alphabetic) && (has(|c| c.is_ascii_digit()) || inner)
 }
 
 /// Whether a value only says where the value is: a variable, a file, a place in a template.

@@ -534,3 +534,53 @@ fn long_lists_are_read_once() {
     let text = format!("mysql {}", "redis-cli -x ".repeat(5_000));
     assert_eq!(find(&text), []);
 }
+
+/// The name says it, and only what stands between is another notation.
+#[test]
+fn names_before_their_values_in_many_notations() {
+    const SECRET: &str = "Wolke77granit";
+    for line in [
+        "<password><![CDATA[@]]></password>",
+        "<wsse:Password Type=\"x\">@</wsse:Password>",
+        "<Password><Value>@</Value></Password>",
+        "<entry key=\"db.password\">@</entry>",
+        "<property><name>db.password</name><value>@</value></property>",
+        "<member><name>password</name><value><string>@</string></value></member>",
+        "<key>Password</key><string>@</string>",
+        "password: &pw @",
+        "DB_PASSWORD ?= @",
+        "DB_PASSWORD += @",
+        "DB_PASSWORD ::= @",
+        "set(DB_PASSWORD \"@\")",
+        "$cfg{password} = \"@\";",
+        "{default_pass, <<\"@\">>}.",
+        "{{ password | default('@') }}",
+        "(password . \"@\")",
+        "| DB_PASSWORD | @ |",
+        "neighbor 10.0.0.1 password @",
+        "enable password 7 @",
+        "mysql-server mysql-server/root_password password @",
+        "machine example.com login anna port 587 password @",
+        "user anna pass @",
+        "rootpw --plaintext @",
+        "storepass @",
+        "authkey @",
+        "# the password is @",
+    ] {
+        let text = line.replace('@', SECRET);
+        assert!(!hidden(&text).contains(SECRET), "{text} -> {}", hidden(&text));
+    }
+    for line in [
+        "change your password regularly",
+        "# a token is needed",
+        "password required pam_unix.so",
+        "| password | see the safe |",
+        "auth sufficient pam_rootok.so",
+        "PasswordAuthentication no",
+        "set(TOKEN_FILE \"/etc/token\")",
+        "<key>PasswordPolicy</key><string>strict</string>",
+        "{{ password | default('') }}",
+    ] {
+        assert_eq!(hidden(line), line);
+    }
+}

@@ -1,7 +1,7 @@
 //! What only shows on a complete host, or on all of them: contradictions, which are errors, and risks, which are warnings
 //! that name them. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Build;
 use crate::diagnostic::{Diagnostic, Span};
@@ -180,11 +180,12 @@ impl Build<'_> {
             }
         }
         // Below a file nothing can lie.
-        let holds = |file: &str, other: &str| other.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'));
+        let declared = seen.iter().filter(|(_, (_, stays))| *stays).map(|(path, _)| *path);
+        let all: BTreeSet<&str> = declared.chain(taken.iter().map(|(path, _)| path.as_str())).collect();
         for (file, origin, _) in files.filter(|(_, _, stays)| *stays) {
-            let declared = seen.iter().filter(|(_, (_, stays))| *stays).map(|(path, _)| *path);
-            let below =
-                declared.chain(taken.iter().map(|(path, _)| path.as_str())).find(|other| holds(file.as_str(), other));
+            // Nothing else begins so but what lies in it.
+            let top = format!("{file}/");
+            let below = all.range(top.as_str()..).next().filter(|other| other.starts_with(&top));
             if let Some(below) = below {
                 let message = format!("{file} cannot be a file: {below} lies in it");
                 self.error(Diagnostic::error(message).at(origin).help("name another path for one of them"));

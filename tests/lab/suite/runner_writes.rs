@@ -203,8 +203,8 @@ pub(super) fn apply_that_waits_for_the_lock(world: &World) -> Run {
     let mut run = world.start("apply", &["--yes", "--lock-timeout", "2m"]);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     // Its second look at GitLab never comes before it has the lock.
-    while !world.gitlab.requests().iter().any(|request| request.path.contains("/runners/")) {
-        assert!(!run.has_ended() && std::time::Instant::now() < until, "the run reads no record");
+    while !world.gitlab.requests().iter().any(|request| request.path.contains("/graphql")) {
+        assert!(!run.has_ended() && std::time::Instant::now() < until, "the run reads no list of runners");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     std::thread::sleep(std::time::Duration::from_secs(2));

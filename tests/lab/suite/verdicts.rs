@@ -38,6 +38,7 @@ fn left_behind(world: &World, note: Option<&str>, contacted_minutes_ago: i64) ->
         runner.id = id;
         runner.token = format!("glrt-left-behind-{id}");
         runner.maintenance_note = note.map(str::to_owned);
+        runner.created_at = "2026-01-01T00:00:00.000Z".to_owned();
         runner.managers = vec![Manager {
             id,
             system_id: format!("s_{id}"),

@@ -70,10 +70,13 @@ fn docker() {
     scene.declare_runner(&daemon(""));
     scene.world.run("apply", &["--yes"]).expect(0);
 
-    host.sh("docker stop -t 1 gitlab-runner; docker rm gitlab-runner");
-    scene.world.edit_inventory("config_dir: /srv/gitlab-runner", "config_dir: /srv/gitlab-runner, ports: [\"22:22\"]");
+    host.sh("docker stop -t 1 gitlab-runner; docker rm gitlab-runner
+        systemd-run -q --unit=port-taken /usr/bin/systemd-socket-activate -l 9252 /bin/cat");
+    scene
+        .world
+        .edit_inventory("config_dir: /srv/gitlab-runner", "config_dir: /srv/gitlab-runner, ports: [\"9252:9252\"]");
     scene.shows("port-taken");
-    host.sh("docker rm -f gitlab-runner 2>/dev/null || :");
+    host.sh("systemctl stop port-taken; docker rm -f gitlab-runner 2>/dev/null || :");
     scene.declare_runner(&daemon(""));
 
     host.sh("kill -STOP $(cat /run/docker.pid)");

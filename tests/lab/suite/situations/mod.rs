@@ -145,10 +145,11 @@ fn known_hosts(lab: &Lab) -> String {
     lab.setting("LAB_KNOWN_HOSTS").to_owned()
 }
 
-/// What is said of the trouble: a plan's problems, or an apply's account of what failed.
+/// What is said of the trouble: a plan's problems, what is blocked on a host, or an apply's account of what failed.
 fn essence(outcome: &Outcome) -> String {
     let paragraphs = |text: &str| text.split("\n\n").map(str::to_owned).collect::<Vec<_>>();
-    let problem = paragraphs(&outcome.out).into_iter().filter(|text| text.starts_with("! "));
+    let problem =
+        paragraphs(&outcome.out).into_iter().filter(|text| text.starts_with("! ") || text.contains(" is blocked: "));
     let failure = paragraphs(&outcome.err).into_iter().filter(|text| text.starts_with(&format!("{BROKEN} failed at")));
     let found: Vec<String> = problem.chain(failure).collect();
     assert!(!found.is_empty(), "nothing is said of any trouble: {outcome}");

@@ -204,13 +204,24 @@ pub(crate) fn on_host(log: &str, plan: &Value, bare: bool) -> Vec<Point> {
         }
     }
     let scripts = scripts(plan);
+    // Which runners the host has by now, and what its runner manager calls itself, is noted down behind the last look, under the
+    // lock again.
+    let notes = |session: &&str| {
+        let of = |word: &str| lines.iter().any(|line| line.session == **session && line.words.contains(word));
+        of("last-apply.new")
+            && of("/run/rprov.lock")
+            && lines.iter().any(|line| line.session == **session && line.call.name == "mkdir")
+    };
+    let noted = sessions.len() > 1 && sessions.last().is_some_and(notes);
+    let noting = if noted { sessions.pop() } else { None };
     // A host without changes is read, and that is all.
     let (before, after) = if sessions.len() == 1 { (1, 0) } else { (3, 1) };
     assert_eq!(sessions.len(), before + scripts.len() + after, "sessions, scripts of the plan:\n{log}\n{scripts:#?}");
     let mut points = Vec::new();
-    for (at, session) in sessions.iter().enumerate() {
+    for (at, session) in sessions.iter().chain(&noting).enumerate() {
         let of_session: Vec<&Line> = lines.iter().filter(|line| line.session == **session).collect();
         let rows = match at {
+            at if at == sessions.len() => vec![NOTING.to_owned(); of_session.len()],
             0 => vec![READING.to_owned(); of_session.len()],
             1 => vec![LOCKING.to_owned(); of_session.len()],
             2 => vec![NOTING.to_owned(); of_session.len()],
@@ -220,7 +231,9 @@ pub(crate) fn on_host(log: &str, plan: &Value, bare: bool) -> Vec<Point> {
             }
             at => rows_of(&of_session, &scripts[at - before], bare),
         };
-        for (line, row) in of_session.into_iter().zip(rows) {
+        // How often something is waited for differs from run to run.
+        let steady = of_session.into_iter().zip(rows).filter(|(line, _)| line.call.name != "sleep");
+        for (line, row) in steady {
             let mut point = |way| points.push(Point { place: Place::Host(line.call.clone(), way), row: row.clone() });
             point(Way::Before);
             if is_long(&line.call.name, &line.words) && !row.starts_with('(') {

@@ -105,12 +105,8 @@ impl Runners {
         let living = |one: &&ManagerFact| one.online || one.contacted_ago.is_some_and(|seconds| seconds < within);
         // Asked before the runner manager has made its file, GitLab lists rprov's own question so.
         let is_our_question = |one: &ManagerFact| held && one.system_id == "<legacy>";
-        // A machine whose token gave way to another cannot have contacted GitLab since, whatever id it has: another one has the same.
-        let overtaken = self.overtaken(id, facts);
-        let since = |one: &ManagerFact| overtaken.is_some_and(|age| one.contacted_ago.is_some_and(|ago| ago < age));
-        let is_own = |one: &ManagerFact| own.contains(&one.system_id) && !since(one);
         let foreign: Vec<&ManagerFact> =
-            users.iter().filter(living).filter(|one| !is_own(one) && !is_our_question(one)).collect();
+            users.iter().filter(living).filter(|one| !own.contains(&one.system_id) && !is_our_question(one)).collect();
         let ids: BTreeSet<&str> = foreign.iter().map(|one| one.system_id.as_str()).collect();
         if ids.is_empty() {
             return None;
@@ -237,21 +233,6 @@ impl Runners {
             )),
             unknown_only: false,
         }
-    }
-
-    /// Seconds since rprov gave the record another token than the one that the host's table has for it.
-    fn overtaken(&self, id: u64, facts: &Facts) -> Option<u64> {
-        let Some(Known::Present(record)) = facts.records.get(&id) else { return None };
-        let mark = marker::parse(&record.maintenance_note).1?;
-        let given = mark.token?;
-        let config = self.peek(facts)?;
-        let tables = config.runners.iter().filter(|table| proof::resolve(self, table, facts).id == Some(id));
-        let mut tokens = tables.filter_map(|table| table.token.as_ref()).peekable();
-        tokens.peek()?;
-        if tokens.any(|token| token.digest() == given) {
-            return None;
-        }
-        u64::try_from(facts.gitlab_now?.saturating_sub(mark.obtained?)).ok()
     }
 
     /// Whether a table of the host has the token of this record.

@@ -182,32 +182,6 @@ fn a_record_that_was_just_made_is_not_taken_on_its_marks_word() {
     assert_eq!(after(&world, 60), Vec::<String>::new(), "it had it");
 }
 
-/// The name leads to the machine that was replaced, and the inventory gave both one system id.
-#[test]
-fn the_machine_that_was_replaced_takes_nothing_back() {
-    let mut world = World::applied(vec![runner("docker")]);
-    world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
-    world.remembered = Remembered { system_id: world.system_id.clone(), held: held(42), ..remembered(HOST) };
-    // GitLab has another token, which rprov gave to the machine that came after it.
-    world.records.get_mut(&42).unwrap().token = "glrt-of-the-next".to_owned();
-    let record = world.record(42);
-    let mark = marker::parse(&record.maintenance_note).1.unwrap();
-    let obtained = mark.obtained.unwrap() + 1000;
-    let mark =
-        Marker { token: Some(Secret::new("glrt-of-the-next".to_owned()).digest()), obtained: Some(obtained), ..mark };
-    record.maintenance_note = marker::compose("", &mark);
-    world.gitlab_now = Some(obtained + 600);
-    world.contacts.insert(42, 60);
-    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 60)]);
-    assert_eq!(stopped(&world).len(), 1, "a contact since then is not this machine's");
-    world.managers.insert(42, vec![machine("s_aaaaaaaaaaaa", 1200)]);
-    assert_eq!(
-        stopped(&world),
-        Vec::<String>::new(),
-        "its own, before a run was killed with the new token in its hands"
-    );
-}
-
 /// What a host lost was its own: it need not wait.
 #[test]
 fn a_host_that_lost_its_file_gets_its_runner_back() {

@@ -325,7 +325,7 @@ fn ends_sshd(write: &WriteFile, facts: &Facts) -> Option<Problem> {
         }
         let ends = |word: &&str| NEEDED.iter().any(|name| word.starts_with(name));
         // systemd takes quotes away, wherever they stand, and puts parts of the unit's own name in place of some words.
-        let words = specified(&words.replace(['"', '\''], " "), first);
+        let words = specified(&words.replace(['"', '\''], ""), first);
         if let Some(word) = words.split_ascii_whitespace().find(ends) {
             let message = format!(
                 "{}: `{key}={word}` would end {word}, or start in its stead, when this unit starts: maybe only at the next boot, \

@@ -162,6 +162,7 @@ fn a_unit_that_ends_sshd_when_it_starts_is_refused() {
         // As systemd reads it: without quotes, with a comment between, with a part of the unit's own name.
         ("/etc/systemd/system/mine.service", "[Unit]\nConflicts=\"ssh.service\"\n"),
         ("/etc/systemd/system/mine.service", "[Unit]\nConflicts=\\\n# a comment\n'ssh.service'\n"),
+        ("/etc/systemd/system/mine.service", "[Unit]\nConflicts=s\"s\"h.service\n"),
         ("/etc/systemd/system/mine-ssh.service", "[Unit]\nConflicts=%j.service\n"),
         ("/etc/systemd/system/mine@ssh.service", "[Unit]\nConflicts=%i.socket\n"),
         ("/run/systemd/system/mine.service", "[Unit]\nPropagatesStopTo=sshd.service\n"),

@@ -26,6 +26,9 @@ pub(crate) fn caller(state: &State, request: &Request, extra: &[&str]) -> Result
     if token.expired {
         return Err(Reply::expired());
     }
+    if token.revoked {
+        return Err(Reply::revoked());
+    }
     let release = state.release;
     let fits = |scope: &String| {
         let known = exists(release, scope);
@@ -45,7 +48,7 @@ pub(crate) fn caller(state: &State, request: &Request, extra: &[&str]) -> Result
 /// The caller of the GraphQL API, which takes no other scopes than `api` and `read_api`.
 pub(crate) fn caller_of_queries(state: &State, request: &Request) -> Option<Caller> {
     let sent = request.token.as_ref()?;
-    let token = state.tokens.iter().find(|t| t.token == *sent && !t.expired)?;
+    let token = state.tokens.iter().find(|t| t.token == *sent && t.active())?;
     let fits = token.granular || token.scopes.iter().any(|scope| scope == "api" || scope == "read_api");
     let user = state.users.iter().find(|u| u.id == token.user_id).filter(|_| fits)?;
     Some(Caller { user: user.clone(), token: token.clone() })

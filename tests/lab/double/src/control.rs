@@ -213,6 +213,10 @@ fn edit_token(state: &mut State, patch: Map<String, Value>) -> Outcome {
         expired: false,
         expires_at: None,
         granular: false,
+        description: None,
+        revoked: false,
+        created_at: None,
+        place: None,
     };
     let token = merge(&blank, patch)?;
     let reply = show(&token);

@@ -1,9 +1,9 @@
 //! Records as GitLab shows them. What is not here is not shown: no list says a runner's tags, nothing says its token.
 
-use crate::auth::Caller;
+use crate::auth::{self, Caller};
 use crate::clock;
 use crate::release::Release;
-use crate::state::{Group, Manager, MergeRequest, Note, Project, Runner, State, User, Variable};
+use crate::state::{Group, Manager, MergeRequest, Note, PersonalToken, Place, Project, Runner, State, User, Variable};
 use serde_json::{Value, json};
 
 /// Seconds since a moment in the past.
@@ -56,9 +56,9 @@ fn execution(state: &State, runner: u64, system_id: Option<&str>) -> &'static st
 }
 
 /// An account in short.
-fn author(origin: &str, user: &User) -> Value {
+pub(crate) fn author(origin: &str, user: &User) -> Value {
     json!({
-        "id": user.id, "username": user.username, "name": user.username, "state": "active", "locked": false,
+        "id": user.id, "username": user.username, "public_email": null, "name": user.username, "state": "active", "locked": false,
         "avatar_url": null, "web_url": format!("{origin}/{}", user.username),
     })
 }
@@ -161,49 +161,125 @@ pub(crate) fn manager(state: &State, runner: u64, manager: &Manager) -> Value {
 }
 
 /// The last part of a path.
-fn last(path: &str) -> &str {
+pub(crate) fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// A group.
 pub(crate) fn group(origin: &str, group: &Group) -> Value {
     json!({
-        "id": group.id,
-        "web_url": format!("{origin}/groups/{}", group.path),
-        "name": last(&group.path),
-        "path": last(&group.path),
-        "description": "",
-        "visibility": "private",
-        "full_name": group.path.replace('/', " / "),
-        "full_path": group.path,
-        "parent_id": group.parent_id,
+        "id": group.id, "web_url": format!("{origin}/groups/{}", group.path), "name": last(&group.path),
+        "path": last(&group.path), "description": "", "visibility": "private", "share_with_group_lock": false,
+        "require_two_factor_authentication": false, "two_factor_grace_period": 48,
+        "project_creation_level": "developer", "auto_devops_enabled": null, "subgroup_creation_level": "maintainer",
+        "emails_disabled": false, "emails_enabled": true, "mentions_disabled": null, "lfs_enabled": true,
+        "default_branch": null, "default_branch_protection": 2, "avatar_url": null, "request_access_enabled": true,
+        "full_name": group.path.replace('/', " / "), "full_path": group.path, "created_at": SEEDED,
+        "parent_id": group.parent_id, "organization_id": 1, "shared_runners_setting": "enabled",
+        "max_artifacts_size": null, "marked_for_deletion_on": null,
     })
 }
 
-/// A project in short.
-fn basic_project(origin: &str, project: &Project) -> Value {
+/// When everything was made that was there at first.
+const SEEDED: &str = "2026-01-01T00:00:00.000Z";
+
+/// A project's names.
+pub(crate) fn identity(project: &Project) -> Value {
     json!({
-        "id": project.id,
-        "description": null,
-        "name": last(&project.path),
-        "name_with_namespace": project.path.replace('/', " / "),
-        "path": last(&project.path),
-        "path_with_namespace": project.path,
-        "web_url": format!("{origin}/{}", project.path),
+        "id": project.id, "description": null, "name": last(&project.path),
+        "name_with_namespace": project.path.replace('/', " / "), "path": last(&project.path),
+        "path_with_namespace": project.path, "created_at": SEEDED,
     })
+}
+
+/// A project in short, without the group it lives in.
+fn basic_project(origin: &str, project: &Project) -> Value {
+    let mut value = identity(project);
+    let url = format!("{origin}/{}", project.path);
+    let host = origin.rsplit("//").next().unwrap_or_default().split(':').next().unwrap_or_default();
+    let more = json!({
+        "default_branch": "main", "tag_list": [], "topics": [],
+        "ssh_url_to_repo": format!("git@{host}:{}.git", project.path), "http_url_to_repo": format!("{url}.git"),
+        "web_url": url, "readme_url": null, "forks_count": 0, "avatar_url": null, "star_count": 0,
+        "last_activity_at": SEEDED, "visibility": "private",
+    });
+    add(&mut value, &more);
+    value
+}
+
+/// A project in short.
+pub(crate) fn simple_project(origin: &str, project: &Project, group: Option<&Group>) -> Value {
+    let mut value = basic_project(origin, project);
+    value["namespace"] = json!(group.map(|g| {
+        json!({"id": g.id, "name": last(&g.path), "path": last(&g.path), "kind": "group", "full_path": g.path,
+            "parent_id": g.parent_id, "avatar_url": null, "web_url": format!("{origin}/groups/{}", g.path)})
+    }));
+    value
 }
 
 /// A project.
 pub(crate) fn project(origin: &str, project: &Project, group: Option<&Group>) -> Value {
-    let mut value = basic_project(origin, project);
-    value["default_branch"] = json!("main");
-    value["visibility"] = json!("private");
-    value["archived"] = json!(false);
-    value["shared_runners_enabled"] = json!(true);
-    value["namespace"] = json!(group.map(|g| {
-        json!({"id": g.id, "name": last(&g.path), "path": last(&g.path), "kind": "group", "full_path": g.path,
-            "parent_id": g.parent_id})
-    }));
+    let mut value = simple_project(origin, project, group);
+    let more = json!({
+        "archived": false, "empty_repo": false, "shared_runners_enabled": true, "group_runners_enabled": true,
+        "jobs_enabled": true, "creator_id": 1, "runner_token_expiration_interval": null, "public_jobs": true,
+        "shared_with_groups": [], "ci_config_path": null, "build_timeout": 3600, "updated_at": SEEDED,
+    });
+    add(&mut value, &more);
+    value
+}
+
+/// The fields of one object in another.
+fn add(value: &mut Value, more: &Value) {
+    for (key, field) in more.as_object().into_iter().flatten() {
+        value[key] = field.clone();
+    }
+}
+
+/// A member of a group or project.
+pub(crate) fn member(origin: &str, user: &User, level: u8) -> Value {
+    let mut value = author(origin, user);
+    let more = json!({
+        "access_level": level, "created_at": SEEDED, "expires_at": null, "membership_state": "active",
+        "member_role": null,
+    });
+    add(&mut value, &more);
+    value
+}
+
+/// The access level of the bot behind a token of a group or project.
+pub(crate) fn bot_level(state: &State, token: &PersonalToken) -> u8 {
+    let user = state.users.iter().find(|u| u.id == token.user_id);
+    let level = user.and_then(|u| u.group_roles.values().chain(u.project_roles.values()).max());
+    level.copied().unwrap_or(0)
+}
+
+/// An access token; the secret only in the answer that made it.
+pub(crate) fn access_token(state: &State, token: &PersonalToken, with_secret: bool) -> Value {
+    let scopes: Vec<&String> = token.scopes.iter().filter(|scope| auth::exists(state.release, scope)).collect();
+    let mut value = json!({
+        "id": token.id, "name": token.name, "revoked": token.revoked,
+        "created_at": token.created_at.as_deref().unwrap_or(SEEDED), "description": token.description,
+        "scopes": scopes, "user_id": token.user_id, "last_used_at": null, "active": token.active(),
+        "expires_at": token.expires_at,
+    });
+    if state.release.has(Release::GRANULAR) {
+        value["granular"] = json!(token.granular);
+    }
+    if with_secret {
+        value["token"] = json!(token.token);
+    } else {
+        value["last_used_ips"] = json!([]);
+    }
+    if let Some(place) = token.place {
+        value["access_level"] = json!(bot_level(state, token));
+        let (kind, id) = match place {
+            Place::Group(id) => ("group", id),
+            Place::Project(id) => ("project", id),
+        };
+        value["resource_type"] = json!(kind);
+        value["resource_id"] = json!(id);
+    }
     value
 }
 

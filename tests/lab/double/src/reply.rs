@@ -59,6 +59,12 @@ impl Reply {
         Self::json(401, json!({ "error": "invalid_token", "error_description": text }))
     }
 
+    /// 401 for a token that somebody ended.
+    pub(crate) fn revoked() -> Self {
+        let text = "Token was revoked. You have to re-authorize from the user.";
+        Self::json(401, json!({ "error": "invalid_token", "error_description": text }))
+    }
+
     /// 403 for a token without a fitting scope.
     pub(crate) fn insufficient_scope(scopes: &str) -> Self {
         let text = "The request requires higher privileges than provided by the access token.";
@@ -76,6 +82,11 @@ impl Reply {
     /// 404 for a named kind of thing.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::message(404, format!("404 {what} Not Found"))
+    }
+
+    /// 404 for what has no name: `not_found!` without one.
+    pub(crate) fn not_found_plain() -> Self {
+        Self::message(404, "404 Not Found")
     }
 
     /// 404 for a record looked up by its primary key.

@@ -59,6 +59,10 @@ impl State {
                 expired: name == "expired",
                 expires_at: None,
                 granular: false,
+                description: None,
+                revoked: false,
+                created_at: None,
+                place: None,
             });
         }
         state

@@ -109,6 +109,35 @@ pub struct PersonalToken {
     /// It has fine-grained permissions instead of scopes.
     #[serde(default)]
     pub granular: bool,
+    /// Description.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Ended by hand or by a rotation: always answered with 401.
+    #[serde(default)]
+    pub revoked: bool,
+    /// When it was made; those that were there at first, long ago.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// The group or project whose token it is; none for a person's.
+    #[serde(default)]
+    pub place: Option<Place>,
+}
+
+impl PersonalToken {
+    /// Whether GitLab takes it.
+    pub(crate) fn active(&self) -> bool {
+        !self.expired && !self.revoked
+    }
+}
+
+/// A group or project, by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A group.
+    Group(u64),
+    /// A project.
+    Project(u64),
 }
 
 /// A group.

@@ -2,6 +2,7 @@
 
 use super::managing::readable;
 use super::runner_tokens::{authenticate, heartbeat};
+use crate::entity;
 use crate::page;
 use crate::params::Check;
 use crate::reply::{Outcome, Reply};
@@ -128,10 +129,23 @@ pub(super) fn of_runner(state: &State, request: &Request, id: &str) -> Outcome {
             && system_id.as_deref().is_none_or(|s| j.system_id.as_deref() == Some(s))
             && caller.project_level(state, j.project_id) >= 20
     };
+    let origin = &request.origin;
+    let user = state.users.first().map(|u| entity::author(origin, u));
     let show = |j: &Job| {
+        let project = state.projects.iter().find(|p| p.id == j.project_id);
+        let url = format!("{origin}/{}/-", project.map_or("", |p| &p.path));
+        let pipeline = &j.payload["job_info"]["pipeline_id"];
+        let sha = &j.payload["git_info"]["sha"];
         json!({"id": j.id, "status": j.status, "name": j.payload["job_info"]["name"],
-            "stage": j.payload["job_info"]["stage"], "ref": j.payload["git_info"]["ref"],
-            "failure_reason": j.failure_reason, "project": {"id": j.project_id}})
+            "stage": j.payload["job_info"]["stage"], "ref": j.payload["git_info"]["ref"], "tag": false,
+            "coverage": null, "allow_failure": false, "created_at": runner.created_at, "started_at": runner.created_at,
+            "finished_at": null, "erased_at": null, "duration": null, "queued_duration": null, "user": user,
+            "failure_reason": j.failure_reason, "web_url": format!("{url}/jobs/{}", j.id),
+            "pipeline": {"id": pipeline, "iid": 1, "project_id": j.project_id, "sha": sha,
+                "ref": j.payload["git_info"]["ref"], "status": j.status, "source": "push",
+                "created_at": runner.created_at, "updated_at": runner.created_at,
+                "web_url": format!("{url}/pipelines/{pipeline}")},
+            "project": project.map(entity::identity)})
     };
     let mut list: Vec<Value> = state.jobs.values().filter(fits).map(show).collect();
     if !ascending {

@@ -2,7 +2,6 @@
 
 use crate::auth;
 use crate::entity;
-use crate::release::Release;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::state::{Group, Project, State};
@@ -16,7 +15,7 @@ pub(super) fn version(state: &State, request: &Request, version: &str) -> Outcom
         json!({
             "version": version,
             "revision": "0123456789a",
-            "kas": { "enabled": false, "externalUrl": null, "version": null },
+            "kas": { "enabled": false, "externalUrl": null, "externalK8sProxyUrl": null, "version": null },
             "enterprise": version.ends_with("-ee"),
         }),
     ))
@@ -28,57 +27,29 @@ pub(super) fn user(state: &State, request: &Request) -> Outcome {
     Ok(Reply::json(200, entity::user(&request.origin, &caller.user)))
 }
 
-/// `GET /personal_access_tokens/self`, for every scope.
-pub(super) fn own_token(state: &State, request: &Request) -> Outcome {
-    let token = auth::caller(state, request, &["*"])?.token;
-    let scopes: Vec<&String> = token.scopes.iter().filter(|scope| auth::exists(state.release, scope)).collect();
-    let mut value = json!({
-            "id": token.id, "name": token.name, "revoked": false, "created_at": "2026-01-01T00:00:00.000Z",
-            "description": null, "scopes": scopes, "user_id": token.user_id, "last_used_at": null,
-            "active": true, "expires_at": token.expires_at, "last_used_ips": [],
-    });
-    if state.release.has(Release::GRANULAR) {
-        value["granular"] = json!(token.granular);
-    }
-    Ok(Reply::json(200, value))
-}
-
 /// `GET /groups/:id/members/all/:user_id`: those of its ancestors too. An administrator need not be one.
 pub(super) fn group_member(state: &State, request: &Request, id: &str, user: &str) -> Outcome {
     let caller = auth::caller(state, request, &[])?;
     let group = find_group(state, &caller, id)?;
-    member(state, user, |as_user| as_user.group_level(state, group.id))
+    member(state, request, user, |as_user| as_user.group_level(state, group.id))
 }
 
 /// `GET /projects/:id/members/all/:user_id`: those of its groups too.
 pub(super) fn project_member(state: &State, request: &Request, id: &str, user: &str) -> Outcome {
     let caller = auth::caller(state, request, &[])?;
     let project = find_project(state, &caller, id)?;
-    member(state, user, |as_user| as_user.project_level(state, project.id))
+    member(state, request, user, |as_user| as_user.project_level(state, project.id))
 }
 
-fn member(state: &State, user: &str, level: impl Fn(&auth::Caller) -> u8) -> Outcome {
+fn member(state: &State, request: &Request, user: &str, level: impl Fn(&auth::Caller) -> u8) -> Outcome {
     let mut user = state.users.iter().find(|u| u.id.to_string() == user).cloned().ok_or_else(Reply::no_record)?;
     user.admin = false;
     let token = state.tokens.first().cloned().ok_or_else(Reply::no_record)?;
     let as_user = auth::Caller { user, token };
     match level(&as_user) {
         0 => Err(Reply::no_record()),
-        level => Ok(Reply::json(
-            200,
-            json!({
-                "id": as_user.user.id, "username": as_user.user.username, "access_level": level, "expires_at": null,
-                "membership_state": "active", "member_role": null,
-            }),
-        )),
+        level => Ok(Reply::json(200, entity::member(&request.origin, &as_user.user, level))),
     }
-}
-
-/// `GET /groups/:id`.
-pub(super) fn group(state: &State, request: &Request, id: &str) -> Outcome {
-    let caller = auth::caller(state, request, &[])?;
-    let group = find_group(state, &caller, id)?;
-    Ok(Reply::json(200, entity::group(&request.origin, group)))
 }
 
 /// `GET /projects/:id`.

@@ -1,11 +1,13 @@
 //! The REST API: which path and method goes to which endpoint. Authentication is each endpoint's own first step.
 
+mod access_tokens;
 mod graphql;
 mod jobs;
 mod lists;
 mod managing;
 mod meta;
 mod notes;
+mod places;
 mod runner_tokens;
 mod runners;
 mod variables;
@@ -33,8 +35,7 @@ fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
     match (request.method.as_str(), path) {
         ("GET", ["version" | "metadata"]) => meta::version(state, request, version),
         ("GET", ["user"]) => meta::user(state, request),
-        ("GET", ["personal_access_tokens", "self"]) => meta::own_token(state, request),
-        ("GET", ["groups", id]) => meta::group(state, request, id),
+        ("GET", ["groups", id]) => places::group(state, request, id),
         ("GET", ["projects", id]) => meta::project(state, request, id),
 
         ("GET", ["groups", id, "members", "all", user]) => meta::group_member(state, request, id, user),
@@ -71,9 +72,46 @@ fn route(state: &mut State, request: &Request, version: &str) -> Outcome {
         ("POST", ["projects", id, "merge_requests", iid, "notes"]) => notes::create(state, request, id, iid),
         ("PUT", ["projects", id, "merge_requests", iid, "notes", note]) => notes::update(state, request, id, iid, note),
 
+        (method, ["groups" | "projects" | "personal_access_tokens" | "users" | "application", ..]) => {
+            places(state, request, method, path)
+        }
+
         ("POST", ["jobs", "request"]) => jobs::request(state, request),
         ("PUT", ["jobs", id]) => jobs::update(state, request, id),
         ("PATCH", ["jobs", id, "trace"]) => jobs::trace(state, request, id),
+        _ => Err(Reply::no_route()),
+    }
+}
+
+/// Groups, projects, their access tokens and those of people, settings: what rprov asks little of and people's scripts more.
+fn places(state: &mut State, request: &Request, method: &str, path: &[&str]) -> Outcome {
+    match (method, path) {
+        ("GET", ["groups"]) => places::groups(state, request),
+        ("GET", ["groups", id, "subgroups"]) => places::subgroups(state, request, id, false),
+        ("GET", ["groups", id, "descendant_groups"]) => places::subgroups(state, request, id, true),
+        ("GET", ["groups", id, "projects"]) => places::projects_of_group(state, request, id),
+        ("GET", ["projects"]) => places::projects(state, request),
+
+        ("GET", ["personal_access_tokens"]) => access_tokens::list(state, request),
+        ("GET", ["personal_access_tokens", "self"]) => access_tokens::show_self(state, request),
+        ("GET", ["personal_access_tokens", id]) => access_tokens::show(state, request, id),
+        ("POST", ["personal_access_tokens", "self", "rotate"]) => access_tokens::rotate_self(state, request),
+        ("POST", ["personal_access_tokens", id, "rotate"]) => access_tokens::rotate(state, request, id),
+        ("DELETE", ["personal_access_tokens", "self"]) => access_tokens::revoke_self(state, request),
+        ("DELETE", ["personal_access_tokens", id]) => access_tokens::revoke(state, request, id),
+        ("POST", ["users", id, "personal_access_tokens"]) => access_tokens::create_for(state, request, id),
+
+        ("GET", [kind, id, "access_tokens"]) => access_tokens::list_of(state, request, kind, id),
+        ("POST", [kind, id, "access_tokens"]) => access_tokens::create_of(state, request, kind, id),
+        ("GET", [kind, id, "access_tokens", token]) => access_tokens::show_of(state, request, kind, id, token),
+        ("DELETE", [kind, id, "access_tokens", token]) => access_tokens::revoke_of(state, request, kind, id, token),
+        ("POST", [kind, id, "access_tokens", "self", "rotate"]) => access_tokens::rotate_own(state, request, kind, id),
+        ("POST", [kind, id, "access_tokens", token, "rotate"]) => {
+            access_tokens::rotate_of(state, request, kind, id, token)
+        }
+
+        ("GET", ["application", "settings"]) => access_tokens::settings(state, request),
+        ("PUT", ["application", "settings"]) => access_tokens::change_settings(state, request),
         _ => Err(Reply::no_route()),
     }
 }

@@ -1,6 +1,7 @@
 //! The double, asked over real HTTP: where it must be as strict as GitLab, and where it must fail on order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access_tokens;
 mod faults;
 mod graphql;
 mod http;

@@ -143,14 +143,14 @@ fn read(request: &Request, place: &Place, onto: &Variable, creating: bool) -> Re
     if let Some(Some(kind)) = check.choice("variable_type", &["env_var", "file"]) {
         out.variable_type = kind;
     }
-    if !place.instance {
-        if let Some(text) = check.string("description") {
-            out.description = text;
-        }
-        if place.hidden && creating && check.boolean("masked_and_hidden") == Some(Some(true)) {
-            out.masked = true;
-            out.hidden = true;
-        }
+    if place.described
+        && let Some(text) = check.string("description")
+    {
+        out.description = text;
+    }
+    if place.hidden && creating && check.boolean("masked_and_hidden") == Some(Some(true)) {
+        out.masked = true;
+        out.hidden = true;
     }
     if place.scoped
         && let Some(Some(scope)) = check.string("environment_scope")

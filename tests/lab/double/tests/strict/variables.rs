@@ -143,3 +143,12 @@ async fn edits_behind_the_back() {
     assert_eq!(control(&double, "DELETE", "variables", json!({"group_id": 11, "key": "K"})).await.status, 204);
     assert!(double.state().group_variables.is_empty());
 }
+
+#[tokio::test]
+async fn an_instance_variable_has_a_description_too() {
+    let double = Double::start().await.unwrap();
+    let body = json!({"key": "A", "value": "b", "description": "why"});
+    assert_eq!(call(&double, "POST", "/admin/ci/variables", ADMIN_API, body).await.status, 201);
+    let shown = call(&double, "GET", "/admin/ci/variables/A", ADMIN_API, Value::Null).await.json();
+    assert_eq!(shown["description"], "why");
+}

@@ -198,6 +198,11 @@ impl SecretBook {
         self.values.insert(id, value);
     }
 
+    /// Gives back what was made of the values to take them out of texts; it is made again when it is needed.
+    pub fn rest(&mut self) {
+        self.scrubber = OnceLock::new();
+    }
+
     /// Adds all of another book.
     pub fn extend(&mut self, other: Self) {
         other.values.into_iter().for_each(|(id, value)| self.bind(id, value));

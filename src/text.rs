@@ -1,5 +1,7 @@
 //! Text that may hold secrets, as segments: the plain parts can be shown, the secret parts only named. No I/O.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::secret::{SecretBook, SecretId};
@@ -20,10 +22,11 @@ pub enum Segment {
     Escaped(SecretId),
 }
 
-/// A text that may hold secrets. Serialised and printed it names them; only [`Text::reveal`] has their values.
+/// A text that may hold secrets. Serialised and printed it names them; only [`Text::reveal`] has their values. Clones share it, for
+/// a thousand hosts may have one script in common.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Text(Vec<Segment>);
+pub struct Text(Arc<Vec<Segment>>);
 
 /// A secret whose value is not known (yet).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,42 +42,43 @@ impl Text {
     /// A text without secrets.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
-        Self(vec![Segment::Plain(text.into())])
+        Self(Arc::new(vec![Segment::Plain(text.into())]))
     }
 
     /// A text that is one secret.
     #[must_use]
     pub fn secret(id: SecretId) -> Self {
-        Self(vec![Segment::Secret(id)])
+        Self(Arc::new(vec![Segment::Secret(id)]))
     }
 
     /// Adds plain text at the end.
     pub fn push(&mut self, text: &str) {
-        if let Some(Segment::Plain(last)) = self.0.last_mut() {
+        let segments = self.segments_mut();
+        if let Some(Segment::Plain(last)) = segments.last_mut() {
             last.push_str(text);
         } else {
-            self.0.push(Segment::Plain(text.to_owned()));
+            segments.push(Segment::Plain(text.to_owned()));
         }
     }
 
     /// Adds another text at the end.
     pub fn append(&mut self, other: &Self) {
-        for segment in &other.0 {
+        for segment in other.segments() {
             match segment {
                 Segment::Plain(text) => self.push(text),
-                segment => self.0.push(segment.clone()),
+                segment => self.segments_mut().push(segment.clone()),
             }
         }
     }
 
     /// Adds a secret at the end.
     pub fn push_secret(&mut self, id: SecretId) {
-        self.0.push(Segment::Secret(id));
+        self.segments_mut().push(Segment::Secret(id));
     }
 
     /// Adds a secret at the end that stands between double quotes of a TOML or JSON text.
     pub fn push_escaped(&mut self, id: SecretId) {
-        self.0.push(Segment::Escaped(id));
+        self.segments_mut().push(Segment::Escaped(id));
     }
 
     /// The marker that stands for a secret while a template is rendered.
@@ -117,6 +121,11 @@ impl Text {
         &self.0
     }
 
+    /// Those of this text alone.
+    fn segments_mut(&mut self) -> &mut Vec<Segment> {
+        Arc::make_mut(&mut self.0)
+    }
+
     /// Whether any part is secret.
     #[must_use]
     pub fn is_tainted(&self) -> bool {
@@ -125,10 +134,17 @@ impl Text {
 
     /// Puts a name in the place of each plain part that `name` has one for.
     pub fn name_plain(&mut self, mut name: impl FnMut(&str) -> Option<SecretId>) {
-        for segment in &mut self.0 {
-            if let Segment::Plain(text) = segment
-                && let Some(id) = name(text)
-            {
+        let mut names = |segment: &Segment| match segment {
+            Segment::Plain(text) => name(text),
+            Segment::Secret(_) | Segment::Escaped(_) => None,
+        };
+        let names: Vec<Option<SecretId>> = self.0.iter().map(&mut names).collect();
+        // What needs no name stays shared.
+        if names.iter().all(Option::is_none) {
+            return;
+        }
+        for (segment, id) in self.segments_mut().iter_mut().zip(names) {
+            if let Some(id) = id {
                 *segment = Segment::Secret(id);
             }
         }
@@ -153,7 +169,7 @@ impl Text {
     pub fn reveal(&self, book: &SecretBook) -> Result<String, Unbound> {
         let value = |id: &SecretId| book.get(id).ok_or_else(|| Unbound(id.clone()));
         let mut out = String::new();
-        for segment in &self.0 {
+        for segment in self.segments() {
             match segment {
                 Segment::Plain(text) => out.push_str(text),
                 Segment::Secret(id) => out.push_str(value(id)?.expose()),

@@ -1,10 +1,10 @@
-//! A run: connects to hosts, reads them and GitLab, plans, and carries plans out. One connection per host for the whole
-//! run, hosts side by side, one failed host never stops the others. Prints nothing: it sends [`Event`]s.
+//! A run: connects to hosts, reads them and GitLab, plans, and carries plans out. Hosts side by side, each with a connection that
+//! ends when the host needs it no longer; one failed host never stops the others. Prints nothing: it sends [`Event`]s.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -15,7 +15,7 @@ use crate::desired::status::HostStatus;
 use crate::desired::{self, Reopened, Sealed, exam::Examined};
 use crate::event::{Cause, Event, EventKind, Failure};
 use crate::gitlab::Client;
-use crate::host::{Connector, Stop};
+use crate::host::{Connector, Host, Stop, open_files};
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
 use crate::resource::runner::misplaced::{self, Holder};
@@ -143,7 +143,12 @@ struct Shared {
     gitlab: Option<Result<Client, Problem>>,
     events: UnboundedSender<Event>,
     connector: Connector,
+    /// Hosts that are being worked on.
     slots: Semaphore,
+    /// Connections that wait for an apply while other hosts are read.
+    waiting: Arc<Semaphore>,
+    /// Connections that are being closed.
+    closing: Mutex<JoinSet<()>>,
     keys: keys::Keys,
     machines: machines::Machines,
     ways: OnceCell<behind::Ways>,
@@ -180,7 +185,30 @@ impl Shared {
         // Nobody listening is no reason to stop.
         let _ = self.events.send(Event { host: host.to_owned(), kind });
     }
+
+    /// Closes a connection; nobody waits for that before [`Shared::closed`].
+    fn close(&self, mut host: Box<dyn Host>) {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        while closing.try_join_next().is_some() {}
+        closing.spawn(async move { host.close().await });
+    }
+
+    /// Waits for the ends of connections.
+    async fn closed(&self) {
+        let closing = std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        closing.join_all().await;
+    }
 }
+
+/// How many hosts are worked on at once, and how many connections may wait meanwhile, of so many that can be open. A host that is
+/// worked on may need two at a time: to see whether one still gets in.
+fn shares(parallel: usize, connections: usize) -> (usize, usize) {
+    let slots = parallel.min(connections / 2).max(1);
+    (slots, connections.saturating_sub(2 * slots).min(MOST_WAITING))
+}
+
+/// A connection that waits costs memory (some 150 KB), and a new one little time.
+const MOST_WAITING: usize = 64;
 
 /// A run after its hosts were read: open connections, facts and plans.
 #[derive(Debug)]
@@ -324,6 +352,7 @@ impl Session {
                 }
             }
         }
+        self.shared.closed().await;
         outcomes.into_values().collect()
     }
 
@@ -338,8 +367,9 @@ impl Session {
     /// Closes the connections.
     pub async fn close(self) {
         for target in self.targets {
-            target.close().await;
+            target.close(&self.shared);
         }
+        self.shared.closed().await;
     }
 }
 
@@ -372,10 +402,22 @@ fn share(
         });
         Ok(client)
     });
-    let slots = Semaphore::new(settings.parallel.max(1));
-    let (keys, machines) = (keys::Keys::default(), machines::Machines::default());
-    let (ways, gitlab_addresses) = (OnceCell::new(), OnceCell::new());
-    Arc::new(Shared { inventory, settings, gitlab, events, connector, slots, keys, machines, ways, gitlab_addresses })
+    let (slots, waiting) = shares(settings.parallel, open_files::connections());
+    let (slots, waiting) = (Semaphore::new(slots), Arc::new(Semaphore::new(waiting)));
+    Arc::new(Shared {
+        inventory,
+        settings,
+        gitlab,
+        events,
+        connector,
+        slots,
+        waiting,
+        closing: Mutex::default(),
+        keys: keys::Keys::default(),
+        machines: machines::Machines::default(),
+        ways: OnceCell::new(),
+        gitlab_addresses: OnceCell::new(),
+    })
 }
 
 /// Whom connections of this machine's own trust besides the system's authorities.
@@ -431,4 +473,26 @@ fn left_over(left: Sealed, done: usize) -> Failure {
     }
     let help = "run `rprov plan` to see what is left; run `rprov apply` again to continue";
     Failure { remaining: Some(left.into_inner()), ..Failure::new("verifying", message).help(help).after(done) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_into_what_may_be_open() {
+        assert_eq!(shares(10, 240), (10, 64));
+        assert_eq!(shares(10, 48), (10, 28));
+        assert_eq!(shares(50, 48), (24, 0));
+        assert_eq!(shares(10, 1), (1, 0));
+        for parallel in [1, 7, 50, 1000] {
+            for connections in 2..300 {
+                let (slots, waiting) = shares(parallel, connections);
+                assert!(
+                    slots >= 1 && slots <= parallel && 2 * slots + waiting <= connections,
+                    "{parallel} {connections}"
+                );
+            }
+        }
+    }
 }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::desired::exam::Finding;
 use crate::desired::machine::{self, Named};
 use crate::desired::preconditions;
@@ -11,7 +13,7 @@ use crate::desired::status::{self, HostStatus};
 use crate::desired::{self, Sealed};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::{Facts, HeldRunners, Misplaced, ProbeSpec, Remembered};
-use crate::host::{Host, seat};
+use crate::host::{Host, HostError, seat};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::name::RemotePath;
 use crate::plan::{Change, HostPlan, Problem, RunnerView};
@@ -62,10 +64,10 @@ impl Reading {
 /// One host.
 pub(super) struct Target {
     pub(super) index: usize,
-    /// The open connection; `None` if there never was one.
+    /// The open connection, as long as the host needs it.
     pub(super) host: Option<Box<dyn Host>>,
-    resources: Vec<Box<dyn Resource>>,
-    probe: ProbeSpec,
+    /// Held by a connection that waits for the apply.
+    waiting: Option<OwnedSemaphorePermit>,
     pub(super) book: SecretBook,
     pub(super) plan: Sealed,
     /// The plan comes from a file: somebody may have approved it long ago.
@@ -117,23 +119,11 @@ impl std::fmt::Debug for Target {
 impl Target {
     fn new(shared: &Shared, index: usize, book: SecretBook) -> Self {
         let spec = &shared.inventory.hosts[index];
-        let mut resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
-        if let Some(refused) = &shared.settings.refused {
-            let shown = refused.shown.get(&spec.name).cloned().unwrap_or_default();
-            resources = resources.into_iter().map(|resource| shown.veil(resource)).collect();
-        }
-        let mut probe = desired::probe(&resources);
-        match shared.settings.look {
-            Look::Plan | Look::Apply => {}
-            Look::Status => probe.rooms = status::rooms(spec),
-            Look::Exam => probe.rooms = desired::exam::rooms_of(spec),
-        }
         let (plan, facts, status) = (Sealed::default(), Facts::default(), status::unread(spec, false));
         Self {
             index,
             host: None,
-            resources,
-            probe,
+            waiting: None,
             book,
             plan,
             saved: false,
@@ -158,6 +148,53 @@ impl Target {
         }
     }
 
+    /// What the inventory wants of the host, and what must be asked. Made for each look: the texts of a thousand hosts are large.
+    fn wanted(&self, shared: &Shared) -> (Vec<Box<dyn Resource>>, ProbeSpec) {
+        let spec = self.spec(shared);
+        let mut resources = desired::resources(spec, shared.inventory.gitlab.as_ref());
+        if let Some(refused) = &shared.settings.refused {
+            let shown = refused.shown.get(&spec.name).cloned().unwrap_or_default();
+            resources = resources.into_iter().map(|resource| shown.veil(resource)).collect();
+        }
+        let mut probe = desired::probe(&resources);
+        match shared.settings.look {
+            Look::Plan | Look::Apply => {}
+            Look::Status => probe.rooms = status::rooms(spec),
+            Look::Exam => probe.rooms = desired::exam::rooms_of(spec),
+        }
+        (resources, probe)
+    }
+
+    /// Keeps the connection for an apply that needs it, while not too many wait; closes it otherwise.
+    fn rest(&mut self, shared: &Shared) {
+        self.book.rest();
+        let needed = shared.settings.look == Look::Apply
+            && self.plan.problems.is_empty()
+            && !(self.plan.changes.is_empty() && self.plan.upkeep.is_empty());
+        if needed && self.host.is_some() {
+            self.waiting = Arc::clone(&shared.waiting).try_acquire_owned().ok();
+        }
+        if self.waiting.is_none() {
+            self.disconnect(shared);
+        }
+    }
+
+    fn disconnect(&mut self, shared: &Shared) {
+        self.waiting = None;
+        if let Some(host) = self.host.take() {
+            shared.close(host);
+        }
+    }
+
+    /// Connects anew if the connection was closed meanwhile.
+    async fn return_to(&mut self, shared: &Shared) -> Result<(), HostError> {
+        self.waiting = None;
+        if self.host.is_none() {
+            self.host = Some(shared.connector.connect(&self.spec(shared).connection).await?);
+        }
+        Ok(())
+    }
+
     /// Connects to carry out a plan that is there already. It is compared with the host when the lock is taken.
     pub(super) async fn with_plan(shared: Arc<Shared>, index: usize, book: SecretBook, plan: HostPlan) -> Self {
         let behind = behind::of(&shared, index, None).await;
@@ -173,6 +210,7 @@ impl Target {
                     target.plan.amend(&mut target.book, |plan| plan.problems.push(problem));
                 }
             }
+            target.rest(&shared);
         }
         shared.send(&spec.name, EventKind::Read);
         target
@@ -229,6 +267,7 @@ impl Target {
             };
             target.plan = Sealed::of(plan, &mut target.book);
         }
+        target.rest(&shared);
         shared.send(&spec.name, EventKind::Read);
         target
     }
@@ -236,7 +275,11 @@ impl Target {
     /// Plans once more, knowing what other hosts have of its tokens.
     pub(super) async fn plan_knowing(&mut self, shared: &Shared, misplaced: Misplaced) {
         self.misplaced = misplaced;
-        match self.look(shared, &Reading::First).await {
+        let look = match self.return_to(shared).await {
+            Ok(()) => self.look(shared, &Reading::First).await,
+            Err(error) => Err(ReadError::Host(error)),
+        };
+        match look {
             Ok((plan, facts)) => {
                 self.status = status::of(self.spec(shared), &plan, &facts);
                 self.plan = plan;
@@ -246,6 +289,7 @@ impl Target {
                 self.plan.amend(&mut self.book, |plan| plan.problems.push(problem));
             }
         }
+        self.rest(shared);
     }
 
     /// Who the machine is, for the host to remember.
@@ -312,11 +356,12 @@ impl Target {
 
     /// Reads the host and GitLab, and compares.
     async fn look(&mut self, shared: &Shared, reading: &Reading) -> Result<(Sealed, Facts), ReadError> {
+        let (resources, probe) = self.wanted(shared);
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
         let (before, after) = reading.around();
-        let mut facts: Facts = exchange::read(host.as_mut(), &self.probe, &self.book, before, after).await?;
+        let mut facts: Facts = exchange::read(host.as_mut(), &probe, &self.book, before, after).await?;
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         self.machine = machine::running(&facts.system.machine);
@@ -347,7 +392,7 @@ impl Target {
         self.tokens = told.map(|runners| runners.tokens(&facts)).unwrap_or_default();
         self.openers = Openers::default();
         self.openers.learn(&facts);
-        let mut plan = desired::draft(&spec.name, &self.resources, &facts, &self.book);
+        let mut plan = desired::draft(&spec.name, &resources, &facts, &self.book);
         self.runners_to_hold = match &runners {
             Some(runners) => runners.about_to_hold(self.held_runners.clone(), &plan),
             None => self.held_runners.clone(),
@@ -383,14 +428,12 @@ impl Target {
             Err(failure) => shared.send(&name, EventKind::Failed(Box::new(failure.clone()))),
         }
         let others = self.others.filter(|_| result.is_ok());
-        self.close().await;
+        self.close(shared);
         Outcome { host: name, result: result.map_err(Box::new), others }
     }
 
-    pub(super) async fn close(mut self) {
-        if let Some(mut host) = self.host.take() {
-            host.close().await;
-        }
+    pub(super) fn close(mut self, shared: &Shared) {
+        self.disconnect(shared);
     }
 
     /// Notes in GitLab what runners did by themselves, where nothing else is to be done. Under the host's lock, and as it is
@@ -401,17 +444,24 @@ impl Target {
             return;
         }
         let _slot = shared.slots.acquire().await;
+        if self.return_to(shared).await.is_err() {
+            // The next run does it.
+            return;
+        }
         let take = lock::acquire(&shared.holder(&self.spec(shared).name), hold::SECONDS, None);
         match self.look(shared, &Reading::Locked(take)).await {
             Ok((now, _)) if now.problems.is_empty() => carry_out::upkeep(self, shared, &now.upkeep).await,
-            Err(ReadError::Locked(..) | ReadError::Twin(_)) => return,
+            Err(ReadError::Locked(..) | ReadError::Twin(_)) => return self.disconnect(shared),
             Ok(_) | Err(_) => {}
         }
         self.unlock(shared).await;
+        self.disconnect(shared);
     }
 
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
         let _slot = shared.slots.acquire().await;
+        let back = self.return_to(shared).await;
+        back.map_err(|error| failure("connecting", ReadError::Host(error), 0, &self.book))?;
         let mut approved = self.plan.clone();
         let (mut now, facts) = self.lock(shared, cancel).await?;
         let blocked = moved::blocked(&approved, &now);

@@ -13,6 +13,7 @@ use crate::script::Script;
 
 mod access;
 pub mod local;
+pub mod open_files;
 mod output;
 pub mod seat;
 pub mod ssh;

@@ -1,5 +1,6 @@
 //! Jump hosts: one connection to each for all hosts of a run, and channels through it. Another connection is opened only
-//! where the jump host refuses further channels on the first, and for the trial of a change, which must come all the way anew.
+//! where the jump host refuses further channels on the first, and for the trial of a change, which must come all the way anew. Where
+//! there are many jump hosts, those that nobody goes through just now are left.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,9 @@ use crate::host::HostError;
 
 /// A jump host that could not be reached is not tried again for so long: all hosts behind it would wait for it in turn.
 const REST: Duration = Duration::from_secs(10);
+
+/// So many jump hosts are kept connected to while nobody goes through them: a process may open only so many files.
+const KEPT: usize = 8;
 
 /// The jump hosts of a run.
 #[derive(Debug, Default)]
@@ -73,6 +77,7 @@ impl Jumps {
             let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(gates.entry(Arc::clone(jump)).or_default())
         };
+        self.leave_idle();
         loop {
             let passage = gate.passage(self, network, keys, jump).await?;
             let used = passage.used.load(Ordering::SeqCst);
@@ -115,6 +120,24 @@ impl Jumps {
                 Err(_) => format!("no answer within {} s", to.connect_timeout),
             };
             return Err(unreachable(why));
+        }
+    }
+}
+
+impl Jumps {
+    /// Closes connections that nobody goes through, where there are many.
+    fn leave_idle(&self) {
+        let gates: Vec<Arc<Gate>> = {
+            let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if gates.len() <= KEPT {
+                return;
+            }
+            gates.values().cloned().collect()
+        };
+        for gate in gates {
+            // One that is being opened has somebody who waits for it.
+            let Ok(mut state) = gate.state.try_lock() else { continue };
+            state.open.retain(|passage| Arc::strong_count(passage) > 1);
         }
     }
 }

@@ -163,3 +163,37 @@ async fn a_way_of_its_own_takes_a_connection_of_its_own() {
         assert_eq!(world.connections.load(Ordering::SeqCst), connections);
     }
 }
+
+/// Each jump host costs files, and a run may go through hundreds.
+#[tokio::test]
+async fn of_many_jump_hosts_those_are_left_that_nobody_goes_through() {
+    let (network, jumps, keys) = (Network::new(LocalUser::default()), Jumps::default(), KeyRing::default());
+    let (mut worlds, mut used) = (Vec::new(), Vec::new());
+    for number in 0..3 * KEPT {
+        let world = world(9, ChannelOpenFailure::ResourceShortage).await;
+        let to = Settings {
+            address: "127.0.0.1".to_owned(),
+            port: world.target.port(),
+            connect_timeout: 10,
+            ..Settings::default()
+        };
+        let way = jumps.through(&network, &keys, &world.jump, &to).await.unwrap();
+        // Every fourth one stays in use.
+        used.extend((number % 4 == 0).then_some((way, worlds.len())));
+        worlds.push((world, to));
+    }
+    let open: usize = {
+        let gates: Vec<Arc<Gate>> = jumps.0.lock().unwrap().values().cloned().collect();
+        gates.iter().map(|gate| gate.state.try_lock().unwrap().open.len()).sum()
+    };
+    assert!(open <= used.len() + KEPT, "{open} of {} are open", worlds.len());
+    // What is in use was never left, and what was left is reached again.
+    for (_, at) in &used {
+        let (world, to) = &worlds[*at];
+        jumps.through(&network, &keys, &world.jump, to).await.unwrap();
+        assert_eq!(world.connections.load(Ordering::SeqCst), 1);
+    }
+    let (world, to) = &worlds[1];
+    jumps.through(&network, &keys, &world.jump, to).await.unwrap();
+    assert_eq!(world.connections.load(Ordering::SeqCst), 2);
+}

@@ -344,9 +344,10 @@ impl Target {
     }
 
     /// Where a change puts a file or a directory of the inventory on which nothing else stands but what names its path.
-    pub(super) fn leaf(&self, change: &Change) -> Option<RemotePath> {
+    pub(super) fn leaf(&self, shared: &Shared, change: &Change) -> Option<RemotePath> {
         let is_it = |path: &RemotePath| path.as_str() == change.name;
-        let alone = self.resources.iter().filter(|resource| resource.part() == Part::Path);
+        let (resources, _) = self.wanted(shared);
+        let alone = resources.iter().filter(|resource| resource.part() == Part::Path);
         alone.filter_map(|resource| resource.declares()).find(is_it)
     }
 
@@ -375,7 +376,7 @@ impl Target {
             self.behind = behind::of(shared, self.index, Some(&facts)).await;
             facts.passes_on = !self.behind.is_empty();
             facts.behind = behind::literal(&self.behind, &shared.inventory.hosts);
-            if self.probe.docker_ways {
+            if probe.docker_ways {
                 facts.gitlab_addresses = shared.gitlab_addresses().await;
             }
         }

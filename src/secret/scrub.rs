@@ -307,7 +307,9 @@ impl Scrubber {
             self.mark(view, said, !plain, &mut found);
             let squeezed = if said { view.squeezed() } else { View::default() };
             let mut inner = vec![Mark::No; squeezed.bytes.len()];
-            self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
+            if said {
+                self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
+            }
             // Most readings hold nothing, and there may be many short ones.
             let mut fresh = Vec::new();
             for (view, mut found) in [(view, found), (&squeezed, inner)] {

@@ -144,6 +144,43 @@ fn half_open() -> TcpStream {
     }
 }
 
+/// A connection ends when its host needs it no longer: with 28 files a plan of 24 hosts is made all the same, and an apply.
+#[test]
+fn more_hosts_than_files() {
+    if !enter::inside("fleet::more_hosts_than_files") {
+        return;
+    }
+    const HOSTS: usize = 24;
+    let fleet = Fleet::new(HOSTS, "");
+    // Without a jump host, on which all connections of this machine's would be one.
+    let mut routes = Batch::default();
+    routes.add("route add 10.99.0.0/16 via 10.98.0.2");
+    routes.run(None);
+    let forwards = command_in(Some("jump"), Path::new("sysctl")).args(["-qw", "net.ipv4.ip_forward=1"]).status();
+    assert!(forwards.unwrap().success());
+    for n in 0..HOSTS {
+        let mut back = Batch::default();
+        back.add("route add default via 10.99.0.1");
+        back.run(Some(&format!("h{n}")));
+    }
+    fleet.write_inventory("");
+    let run = |arguments: &[&str]| {
+        let mut rprov = command_in(None, Path::new("prlimit"));
+        rprov.arg("--nofile=28:28").arg(env!("CARGO_BIN_EXE_rprov")).args(arguments).args(["--parallel", "20"]);
+        rprov.current_dir(fleet.keys.dir.path()).env("HOME", fleet.keys.dir.path());
+        let output = rprov.output().unwrap();
+        let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text
+    };
+    let planned = run(&["plan"]);
+    assert!(planned.contains("on 24 of 24 hosts"), "{planned}");
+    assert_eq!(fleet.connections().1, vec![1; HOSTS]);
+    run(&["apply", "--yes"]);
+    // Read, connected to again for the changes, and for the last look.
+    assert_eq!(fleet.connections().1, vec![4; HOSTS]);
+}
+
 /// A ProxyCommand opens a connection to the jump host for every host: MaxStartups drops some of them.
 #[test]
 fn fifty_hosts_by_a_proxy_command() {

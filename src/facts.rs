@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 
 pub mod access;
+pub mod owned;
 
 /// The outcome of looking at one thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -219,6 +220,9 @@ pub struct Facts {
     pub misplaced: Misplaced,
     /// What it remembers of the last run that changed it.
     pub remembered: Remembered,
+    /// What rprov has put on it, as its own list says, once that was read. `Absent`: there is no list that could be one, and
+    /// everything is somebody else's.
+    pub owned: Option<Known<owned::Owned>>,
     /// Hosts of the inventory are reached through it, as whichever user.
     pub passes_on: bool,
     /// By path.

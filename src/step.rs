@@ -245,6 +245,8 @@ pub enum UnitAction {
     Reload,
     /// `systemctl restart`
     Restart,
+    /// `systemctl disable --now`: it no longer starts at boot, and stops.
+    Disable,
 }
 
 /// What `docker create` is told.

@@ -278,3 +278,31 @@ fn a_private_key_as_a_plain_file_is_warned_of() {
     let said = warnings.iter().find(|warning| warning.message == "this file holds a private key");
     assert!(said.is_some_and(|said| said.help.as_ref().is_some_and(|help| help.contains("content: { file: PATH }"))));
 }
+
+#[test]
+fn exact_is_a_word_of_rprovs_own_and_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("inventory.yml");
+    let write = |exact: &str| {
+        let text = format!(
+            "gitlab: {{ url: https://gitlab.example.com, api_token: {{ env: T }} }}\n\
+             runners: {{ d: {{ scope: instance, tags: [x], config: {{ exact: {exact}, executor: shell }} }} }}\n\
+             hosts:\n  h:\n    docker: {{ daemon: {{ exact: {exact}, mtu: 1400 }} }}\n    runners: [d]\n    \
+             manager: {{ package: {{ version: 17.9.0 }}, config: {{ exact: {exact}, concurrent: 2 }} }}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        rprov::inventory::load(&path)
+    };
+    for (text, exact) in [("true", true), ("false", false)] {
+        let inventory = write(text).unwrap();
+        let host = &inventory.hosts[0];
+        let (docker, manager, runner) =
+            (host.docker.as_ref().unwrap(), host.manager.as_ref().unwrap(), &host.runners[0]);
+        assert_eq!((docker.daemon_exact, manager.config_exact, runner.config_exact), (exact, exact, exact));
+        assert!(!docker.daemon.as_ref().unwrap().contains_key("exact"));
+        assert!(manager.config.iter().chain(&runner.config).all(|(key, _)| key != "exact"));
+    }
+    let failure = write("\"yes\"").unwrap_err();
+    let said = failure.diagnostics.iter().filter(|one| format!("{one:?}").contains("true or false")).count();
+    assert_eq!(said, 3, "{:?}", failure.diagnostics);
+}

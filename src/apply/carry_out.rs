@@ -13,7 +13,7 @@ use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
 use crate::resource::system_id;
 use crate::script::obstacle::Obstacle;
-use crate::script::{advice, applied, environment, lock, reply, step as script};
+use crate::script::{advice, applied, environment, lock, owned, reply, step as script};
 use crate::secret::SecretId;
 use crate::step::{GitlabStep, Step};
 use crate::text::shorten;
@@ -50,7 +50,7 @@ pub(super) async fn changes(
     cancel: &CancelFlag,
 ) -> Result<(usize, Option<Failure>), Failure> {
     let mut ids = RunnerIds::new();
-    mark(target, shared).await?;
+    mark(target, shared, plan).await?;
     let (mut done, mut stopped_at) = (0, None);
     let mut left_out: Vec<RemotePath> = Vec::new();
     for (at, change) in plan.changes.iter().enumerate() {
@@ -123,12 +123,17 @@ struct Failed {
     in_the_way: bool,
 }
 
-/// Writes down on the host that this run changes it: plans that were saved before are good no longer.
-async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
+/// Writes down on the host that this run changes it: plans that were saved before are good no longer. With it what will be
+/// rprov's there, and what was: should the run die, the next one knows it of whatever it finds done.
+async fn mark(target: &mut Target, shared: &Shared, plan: &HostPlan) -> Result<(), Failure> {
     let name = target.spec(shared).name.clone();
     let holder = shared.holder(&name);
     let nonce = nonce();
-    let text = lock::keep(&holder, hold::SECONDS) + &applied::mark(&holder, &target.identity(shared));
+    let mut text = lock::keep(&holder, hold::SECONDS) + &applied::mark(&holder, &target.identity(shared));
+    let (was, all) = (target.facts.owns(), target.facts.owns().with(&plan.owns));
+    if all != *was || target.facts.has_garbled_list() {
+        text.push_str(&owned::write(&all));
+    }
     let script = crate::script::wrap(&text, &nonce);
     let during = "noting down this run";
     let Some(host) = target.host.as_mut() else { return Err(Failure::new(during, "there is no connection")) };
@@ -152,7 +157,8 @@ async fn mark(target: &mut Target, shared: &Shared) -> Result<(), Failure> {
     let what = if reply.status == Some(lock::REFUSED) {
         "the lock of this host cannot be kept".to_owned()
     } else {
-        format!("{} cannot be written", applied::PATH)
+        let directory = applied::PATH.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        format!("what rprov keeps in {directory} cannot be written")
     };
     Err(Failure { output, ..Failure::new(during, what).help("fix the cause, then run `rprov apply` again") })
 }

@@ -12,6 +12,7 @@ use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::desired::{self, Sealed};
 use crate::event::{Cause, EventKind, Failure};
+use crate::facts::owned::Owned;
 use crate::facts::{Facts, HeldRunners, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, HostError, seat};
 use crate::inventory::model::{Connection, HostSpec};
@@ -22,7 +23,7 @@ use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
 use crate::resource::{Part, Resource};
 use crate::script::applied::{self, LastApply};
-use crate::script::lock;
+use crate::script::{lock, owned};
 use crate::secret::SecretBook;
 
 use super::behind;
@@ -104,6 +105,8 @@ pub(super) struct Target {
     pub(super) behind: Vec<usize>,
     /// Who made the changes of the plan meanwhile, if all of them are made.
     others: Option<Others>,
+    /// The list of what is rprov's on the host as it is to be, if the host's is another one and nothing else is to do.
+    list: Option<Owned>,
     /// What is known of the lock.
     pub(super) held: Held,
     /// Whether somebody asked the run to stop.
@@ -143,6 +146,7 @@ impl Target {
             last: None,
             behind: Vec::new(),
             others: None,
+            list: None,
             held: Held::default(),
             cancel: CancelFlag::default(),
         }
@@ -357,12 +361,16 @@ impl Target {
 
     /// Reads the host and GitLab, and compares.
     async fn look(&mut self, shared: &Shared, reading: &Reading) -> Result<(Sealed, Facts), ReadError> {
-        let (resources, probe) = self.wanted(shared);
+        let (resources, mut probe) = self.wanted(shared);
         let Some(host) = self.host.as_mut() else {
             return Err(ReadError::Answer { message: "there is no connection".to_owned(), output: Vec::new() });
         };
         let (before, after) = reading.around();
         let mut facts: Facts = exchange::read(host.as_mut(), &probe, &self.book, before, after).await?;
+        // Something of rprov's is there that the inventory may no longer name, and so was not asked for.
+        if desired::owned::ask_more(&resources, &facts, &mut probe) {
+            facts = exchange::read(host.as_mut(), &probe, &self.book, "", "").await?;
+        }
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         self.machine = machine::running(&facts.system.machine);
@@ -398,6 +406,7 @@ impl Target {
             Some(runners) => runners.about_to_hold(self.held_runners.clone(), &plan),
             None => self.held_runners.clone(),
         };
+        self.list = desired::owned::is_stale(&resources, &facts).then(|| desired::owned::settled(&resources, &facts));
         // Once hosts that have each other's tokens have got them back, nothing of this is left for them.
         let taken = runners.iter().flat_map(|runners| runners.cut_off(&facts, &plan)).collect::<Vec<_>>();
         plan.problems.extend(taken);
@@ -441,7 +450,7 @@ impl Target {
     /// then: of two runs at once each would else write down what it had read before the other wrote. Who has the lock, or the
     /// next run, does it as well.
     pub(super) async fn keep_up(&mut self, shared: &Shared) {
-        if self.plan.upkeep.is_empty() {
+        if self.plan.upkeep.is_empty() && self.list.is_none() {
             return;
         }
         let _slot = shared.slots.acquire().await;
@@ -451,12 +460,31 @@ impl Target {
         }
         let take = lock::acquire(&shared.holder(&self.spec(shared).name), hold::SECONDS, None);
         match self.look(shared, &Reading::Locked(take)).await {
-            Ok((now, _)) if now.problems.is_empty() => carry_out::upkeep(self, shared, &now.upkeep).await,
+            Ok((now, _)) if now.problems.is_empty() => {
+                carry_out::upkeep(self, shared, &now.upkeep).await;
+                if now.changes.is_empty() {
+                    self.settle(shared).await;
+                    return self.disconnect(shared);
+                }
+            }
             Err(ReadError::Locked(..) | ReadError::Twin(_)) => return self.disconnect(shared),
             Ok(_) | Err(_) => {}
         }
         self.unlock(shared).await;
         self.disconnect(shared);
+    }
+
+    /// Writes the list of what is rprov's on the host if it is another one by now, and gives the lock back. A list that could
+    /// not be written is written by the next run.
+    async fn settle(&mut self, shared: &Shared) {
+        let holder = shared.holder(&self.spec(shared).name);
+        let list = self.list.take().map(|list| lock::keep(&holder, hold::SECONDS) + &owned::write(&list));
+        let text = format!("({}) || :\n{}", list.unwrap_or_else(|| ":".to_owned()), lock::release(&holder));
+        let script = crate::script::wrap(&text, &exchange::nonce());
+        if let Some(host) = self.host.as_mut() {
+            // A host that is gone keeps its lock until it expires.
+            let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
+        }
     }
 
     async fn apply_changes(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<usize, Failure> {
@@ -601,14 +629,14 @@ impl Target {
         }
     }
 
-    /// Reads again and gives the lock back in the same exchange: what was promised is there, or the host has failed.
+    /// Reads again and gives the lock back: what was promised is there, or the host has failed.
     async fn verify(&mut self, shared: &Shared, done: usize) -> Result<usize, Failure> {
         let name = self.spec(shared).name.clone();
         shared.send(&name, EventKind::Verifying);
         if done > 0 {
             self.come_anew(shared, done).await?;
         }
-        let release = lock::release(&shared.holder(&name));
+        let release = if done > 0 { String::new() } else { lock::release(&shared.holder(&name)) };
         // A runner manager that this run has started makes its id up within seconds.
         let runners = Runners::new(self.spec(shared), shared.inventory.gitlab.as_ref());
         let wait = runners.filter(|runners| done > 0 && self.system_id.is_none() && runners.is_to_run());
@@ -621,8 +649,16 @@ impl Target {
                 return Err(failure("verifying", error, done, &self.book));
             }
         };
+        let converged = left.changes.is_empty() && left.problems.is_empty();
+        if !converged {
+            // What is still to be done is on the list until it is.
+            self.list = None;
+        }
+        if done > 0 {
+            self.settle(shared).await;
+        }
         self.note_runners(shared).await;
-        if left.changes.is_empty() && left.problems.is_empty() {
+        if converged {
             return blocked(&left, done).map_or(Ok(done), Err);
         }
         Err(left_over(left, done))

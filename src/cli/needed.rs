@@ -93,7 +93,8 @@ fn value(config: &ConfigValue, needed: &mut BTreeSet<SecretId>) {
         ConfigValue::String(content) => text(content, needed),
         ConfigValue::Array(items) => items.iter().for_each(|item| value(item, needed)),
         ConfigValue::Table(entries) => table(entries, needed),
-        ConfigValue::Integer(_) | ConfigValue::Float(_) | ConfigValue::Boolean(_) => {}
+        // No inventory has one that is the host's.
+        ConfigValue::Integer(_) | ConfigValue::Float(_) | ConfigValue::Boolean(_) | ConfigValue::Kept(_) => {}
     }
 }
 

@@ -1,7 +1,9 @@
 //! Docker's engine, its images, and the container that runs gitlab-runner with its config.toml. Pure.
 
 use crate::diagnostic::Span;
-use crate::inventory::model::{GitlabSpec, HostSpec, Login, Owner, RegistrySpec, registry_of};
+use crate::inventory::model::{
+    DockerSource, DockerSpec, GitlabSpec, HostSpec, Login, Owner, RegistrySpec, registry_of,
+};
 use crate::name::RemotePath;
 use crate::resource::Resource;
 use crate::resource::config_volume::ConfigVolume;
@@ -20,11 +22,33 @@ use super::path;
 
 pub(super) fn daemon(host: &HostSpec) -> Option<DockerDaemon> {
     let docker = host.docker.as_ref()?;
-    Some(DockerDaemon {
+    docker.daemon.as_ref()?;
+    Some(undeclared_or(docker))
+}
+
+fn undeclared_or(docker: &DockerSpec) -> DockerDaemon {
+    DockerDaemon {
         path: path(docker_daemon::PATH),
-        config: docker.daemon.clone()?,
+        config: docker.daemon.clone(),
+        exact: docker.daemon_exact,
         origin: docker.daemon_origin.clone(),
-    })
+        origins: docker.daemon_origins.clone(),
+    }
+}
+
+/// daemon.json of a host of whose inventory it may have been once. That of somebody else's engine is left alone.
+fn any_daemon(host: &HostSpec) -> Option<DockerDaemon> {
+    match &host.docker {
+        Some(docker) if docker.source == DockerSource::Unmanaged => None,
+        Some(docker) => Some(undeclared_or(docker)),
+        None => Some(DockerDaemon {
+            path: path(docker_daemon::PATH),
+            config: None,
+            exact: false,
+            origin: host.origin.clone(),
+            origins: std::collections::BTreeMap::new(),
+        }),
+    }
 }
 
 /// The engine: daemon.json, service, images.
@@ -32,14 +56,15 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     for ca in registry_cas(host) {
         all.push(Box::new(ca));
     }
+    let daemon = any_daemon(host);
+    let reads: Vec<RemotePath> = daemon.iter().filter(|daemon| daemon.config.is_some()).map(|daemon| daemon.path.clone()).collect();
+    if let Some(daemon) = daemon {
+        all.push(Box::new(daemon));
+    }
     if let Some((docker, package)) = host.docker.as_ref().and_then(|docker| Some((docker, engine_package(docker)?))) {
-        let daemon = daemon(host);
-        let mut reads: Vec<RemotePath> = daemon.iter().map(|daemon| daemon.path.clone()).collect();
+        let mut reads = reads;
         if host.files.iter().any(|file| unit_of(&file.path).flatten().is_some_and(|unit| unit == UNIT)) {
             reads.extend(due(UNIT));
-        }
-        if let Some(daemon) = daemon {
-            all.push(Box::new(daemon));
         }
         all.push(Box::new(Service {
             unit: UNIT.to_owned(),

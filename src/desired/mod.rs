@@ -21,6 +21,7 @@ mod docker;
 pub mod exam;
 mod firewall;
 pub mod machine;
+pub mod owned;
 mod packages;
 pub mod preconditions;
 pub mod rights;
@@ -65,6 +66,8 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
     packages::manager_service(host, gitlab, &mut all);
     cleanup::cleanup(host, &mut all);
     firewall::firewall(host, &mut all);
+    let leftovers = crate::resource::leftover::Leftovers::beside(&all);
+    all.push(Box::new(leftovers));
     all
 }
 
@@ -141,6 +144,7 @@ pub fn probe(resources: &[Box<dyn Resource>]) -> ProbeSpec {
     roots::ask(resources, &mut probe);
     probe.ways.extend(access::ask());
     probe.content(&path(applied::PATH));
+    probe.content(&owned::path());
     probe
 }
 
@@ -164,7 +168,7 @@ pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &m
 pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &SecretBook) -> HostPlan {
     let mut plan = HostPlan { name: name.to_owned(), ..HostPlan::default() };
     let mut earlier = Earlier::default();
-    let mut stopped = Stopped::default();
+    let (mut stopped, mut keys) = (Stopped::default(), Vec::new());
     for resource in resources {
         let found = resource.diff(&Context { facts, book, earlier: &earlier });
         if let Some(blocked) = stopped.by(resource.as_ref(), found.as_ref()) {
@@ -179,6 +183,9 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
                 plan.problems.extend(diff.problems);
                 plan.runners.extend(diff.runners);
                 plan.upkeep.extend(diff.upkeep);
+                plan.also.extend(diff.also);
+                keys.extend(diff.owns);
+                plan.private.extend(diff.private);
                 earlier.add(diff.earlier);
             }
             Err(cannot) => {
@@ -197,6 +204,8 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));
+    plan.owns = owned::made(&plan.changes, keys, resources, book);
+    owned::tell(&mut plan, facts);
     let declared: Vec<RemotePath> = resources.iter().filter_map(|resource| resource.declares()).collect();
     access::refuse(&mut plan, facts, &declared);
     access::guard(&mut plan, facts);
@@ -215,7 +224,9 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
 /// The plan as it may be shown, with what is to be known before it is carried out.
 #[must_use]
 pub fn sealed(draft: HostPlan, facts: &Facts, book: &mut SecretBook) -> Sealed {
-    let mut plan = Sealed::with_private(draft, &seal::private(facts), book);
+    let mut private = seal::private(facts);
+    private.extend(draft.private.iter().cloned());
+    let mut plan = Sealed::with_private(draft, &private, book);
     let preconditions = preconditions::of(&plan.changes, facts);
     let known = plan.beside();
     *known.preconditions = preconditions;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
 use crate::plan::precondition::Required;
-use crate::plan::{Attr, Blocked, Change, Cleared, HostPlan, Note, Problem, RunnerView};
+use crate::plan::{Also, Attr, Blocked, Change, Cleared, HostPlan, Note, Problem, RunnerView};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
 use crate::text::Text;
@@ -56,6 +56,9 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
         machine: _,
         upkeep: _,
         withheld: _,
+        private: _,
+        owns: _,
+        also,
         cleared: _,
     } = plan;
     let mut all: Vec<&mut String> = summary.iter_mut().collect();
@@ -69,6 +72,10 @@ fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
     }
     for Note { about, message } in notes {
         all.extend([about, message]);
+    }
+    for Also { about, place: _, values, note: _ } in also {
+        all.push(about);
+        all.extend(values.iter_mut().flat_map(|attr| std::iter::once(&mut attr.path).chain(&mut attr.old)));
     }
     for Problem { message, help, unknown_only: _ } in problems {
         all.push(message);

@@ -32,7 +32,9 @@ impl Shown {
     /// What a trusted inventory manages.
     #[must_use]
     pub fn of(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Self {
-        let mut things: BTreeSet<String> = super::resources(host, gitlab).iter().map(|one| one.about()).collect();
+        let resources = super::resources(host, gitlab);
+        let mut things: BTreeSet<String> =
+            resources.iter().filter(|one| one.is_declared()).map(|one| one.about()).collect();
         // A file with a secret shows nothing, whatever another inventory wants in its place.
         let mut secret = BTreeSet::new();
         for (path, _, text) in super::rendered_files(host, gitlab) {
@@ -57,7 +59,7 @@ impl Shown {
         }
         if let Some(daemon) = super::docker::daemon(host) {
             let mut own = BTreeSet::new();
-            daemon.config.iter().for_each(|(key, value)| of_json(key, value, &mut own));
+            daemon.config.iter().flatten().for_each(|(key, value)| of_json(key, value, &mut own));
             keys.insert(daemon.about(), own);
         }
         let runners = host.runners.iter().map(|runner| runner.name.clone()).collect();
@@ -72,6 +74,7 @@ impl Shown {
         if let (Some(docker), Some(own)) = daemons
             && let (Some(config), Some(known)) = (&mut docker.daemon, &own.daemon)
         {
+            docker.daemon_exact &= own.daemon_exact;
             let mut out = Vec::new();
             narrow_json("", config, known, &mut out);
             thing.into_iter().for_each(|thing| drop(self.left_out.insert(thing, std::mem::take(&mut out))));
@@ -79,6 +82,7 @@ impl Shown {
         let mut out = Vec::new();
         pushed.runners.retain_mut(|runner| match trusted.runners.iter().find(|own| own.name == runner.name) {
             Some(own) => {
+                runner.config_exact &= own.config_exact;
                 narrow_table(&runner_path(&runner.name), &mut runner.config, &own.config, &mut out);
                 true
             }
@@ -89,6 +93,7 @@ impl Shown {
         });
         let things: Vec<String> = self.keys.keys().filter(|thing| thing.starts_with(CONFIG_KIND)).cloned().collect();
         if let (Some(manager), Some(own)) = (&mut pushed.manager, &trusted.manager) {
+            manager.config_exact &= own.config_exact;
             narrow_table("", &mut manager.config, &own.config, &mut out);
             manager.unmanaged_runners = own.unmanaged_runners;
             things.into_iter().for_each(|thing| drop(self.left_out.insert(thing, out.clone())));
@@ -157,6 +162,7 @@ fn narrow_json(path: &str, map: &mut Json, known: &Json, out: &mut Vec<String>) 
 fn holds_secret(value: &ConfigValue) -> bool {
     match value {
         ConfigValue::String(text) => text.is_tainted(),
+        ConfigValue::Kept(_) => true,
         ConfigValue::Array(items) => items.iter().any(holds_secret),
         ConfigValue::Table(table) => table.iter().any(|(_, entry)| holds_secret(&entry.value)),
         ConfigValue::Integer(_) | ConfigValue::Float(_) | ConfigValue::Boolean(_) => false,

@@ -312,8 +312,10 @@ pub struct DockerSpec {
     pub version: Option<String>,
     /// Docker's own repository, if the engine comes from there and rprov manages it.
     pub repository: Option<RepositorySpec>,
-    /// daemon.json, if the inventory gives one.
+    /// Keys of daemon.json, if the inventory gives any.
     pub daemon: Option<serde_json::Map<String, serde_json::Value>>,
+    /// `exact: true` among them: they are all that is to be there.
+    pub daemon_exact: bool,
     /// Images to be pulled in advance.
     pub images: Vec<(String, Span)>,
     /// Private registries.
@@ -322,6 +324,8 @@ pub struct DockerSpec {
     pub origin: Span,
     /// Where `docker.daemon` stands.
     pub daemon_origin: Span,
+    /// Where its keys stand.
+    pub daemon_origins: BTreeMap<String, Span>,
 }
 
 /// `docker.source`
@@ -342,6 +346,8 @@ pub struct ManagerSpec {
     pub process: Manager,
     /// config.toml's global section, in its own keys.
     pub config: ConfigTable,
+    /// `exact: true` in `config`: these are all keys that are to be there.
+    pub config_exact: bool,
     /// The id under which GitLab knows this runner manager, if the inventory gives it.
     pub system_id: Option<(String, Span)>,
     /// What happens to `[[runners]]` tables that nobody declared: reported and kept, or removed.
@@ -426,6 +432,8 @@ pub enum ConfigValue {
     Array(Vec<ConfigValue>),
     /// Table.
     Table(ConfigTable),
+    /// A value of the host's that stays: in TOML's notation under this name, for it may be a secret.
+    Kept(SecretId),
 }
 
 /// One runner of a host: its runner spec with the host's own values on top.
@@ -457,6 +465,8 @@ pub struct RunnerSpec {
     /// One `[[runners]]` table, without the keys that GitLab and the runner own (`id`, `token`, …). `name` and `url`
     /// are there only if the inventory gives them.
     pub config: ConfigTable,
+    /// `exact: true` in `config`: these are all keys that are to be there.
+    pub config_exact: bool,
     /// `state: absent`.
     pub absent: bool,
     /// Where the spec stands under `runners:`.

@@ -7,6 +7,9 @@ mod defaults;
 pub mod json;
 mod tables;
 
+/// rprov's own word in a map whose other keys are another program's: they are all that is to be there.
+pub const EXACT: &str = "exact";
+
 pub use tables::{FILE, HOST, ROOT, RUNNER};
 pub(crate) use tables::{MAX_DESCRIPTION, MAX_INVENTORY, MAX_NOTE};
 

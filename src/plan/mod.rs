@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Span;
+use crate::facts::owned::Owned;
+use crate::name::RemotePath;
 use crate::step::Step;
 
 mod cleared;
@@ -128,6 +130,28 @@ pub struct Note {
     pub message: String,
 }
 
+/// What is there beside what the inventory declares, and stays: whoever put it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Also {
+    /// What it is about: a kind and a name.
+    pub about: String,
+    /// Where it is, in words: `on the host`, `in GitLab`.
+    pub place: &'static str,
+    /// Each thing, with its value as far as it may be shown.
+    pub values: Vec<Attr>,
+    /// Which of the plan's notes tells of it.
+    pub note: usize,
+}
+
+impl Also {
+    /// The same in one line, without values.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        let names: Vec<&str> = self.values.iter().map(|attr| attr.path.as_str()).collect();
+        Note { about: self.about.clone(), message: format!("also {}: {}", self.place, names.join(", ")) }
+    }
+}
+
 /// The plan of one host, or of GitLab itself (CI/CD variables).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostPlan {
@@ -167,6 +191,15 @@ pub struct HostPlan {
     /// them after everything else, and a plan without them is as good.
     #[serde(skip)]
     pub upkeep: Vec<Step>,
+    /// What is rprov's on the host once the plan is carried out, beside what is already.
+    #[serde(skip)]
+    pub owns: Owned,
+    /// What is there beside what is declared, with values: a note tells of each without.
+    #[serde(skip)]
+    pub also: Vec<Also>,
+    /// Files of which nothing may be shown, beside those that the host itself keeps from others.
+    #[serde(skip)]
+    pub private: std::collections::BTreeSet<RemotePath>,
     /// What stands for the steps where the plan is shown, published or saved.
     #[serde(skip)]
     pub cleared: Cleared,

@@ -2,6 +2,7 @@
 //! `update-ca-certificates` makes of all of them. A collection older than a file is made anew: an earlier run may have
 //! ended in between. Pure.
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::{CaSpec, Owner};
 use crate::name::RemotePath;
@@ -95,6 +96,10 @@ impl Resource for CaCertificates {
         if let Ok(collection) = RemotePath::new(COLLECTION) {
             probe.stat(&collection);
         }
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        self.places().into_iter().map(|place| Item::File(place.file)).collect()
     }
 
     /// `update-ca-certificates` follows every link there: everybody may read what it makes of them, and trusts it.

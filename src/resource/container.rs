@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::ContainerSpec;
 use crate::name::RemotePath;
@@ -296,6 +297,10 @@ impl Resource for Container {
         if let Some(note) = due(&self.0.name) {
             probe.stat(&note);
         }
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        vec![Item::Container(self.0.name.clone())]
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {

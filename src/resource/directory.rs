@@ -1,5 +1,6 @@
 //! A directory: mode and owner. Pure.
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, PathKind, ProbeSpec};
 use crate::inventory::model::DirectorySpec;
 use crate::plan::{Action, Change, Effect};
@@ -23,6 +24,10 @@ impl Resource for Directory {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.stat(&self.0.path);
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        vec![Item::Directory(self.0.path.clone())]
     }
 
     fn declares(&self) -> Option<crate::name::RemotePath> {

@@ -1,12 +1,15 @@
 //! Docker's daemon.json: compared as JSON, checked by `dockerd --validate` before it goes live, then a reload where a
-//! reload suffices and a restart only where it must. Pure.
+//! reload suffices and a restart only where it must. Keys that somebody else has put there stay. Pure.
 
-use std::collections::BTreeSet;
+mod keys;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, ProbeSpec, Why};
+use crate::facts::owned::{Item, Owned};
+use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
@@ -44,26 +47,49 @@ const RELOADABLE: [&str; 13] = [
 /// What to do about a file that nobody can read.
 const BY_HAND: &str = "mend it or move it away by hand";
 
-/// daemon.json as it is to be, whole.
+/// What of daemon.json is to be.
 #[derive(Debug, Clone)]
 pub struct DockerDaemon {
     /// The file.
     pub path: RemotePath,
-    /// Its content.
-    pub config: Map<String, Value>,
+    /// The keys that the inventory declares; `None`: it declares none, and only what rprov once set goes.
+    pub config: Option<Map<String, Value>>,
+    /// They are all that is to be there.
+    pub exact: bool,
     /// The place in the inventory.
     pub origin: Span,
+    /// The places of single keys.
+    pub origins: BTreeMap<String, Span>,
 }
 
 impl DockerDaemon {
-    /// The file's text.
+    /// The file's text where nothing else has put anything into it.
     #[must_use]
     pub fn text(&self) -> String {
-        // A map of JSON values always serialises.
-        let mut text = serde_json::to_string_pretty(&Value::Object(self.config.clone())).unwrap_or_default();
-        text.push('\n');
-        text
+        text(&self.declared())
     }
+
+    fn declared(&self) -> Map<String, Value> {
+        self.config.clone().unwrap_or_default()
+    }
+
+    fn read(&self, probe: &mut ProbeSpec) {
+        probe.content(&self.path);
+        probe.ways.extend(self.config.iter().flat_map(|config| config.values()).flat_map(paths_in));
+        // Whether it runs, and how many jobs a restart ends.
+        probe.docker = true;
+        probe.docker_ways = true;
+        // What a run left that died before Docker's restart.
+        previous(&self.path).iter().for_each(|path| probe.stat(path));
+    }
+}
+
+/// The text of a daemon.json.
+fn text(config: &Map<String, Value>) -> String {
+    // A map of JSON values always serialises.
+    let mut text = serde_json::to_string_pretty(config).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 impl Resource for DockerDaemon {
@@ -76,20 +102,46 @@ impl Resource for DockerDaemon {
     }
 
     fn ask(&self, probe: &mut ProbeSpec) {
-        probe.content(&self.path);
-        probe.ways.extend(self.config.values().flat_map(paths_in));
-        // Whether it runs, and how many jobs a restart ends.
-        probe.docker = true;
-        probe.docker_ways = true;
-        // What a run left that died before Docker's restart.
-        previous(&self.path).iter().for_each(|path| probe.stat(path));
+        if self.config.is_some() {
+            self.read(probe);
+        }
+    }
+
+    fn is_declared(&self) -> bool {
+        self.config.is_some()
+    }
+
+    fn ask_owned(&self, owned: &Owned, probe: &mut ProbeSpec) {
+        if owned.iter().any(|(item, _)| matches!(item, Item::DaemonKey(_))) {
+            self.read(probe);
+            // Whether it has taken over what a run has written that died.
+            probe.units.insert(UNIT.to_owned());
+        }
+    }
+
+    fn lost(&self, facts: &Facts) -> Vec<Item> {
+        use crate::facts::{Content, Known};
+        let file: Value = match facts.paths.get(&self.path) {
+            None | Some(Known::Unread(_)) => return Vec::new(),
+            Some(Known::Absent) => Value::Null,
+            Some(Known::Present(fact)) => match &fact.content {
+                Some(Known::Present(Content::Text(text))) => keys::read(text),
+                _ => return Vec::new(),
+            },
+        };
+        let gone = |item: &&Item| matches!(item, Item::DaemonKey(pointer) if file.pointer(pointer).is_none());
+        facts.owns().iter().map(|(item, _)| item).filter(gone).cloned().collect()
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {
-        vec![self.path.clone()]
+        self.config.iter().map(|_| self.path.clone()).collect()
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let owned = context.facts.owns();
+        if self.config.is_none() && !owned.iter().any(|(item, _)| matches!(item, Item::DaemonKey(_))) {
+            return Ok(Diff::default());
+        }
         let found = look(context, &self.path)?;
         let old: Option<Value> = match &found {
             None => None,
@@ -107,34 +159,43 @@ impl Resource for DockerDaemon {
                 }
             }
         };
-        let new = Value::Object(self.config.clone());
+        let there = old.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+        let keys = keys::Keys::of(self, &there, owned);
+        let new = Value::Object(keys.merged.clone());
         let mut attrs = Vec::new();
-        compare("", Some(old.as_ref().unwrap_or(&Value::Object(Map::new()))), Some(&new), &mut attrs);
+        compare("", Some(&Value::Object(there.clone())), Some(&new), &mut attrs);
         if found.as_ref().is_some_and(|found| !found.fact.is_public()) {
             attrs.iter_mut().for_each(conceal);
         }
         let owner = Owner::default();
-        let file_attrs = found.as_ref().map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
-        let content_differs = !attrs.is_empty() || old.is_none();
+        let whose = if self.config.is_some() { found.as_ref() } else { None };
+        let file_attrs = whose.map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
+        let content_differs = !attrs.is_empty() || (old.is_none() && self.config.is_some());
         let left = self.left_over(context)?;
+        let mut diff = Diff { owns: keys.set(self, &there), ..Diff::default() };
+        keys.tell(self, &mut diff);
+        if self.config.is_none() && !content_differs && left.is_some() && self.stale(context) {
+            // No service of the inventory's is there to do it.
+            diff.changes.push(self.restart_again(context));
+            return Ok(diff);
+        }
         // Docker still has to be restarted with the file: that takes it away, or puts it back.
         let left = left.filter(|_| content_differs || !self.stale(context));
         if !content_differs && file_attrs.is_empty() && left.is_none() {
-            return Ok(Diff::default());
+            return Ok(diff);
         }
         let mut change = Change {
             kind: "docker daemon".to_owned(),
             name: self.path.to_string(),
             action: if found.is_some() { Action::Change } else { Action::Add },
-            reason: None,
+            reason: keys.reason(&there),
             attrs: file_attrs.into_iter().chain(attrs).collect(),
             text: None,
             effect: Effect::None,
             service: None,
-            origin: Some(self.origin.clone()),
+            origin: self.config.as_ref().map(|_| self.origin.clone()),
             steps: Vec::new(),
         };
-        let mut diff = Diff::default();
         if !content_differs {
             if !change.attrs.is_empty() {
                 let holds = found.as_ref().and_then(held);
@@ -150,9 +211,14 @@ impl Resource for DockerDaemon {
         self.take_over(context, old.as_ref(), &new, &mut change, &mut diff);
         let write = Step::WriteFile(WriteFile {
             path: self.path.clone(),
-            content: Text::plain(self.text()),
-            mode: 0o644,
-            owner,
+            content: Text::plain(text(&keys.merged)),
+            mode: whose.map_or_else(|| found.as_ref().map_or(0o644, |found| found.fact.mode), |_| 0o644),
+            owner: match &found {
+                Some(found) if self.config.is_none() => {
+                    Owner { user: found.fact.user.clone(), group: found.fact.group.clone() }
+                }
+                _ => owner,
+            },
             check: Some(Check::Dockerd),
             // Only a restart puts it back, or takes it away.
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
@@ -248,6 +314,23 @@ impl DockerDaemon {
         if runs {
             change.effect = Effect::KillsJobs;
             change.service = Some("docker".to_owned());
+        }
+    }
+
+    /// A restart that an earlier run owes.
+    fn restart_again(&self, context: &Context<'_>) -> Change {
+        let runs = matches!(&context.facts.docker, Some(crate::facts::Known::Present(_)));
+        Change {
+            kind: "docker daemon".to_owned(),
+            name: self.path.to_string(),
+            action: Action::Change,
+            reason: Some("docker was not restarted since it changed".to_owned()),
+            attrs: Vec::new(),
+            text: None,
+            effect: if runs { Effect::KillsJobs } else { Effect::None },
+            service: runs.then(|| "docker".to_owned()),
+            origin: None,
+            steps: vec![Step::RestartWith { unit: UNIT.to_owned(), path: self.path.clone() }],
         }
     }
 

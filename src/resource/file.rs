@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::diagnostic::Span;
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
@@ -217,6 +218,10 @@ impl Resource for File {
     fn root_reads(&self) -> Vec<RemotePath> {
         let is_roots = self.whole || self.unit_file || is_for_root(&self.path);
         if self.content.is_some() && is_roots { vec![self.path.clone()] } else { Vec::new() }
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        vec![Item::File(self.path.clone())]
     }
 
     fn declares(&self) -> Option<RemotePath> {

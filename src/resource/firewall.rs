@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::{AllowSpec, FirewallSpec, PROTOCOLS};
 use crate::name::RemotePath;
@@ -194,6 +195,10 @@ impl Resource for Firewall {
         probe.nft_tables.insert(TABLE.to_owned());
     }
 
+    fn keeps(&self) -> Vec<Item> {
+        vec![Item::Table(TABLE.to_owned())]
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let unasked = || CannotTell { what: self.about(), why: "it was not asked for".into() };
         if let Some(problem) = Self::mistaken_uplink(context.facts) {
@@ -303,6 +308,10 @@ impl Resource for RulesFile {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         self.0.ask(probe);
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        self.0.keeps()
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {

@@ -14,6 +14,7 @@ pub mod docker_daemon;
 pub mod file;
 pub mod firewall;
 pub mod image;
+pub mod leftover;
 pub mod manager_package;
 pub mod package;
 pub mod repository;
@@ -24,9 +25,10 @@ pub mod unit_file;
 pub mod variable;
 pub mod veiled;
 
+use crate::facts::owned::{Entry, Item, Owned};
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::name::RemotePath;
-use crate::plan::{Change, Note, Problem, RunnerView};
+use crate::plan::{Also, Change, Note, Problem, RunnerView};
 use crate::secret::SecretBook;
 use crate::step::Step;
 
@@ -95,6 +97,12 @@ pub struct Diff {
     pub runners: Vec<RunnerView>,
     /// See [`HostPlan::upkeep`](crate::plan::HostPlan::upkeep).
     pub upkeep: Vec<Step>,
+    /// Keys and attributes that the changes set: rprov's from then on. Whole files and the like the steps tell.
+    pub owns: Vec<(Item, Entry)>,
+    /// What is there beside what is declared, and stays.
+    pub also: Vec<Also>,
+    /// Files of which a step writes a part that nobody declared: what they hold is not shown.
+    pub private: Vec<RemotePath>,
 }
 
 /// What of a host a thing belongs to. Where something lies in the way of one thing, what stands on it is not touched either; the rest
@@ -141,6 +149,25 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When something it must know could not be read: that is never "nothing to do".
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell>;
+
+    /// Whether the inventory asks for anything of it. Otherwise only what rprov once made of it goes.
+    fn is_declared(&self) -> bool {
+        true
+    }
+
+    /// Adds what must be read because something of it is rprov's and may no longer be declared. Asking twice costs nothing.
+    fn ask_owned(&self, _owned: &Owned, _probe: &mut ProbeSpec) {}
+
+    /// Keys and attributes on the list that are not there, or that it no longer asks for once nothing is left to do: they are
+    /// nobody's.
+    fn lost(&self, _facts: &Facts) -> Vec<Item> {
+        Vec::new()
+    }
+
+    /// Whole things that it manages, be they to be there or not: nobody else takes them away.
+    fn keeps(&self) -> Vec<Item> {
+        Vec::new()
+    }
 
     /// Files of it that root runs or takes its configuration from: nobody else may write to a directory on the way to them.
     fn root_reads(&self) -> Vec<RemotePath> {

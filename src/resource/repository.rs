@@ -3,6 +3,7 @@
 
 mod source;
 
+use crate::facts::owned::Item;
 use crate::facts::{AptSource, CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::{Owner, RepositoryKey, RepositorySpec};
 use crate::name::RemotePath;
@@ -296,6 +297,10 @@ impl Resource for Repository {
         for path in [self.sources(), self.keyring(), self.preferences()] {
             probe.content(&path);
         }
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        [self.sources(), self.keyring(), self.preferences()].map(Item::File).into()
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {

@@ -11,6 +11,7 @@ mod matching;
 pub mod misplaced;
 pub mod openers;
 pub mod orphans;
+mod owned;
 mod projects;
 mod proof;
 mod record;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::diagnostic::Span;
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Facts, Known, LentToken, PathFact, ProbeSpec, Why};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
@@ -62,6 +64,7 @@ pub struct Runners {
     path: RemotePath,
     process: Process,
     global: ConfigTable,
+    global_exact: bool,
     global_origin: Span,
     unmanaged: Unmanaged,
     specs: Vec<RunnerSpec>,
@@ -118,6 +121,7 @@ impl Runners {
                 Manager::Package(_) => Process::Unit(super::manager_package::UNIT.to_owned()),
             },
             global: manager.config.clone(),
+            global_exact: manager.config_exact,
             global_origin: manager.config_origin.clone(),
             unmanaged: manager.unmanaged_runners,
             specs: if gitlab.is_some() { host.runners.clone() } else { Vec::new() },
@@ -188,8 +192,11 @@ impl Runners {
                 secrets.push((self.kept_token(table), token.clone()));
             }
         }
+        secrets.extend(self.merged_global(Some(&config), facts).values);
         let Ok(matching) = Matching::new(self, &config, facts) else { return secrets };
         for (spec, found) in &matching.live {
+            let spec = &self.effective(spec, found.record(), facts);
+            secrets.extend(self.merged(spec, found.there(), facts).values);
             if let Some(lent) = self.lent(spec, found, facts) {
                 secrets.push((self.token(spec), lent.token.clone()));
                 for (kind, time) in [(Late::TokenObtainedAt, &lent.obtained), (Late::TokenExpiresAt, &lent.expires)] {
@@ -240,13 +247,13 @@ impl Runners {
             .specs
             .iter()
             .filter(|spec| !spec.absent)
-            .map(|spec| RunnerTable::Managed(Box::new(config::late(self, spec))))
+            .map(|spec| RunnerTable::Managed(Box::new(config::late(self, spec, self.table(spec)))))
             .collect();
-        (self.path.clone(), MODE, self.render(&rows, &[]))
+        (self.path.clone(), MODE, self.render(&self.global, &rows, &[]))
     }
 
-    fn render(&self, rows: &[RunnerTable], leaving: &[u64]) -> Text {
-        render(&self.global_origin.file, &self.global, rows, leaving)
+    fn render(&self, global: &ConfigTable, rows: &[RunnerTable], leaving: &[u64]) -> Text {
+        render(&self.global_origin.file, global, rows, leaving)
     }
 
     /// The host's file if it can be read; the comparison says why where it cannot.
@@ -281,13 +288,17 @@ impl Runners {
 
     /// The `[[runners]]` table that the inventory asks for, with `name` and `url`.
     fn table(&self, spec: &RunnerSpec) -> ConfigTable {
+        self.declared(spec, true)
+    }
+
+    fn declared(&self, spec: &RunnerSpec, named: bool) -> ConfigTable {
         let mut table = ConfigTable::new();
         let given = |key: &str| spec.config.iter().any(|(name, _)| name == key);
         let mut add = |key: &str, value: &str, origin: &Span| {
             let value = ConfigValue::String(Text::plain(value));
             table.push((key.to_owned(), ConfigEntry { value, origin: origin.clone() }));
         };
-        if !given("name") {
+        if named && !given("name") {
             add("name", &spec.description, spec.origins.get("description").unwrap_or(&spec.origin));
         }
         if let Some(url) = self.url.as_ref().filter(|_| !given("url")) {
@@ -345,9 +356,9 @@ impl Runners {
                     plan.upkeep.push(self.restamp(spec, record.id));
                 }
                 if matches!(doubt, Doubt::Wrong(_)) {
-                    (Row::renewed(self, spec, Some(table), Some(record.id)), change, true)
+                    (Row::renewed(self, spec, Some(table), Some(record.id), facts), change, true)
                 } else {
-                    (Row::kept(self, spec, table, record.id), change, false)
+                    (Row::kept(self, spec, table, record.id, facts), change, false)
                 }
             }
             Found::Record { record, marker, stale } => {
@@ -356,12 +367,12 @@ impl Runners {
                 if managers::was_used(record.id, facts) {
                     change.effect = change.effect.max(Effect::FewerJobs);
                 }
-                (Row::renewed(self, spec, stale.map(|stale| stale.table), Some(record.id)), Some(change), true)
+                (Row::renewed(self, spec, stale.map(|stale| stale.table), Some(record.id), facts), Some(change), true)
             }
             Found::Nothing { stale } => {
                 plan.notes.extend(lost::record(self, spec, *stale, facts));
                 let change = record::create(self, spec);
-                (Row::renewed(self, spec, stale.map(|stale| stale.table), None), Some(change), true)
+                (Row::renewed(self, spec, stale.map(|stale| stale.table), None, facts), Some(change), true)
             }
         };
         if stamp {
@@ -380,7 +391,7 @@ impl Runners {
         };
         let (Some((table, record, marker)), Some(lent)) = (there, self.lent(spec, found, facts)) else { return false };
         plan.before.extend(record::given_back(self, spec, record, marker));
-        plan.rows.push(Row::given_back(self, spec, table, record.id, lent));
+        plan.rows.push(Row::given_back(self, spec, table, record.id, lent, facts));
         // It may have been renewed where it was.
         if marker.token.as_ref() != Some(&lent.token.digest()) {
             plan.stamps.push(self.stamp(spec, Some(record.id)));
@@ -515,13 +526,16 @@ impl Resource for Runners {
         let mut seen = views::seen(&matching);
         managers::check(self, &matching, context.facts, &mut diff)?;
         tokens::within(self, host.as_ref().map_or(&[], |host| &host.runners), &mut seen, &mut diff);
-        for (spec, found) in &matching.live {
+        let effective: Vec<RunnerSpec> =
+            matching.live.iter().map(|(spec, found)| self.effective(spec, found.record(), context.facts)).collect();
+        for ((declared, found), spec) in matching.live.iter().zip(&effective) {
             diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);
             let before = plan.before.len();
             self.live(spec, found, context.facts, &mut plan);
             if let (Found::Table { .. }, Some(change)) = (found, plan.before.get(before)) {
                 views::record_differs(&mut seen, &spec.name, change);
             }
+            self.owned_record(declared, found.record(), plan.before.get_mut(before), context.facts, &mut diff);
         }
         self.untold(&matching, context.facts, &mut diff);
         if found.as_ref().is_some_and(|found| found.fact.way.exposed) {
@@ -539,6 +553,8 @@ impl Resource for Runners {
                 None,
             ));
         }
+        let made = matching.live.iter().filter(|(_, found)| matches!(found, Found::Nothing { .. }));
+        let made: Vec<&RunnerSpec> = made.map(|(spec, _)| *spec).collect();
         for other in &matching.others {
             let (name, why) = (shown(other.table), other.why());
             if let Stranger::Returned(host) = &other.kind {
@@ -554,7 +570,8 @@ impl Resource for Runners {
                 diff.notes.push(self.note(format!("{why}{name} is taken out of config.toml; GitLab keeps its record")));
             } else {
                 plan.rows.push(Row::hand_made(self, other.table));
-                diff.notes.push(self.note(format!("{why}{name} is kept{}", other.detail())));
+                let advice = other.advice(self, &made, context.facts);
+                diff.notes.push(self.note(format!("{why}{name} is kept{}{advice}", other.detail())));
             }
         }
         diff.problems.extend(matching.problems.iter().cloned());
@@ -566,7 +583,7 @@ impl Resource for Runners {
         let dropped = dropped::dropped(self, &matching, context.facts);
         let leaving = matching.removals.iter().filter_map(|removal| removal.id).collect();
         let change = FileChange { runners: self, context, found: found.as_ref(), host: host.as_ref(), leaving };
-        let file = change.make(plan.rows, gone, plan.stamps, &mut diff.earlier)?;
+        let file = change.make(plan.rows, gone, plan.stamps, &mut diff)?;
         if let Some(file) = &file {
             views::file_differs(&mut seen, file);
         }
@@ -584,6 +601,10 @@ impl Resource for Runners {
             first.steps.splice(0..0, dropped.into_iter().map(|one| one.step));
         }
         Ok(diff)
+    }
+
+    fn lost(&self, facts: &Facts) -> Vec<Item> {
+        self.not_there(facts)
     }
 
     fn unknown_runners(&self, why: &str) -> Vec<RunnerView> {

@@ -207,7 +207,9 @@ fn daemon() -> DockerDaemon {
     DockerDaemon {
         path: path("/etc/docker/daemon.json"),
         config: serde_json::from_value(json!({"live-restore": true, "mtu": 1400})).unwrap(),
+        exact: false,
         origin: origin(),
+        origins: Default::default(),
     }
 }
 

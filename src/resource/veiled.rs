@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{Context, Diff, Part, Resource};
-use crate::facts::{CannotTell, ProbeSpec, Reason, Why};
+use crate::facts::owned::{Item, Owned};
+use crate::facts::{CannotTell, Facts, ProbeSpec, Reason, Why};
 use crate::name::RemotePath;
 use crate::plan::{Attr, Change, Note, Problem, RunnerView};
 use crate::step::{GitlabStep, RunnerAttributes, Step};
@@ -113,11 +114,30 @@ impl Resource for Veiled {
         }
     }
 
+    fn is_declared(&self) -> bool {
+        self.inner.is_declared()
+    }
+
+    fn ask_owned(&self, owned: &Owned, probe: &mut ProbeSpec) {
+        if !matches!(self.what, Veil::Whole) {
+            self.inner.ask_owned(owned, probe);
+        }
+    }
+
+    fn lost(&self, facts: &Facts) -> Vec<Item> {
+        self.inner.lost(facts)
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        self.inner.keeps()
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let about = self.about();
         let note = |message: String| Note { about: about.clone(), message };
         let none = (Vec::new(), BTreeSet::new());
         let (left_out, runners) = match &self.what {
+            Veil::Whole if !self.is_declared() => return Ok(Diff::default()),
             Veil::Whole => return Ok(Diff { notes: vec![note(NOT_COMPARED.to_owned())], ..Diff::default() }),
             Veil::Values => (&none.0, &none.1),
             Veil::But { left_out, runners, .. } => (left_out, runners),
@@ -157,7 +177,7 @@ impl Resource for Veiled {
         };
         let problems = diff.problems.first().map(|_| problem).into_iter().collect();
         let upkeep = if matches!(self.what, Veil::But { .. }) { diff.upkeep } else { Vec::new() };
-        Ok(Diff { changes, notes, problems, runners: views, upkeep, earlier: diff.earlier })
+        Ok(Diff { changes, notes, problems, runners: views, upkeep, earlier: diff.earlier, ..Diff::default() })
     }
 
     fn part(&self) -> Part {

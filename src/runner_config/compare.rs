@@ -57,14 +57,42 @@ pub fn runner_path(spec: &str) -> String {
     format!("runners.{}", show::key(spec))
 }
 
-/// Compares everything but the `[[runners]]` tables. Without a file, everything is new.
+/// What a comparison finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// What differs.
+    pub differences: Vec<Difference>,
+    /// What the host has beside what is declared, and keeps: paths, and values as far as they may be shown.
+    pub also: Vec<(String, String)>,
+}
+
+/// Compares everything but the `[[runners]]` tables. Without a file, everything is new. What nobody declares `goes` by its path,
+/// or stays.
 ///
 /// # Errors
 /// When the book does not know a secret of the inventory's.
-pub fn global(desired: &ConfigTable, host: Option<&HostConfig>, book: &SecretBook) -> Result<Vec<Difference>, Unbound> {
+pub fn global(
+    desired: &ConfigTable,
+    host: Option<&HostConfig>,
+    book: &SecretBook,
+    goes: &dyn Fn(&str) -> bool,
+) -> Result<Compared, Unbound> {
     let desired = tree::side(&tree::from_inventory(desired), GLOBAL, book)?;
     let host = host.map_or(&[][..], |host| &host.global);
-    Ok(differences("", &desired, &tree::side(host, GLOBAL, book)?, book))
+    Ok(differences("", &desired, &tree::side(host, GLOBAL, book)?, book, goes))
+}
+
+/// The key that a path belongs to: a list is one value. `docker.services[0].name` is of `docker.services`.
+#[must_use]
+pub fn key_of(path: &str) -> &str {
+    let (mut quoted, mut escaped) = (false, false);
+    let end = path.find(|c| {
+        let found = c == '[' && !quoted;
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        found
+    });
+    end.map_or(path, |end| &path[..end])
 }
 
 /// Compares one `[[runners]]` table, without the keys that GitLab and the runner own. Without a table, all is new.
@@ -76,10 +104,11 @@ pub fn runner(
     desired: &ConfigTable,
     host: Option<&HostRunner>,
     book: &SecretBook,
-) -> Result<Vec<Difference>, Unbound> {
+    goes: &dyn Fn(&str) -> bool,
+) -> Result<Compared, Unbound> {
     let desired = tree::side(&tree::from_inventory(desired), RUNNER, book)?;
     let host = host.map_or(&[][..], |host| &host.fields);
-    Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::side(host, RUNNER, book)?, book))
+    Ok(differences(&format!("{}.", runner_path(spec)), &desired, &tree::side(host, RUNNER, book)?, book, goes))
 }
 
 /// Every value by its path. `None`: a secret of the inventory's, which a host's file has none of.
@@ -117,7 +146,7 @@ impl HostConfig {
     }
 }
 
-fn differences(prefix: &str, desired: &Side, host: &Side, book: &SecretBook) -> Vec<Difference> {
+fn differences(prefix: &str, desired: &Side, host: &Side, book: &SecretBook, goes: &dyn Fn(&str) -> bool) -> Compared {
     let by_path: BTreeMap<&str, &Leaf> = host.leaves.iter().map(|leaf| (leaf.path.as_str(), leaf)).collect();
     let wanted: BTreeSet<&str> = desired.leaves.iter().map(|leaf| leaf.path.as_str()).collect();
     let mut out = Vec::new();
@@ -135,7 +164,20 @@ fn differences(prefix: &str, desired: &Side, host: &Side, book: &SecretBook) -> 
             });
         }
     }
+    let declared: BTreeSet<&str> = desired.leaves.iter().chain(&desired.unset).map(|leaf| key_of(&leaf.path)).collect();
+    // A single value stands for all that the host has below it.
+    let is_declared = |key: &str| {
+        let below = |(at, _): (usize, char)| declared.contains(&key[..at]);
+        declared.contains(key) || key.char_indices().filter(|(_, c)| *c == '.').any(below)
+    };
+    let mut also: Vec<(String, String)> = Vec::new();
     for leaf in host.leaves.iter().filter(|leaf| !wanted.contains(leaf.path.as_str())) {
+        let key = key_of(&leaf.path);
+        if !is_declared(key) && !goes(key) {
+            let path = format!("{prefix}{}", leaf.path);
+            also.push((path, show::found(leaf, None, book)));
+            continue;
+        }
         let default = desired.written(&leaf.path);
         out.push(Difference {
             path: format!("{prefix}{}", leaf.path),
@@ -144,5 +186,5 @@ fn differences(prefix: &str, desired: &Side, host: &Side, book: &SecretBook) -> 
             origin: default.and_then(|leaf| leaf.origin.clone()),
         });
     }
-    out
+    Compared { differences: out, also }
 }

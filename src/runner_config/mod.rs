@@ -8,6 +8,7 @@ pub mod duration;
 pub mod flags;
 pub mod forms;
 pub mod keys;
+pub mod merge;
 pub mod parse;
 pub mod pinned;
 pub mod render;

@@ -121,6 +121,7 @@ fn value(out: &mut Text, value_: &ConfigValue) {
         ConfigValue::Integer(number) => out.push(&number.to_string()),
         ConfigValue::Float(number) => out.push(&show::float(*number)),
         ConfigValue::Boolean(yes) => out.push(&yes.to_string()),
+        ConfigValue::Kept(id) => out.push_secret(id.clone()),
         ConfigValue::Array(items) => {
             out.push("[");
             for (number, item) in items.iter().enumerate() {

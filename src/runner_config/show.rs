@@ -50,6 +50,11 @@ pub(super) fn found(leaf: &Leaf, wanted: Option<&Leaf>, book: &SecretBook) -> St
     }
 }
 
+/// A value of a host, whole: for the host alone.
+pub(super) fn whole(value: &Tree) -> String {
+    literal(value, &|text| string(&plain(text)))
+}
+
 /// A host's text without the secrets of this run and what looks like one.
 fn cleared(text: &str, book: &SecretBook) -> String {
     redacted(&without_password(&book.scrub(text)))

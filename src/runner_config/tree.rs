@@ -86,6 +86,7 @@ fn from_value(value: &ConfigValue) -> Tree {
         ConfigValue::Boolean(yes) => Tree::Boolean(*yes),
         ConfigValue::Array(items) => Tree::Array(items.iter().map(from_value).collect()),
         ConfigValue::Table(table) => Tree::Table(from_inventory(table)),
+        ConfigValue::Kept(id) => Tree::Text(Text::secret(id.clone())),
     }
 }
 
@@ -239,13 +240,13 @@ impl Flat<'_> {
     }
 }
 
-fn join(prefix: &str, name: &str) -> String {
+pub(super) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { show::key(name) } else { format!("{prefix}.{}", show::key(name)) }
 }
 
 /// The key of each field as GitLab Runner finds it: an exact name wins over one that differs in case, and what is left
 /// over is no key.
-fn resolve(fields: &[Field], section: &str) -> Vec<Option<&'static Key>> {
+pub(super) fn resolve(fields: &[Field], section: &str) -> Vec<Option<&'static Key>> {
     let mut taken: BTreeSet<&str> =
         fields.iter().filter_map(|field| keys::find(section, &field.name)).map(|key| key.name).collect();
     fields
@@ -296,6 +297,12 @@ fn meaning(value: &Tree, kind: Option<Kind>, book: &SecretBook) -> Result<Meanin
                 .collect::<Result<_, _>>()?,
         ),
     })
+}
+
+/// Whether a value of a host's might as well not be there.
+pub(super) fn says_nothing(section: Option<&str>, name: &str, value: &Tree) -> bool {
+    let Some(key) = section.and_then(|section| keys::find(section, name)) else { return false };
+    meaning(value, Some(key.kind), &SecretBook::default()).is_ok_and(|meaning| is_unset(key, &meaning))
 }
 
 /// Whether the key might as well not be there.

@@ -18,6 +18,7 @@ pub mod exam;
 pub mod guard;
 pub mod lock;
 pub mod obstacle;
+pub mod owned;
 mod paths;
 pub mod probe;
 pub mod reply;

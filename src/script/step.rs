@@ -454,6 +454,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
                 format!("bring_up start {}", quote(unit))
             }
             UnitAction::Reload => format!("systemctl reload -- {}", quote(unit)),
+            UnitAction::Disable => format!("systemctl disable --now -- {}", quote(unit)),
             UnitAction::Restart => {
                 format!("bring_up restart {}", quote(unit))
             }
@@ -538,6 +539,7 @@ pub fn shown(step: &Step) -> String {
                 UnitAction::Start => "start",
                 UnitAction::Reload => "reload",
                 UnitAction::Restart => "restart",
+                UnitAction::Disable => "disable --now",
             };
             format!("systemctl {verb} {unit}")
         }

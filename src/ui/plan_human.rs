@@ -265,9 +265,14 @@ fn body(host: &HostPlan, table: &Table, look: Look) -> String {
         out += &table.row(change, host.jobs, look);
     }
     out += &verdicts::render(host, look);
-    for note in &host.notes {
+    for (number, note) in host.notes.iter().enumerate() {
         let lead = format!("  {} ", look.paint(Role::Warn, "·"));
         out += &paragraph(&lead, 4, 6, &sanitize(&format!("{}: {}", note.about, note.message)), look);
+        let values = host.also.iter().filter(|also| look.verbose && also.note == number);
+        for value in values.flat_map(|also| &also.values) {
+            let value = format!("{}: {}", value.path, value.old.as_deref().unwrap_or("(not shown)"));
+            out += &paragraph("      ", 6, 8, &sanitize(&value), look);
+        }
     }
     for problem in host.problems.iter().filter(|problem| problem.unknown_only) {
         out += &paragraph(&format!("  {} ", look.paint(Role::Warn, "?")), 4, 6, &sanitize(&problem.message), look);

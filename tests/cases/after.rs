@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use rprov::desired;
+use rprov::facts::owned::{self, Owned};
 use rprov::facts::{
     Content, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, RunnerRecord, UnitFact,
     VariableFact, VariableKey, VolumeFact, Way,
@@ -76,6 +77,7 @@ impl Simulated {
     pub(crate) fn read(&self, world: &World) -> (Facts, SecretBook) {
         let (mut facts, mut book) = (self.facts.clone(), world.book.clone());
         facts.system.now = self.clock;
+        facts.learn_owned();
         let host = &world.inventory.hosts[0];
         if let Some(runners) = Runners::new(host, world.inventory.gitlab.as_ref()) {
             for id in runners.wanted_records(&facts) {
@@ -93,6 +95,35 @@ impl Simulated {
             }
         }
         (facts, book)
+    }
+
+    /// What is asked for because the list of what is rprov's makes it worth asking: unless it is known, it is not there.
+    pub(crate) fn ask_more(&mut self, world: &World) {
+        self.facts.learn_owned();
+        let mut probe = desired::probe(&world.resources);
+        let _ = desired::owned::ask_more(&world.resources, &self.facts, &mut probe);
+        for path in probe.paths.into_keys() {
+            self.facts.paths.entry(path).or_insert(Known::Absent);
+        }
+        for unit in probe.units {
+            self.facts.units.entry(unit).or_insert(Known::Absent);
+        }
+        for table in probe.nft_tables {
+            self.facts.nft_tables.entry(table).or_insert(Known::Absent);
+        }
+        for container in probe.containers {
+            self.facts.containers.entry(container).or_insert(Known::Absent);
+        }
+        if probe.docker && self.facts.docker.is_none() {
+            self.facts.docker = Some(Known::Absent);
+        }
+    }
+
+    /// Writes the list of what is rprov's.
+    pub(crate) fn list(&mut self, owned: &Owned) {
+        let content = Some(Known::Present(Content::Text(Secret::new(owned.text()))));
+        let path = RemotePath::new(owned::PATH).unwrap();
+        self.path(&path, PathFact { mode: 0o600, content, ..self.made(&Owner::default()) });
     }
 
     fn marked(&self, host: &str, runner: &str) -> Vec<u64> {
@@ -115,8 +146,13 @@ impl Simulated {
                 return Err(format!("round {round} cannot be planned: {:?}", problems(&plan)));
             }
             if !plan.has_changes() {
+                if desired::owned::is_stale(&world.resources, &facts) {
+                    self.list(&desired::owned::settled(&world.resources, &facts));
+                }
                 return Ok(());
             }
+            let owns = plan.hosts.last().map(|host| host.owns.clone()).unwrap_or_default();
+            self.list(&facts.owns().with(&owns));
             // A Docker that had to be started shows what it holds only to the plan after it.
             if round > usize::from(stopped) {
                 return Err(format!("changes are left: {:?}", names(&plan)));
@@ -295,6 +331,9 @@ impl Simulated {
         }
         let Known::Present(unit) = known else { return Err(format!("{name} is unread")) };
         match action {
+            UnitAction::Disable => {
+                (unit.enabled, unit.active) = ("disabled".to_owned(), "inactive".to_owned());
+            }
             UnitAction::Enable => unit.enabled = "enabled".to_owned(),
             UnitAction::Start | UnitAction::Restart => {
                 unit.active = "active".to_owned();
@@ -441,6 +480,10 @@ impl Simulated {
 
     fn load_table(&mut self, table: &str, text: &str) -> Result<(), String> {
         let Some(start) = text.find(&format!("table {table} {{")) else {
+            if text == format!("table {table}\ndelete table {table}\n") {
+                self.facts.nft_tables.insert(table.to_owned(), Known::Absent);
+                return Ok(());
+            }
             return Err(format!("no table {table} in {text}"));
         };
         self.facts.unconfirmed_tables.remove(table);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rprov::facts::owned::{Entry, Item, Owned};
 use rprov::facts::{
     AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, Reason,
     RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way, Why,
@@ -38,8 +39,18 @@ pub(crate) struct Seen {
     unconfirmed: Vec<String>,
     /// Files below /etc/apt/sources.list.d, by name.
     sources: BTreeMap<String, String>,
+    /// What the host's list says is rprov's, beside what is on it already: kind, name, origin, and of files what rprov wrote.
+    owned: Vec<OwnedSeen>,
     records: BTreeMap<u64, Found<Record>>,
     variables: BTreeMap<String, Found<VariableSeen>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OwnedSeen {
+    #[serde(flatten)]
+    item: Item,
+    origin: Option<String>,
+    wrote: Option<String>,
 }
 
 /// `absent`, `{ unread: WHY }`, or what is there.
@@ -102,6 +113,8 @@ struct PathSeen {
     mode: Option<String>,
     owner: Option<String>,
     content: Option<String>,
+    /// Each text that somebody has replaced, and what by.
+    edit: Vec<(String, String)>,
     binary: bool,
     /// Seconds after [`NOW`]; negative: before.
     mtime: Option<i64>,
@@ -186,6 +199,18 @@ struct VariableSeen {
 
 impl Seen {
     /// Changes what is said; leaves the rest.
+    /// The list, if the case says what is on it.
+    pub(crate) fn owned(&self, facts: &Facts) -> Option<Owned> {
+        let mut facts = facts.clone();
+        facts.learn_owned();
+        let mut owned = facts.owns().clone();
+        for seen in &self.owned {
+            let digests = seen.wrote.iter().map(|text| rprov::resource::file::sha256(text)).collect();
+            owned.add(seen.item.clone(), Entry { origin: seen.origin.clone(), digests });
+        }
+        (!self.owned.is_empty()).then_some(owned)
+    }
+
     pub(crate) fn lay_over(&self, facts: &mut Facts) {
         let system = &mut facts.system;
         put(&mut system.os, self.system.os.clone());
@@ -338,6 +363,12 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
     put(&mut fact.mtime_ns, seen.mtime.map(|seconds| nanoseconds(NOW + seconds)));
     if let Some(content) = &seen.content {
         fact.content = Some(Known::Present(Content::Text(Secret::new(content.clone()))));
+    }
+    for (from, to) in &seen.edit {
+        let Some(Known::Present(Content::Text(text))) = &fact.content else { panic!("there is nothing to edit") };
+        assert!(text.expose().contains(from.as_str()), "`{from}` is not in it");
+        let edited = text.expose().replacen(from.as_str(), to, 1);
+        fact.content = Some(Known::Present(Content::Text(Secret::new(edited))));
     }
     if seen.binary {
         fact.content = Some(Known::Present(Content::Binary));

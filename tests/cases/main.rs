@@ -108,6 +108,10 @@ fn outcome(path: &Path, dir: &Path) -> String {
         host.converge(&world).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
     host.now();
+    if let Some(owned) = case.facts.owned(&host.facts) {
+        host.list(&owned);
+        host.ask_more(&world);
+    }
     case.facts.lay_over(&mut host.facts);
     let (facts, mut book) = host.read(&world);
     let plan = world.plan(&facts, &mut book);

@@ -69,7 +69,8 @@ impl<'a> Groups<'a> {
         let schema = self.schema;
         let section = schema.definition(name);
         let mut rows = String::new();
-        for (key, about) in keys(section) {
+        // rprov's own word, which is no key of GitLab Runner's.
+        for (key, about) in keys(section).filter(|(key, _)| *key != rprov::inventory::schema::EXACT) {
             let value = schema.value(about, &mut |definition| match definition {
                 "secret" => SECRET.to_owned(),
                 section => format!("[table](#{})", self.of(section)),

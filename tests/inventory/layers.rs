@@ -30,6 +30,7 @@ fn value(value: &ConfigValue) -> serde_json::Value {
         ConfigValue::Boolean(flag) => (*flag).into(),
         ConfigValue::Array(items) => items.iter().map(self::value).collect(),
         ConfigValue::Table(table) => json(table),
+        ConfigValue::Kept(id) => id.to_string().into(),
     }
 }
 

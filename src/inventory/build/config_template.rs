@@ -403,6 +403,7 @@ fn of_value(value: &ConfigValue) -> TemplateValue {
         ConfigValue::Boolean(yes) => TemplateValue::from(*yes),
         ConfigValue::Array(items) => items.iter().map(of_value).collect(),
         ConfigValue::Table(table) => of_table(table),
+        ConfigValue::Kept(id) => template::secret(id),
         ConfigValue::String(text) => match text.segments() {
             [Segment::Secret(id)] => template::secret(id),
             segments => TemplateValue::from(

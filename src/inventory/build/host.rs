@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::read::{Scene, flag, is_word, one_or_list, port};
+use super::runner::origins;
 use super::{Build, RELATIVE};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::inventory::format::Format;
@@ -12,6 +13,7 @@ use crate::inventory::model::{
     FileSpec, HEALTHCHECK_FILE, HostSpec, PackageSpec, SshConfig, SshSpec,
 };
 use crate::inventory::node::{Entry, Node};
+use crate::inventory::schema::EXACT;
 use crate::inventory::{schema, validate};
 use crate::name::RemotePath;
 use crate::script::environment;
@@ -227,16 +229,20 @@ impl Build<'_> {
         let node = &entry.value;
         let unmanaged = is_word(node, "source", "none");
         let daemon_entry = node.entry("daemon");
-        let daemon = daemon_entry.filter(|_| !unmanaged).and_then(|daemon| match self.json(&daemon.value, scene) {
+        let mut daemon = daemon_entry.filter(|_| !unmanaged).and_then(|daemon| match self.json(&daemon.value, scene) {
             serde_json::Value::Object(map) => Some(map),
             _ => None,
         });
+        // rprov's own word among Docker's keys: Docker has none of this name.
+        let exact = daemon.as_mut().and_then(|map| map.shift_remove(EXACT)).and_then(|exact| exact.as_bool());
         let (source, version, repository) = self.docker_packages(entry, scene)?;
         Some(DockerSpec {
             source,
             version,
             repository,
             daemon,
+            daemon_exact: exact.unwrap_or(false),
+            daemon_origins: daemon_entry.map(|daemon| origins(&daemon.value)).unwrap_or_default(),
             images: self.texts_at(node, "images", Format::Image, scene),
             registries: self.registries(node, scene),
             origin: entry.span.clone(),

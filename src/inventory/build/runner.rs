@@ -10,7 +10,7 @@ use crate::inventory::format::Format;
 use crate::inventory::merge;
 use crate::inventory::model::{ConfigTable, Manager, ManagerSpec, RunnerSpec, Scope, Unmanaged};
 use crate::inventory::node::{Entry, Node, Value};
-use crate::inventory::schema::{self, MAX_DESCRIPTION, MAX_NOTE};
+use crate::inventory::schema::{self, EXACT, MAX_DESCRIPTION, MAX_NOTE};
 use crate::runner_config::keys;
 
 impl Build<'_> {
@@ -25,6 +25,7 @@ impl Build<'_> {
         Some(ManagerSpec {
             process,
             config,
+            config_exact: is_exact(node),
             system_id: node
                 .get("system_id")
                 .and_then(|given| Some((self.plain(given, Format::SystemId, scene)?, given.span.clone()))),
@@ -42,10 +43,12 @@ impl Build<'_> {
     fn config_of(&mut self, node: &Node, section: &'static str, scene: &Scene) -> ConfigTable {
         let empty = Node::new(Value::Map(Vec::new()), node.span.clone());
         let checked = node.get("config").unwrap_or(&empty);
-        match node.get("unchecked_config") {
+        let mut table = match node.get("unchecked_config") {
             Some(unchecked) => self.config_table(&merge::config(checked, unchecked, section), Some(section), scene),
             None => self.config_table(checked, Some(section), scene),
-        }
+        };
+        table.retain(|(key, _)| key != EXACT);
+        table
     }
 
     pub(super) fn runners(&mut self, node: &Node, scene: &Scene) -> Vec<RunnerSpec> {
@@ -112,6 +115,7 @@ impl Build<'_> {
             note,
             projects,
             config,
+            config_exact: is_exact(&node),
             absent,
             origin: spec_span.clone(),
             origins: origins(&node),
@@ -150,6 +154,11 @@ impl Build<'_> {
     }
 }
 
-fn origins(node: &Node) -> BTreeMap<String, Span> {
+/// Whether `config` says that its keys are all.
+fn is_exact(node: &Node) -> bool {
+    node.get("config").is_some_and(|config| flag(config, EXACT, false))
+}
+
+pub(super) fn origins(node: &Node) -> BTreeMap<String, Span> {
     node.entries().iter().map(|entry| (entry.key.to_string(), entry.span.clone())).collect()
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{Field, Kind, ROOT, Table};
+use super::{EXACT, Field, Kind, ROOT, Table};
 use crate::inventory::format::Format;
 use crate::runner_config::keys;
 use forms::{Number, TEMPLATE};
@@ -355,6 +355,10 @@ impl Writer {
                         "description": "networks that Docker takes its own from: base, and the prefix length of each",
                         "type": ["array", "null"],
                         "items": pool,
+                    },
+                    EXACT: {
+                        "description": "true: these are all keys that are to be there; what else the host has goes",
+                        "type": ["boolean", "null"],
                     },
                     "log-opts": {
                         "description": "options of the log driver, all of them texts",

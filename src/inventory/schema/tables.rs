@@ -128,7 +128,11 @@ pub static RUNNER: Table = Table {
             Kind::List(&Kind::Text(Format::FullPath)),
             "further projects that a project runner works for; without it, whoever enables the runner decides",
         ),
-        Field::new("config", Kind::Config(keys::RUNNER), "its [[runners]] table, in config.toml's own keys"),
+        Field::new(
+            "config",
+            Kind::Config(keys::RUNNER),
+            "its [[runners]] table, in config.toml's own keys; with `exact: true` these are all, else others stay",
+        ),
         Field::new(
             "unchecked_config",
             Kind::Unchecked(keys::RUNNER),
@@ -323,7 +327,7 @@ static DOCKER: Table = Table {
             Kind::ShortOr(&VENDOR_REPOSITORY),
             "where Docker's own packages come from; default download.docker.com",
         ),
-        Field::new("daemon", Kind::Json, "daemon.json"),
+        Field::new("daemon", Kind::Json, "keys of daemon.json; with `exact: true` these are all, else others stay"),
         Field::new("images", Kind::List(&Kind::Text(Format::Image)), "images to be pulled in advance"),
         Field::new(
             "registries",
@@ -339,7 +343,11 @@ static MANAGER: Table = Table {
     fields: &[
         Field::new("container", Kind::Table(&CONTAINER), "gitlab-runner runs in a container"),
         Field::new("package", Kind::Table(&MANAGER_PACKAGE), "gitlab-runner runs as a service of the host"),
-        Field::new("config", Kind::Config(keys::GLOBAL), "config.toml's global section, in its own keys"),
+        Field::new(
+            "config",
+            Kind::Config(keys::GLOBAL),
+            "config.toml's global section, in its own keys; with `exact: true` these are all, else others stay",
+        ),
         Field::new("config_template", LOCAL_PATH, "template of the whole config.toml, on which `config` is laid"),
         Field::new(
             "unchecked_config",

@@ -5,6 +5,7 @@ use super::{Findings, Walk, listed, secret_entry, shown};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::format::Format;
 use crate::inventory::node::{Entry, Node, Value};
+use crate::inventory::schema::EXACT;
 use crate::runner_config::about::{self, Unit};
 use crate::runner_config::keys::{self, Key, Kind};
 use crate::runner_config::{duration, flags, forms, words};
@@ -29,7 +30,14 @@ impl Walk<'_> {
         let Value::Map(entries) = &node.value else {
             return self.expected("a map", node, &format!("keys of {} of config.toml", place(section)));
         };
+        let whole = !self.from_template && [keys::GLOBAL, keys::RUNNER].contains(&section);
+        if whole {
+            self.exact(node);
+        }
         for entry in entries {
+            if whole && &*entry.key == EXACT {
+                continue;
+            }
             if is_owned(section, entry) {
                 self.owned(entry);
             } else if section == keys::GLOBAL && &*entry.key == "runners" {

@@ -4,12 +4,14 @@
 use super::Walk;
 use crate::inventory::format;
 use crate::inventory::node::{Node, Value};
+use crate::inventory::schema::EXACT;
 
 impl Walk<'_> {
     pub(super) fn daemon(&mut self, node: &Node) {
         if !matches!(node.value, Value::Map(_)) {
             return self.expected("a map", node, "keys of daemon.json below it");
         }
+        self.exact(node);
         if let Some(pools) = node.get("default-address-pools") {
             let before = self.enter("default-address-pools");
             match &pools.value {
@@ -26,6 +28,15 @@ impl Walk<'_> {
                 self.expected("text", &entry.value, &help);
                 self.leave(before);
             }
+        }
+    }
+
+    /// rprov's own word in a map whose other keys are somebody else's.
+    pub(super) fn exact(&mut self, node: &Node) {
+        if let Some(exact) = node.get(EXACT).filter(|exact| !matches!(exact.value, Value::Bool(_) | Value::Null)) {
+            let before = self.enter(EXACT);
+            self.expected("true or false", exact, "true: what is on the host and not named here goes");
+            self.leave(before);
         }
     }
 

@@ -450,6 +450,7 @@ fn verb(action: UnitAction) -> &'static str {
         UnitAction::Start => "start",
         UnitAction::Reload => "reload",
         UnitAction::Restart => "restart",
+        UnitAction::Disable => "disable",
     }
 }
 

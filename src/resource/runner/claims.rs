@@ -71,6 +71,41 @@ impl Other<'_> {
         }
     }
 
+    /// What to set so that a runner spec for which a record is to be `made` takes it over instead.
+    pub(super) fn advice(&self, runners: &Runners, made: &[&RunnerSpec], facts: &Facts) -> String {
+        let record = self.table.id.and_then(|id| match facts.records.get(&id) {
+            Some(Known::Present(record)) => Some(record),
+            _ => None,
+        });
+        // Whatever it is called, it can be none of these; and of the right name it is not, for another reason.
+        let could_be = |spec: &&&RunnerSpec| {
+            record.is_none_or(|record| wrong_scope(spec, record).is_none())
+                && runners.text_of(spec, "name").as_deref() != Some(self.table.name.as_str())
+        };
+        let named: Vec<&str> = made.iter().filter(could_be).map(|spec| spec.name.as_str()).collect();
+        let (Some(first), url) = (made.first(), runners.url.as_deref().unwrap_or_default()) else {
+            return String::new();
+        };
+        let instead = "it is then taken over with its record, and no second one is made";
+        match self.kind {
+            Stranger::HandMade if !self.table.name.is_empty() && !named.is_empty() => {
+                let specs = if named.len() == 1 { named.concat() } else { format!("one of {}", named.join(", ")) };
+                format!(
+                    "; if it is what {specs} is to be, give that runner spec `config: {{ name: \"{}\" }}`: {instead}",
+                    escape(&self.table.name)
+                )
+            }
+            Stranger::OfGitlab => format!(
+                "; if that is {} under another address, write `url = \"{}\"` into its table on the host: {instead} if its `name` is the \
+                 one that a runner spec asks for ({})",
+                escape(url),
+                escape(url),
+                escape(&runners.text_of(first, "name").unwrap_or_default())
+            ),
+            _ => String::new(),
+        }
+    }
+
     /// Whether it may be taken out of the file: what could not be read, or told apart, might be ours.
     pub(super) fn may_go(&self) -> bool {
         !matches!(self.kind, Stranger::Unread(_) | Stranger::Unproven)

@@ -1,9 +1,10 @@
 //! config.toml as one change: whatever differs in it, for however many runners. Pure.
 
 use crate::diagnostic::Span;
-use crate::facts::{CannotTell, Known, LentToken};
-use crate::inventory::model::{Owner, RunnerSpec};
-use crate::plan::{Action, Attr, Change, Effect};
+use crate::facts::owned::{Entry, Item};
+use crate::facts::{CannotTell, Facts, Known, LentToken};
+use crate::inventory::model::{ConfigTable, Owner, RunnerSpec};
+use crate::plan::{Action, Also, Attr, Change, Effect};
 use crate::runner_config::compare;
 use crate::runner_config::parse::{HostConfig, HostRunner, Moment};
 use crate::runner_config::render::{Managed, RunnerTable};
@@ -12,7 +13,8 @@ use crate::step::{Step, WriteFile};
 use crate::text::{Text, Unbound};
 
 use super::super::file::{self, Found};
-use super::super::{Context, Earlier};
+use super::super::{Context, Diff, Resource as _};
+use super::owned::{owns, path_of};
 use super::{MODE, Process, Runners};
 
 /// What the user calls it.
@@ -32,8 +34,8 @@ pub(super) struct Row<'a> {
 impl<'a> Row<'a> {
     /// A runner whose token stays. Of what the runner renews by itself the row says only that it is there: the values are
     /// those of the last time that the file was read.
-    pub(super) fn kept(runners: &Runners, spec: &'a RunnerSpec, there: &'a HostRunner, id: u64) -> Self {
-        let late = late(runners, spec);
+    pub(super) fn kept(runners: &Runners, spec: &'a RunnerSpec, there: &'a HostRunner, id: u64, facts: &Facts) -> Self {
+        let late = late(runners, spec, runners.merged(spec, Some(there), facts).table);
         let if_there = |moment: &Option<Moment>, text: Option<Text>| text.filter(|_| moment.is_some());
         let managed = Managed {
             id: Text::plain(id.to_string()),
@@ -51,8 +53,10 @@ impl<'a> Row<'a> {
         spec: &'a RunnerSpec,
         there: Option<&'a HostRunner>,
         id: Option<u64>,
+        facts: &Facts,
     ) -> Self {
-        let table = RunnerTable::Managed(Box::new(late(runners, spec)));
+        let merged = runners.merged(spec, there, facts).table;
+        let table = RunnerTable::Managed(Box::new(late(runners, spec, merged)));
         Self { spec: Some((spec, there)), table, id, new_token: Some("(a new one)".to_owned()) }
     }
 
@@ -63,8 +67,9 @@ impl<'a> Row<'a> {
         there: Option<&'a HostRunner>,
         id: u64,
         lent: &LentToken,
+        facts: &Facts,
     ) -> Self {
-        let late = late(runners, spec);
+        let late = late(runners, spec, runners.merged(spec, there, facts).table);
         let managed = Managed {
             id: Text::plain(id.to_string()),
             obtained: late.obtained.filter(|_| lent.obtained.is_some()),
@@ -87,10 +92,10 @@ impl<'a> Row<'a> {
 }
 
 /// The table of a runner whose id and token are known when the plan is carried out.
-pub(super) fn late(runners: &Runners, spec: &RunnerSpec) -> Managed {
+pub(super) fn late(runners: &Runners, spec: &RunnerSpec, config: ConfigTable) -> Managed {
     let late = |kind| Text::secret(runners.late(kind, spec));
     Managed {
-        config: runners.table(spec),
+        config,
         id: late(Late::RunnerId),
         token: runners.token(spec),
         obtained: Some(late(Late::TokenObtainedAt)),
@@ -112,13 +117,31 @@ pub(super) struct FileChange<'a> {
 struct Differences {
     attrs: Vec<Attr>,
     origin: Option<Span>,
+    /// What the host has beside what is declared.
+    also: Vec<(String, String)>,
+    /// Keys that are set.
+    set: Vec<(Item, Entry)>,
+    /// Keys that go, and why.
+    gone: Vec<(String, String)>,
     /// The first that gitlab-runner reads only when it starts.
     restart: Option<String>,
 }
 
 impl Differences {
-    fn add(&mut self, found: Vec<compare::Difference>, running: bool) {
-        for difference in found {
+    fn add(&mut self, found: compare::Compared, running: bool, facts: &Facts) {
+        self.also.extend(found.also);
+        for difference in found.differences {
+            let key = compare::key_of(&difference.path).to_owned();
+            let item = Item::ConfigKey(key.clone());
+            match (&difference.new, &difference.origin) {
+                (Some(_), Some(origin)) => self.set.push((item, Entry::of(origin))),
+                (Some(_), None) => self.set.push((item, Entry::default())),
+                (None, _) if self.gone.iter().all(|(known, _)| *known != key) => {
+                    let all = || "not declared (`exact: true`)".to_owned();
+                    self.gone.push((key, facts.owns().get(&item).map_or_else(all, |entry| entry.no_longer())));
+                }
+                (None, _) => {}
+            }
             if running && self.restart.is_none() && difference.needs_restart() {
                 self.restart = Some(difference.path.clone());
             }
@@ -135,12 +158,18 @@ impl FileChange<'_> {
         rows: Vec<Row<'_>>,
         gone: Vec<Attr>,
         stamps: Vec<Step>,
-        earlier: &mut Earlier,
+        diff: &mut Diff,
     ) -> Result<Option<Change>, CannotTell> {
+        let earlier = &mut diff.earlier;
         let unbound =
             |unbound: Unbound| CannotTell { what: self.runners.path.to_string(), why: unbound.to_string().into() };
         let mut all = self.differences(&rows).map_err(unbound)?;
         all.attrs.extend(gone);
+        diff.owns.append(&mut all.set);
+        let values: Vec<Attr> = all.also.drain(..).map(|(path, value)| Attr::new(path, Some(value), None)).collect();
+        if !values.is_empty() {
+            diff.also.push(Also { about: self.runners.about(), place: "on the host", values, note: 0 });
+        }
         let owner = Owner::default();
         let attributes = self.found.map(|found| file::attributes(found.fact, MODE, &owner)).unwrap_or_default();
         if all.attrs.is_empty() {
@@ -160,7 +189,11 @@ impl FileChange<'_> {
         let tables: Vec<_> = rows.into_iter().map(|row| row.table).collect();
         let mut steps = vec![Step::WriteFile(WriteFile {
             path: self.runners.path.clone(),
-            content: self.runners.render(&tables, &self.leaving),
+            content: self.runners.render(
+                &self.runners.merged_global(self.host, self.context.facts).table,
+                &tables,
+                &self.leaving,
+            ),
             mode: MODE,
             owner,
             keep_previous: false,
@@ -181,14 +214,17 @@ impl FileChange<'_> {
             (Some(_), _) => Effect::RunnerDrain,
             (None, _) => Effect::RunnerReload,
         };
+        let reason = super::owned::together(reason, all.gone);
         Ok(Some(self.change(all.attrs, effect, reason, all.origin, steps)))
     }
 
     fn differences(&self, rows: &[Row<'_>]) -> Result<Differences, Unbound> {
         let mut all = Differences::default();
-        all.add(compare::global(&self.runners.global, self.host, self.context.book)?, true);
+        let (runners, facts) = (self.runners, self.context.facts);
+        let goes = |path: &str| runners.global_exact || owns(path, facts);
+        all.add(compare::global(&runners.global, self.host, self.context.book, &goes)?, true, facts);
         for row in rows {
-            let (Some((spec, there)), RunnerTable::Managed(managed)) = (row.spec, &row.table) else { continue };
+            let Some((spec, there)) = row.spec else { continue };
             let path = |key: &str| format!("{}.{key}", compare::runner_path(&spec.name));
             let before = all.attrs.len();
             let old = there.and_then(|there| there.id);
@@ -200,7 +236,10 @@ impl FileChange<'_> {
                 let old = there.and_then(|there| there.token.as_ref()).map(|_| "(secret)".to_owned());
                 all.attrs.push(Attr::new(path("token"), old, Some(new.clone())));
             }
-            all.add(compare::runner(&spec.name, &managed.config, there, self.context.book)?, there.is_some());
+            let declared = runners.wanted(spec, there, facts);
+            let goes = |path: &str| spec.config_exact || owns(&path_of(spec, path), facts);
+            let found = compare::runner(&spec.name, &declared, there, self.context.book, &goes)?;
+            all.add(found, there.is_some(), facts);
             if all.attrs.len() > before {
                 all.origin = all.origin.take().or_else(|| Some(spec.origin.clone()));
             }

@@ -28,6 +28,14 @@ pub(super) enum Found<'a> {
 }
 
 impl<'a> Found<'a> {
+    /// The table that the runner's own takes the place of, or is.
+    pub(super) fn there(&self) -> Option<&'a HostRunner> {
+        match self {
+            Self::Table { table, .. } => Some(table),
+            Self::Record { stale, .. } | Self::Nothing { stale } => stale.as_ref().map(|stale| stale.table),
+        }
+    }
+
     /// The record in GitLab.
     pub(super) fn record(&self) -> Option<&'a RunnerRecord> {
         match self {

@@ -316,6 +316,30 @@ fn fields(spec: &RunnerSpec, record: Option<&RunnerRecord>) -> Vec<Field> {
     all
 }
 
+/// Attributes in which a record differs from a spec.
+pub(super) fn differing(spec: &RunnerSpec, record: &RunnerRecord) -> Vec<Attr> {
+    let differs = |field: &Field| field.old.as_ref() != Some(&field.new);
+    let all = fields(spec, Some(record)).into_iter().filter(differs);
+    all.map(|field| Attr::new(field.name, field.old, Some(field.new))).collect()
+}
+
+/// Whom changes of a record let in who could not use it before, by attribute.
+pub(super) fn opens(record: &RunnerRecord, attrs: &[Attr]) -> Vec<(String, String)> {
+    let what = |attr: &Attr| {
+        let new = attr.new.as_deref();
+        Some(match attr.path.as_str() {
+            "protected" if new == Some("false") => "it takes jobs of every branch then, not only of protected ones",
+            "run_untagged" if new == Some("true") => "it takes jobs without tags then, too",
+            "locked" if new == Some("false") && record.runner_type == "project_type" => {
+                "maintainers of other projects may take it then"
+            }
+            "paused" if new == Some("false") => "it takes jobs again then",
+            _ => return None,
+        })
+    };
+    attrs.iter().filter_map(|attr| Some((attr.path.clone(), what(attr)?.to_owned()))).collect()
+}
+
 fn tag_set(tags: &[String]) -> BTreeSet<&str> {
     tags.iter().map(String::as_str).collect()
 }

@@ -171,8 +171,8 @@ fn literal(value: &Tree) -> String {
 /// Every difference between a file that should hold `global` and one runner `x`, and the file that is there.
 fn differences(global: &str, runner: &str, host: &str, book: &SecretBook) -> Vec<String> {
     let host = parse::parse(host).unwrap();
-    let mut all = compare::global(&table(global), Some(&host), book).unwrap();
-    all.extend(compare::runner("x", &table(runner), host.runners.first(), book).unwrap());
+    let mut all = compare::global(&table(global), Some(&host), book, &|_| true).unwrap().differences;
+    all.extend(compare::runner("x", &table(runner), host.runners.first(), book, &|_| true).unwrap().differences);
     let shown = |value: Option<String>| value.unwrap_or_else(|| "(unset)".to_owned());
     all.into_iter().map(|d| format!("{}: {} -> {}", d.path, shown(d.old), shown(d.new))).collect()
 }

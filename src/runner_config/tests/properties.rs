@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::runner_config::merge;
 use crate::runner_config::render::{Managed, RunnerTable, render};
 
 /// Numbers from a seed, so that a failing case can be repeated.
@@ -185,8 +186,8 @@ fn file(global: &ConfigTable, runner: &ConfigTable) -> Text {
 
 fn all_differences(global: &ConfigTable, runner: &ConfigTable, content: &str) -> Vec<compare::Difference> {
     let host = parse::parse(content).unwrap();
-    let mut all = compare::global(global, Some(&host), &bound()).unwrap();
-    all.extend(compare::runner("x", runner, host.runners.first(), &bound()).unwrap());
+    let mut all = compare::global(global, Some(&host), &bound(), &|_| true).unwrap().differences;
+    all.extend(compare::runner("x", runner, host.runners.first(), &bound(), &|_| true).unwrap().differences);
     all
 }
 
@@ -211,8 +212,47 @@ proptest! {
 
         // A table that is kept means the same wherever it is put.
         let moved = parse::parse(found.text.expose()).unwrap();
-        let all = compare::runner("x", &runner, moved.runners.first(), &bound()).unwrap();
+        let all = compare::runner("x", &runner, moved.runners.first(), &bound(), &|_| true).unwrap().differences;
         prop_assert_eq!(all, vec![]);
+    }
+
+    /// What the host has beside what is declared stays as it is, whatever it is.
+    #[test]
+    fn what_is_not_declared_stays_beside_what_is(seed: u64) {
+        let mut dice = Dice(seed);
+        let (declared, there) = (any_table(&mut dice, RUNNER), any_table(&mut dice, RUNNER));
+        let (declared_global, there_global) = (any_table(&mut dice, GLOBAL), any_table(&mut dice, GLOBAL));
+        let host = file(&there_global, &there).reveal(&bound()).unwrap();
+        let host = parse::parse(&host).unwrap();
+        let origin = span(1);
+        let rule = |place: &'static str| move |path: &str| crate::secret::SecretId::new(format!("{place}:{path}"));
+        let (of_global, of_runner) = (rule("g"), rule("r"));
+        let stays = |_: &str| false;
+        let global = merge::global(
+            &declared_global,
+            Some(&host),
+            &merge::Rule { goes: &stays, name: &of_global, origin: &origin },
+        );
+        let runner = merge::runner(
+            &declared,
+            host.runners.first(),
+            &merge::Rule { goes: &stays, name: &of_runner, origin: &origin },
+        );
+        let mut book = bound();
+        for (id, value) in global.values.into_iter().chain(runner.values) {
+            book.bind(id, value);
+        }
+        let written = file(&global.table, &runner.table).reveal(&book).unwrap();
+        let after = parse::parse(&written).unwrap_or_else(|bad| panic!("{bad:?}\n{written}"));
+        let compared = |config: &parse::HostConfig| {
+            let global = compare::global(&declared_global, Some(config), &bound(), &stays).unwrap();
+            let runner = compare::runner("x", &declared, config.runners.first(), &bound(), &stays).unwrap();
+            let sorted = |mut also: Vec<(String, String)>| { also.sort(); also };
+            (global.differences, runner.differences, sorted(global.also), sorted(runner.also))
+        };
+        let (before, now) = (compared(&host), compared(&after));
+        prop_assert_eq!((&now.0, &now.1), (&vec![], &vec![]), "{}", written);
+        prop_assert_eq!((before.2, before.3), (now.2, now.3), "{}", written);
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     service_jobs(spec, &mut lines, &mut facts)?;
     super::access::read(&mut lines, &mut facts)?;
     rooms(spec, &mut lines, &mut facts)?;
+    facts.learn_owned();
     match lines.0.next() {
         None => Ok(facts),
         Some(line) => Err(BadReply::Garbled(format!("`{}` was not asked for", shorten(line, 80)))),

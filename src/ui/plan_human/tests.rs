@@ -399,3 +399,19 @@ fn two_problems_of_a_host_do_not_make_it_two() {
     plan.hosts.push(host("c"));
     assert!(render(&plan, terminal(80)).contains("! a, b, c   cannot reach ADDRESS\n    HOST and ADDRESS stand"));
 }
+
+#[test]
+fn what_is_also_there_is_told_with_values_to_who_asks_for_more() {
+    let values = vec![
+        Attr::new("data-root", Some("\"/data\"".to_owned()), None),
+        Attr::new("proxies\u{1b}[2J", Some("(not shown)".to_owned()), None),
+    ];
+    let also = crate::plan::Also { about: "docker daemon /d".to_owned(), place: "on the host", values, note: 1 };
+    let first = Note { about: "x".to_owned(), message: "y".to_owned() };
+    let host = HostPlan { notes: vec![first, also.note()], also: vec![also], ..quiet("h") };
+    let text = |look: Look| render(&Plan { hosts: vec![host.clone()] }, look);
+    let short = text(Look::plain(80));
+    assert!(short.contains("docker daemon /d: also on the host: data-root, proxies") && !short.contains("/data\""));
+    let long = text(Look::plain(80).verbose(true));
+    assert!(long.contains("      data-root: \"/data\"\n      proxies") && !long.contains('\u{1b}'), "{long}");
+}

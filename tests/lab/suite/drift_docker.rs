@@ -38,10 +38,12 @@ fn drift_of_docker_itself() {
         what: "daemon.json edited where a reload suffices",
         make: &|world| {
             // Docker has taken it over; of a file that it has not read yet nobody knows what it runs with.
-            world.host().sh("sed -i '1s/{/{\"debug\": true,/' /etc/docker/daemon.json; systemctl restart docker");
+            world.host().sh(
+                "sed -i 's/\"insecure-registries\": \\[/&\"192.0.2.9:5000\",/' /etc/docker/daemon.json; systemctl restart docker",
+            );
         },
-        shown: &["change docker daemon /etc/docker/daemon.json: debug (service_reload)"],
-        words: &["debug"],
+        shown: &["change docker daemon /etc/docker/daemon.json: insecure-registries (service_reload)"],
+        words: &["insecure-registries"],
         touched: &with(&[&DOCKER_RESTARTED, &["files /etc/docker/daemon.json"]]),
         asked: &[],
     });

@@ -39,13 +39,6 @@ fn drift_of_config_toml() {
         &mut bench,
     );
     edit(
-        "a key too many",
-        &[&change("runners.docker.output_limit")],
-        &["output_limit"],
-        &sed("s/limit = 10/limit = 10\\n  output_limit = 9/"),
-        &mut bench,
-    );
-    edit(
         "others may read it",
         &[&format!("change runner config {CONFIG}: mode")],
         &["0644", "0600"],

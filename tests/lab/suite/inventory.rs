@@ -67,6 +67,7 @@ runners:
     tags: [docker, production]
     run_untagged: true
     protected: false
+    paused: false
     maximum_timeout: 2h
     note: The dedicated CI server.
     config:

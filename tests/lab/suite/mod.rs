@@ -5,6 +5,7 @@ mod gitlab;
 mod host;
 mod inventory;
 mod lab;
+mod ownership;
 mod ping;
 mod pipeline;
 mod plan;

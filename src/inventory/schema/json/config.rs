@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::forms::{self, GO_DURATION, TEMPLATE};
-use super::{Words, Writer, also, named, or_null, refer, section, types, words};
+use super::{EXACT, Words, Writer, also, named, or_null, refer, section, types, words};
 use crate::runner_config::keys::{self, Key, Kind, Version};
 use crate::runner_config::{about, flags, forms as toml_forms, words as toml_words};
 
@@ -24,6 +24,13 @@ impl Writer {
             let mut properties = Map::new();
             for key in keys::in_section(name).filter(|key| toml_words::is_of_inventories(key)) {
                 properties.insert(key.name.to_owned(), Json::Object(writer.config_key(key)));
+            }
+            if [keys::GLOBAL, keys::RUNNER].contains(&name) {
+                let word = json!({
+                    "description": "true: these are all keys that are to be there; what else the host has goes",
+                    "type": ["boolean", "null"],
+                });
+                properties.insert(EXACT.to_owned(), word);
             }
             let title = title(name).into();
             words([("title", title), ("properties", properties.into()), ("additionalProperties", false.into())])

@@ -75,8 +75,6 @@ fn keys_edited_added_and_removed() {
             "  concurrent: 1 -> 4",
             "  runners.docker.limit: (unset) -> 10",
             "  runners.docker.docker.image: \"alpine\" -> \"debian:12\"",
-            "  runners.docker.output_limit: 7 -> (unset)",
-            "  runners.docker.later: (hidden) -> (unset)",
         ]
     );
     let token = world.records[&42].token.clone();
@@ -197,7 +195,8 @@ fn attributes_of_the_record() {
     assert_eq!(
         world.shown(),
         [
-            "~ runner record #42 docker FewerJobs",
+            "~ runner record #42 docker FewerJobs (run_untagged: it takes jobs without tags then, too; protected: it takes jobs of \
+             every branch then, not only of protected ones; paused: it takes jobs again then)",
             "  description: \"x\\u001B[31m\" -> \"ci.example.com docker\"",
             "  tags: [docker, extra] -> [docker, production]",
             "  run_untagged: false -> true",
@@ -209,7 +208,7 @@ fn attributes_of_the_record() {
         ]
     );
     let changes = world.converge().changes;
-    assert_eq!((changes.len(), changes[0].steps.len(), &changes[0].origin), (1, 1, &Some(span(12))));
+    assert_eq!((changes.len(), changes[0].steps.len(), &changes[0].origin), (1, 1, &Some(span(10))));
     let note = world.record(42).maintenance_note.clone();
     assert!(note.contains("token=") && note.contains("obtained="), "the mark keeps what it knows: {note}");
 }

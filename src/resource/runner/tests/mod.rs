@@ -102,7 +102,20 @@ fn runner(name: &str) -> RunnerSpec {
         config: table("executor = 'docker'\nlimit = 10\n[docker]\nimage = 'debian:12'\npull_policy = 'always'"),
         absent: false,
         origin: span(10),
-        origins: [("tags".to_owned(), span(12)), ("paused".to_owned(), span(13))].into(),
+        config_exact: false,
+        // All of them are declared.
+        origins: [
+            ("description", 10),
+            ("tags", 12),
+            ("run_untagged", 10),
+            ("protected", 10),
+            ("locked", 10),
+            ("paused", 13),
+            ("maximum_timeout", 10),
+            ("note", 10),
+        ]
+        .map(|(name, line)| (name.to_owned(), span(line)))
+        .into(),
     }
 }
 
@@ -128,6 +141,7 @@ impl World {
         let manager = ManagerSpec {
             process: Manager::Container(Box::new(container)),
             config: table("concurrent = 4\ncheck_interval = 3"),
+            config_exact: false,
             unmanaged_runners: Unmanaged::Keep,
             system_id: None,
             origin: span(1),

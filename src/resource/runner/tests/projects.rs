@@ -45,7 +45,7 @@ fn projects_are_joined_and_left_whatever_the_lock() {
         let mut world = World::applied(vec![RunnerSpec { locked: was, ..of_project(&["acme/old", "acme/other"]) }]);
         world.spec.runners = vec![RunnerSpec { locked: is, paused: true, ..of_project(&["acme/other", "acme/new"]) }];
         let shown = world.shown();
-        assert_eq!(shown[0], "~ runner record #42 docker FewerJobs");
+        assert!(shown[0].starts_with("~ runner record #42 docker FewerJobs"), "{shown:#?}");
         assert!(
             shown.contains(&"  projects: [acme/old, acme/other] -> [acme/other, acme/new]".to_owned()),
             "{shown:#?}"

@@ -1,0 +1,132 @@
+//! What becomes rprov's on a host by a plan, and what of its list is still so when the host was read. Pure: no I/O.
+
+use std::collections::BTreeSet;
+
+use crate::facts::owned::{Entry, Item, Owned, PATH};
+use crate::facts::{Content, Facts, Known, PathKind};
+use crate::name::RemotePath;
+use crate::plan::{Action, Change, HostPlan, Note, Problem};
+use crate::resource::Resource;
+use crate::resource::file::{sha256, sha256_of};
+use crate::secret::SecretBook;
+use crate::step::Step;
+
+/// Asks for what the list of the host makes worth asking. `true`: there is more to ask than was asked already.
+#[must_use]
+pub fn ask_more(resources: &[Box<dyn Resource>], facts: &Facts, probe: &mut crate::facts::ProbeSpec) -> bool {
+    let before = probe.clone();
+    for resource in resources {
+        resource.ask_owned(facts.owns(), probe);
+    }
+    *probe != before
+}
+
+/// What the changes of a plan make rprov's: keys as resources tell, and whole things of theirs that a step makes or writes.
+pub(super) fn made(
+    changes: &[Change],
+    keys: Vec<(Item, Entry)>,
+    resources: &[Box<dyn Resource>],
+    book: &SecretBook,
+) -> Owned {
+    let whole: BTreeSet<Item> = resources.iter().flat_map(|resource| resource.keeps()).collect();
+    let mut owns = Owned::new();
+    keys.into_iter().for_each(|(item, entry)| owns.add(item, entry));
+    for change in changes {
+        for step in &change.steps {
+            let (item, digest) = match step {
+                // Of what nobody here knows the value, such as a token that is to come, there is no digest.
+                Step::WriteFile(file) => {
+                    (Item::File(file.path.clone()), file.content.reveal(book).ok().map(|text| sha256(&text)))
+                }
+                Step::Directory { path, .. } if change.action == Action::Add => (Item::Directory(path.clone()), None),
+                Step::CreateContainer(container) => (Item::Container(container.name.clone()), None),
+                Step::GuardRuleset { table, .. } if change.action != Action::Remove => {
+                    (Item::Table(table.clone()), None)
+                }
+                _ => continue,
+            };
+            if whole.contains(&item) {
+                let origin = change.origin.as_ref().map(ToString::to_string);
+                owns.add(item, Entry { origin, digests: digest.into_iter().collect() });
+            }
+        }
+    }
+    owns
+}
+
+/// The list as it is to be once the host was read and nothing is left to do: what is no longer there is nobody's, and a file that
+/// somebody else has changed is theirs.
+#[must_use]
+pub fn settled(resources: &[Box<dyn Resource>], facts: &Facts) -> Owned {
+    let mut owned = facts.owns().clone();
+    let lost: BTreeSet<Item> = resources.iter().flat_map(|resource| resource.lost(facts)).collect();
+    owned.retain(|item, entry| {
+        if lost.contains(item) {
+            return false;
+        }
+        match item {
+            Item::File(path) => match facts.paths.get(path) {
+                Some(Known::Absent) => false,
+                Some(Known::Present(fact)) if fact.kind == PathKind::File => match &fact.content {
+                    Some(Known::Present(Content::Text(text))) => {
+                        let now = sha256_of(text);
+                        let same = entry.digests.is_empty() || entry.digests.contains(&now);
+                        entry.digests = BTreeSet::from([now]);
+                        same
+                    }
+                    Some(Known::Present(Content::Binary)) => false,
+                    _ => true,
+                },
+                Some(Known::Present(_)) => false,
+                Some(Known::Unread(_)) | None => true,
+            },
+            Item::Directory(path) => match facts.paths.get(path) {
+                Some(Known::Absent) => false,
+                Some(Known::Present(fact)) => fact.kind == PathKind::Directory,
+                Some(Known::Unread(_)) | None => true,
+            },
+            Item::Table(table) => !matches!(facts.nft_tables.get(table), Some(Known::Absent)),
+            Item::Container(name) => !matches!(facts.containers.get(name), Some(Known::Absent)),
+            Item::DaemonKey(_) | Item::ConfigKey(_) | Item::RecordKey(_) => true,
+        }
+    });
+    owned
+}
+
+/// Whether the list on the host is not the one that it is to be.
+#[must_use]
+pub fn is_stale(resources: &[Box<dyn Resource>], facts: &Facts) -> bool {
+    match &facts.owned {
+        Some(Known::Present(owned)) => settled(resources, facts) != *owned,
+        Some(Known::Absent) => facts.has_garbled_list(),
+        Some(Known::Unread(_)) | None => false,
+    }
+}
+
+/// What is to be known of the list itself.
+pub(super) fn tell(plan: &mut HostPlan, facts: &Facts) {
+    if let Some(Known::Unread(why)) = &facts.owned {
+        plan.problems.push(Problem {
+            message: format!("{PATH}, the list of what rprov has put here: {}", why.reason()),
+            help: why.to_do().map(str::to_owned),
+            unknown_only: !facts.system.root,
+        });
+    }
+    if facts.has_garbled_list() {
+        plan.notes.push(Note {
+            about: PATH.to_owned(),
+            message: "the list of what rprov has put here makes no sense: all that nobody declares counts as somebody else's, \
+                      and stays; the next apply begins a new list"
+                .to_owned(),
+        });
+    }
+    for also in &mut plan.also {
+        also.note = plan.notes.len();
+        plan.notes.push(also.note());
+    }
+}
+
+/// The path of the list.
+pub(super) fn path() -> RemotePath {
+    super::path(PATH)
+}

@@ -78,7 +78,8 @@ impl Texts {
     }
 
     fn change(&mut self, action: Action, effect: Effect) -> Change {
-        let path = RemotePath::new(format!("/{}", self.next().replace(['\n', '\r', '\0'], "\u{1b}"))).unwrap();
+        // Without a slash: a word such as `../` is no path.
+        let path = RemotePath::new(format!("/{}", self.next().replace(['\n', '\r', '\0', '/'], "\u{1b}"))).unwrap();
         Change {
             kind: self.next(),
             name: self.next(),

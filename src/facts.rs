@@ -189,6 +189,8 @@ pub struct ProbeSpec {
     pub going: BTreeSet<String>,
     /// Paths of which it is asked where links on the way lead, beside [`ProbeSpec::paths`].
     pub ways: BTreeSet<RemotePath>,
+    /// Directories of which it is asked how much lies in them.
+    pub inside: BTreeSet<RemotePath>,
     /// Paths whose file systems' room is asked for, and with any of them the host's time zone.
     pub rooms: BTreeSet<RemotePath>,
 }
@@ -268,6 +270,8 @@ pub struct Facts {
     pub docker_files: BTreeMap<String, String>,
     /// What apt would remove with the packages that are to go, with its version; empty where none of them is there.
     pub taken_along: Known<Vec<(String, String)>>,
+    /// How much lies in a directory, at most [`ENTRIES`].
+    pub inside: BTreeMap<RemotePath, Known<usize>>,
     /// The room where a path lies, or would lie.
     pub rooms: BTreeMap<RemotePath, Known<Room>>,
     /// How far the host's local time is ahead of UTC, in seconds, if it was asked for and told.
@@ -289,6 +293,9 @@ pub struct Facts {
     /// CI/CD variables.
     pub variables: BTreeMap<VariableKey, Known<VariableFact>>,
 }
+
+/// So much of what lies in a directory is counted: it is more than rprov puts into one.
+pub const ENTRIES: usize = 100;
 
 /// The room of a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

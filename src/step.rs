@@ -63,6 +63,8 @@ pub enum Step {
     },
     /// Remove a file.
     RemoveFile(RemotePath),
+    /// Remove a directory in which nothing lies.
+    RemoveDirectory(RemotePath),
     /// Do something to a systemd unit.
     Unit {
         /// Unit name with its suffix.

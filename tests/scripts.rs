@@ -155,6 +155,7 @@ fn scripts_that_change_hosts() {
         Step::WriteFile(write),
         Step::Attributes { path: path.clone(), mode: 0o644, owner: owner(), holds: None },
         Step::RemoveFile(path.clone()),
+        Step::RemoveDirectory(path.clone()),
         Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart },
         Step::PullImage("debian:12".to_owned()),
         Step::StartContainer("gitlab-runner".to_owned()),

@@ -135,6 +135,11 @@ fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts
                     touched.path(at, path, depends, facts);
                 }
             }
+            Step::RemoveDirectory(path) => {
+                if let Some(depends) = directory(path) {
+                    touched.path(at, path, depends, facts);
+                }
+            }
             Step::Directory { path, mode, owner } => {
                 shared = shared.or_else(|| shared::note(&names(path, facts), *mode, owner));
                 if let Some(depends) = directory(path) {

@@ -1,5 +1,6 @@
 //! The nightly clean-up: script, cron entry, the file that holds the healthcheck's URL, and cron itself. Pure.
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, ProbeSpec, Why};
 use crate::inventory::model::{HEALTHCHECK_FILE, HostSpec, Owner};
 use crate::name::RemotePath;
@@ -54,6 +55,10 @@ impl Resource for Healthcheck {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         self.file.ask(probe);
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        self.file.keeps()
     }
 
     fn root_reads(&self) -> Vec<RemotePath> {

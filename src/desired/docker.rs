@@ -13,7 +13,6 @@ use crate::resource::file::File;
 use crate::resource::image::Image;
 use crate::resource::service::Service;
 use crate::resource::system_id::SystemId;
-use crate::resource::unit_file::unit_of;
 use crate::step::due;
 use crate::text::Text;
 
@@ -31,6 +30,7 @@ fn undeclared_or(docker: &DockerSpec) -> DockerDaemon {
         path: path(docker_daemon::PATH),
         config: docker.daemon.clone(),
         exact: docker.daemon_exact,
+        tells: docker.source != DockerSource::Unmanaged,
         origin: docker.daemon_origin.clone(),
         origins: docker.daemon_origins.clone(),
     }
@@ -45,6 +45,7 @@ fn any_daemon(host: &HostSpec) -> Option<DockerDaemon> {
             path: path(docker_daemon::PATH),
             config: None,
             exact: false,
+            tells: false,
             origin: host.origin.clone(),
             origins: std::collections::BTreeMap::new(),
         }),
@@ -57,15 +58,14 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
         all.push(Box::new(ca));
     }
     let daemon = any_daemon(host);
-    let reads: Vec<RemotePath> = daemon.iter().filter(|daemon| daemon.config.is_some()).map(|daemon| daemon.path.clone()).collect();
+    let reads: Vec<RemotePath> =
+        daemon.iter().filter(|daemon| daemon.config.is_some()).map(|daemon| daemon.path.clone()).collect();
     if let Some(daemon) = daemon {
         all.push(Box::new(daemon));
     }
     if let Some((docker, package)) = host.docker.as_ref().and_then(|docker| Some((docker, engine_package(docker)?))) {
-        let mut reads = reads;
-        if host.files.iter().any(|file| unit_of(&file.path).flatten().is_some_and(|unit| unit == UNIT)) {
-            reads.extend(due(UNIT));
-        }
+        // A drop-in that is to go may be one that the inventory no longer names.
+        let reads = reads.into_iter().chain(due(UNIT)).collect();
         all.push(Box::new(Service {
             unit: UNIT.to_owned(),
             name: "docker",

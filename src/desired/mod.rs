@@ -60,14 +60,21 @@ pub fn resources(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<Box<dyn Re
         all.push(Box::new(crate::resource::directory::Directory(directory.clone())));
     }
     all.extend(host.files.iter().map(|spec| file(spec, host)));
+    let before_services = all.len();
     docker::engine(host, &mut all);
     packages::manager_package(host, &mut all);
+    let before_manager = all.len();
     docker::manager(host, gitlab, &mut all);
     packages::manager_service(host, gitlab, &mut all);
     cleanup::cleanup(host, &mut all);
     firewall::firewall(host, &mut all);
-    let leftovers = crate::resource::leftover::Leftovers::beside(&all);
-    all.push(Box::new(leftovers));
+    let units = [crate::resource::docker_daemon::UNIT, crate::resource::manager_package::UNIT];
+    let runs = units.into_iter().filter(|unit| docker::runs(unit, host) || packages::runs(unit, host));
+    let runs = runs.map(str::to_owned).collect();
+    let [units, containers, rest] = crate::resource::leftover::Leftovers::beside(&all, runs);
+    all.insert(before_manager, Box::new(containers));
+    all.insert(before_services, Box::new(units));
+    all.push(Box::new(rest));
     all
 }
 

@@ -98,7 +98,10 @@ fn things(step: &Step, change: &Change, facts: &Facts) -> Vec<Thing> {
             }
             all
         }
-        Step::Directory { path, .. } | Step::Attributes { path, .. } | Step::RemoveFile(path) => path_of(path, true),
+        Step::Directory { path, .. }
+        | Step::Attributes { path, .. }
+        | Step::RemoveFile(path)
+        | Step::RemoveDirectory(path) => path_of(path, true),
         Step::Unit { unit, .. }
         | Step::StopUnit { unit, .. }
         | Step::RestartUnit { unit, .. }

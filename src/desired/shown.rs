@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::facts::owned::Item;
 use crate::inventory::model::{ConfigTable, ConfigValue, GitlabSpec, HostSpec};
-use crate::resource::Resource;
 use crate::resource::runner::{CONFIG_KIND, Runners};
 use crate::resource::veiled::Veiled;
+use crate::resource::{Resource, leftover};
 use crate::runner_config::compare::runner_path;
 
 /// What a runner's record in GitLab has, as far as an inventory gives it.
@@ -26,6 +27,8 @@ pub struct Shown {
     left_out: BTreeMap<String, Vec<String>>,
     /// Runners of the trusted inventory.
     runners: BTreeSet<String>,
+    /// Whole things that it manages.
+    kept: BTreeSet<Item>,
 }
 
 impl Shown {
@@ -35,6 +38,7 @@ impl Shown {
         let resources = super::resources(host, gitlab);
         let mut things: BTreeSet<String> =
             resources.iter().filter(|one| one.is_declared()).map(|one| one.about()).collect();
+        let kept = resources.iter().flat_map(|one| one.keeps()).collect();
         // A file with a secret shows nothing, whatever another inventory wants in its place.
         let mut secret = BTreeSet::new();
         for (path, _, text) in super::rendered_files(host, gitlab) {
@@ -63,7 +67,7 @@ impl Shown {
             keys.insert(daemon.about(), own);
         }
         let runners = host.runners.iter().map(|runner| runner.name.clone()).collect();
-        Self { things, keys, secret, left_out: BTreeMap::new(), runners }
+        Self { things, keys, secret, left_out: BTreeMap::new(), runners, kept }
     }
 
     /// Takes out of a pushed inventory's host the keys that the trusted one does not have under that very path: whether there is a
@@ -111,6 +115,7 @@ impl Shown {
             }
             None if self.secret.contains(&about) => Box::new(Veiled::values(thing)),
             None if self.things.contains(&about) => thing,
+            None if about == leftover::ABOUT => Box::new(Veiled::only(thing, self.kept.clone())),
             None => Box::new(Veiled::whole(thing)),
         }
     }

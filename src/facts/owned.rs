@@ -11,6 +11,9 @@ use crate::name::RemotePath;
 /// Where the list lies: it must outlive a reboot, and only root reads it.
 pub const PATH: &str = "/var/lib/rprov/owned";
 
+/// In the place of a digest: a run makes it, and which one it is the next one reads.
+pub const ANY: &str = "any";
+
 /// The version of the format. A file of a later one is not read.
 const VERSION: u64 = 1;
 
@@ -32,6 +35,12 @@ pub enum Item {
     Table(String),
     /// A container.
     Container(String),
+    /// A field of a container of rprov's that is not rprov's: it has taken the container over, and this with it. `NAME.memory`.
+    TakenOver(String),
+    /// A package.
+    Package(String),
+    /// A volume of Docker's.
+    Volume(String),
 }
 
 /// What is known of a thing that rprov owns.
@@ -40,7 +49,8 @@ pub struct Entry {
     /// The place in the inventory that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Of a file: SHA-256 (hex) of what rprov wrote. Two while a run is at it, which may die before or after it writes.
+    /// Of a file: SHA-256 (hex) of what rprov wrote. Two while a run is at it, which may die before or after it writes. Of a
+    /// container: that of its id, or [`ANY`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub digests: BTreeSet<String>,
 }

@@ -1,7 +1,7 @@
 //! Finds a key of the language by what a user calls it, and says everything about it. Pure.
 
 use super::format::Format;
-use super::schema::{Field, HOST, Kind, ROOT, RUNNER, Table};
+use super::schema::{EXACT, EXACT_KEY, Field, HOST, Kind, ROOT, RUNNER, Table};
 use crate::diagnostic::nearest;
 use crate::runner_config::flags::{self, Flag};
 use crate::runner_config::keys::{self, Key};
@@ -107,7 +107,8 @@ fn in_kind(field: &'static Field, kind: Kind, steps: &[Step], parts: &[&str]) ->
             let rest = if is_index(parts[0]) { &parts[1..] } else { parts };
             in_kind(field, *of, &with(steps, Step::Items), rest)
         }
-        Kind::Config(section) => in_section(section, steps, parts),
+        Kind::Config(section) => in_config(section, steps, parts),
+        Kind::Json => exact(steps, parts),
         // The user's own names, however deep.
         Kind::Free => {
             let names = parts.iter().map(|part| Step::Name(Some((*part).to_owned())));
@@ -139,6 +140,18 @@ fn in_names(table: &'static Table, steps: &[Step], parts: &[&str]) -> Option<Top
             .then(|| Topic { steps: named(parts.len()), found: Found::Entry(table) })
     };
     inside.or_else(whole)
+}
+
+/// rprov's own word among the keys of another program.
+fn exact(steps: &[Step], parts: &[&str]) -> Option<Topic> {
+    let found = || Topic { steps: with(steps, Step::Key(EXACT)), found: Found::Field(&EXACT_KEY) };
+    matches!(parts, [only] if only.eq_ignore_ascii_case(EXACT)).then(found)
+}
+
+/// A whole `config`, which has rprov's own word as well.
+fn in_config(section: &str, steps: &[Step], parts: &[&str]) -> Option<Topic> {
+    let whole = [keys::GLOBAL, keys::RUNNER].contains(&section);
+    in_section(section, steps, parts).or_else(|| whole.then(|| exact(steps, parts))?)
 }
 
 fn in_section(section: &str, steps: &[Step], parts: &[&str]) -> Option<Topic> {
@@ -317,9 +330,17 @@ fn keys_below(kind: Kind) -> Vec<(String, String)> {
         Kind::Table(table) | Kind::ShortOr(table) | Kind::Named(_, table) => rows(table),
         Kind::List(of) | Kind::OneOrList(of) => keys_below(*of),
         Kind::RunnerList => rows(&RUNNER),
-        Kind::Config(section) => config_rows(section),
+        Kind::Config(section) => {
+            let whole = [keys::GLOBAL, keys::RUNNER].contains(&section);
+            exact_row().filter(|_| whole).chain(config_rows(section)).collect()
+        }
+        Kind::Json => exact_row().collect(),
         _ => Vec::new(),
     }
+}
+
+fn exact_row() -> impl Iterator<Item = (String, String)> {
+    std::iter::once((EXACT.to_owned(), EXACT_KEY.doc.to_owned()))
 }
 
 /// The keys of a section that an inventory may hold.
@@ -419,6 +440,23 @@ mod tests {
         assert_eq!(found("feature_flags.FF_USE_FASTZIP"), flag);
         assert_eq!(found("FF_USE_FASTZIP"), flag);
         assert_eq!(found("ff_use_fastzip"), flag);
+    }
+
+    #[test]
+    fn the_word_that_declares_a_whole_map_is_found() {
+        assert_eq!(found("docker.daemon.exact"), "hosts.NAME.docker.daemon.exact");
+        assert_eq!(found("daemon.exact"), "hosts.NAME.docker.daemon.exact");
+        assert_eq!(found("manager.config.exact"), "hosts.NAME.manager.config.exact");
+        assert_eq!(found("runners.big.config.exact"), "runners.big.config.exact");
+        let all = ["hosts.NAME.docker.daemon.exact", "hosts.NAME.manager.config.exact", "runners.NAME.config.exact"];
+        let said = found("exact");
+        assert!(said.starts_with("several: ") && all.iter().all(|one| said.contains(one)), "{said}");
+        assert_eq!(found("docker.exact"), "hosts.NAME.docker.daemon.exact");
+        let about = about(&find("daemon.exact").unwrap());
+        assert_eq!((about.value.as_str(), about.default.as_deref()), ("true or false", Some("false")));
+        assert!(about.example.is_some_and(|example| example.contains("exact: true")));
+        let keys = super::about(&find("docker.daemon").unwrap()).keys;
+        assert_eq!(keys.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["exact"]);
     }
 
     #[test]

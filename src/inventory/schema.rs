@@ -10,6 +10,13 @@ mod tables;
 /// rprov's own word in a map whose other keys are another program's: they are all that is to be there.
 pub const EXACT: &str = "exact";
 
+/// The same as a key.
+pub static EXACT_KEY: Field = Field::new(
+    EXACT,
+    Kind::Boolean,
+    "the keys beside it are all that are to be there, and what else the host has goes; default false: what others have put there stays",
+);
+
 pub use tables::{FILE, HOST, ROOT, RUNNER};
 pub(crate) use tables::{MAX_DESCRIPTION, MAX_INVENTORY, MAX_NOTE};
 

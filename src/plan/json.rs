@@ -177,6 +177,8 @@ pub enum EffectV1 {
     ServiceReload,
     /// Fewer new jobs are taken; running ones go on.
     FewerJobs,
+    /// Jobs are taken that were not before, or others may send theirs.
+    MoreJobs,
     /// The runner restarts after its jobs ended.
     RunnerDrain,
     /// Running jobs fail.
@@ -318,6 +320,7 @@ impl From<&Change> for ChangeV1 {
                 Effect::RunnerReload => EffectV1::RunnerReload,
                 Effect::ServiceReload => EffectV1::ServiceReload,
                 Effect::FewerJobs => EffectV1::FewerJobs,
+                Effect::MoreJobs => EffectV1::MoreJobs,
                 Effect::RunnerDrain => EffectV1::RunnerDrain,
                 Effect::KillsJobs => EffectV1::KillsJobs,
             },

@@ -57,6 +57,8 @@ pub enum Effect {
     ServiceReload,
     /// New jobs are not taken (paused, fewer tags …); running ones go on.
     FewerJobs,
+    /// Jobs are taken that were not before (unprotected, untagged …), or others may send theirs; running ones go on.
+    MoreJobs,
     /// The runner's process is stopped gracefully: it waits for its jobs to end, takes no new ones meanwhile.
     RunnerDrain,
     /// A service that jobs depend on restarts: running jobs fail.

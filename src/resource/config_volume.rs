@@ -2,6 +2,7 @@
 //! written. Pure.
 
 use crate::diagnostic::Span;
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::ContainerSpec;
 use crate::name::RemotePath;
@@ -48,6 +49,10 @@ impl Resource for ConfigVolume {
         probe.docker = true;
         probe.volumes.insert(self.name.clone());
         probe.stat(&self.data);
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        vec![Item::Volume(self.name.clone())]
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
-use crate::facts::owned::Item;
-use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::facts::owned::{Entry, Item};
+use crate::facts::{CannotTell, Facts, Known, ProbeSpec};
 use crate::inventory::model::ContainerSpec;
 use crate::name::RemotePath;
-use crate::plan::{Action, Attr, Change, Effect, Note, Problem};
+use crate::plan::{Action, Also, Attr, Change, Effect, Note, Problem};
 use crate::resource::service::LOST_RESTART;
+use crate::secret::{Secret, SecretId};
 use crate::step::{CreateContainer, Step, UpdateContainer, due, temporary};
 
 use super::{Context, Diff, Part, Resource};
@@ -16,11 +17,15 @@ use compare::{Comparison, Difference, How};
 
 mod compare;
 mod forms;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 /// Where gitlab-runner's image expects its configuration.
 pub const CONFIG_MOUNT: &str = "/etc/gitlab-runner";
+
+/// Further names that a container has in its networks.
+const ALIASES: &str = "network_aliases";
 
 /// Networks that every Docker has.
 const BUILT_IN: [&str; 4] = ["bridge", "default", "host", "none"];
@@ -132,7 +137,9 @@ impl Container {
         let ours = [spec.name.clone(), temporary(&spec.name)];
         let same = |source: &str| source == spec.config_source() || source == spec.config_dir.as_str();
         let all = known.read("containers that run gitlab-runner")?;
-        Ok(all.into_iter().flatten().filter(|other| same(&other.source) && !ours.contains(&other.name)).collect())
+        let goes = |name: &String| context.earlier.removed_containers.contains(name);
+        let others = all.into_iter().flatten().filter(|other| same(&other.source) && !ours.contains(&other.name));
+        Ok(others.filter(|other| !goes(&other.name)).collect())
     }
 
     /// The container has its config.toml elsewhere, and there is none yet where the inventory says: the tokens in it would
@@ -233,6 +240,26 @@ impl Container {
         Change { reason, ..self.change(Action::Replace, effect, attrs, steps) }
     }
 
+    /// What somebody else has given it and the inventory has no word for would not be in a new one: rprov's own default is no reason
+    /// to make one.
+    fn leave_unusual(&self, found: &Value, differences: &mut Vec<Difference>, context: &Context<'_>) {
+        if kept::is_ours(&self.0.name, found, context.facts) {
+            return;
+        }
+        if let Some(aliases) = kept::aliases(&self.0.name, found) {
+            differences.push(Difference { attr: Attr::new(ALIASES, Some(aliases), None), how: How::Anew });
+        }
+        let is_unusual = |path: &str| path == ALIASES || compare::UNUSUAL.iter().any(|(name, _)| *name == path);
+        if !differences.iter().any(|difference| is_unusual(&difference.attr.path)) {
+            return;
+        }
+        let is_default = |path: &str| path == "stop_timeout" && !self.0.declared.contains(path);
+        let may_stay = |path: &str| is_unusual(path) || is_default(path);
+        if differences.iter().all(|one| one.how != How::Anew || may_stay(&one.attr.path)) {
+            differences.retain(|one| !may_stay(&one.attr.path));
+        }
+    }
+
     /// Why a container that runs must be restarted: for a change before it, or for one of a run that died. That one may have
     /// told it to take no more jobs.
     fn restart(&self, found: &Value, context: &Context<'_>) -> Result<Option<String>, CannotTell> {
@@ -303,6 +330,30 @@ impl Resource for Container {
         vec![Item::Container(self.0.name.clone())]
     }
 
+    fn host_secrets(&self, facts: &Facts) -> Vec<(SecretId, Secret)> {
+        let Some(Known::Present(found)) = facts.containers.get(&self.0.name) else { return Vec::new() };
+        kept::of(&self.0, found, None, facts).secrets
+    }
+
+    /// What was taken over and is declared by now, or no longer there.
+    fn lost(&self, facts: &Facts) -> Vec<Item> {
+        let found = match facts.containers.get(&self.0.name) {
+            Some(Known::Present(found)) => Some(found),
+            Some(Known::Absent) => None,
+            Some(Known::Unread(_)) | None => return Vec::new(),
+        };
+        let image = match facts.images.get(&self.0.image) {
+            Some(Known::Present(image)) => Some(image),
+            _ => None,
+        };
+        let stay: Vec<Item> =
+            found.iter().flat_map(|found| kept::of(&self.0, found, image, facts).items().collect::<Vec<_>>()).collect();
+        let begin = format!("{}.", self.0.name);
+        let own =
+            |item: &&Item| matches!(item, Item::TakenOver(field) if field.starts_with(&begin)) && !stay.contains(item);
+        facts.owns().iter().map(|(item, _)| item).filter(own).cloned().collect()
+    }
+
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let mut diff = Diff::default();
         let spec = &self.0;
@@ -337,16 +388,26 @@ impl Resource for Container {
             _ => None,
         };
         let will_pull = context.earlier.pulled.contains(&spec.image);
-        let comparison = Comparison { spec, mounts: &self.mounts(), found, image, will_pull };
+        let kept = kept::of(spec, found, image, context.facts);
+        // What stays of the environment is compared with nothing: it is what was found.
+        let mut book = context.book.clone();
+        kept.secrets.iter().for_each(|(id, value)| book.bind(id.clone(), value.clone()));
+        let with_kept = Self(kept.spec.clone());
+        let comparison = Comparison { spec: &with_kept.0, mounts: &with_kept.mounts(), found, image, will_pull };
         let unbound =
             |unbound: crate::text::Unbound| CannotTell { what: self.about(), why: unbound.to_string().into() };
-        let differences = comparison.differences(context.book).map_err(unbound)?;
+        let mut differences = comparison.differences(&book).map_err(unbound)?;
+        self.leave_unusual(found, &mut differences, context);
+        if !kept.values.is_empty() {
+            diff.also.push(Also { about: self.about(), place: "on the host", values: kept.values.clone(), note: 0 });
+        }
         let is = |pointer: &str| found.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
         // Docker calls a paused container running; no job comes on in it.
         let paused = is("/State/Paused");
         let running = is("/State/Running") && !is("/State/Restarting");
         if differences.iter().any(|difference| difference.how == How::Anew) {
-            diff.changes.push(self.replace(differences, running));
+            diff.owns.extend(kept.items().map(|item| (item, Entry::default())));
+            diff.changes.push(with_kept.replace(differences, running));
             return Ok(diff);
         }
         diff.changes.extend(self.leftover(context)?);

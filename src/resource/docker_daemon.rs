@@ -12,7 +12,7 @@ use crate::facts::owned::{Item, Owned};
 use crate::facts::{CannotTell, Facts, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
-use crate::plan::{Action, Attr, Change, Effect};
+use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::secret::looks;
 use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
@@ -56,6 +56,8 @@ pub struct DockerDaemon {
     pub config: Option<Map<String, Value>>,
     /// They are all that is to be there.
     pub exact: bool,
+    /// The engine is the inventory's: what others have put into its file is told, though the inventory declares no key.
+    pub tells: bool,
     /// The place in the inventory.
     pub origin: Span,
     /// The places of single keys.
@@ -104,6 +106,8 @@ impl Resource for DockerDaemon {
     fn ask(&self, probe: &mut ProbeSpec) {
         if self.config.is_some() {
             self.read(probe);
+        } else if self.tells {
+            probe.content(&self.path);
         }
     }
 
@@ -140,7 +144,7 @@ impl Resource for DockerDaemon {
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let owned = context.facts.owns();
         if self.config.is_none() && !owned.iter().any(|(item, _)| matches!(item, Item::DaemonKey(_))) {
-            return Ok(Diff::default());
+            return Ok(self.told(context.facts));
         }
         let found = look(context, &self.path)?;
         let old: Option<Value> = match &found {
@@ -280,6 +284,27 @@ fn write_keeps(step: &Step) -> bool {
 }
 
 impl DockerDaemon {
+    /// What others have put into a file of which the inventory asks nothing. Nothing stands on it, so one that cannot be read, or
+    /// makes no sense, stops nothing.
+    fn told(&self, facts: &Facts) -> Diff {
+        use crate::facts::{Content, Known};
+        let mut diff = Diff::default();
+        let note = |why: &str| Note { about: self.about(), message: why.to_owned() };
+        match facts.paths.get(&self.path).filter(|_| self.tells) {
+            None | Some(Known::Absent) => {}
+            Some(Known::Present(fact)) => match &fact.content {
+                Some(Known::Present(Content::Text(text))) => match keys::read(text) {
+                    Value::Object(there) => keys::Keys::of(self, &there, facts.owns()).tell(self, &mut diff),
+                    _ if text.expose().trim().is_empty() => {}
+                    _ => diff.notes.push(note("it is no JSON object, and Docker does not start with it")),
+                },
+                _ => diff.notes.push(note("it cannot be read")),
+            },
+            Some(Known::Unread(_)) => diff.notes.push(note("it cannot be read")),
+        }
+        diff
+    }
+
     /// The previous version that an interrupted run left.
     fn left_over(&self, context: &Context<'_>) -> Result<Option<RemotePath>, CannotTell> {
         let Some(path) = previous(&self.path) else { return Ok(None) };

@@ -1,11 +1,19 @@
 //! What rprov has put on a host and the inventory no longer names: clean-up, firewall, files, package repositories, pins, unit files
-//! and drop-ins go. A file goes only if nobody has changed it since. Pure.
+//! and drop-ins, containers go; a file only if nobody has changed it since, a directory only if nothing lies in it. Packages and volumes
+//! stay, and are told. Pure.
+
+mod containers;
+mod directories;
+mod units;
+
+pub use containers::{id_of, made_by_us};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Context, Diff, Resource, firewall};
+use super::{Context, Diff, Part, Resource, firewall};
 use crate::facts::owned::{Entry, Item, Owned};
-use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec};
+use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Reason};
 use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, HEALTHCHECK_FILE};
 use crate::name::RemotePath;
 use crate::plan::{Action, Change, Effect, Note, TextChange};
@@ -13,32 +21,58 @@ use crate::resource::file::sha256_of;
 use crate::step::{Step, UnitAction};
 
 /// What the user calls the list.
-const ABOUT: &str = "what rprov has put here";
+pub const ABOUT: &str = "what rprov has put here";
 /// The unit that loads the firewall at boot. No other that goes is stopped: what it runs may be in use.
 const FIREWALL_UNIT: &str = "rprov-firewall.service";
 const UNITS: &str = "/etc/systemd/system/";
 const AUTHORITIES: &str = "/usr/local/share/ca-certificates/";
 
-/// Everything of a host that is on its list and that nothing else here manages.
-#[derive(Debug, Clone, Default)]
+/// Which of the things on a host's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Unit files and drop-ins: before the services that restart for them.
+    Units,
+    /// Containers: before others take their place.
+    Containers,
+    /// All others: last, since nothing that is to be there stands on them.
+    Rest,
+}
+
+impl Which {
+    fn of(item: &Item) -> Self {
+        match item {
+            Item::File(path) if units::is_unit(path) => Self::Units,
+            Item::Container(_) => Self::Containers,
+            _ => Self::Rest,
+        }
+    }
+}
+
+/// What of a host is on its list, and nothing else here manages.
+#[derive(Debug, Clone)]
 pub struct Leftovers {
-    kept: BTreeSet<Item>,
+    which: Which,
+    kept: Arc<BTreeSet<Item>>,
+    /// Units that the inventory has running: they restart for what they read.
+    runs: Arc<BTreeSet<String>>,
 }
 
 impl Leftovers {
-    /// Beside these resources.
+    /// Beside these resources, on a host of which the inventory has these units running: unit files, containers, the rest.
     #[must_use]
-    pub fn beside(resources: &[Box<dyn Resource>]) -> Self {
+    pub fn beside(resources: &[Box<dyn Resource>], runs: BTreeSet<String>) -> [Self; 3] {
         let mut kept: BTreeSet<Item> = resources.iter().flat_map(|resource| resource.keeps()).collect();
         // A file of which another part of the inventory manages keys is no file to be removed.
         let mut probe = ProbeSpec::default();
         resources.iter().for_each(|resource| resource.ask(&mut probe));
         kept.extend(probe.paths.into_keys().map(Item::File));
-        Self { kept }
+        let (kept, runs) = (Arc::new(kept), Arc::new(runs));
+        let one = |which| Self { which, kept: Arc::clone(&kept), runs: Arc::clone(&runs) };
+        [one(Which::Units), one(Which::Containers), one(Which::Rest)]
     }
 
     fn of<'a>(&'a self, owned: &'a Owned) -> impl Iterator<Item = (&'a Item, &'a Entry)> {
-        owned.iter().filter(|(item, _)| !self.kept.contains(*item))
+        owned.iter().filter(|(item, _)| Which::of(item) == self.which && !self.kept.contains(*item))
     }
 }
 
@@ -65,6 +99,8 @@ fn link_of(path: &RemotePath) -> Option<RemotePath> {
     RemotePath::new(format!("/etc/ssl/certs/{name}.pem")).ok()
 }
 
+const ELSE: &str = "something else is in its place by now, and stays";
+
 /// What is to be done about a file.
 enum Fate<'a> {
     Gone,
@@ -75,9 +111,15 @@ enum Fate<'a> {
 fn fate<'a>(path: &RemotePath, entry: &Entry, context: &Context<'a>) -> Result<Fate<'a>, CannotTell> {
     let unasked = || CannotTell { what: path.to_string(), why: "it was not asked for".into() };
     let known = context.facts.paths.get(path).ok_or_else(unasked)?;
-    let Some(fact) = known.read(path.as_str())? else { return Ok(Fate::Gone) };
+    let fact = match known.read(path.as_str()) {
+        Ok(None) => return Ok(Fate::Gone),
+        Ok(Some(fact)) => fact,
+        // Whoever may write there must not keep the host from being managed by it.
+        Err(cannot) if cannot.why.kind() == Reason::InTheWay => return Ok(Fate::Stays(ELSE)),
+        Err(cannot) => return Err(cannot),
+    };
     if fact.kind != PathKind::File || fact.way.link {
-        return Ok(Fate::Stays("something else is in its place by now, and stays"));
+        return Ok(Fate::Stays(ELSE));
     }
     match &fact.content {
         Some(Known::Present(Content::Text(text))) if entry.digests.contains(&sha256_of(text)) => Ok(Fate::Goes(fact)),
@@ -104,12 +146,12 @@ fn change(kind: &str, name: String, entry: &Entry, steps: Vec<Step>) -> Change {
 /// The removal of a file.
 fn removal(path: &RemotePath, entry: &Entry) -> Change {
     let mut steps = Vec::new();
-    let unit = path.as_str().strip_prefix(UNITS);
-    if unit == Some(FIREWALL_UNIT) {
+    let is_firewalls = path.as_str().strip_prefix(UNITS) == Some(FIREWALL_UNIT);
+    if is_firewalls {
         steps.push(Step::Unit { unit: FIREWALL_UNIT.to_owned(), action: UnitAction::Disable });
     }
     steps.push(Step::RemoveFile(path.clone()));
-    if unit.is_some() {
+    if is_firewalls {
         steps.push(Step::Unit { unit: String::new(), action: UnitAction::DaemonReload });
     }
     if path.as_str().starts_with(AUTHORITIES) {
@@ -118,40 +160,14 @@ fn removal(path: &RemotePath, entry: &Entry) -> Change {
     change(kind(path).1, path.to_string(), entry, steps)
 }
 
-impl Resource for Leftovers {
-    fn about(&self) -> String {
-        ABOUT.to_owned()
-    }
+/// A thing that stays, though nobody declares it any more, and why.
+fn stays(about: String, entry: &Entry, why: &str) -> Note {
+    Note { about, message: format!("{}; {why}", entry.no_longer()) }
+}
 
-    fn ask(&self, _probe: &mut ProbeSpec) {}
-
-    fn is_declared(&self) -> bool {
-        false
-    }
-
-    fn ask_owned(&self, owned: &Owned, probe: &mut ProbeSpec) {
-        for (item, _) in self.of(owned) {
-            match item {
-                Item::File(path) => {
-                    probe.content(path);
-                    link_of(path).iter().for_each(|link| probe.stat(link));
-                    if path.as_str().strip_prefix(UNITS) == Some(FIREWALL_UNIT) {
-                        probe.units.insert(FIREWALL_UNIT.to_owned());
-                    }
-                }
-                Item::Directory(path) => probe.stat(path),
-                Item::Table(table) => drop(probe.nft_tables.insert(table.clone())),
-                Item::Container(name) => {
-                    probe.docker = true;
-                    probe.containers.insert(name.clone());
-                }
-                Item::DaemonKey(_) | Item::ConfigKey(_) | Item::RecordKey(_) => {}
-            }
-        }
-    }
-
-    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
-        let mut diff = Diff::default();
+impl Leftovers {
+    /// Files, and tables of nftables.
+    fn files(&self, context: &Context<'_>, diff: &mut Diff) -> Result<(), CannotTell> {
         let mut files: Vec<(u8, Change)> = Vec::new();
         for (item, entry) in self.of(context.facts.owns()) {
             match item {
@@ -175,10 +191,7 @@ impl Resource for Leftovers {
                         change.text = text.map(|old| TextChange { old: old.to_owned(), new: String::new() });
                         files.push((kind(path).0, change));
                     }
-                    Fate::Stays(why) => {
-                        let about = format!("{} {path}", kind(path).1);
-                        diff.notes.push(Note { about, message: format!("{}; {why}", entry.no_longer()) });
-                    }
+                    Fate::Stays(why) => diff.notes.push(stays(format!("{} {path}", kind(path).1), entry, why)),
                 },
                 Item::Table(table) => {
                     let about = format!("firewall table {table}");
@@ -195,25 +208,90 @@ impl Resource for Leftovers {
                     one.text = Some(TextChange { old: rules.clone(), new: String::new() });
                     diff.changes.push(one);
                 }
-                Item::Directory(path) => {
-                    if matches!(context.facts.paths.get(path), Some(Known::Present(_))) {
-                        let about = format!("directory {path}");
-                        let message = format!("{}; it stays, for something may lie in it", entry.no_longer());
-                        diff.notes.push(Note { about, message });
-                    }
-                }
-                Item::Container(name) => {
-                    if matches!(context.facts.containers.get(name), Some(Known::Present(_))) {
-                        let about = format!("container {name}");
-                        let message = format!("{}; it stays with its runners, and goes on as it is", entry.no_longer());
-                        diff.notes.push(Note { about, message });
-                    }
-                }
-                Item::DaemonKey(_) | Item::ConfigKey(_) | Item::RecordKey(_) => {}
+                _ => {}
             }
         }
         files.sort_by_key(|(rank, _)| *rank);
         diff.changes.extend(files.into_iter().map(|(_, change)| change));
+        Ok(())
+    }
+
+    /// What is never taken away for that reason alone: one note for all of a kind.
+    fn told(&self, context: &Context<'_>, diff: &mut Diff) {
+        let facts = context.facts;
+        let mut packages: Vec<(&str, &Entry)> = Vec::new();
+        for (item, entry) in self.of(facts.owns()) {
+            match item {
+                Item::Package(name) if matches!(facts.packages.get(name), Some(Known::Present(_))) => {
+                    packages.push((name, entry));
+                }
+                Item::Volume(name) if matches!(facts.volumes.get(name), Some(Known::Present(_))) => {
+                    diff.notes.push(stays(format!("volume {name}"), entry, "it stays with what lies in it"));
+                }
+                _ => {}
+            }
+        }
+        let origins: BTreeSet<&str> = packages.iter().filter_map(|(_, entry)| entry.origin.as_deref()).collect();
+        if !packages.is_empty() {
+            let names: Vec<&str> = packages.iter().map(|(name, _)| *name).collect();
+            let origin = Some(origins.into_iter().collect::<Vec<_>>().join(", ")).filter(|origins| !origins.is_empty());
+            let all = Entry { origin, ..Entry::default() };
+            let why = "packages stay; `state: absent` under `packages` takes one away";
+            diff.notes.push(stays(format!("packages {}", names.join(", ")), &all, why));
+        }
+    }
+}
+
+impl Resource for Leftovers {
+    fn about(&self) -> String {
+        ABOUT.to_owned()
+    }
+
+    fn part(&self) -> Part {
+        Part::Path
+    }
+
+    fn ask(&self, _probe: &mut ProbeSpec) {}
+
+    fn is_declared(&self) -> bool {
+        false
+    }
+
+    fn ask_owned(&self, owned: &Owned, probe: &mut ProbeSpec) {
+        for (item, _) in self.of(owned) {
+            match item {
+                Item::File(path) => {
+                    probe.content(path);
+                    link_of(path).iter().for_each(|link| probe.stat(link));
+                    units::ask(path, &self.runs, probe);
+                }
+                Item::Directory(path) => {
+                    probe.stat(path);
+                    probe.inside.insert(path.clone());
+                }
+                Item::Table(table) => drop(probe.nft_tables.insert(table.clone())),
+                Item::Container(name) => containers::ask(name, probe),
+                Item::Package(name) => drop(probe.packages.insert(name.clone())),
+                Item::Volume(name) => {
+                    probe.docker = true;
+                    probe.volumes.insert(name.clone());
+                }
+                Item::DaemonKey(_) | Item::ConfigKey(_) | Item::RecordKey(_) | Item::TakenOver(_) => {}
+            }
+        }
+    }
+
+    fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let mut diff = Diff::default();
+        match self.which {
+            Which::Units => self.units(context, &mut diff)?,
+            Which::Containers => self.containers(context, &mut diff)?,
+            Which::Rest => {
+                self.files(context, &mut diff)?;
+                self.directories(context, &mut diff)?;
+                self.told(context, &mut diff);
+            }
+        }
         Ok(diff)
     }
 }

@@ -2,6 +2,7 @@
 //! maintainer scripts stop the service, so it is stopped gracefully before they run. Pure.
 
 use crate::diagnostic::Span;
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::PackageManagerSpec;
 use crate::name::RemotePath;
@@ -93,6 +94,10 @@ impl Resource for ManagerPackage {
         probe.jobs_of = Some(UNIT.to_owned());
         // Its jobs may be containers too.
         probe.docker = true;
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        [PACKAGE, HELPERS].map(|name| Item::Package(name.to_owned())).into()
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {

@@ -29,7 +29,7 @@ use crate::facts::owned::{Entry, Item, Owned};
 use crate::facts::{CannotTell, Facts, ProbeSpec};
 use crate::name::RemotePath;
 use crate::plan::{Also, Change, Note, Problem, RunnerView};
-use crate::secret::SecretBook;
+use crate::secret::{Secret, SecretBook, SecretId};
 use crate::step::Step;
 
 /// What a diff may look at.
@@ -58,6 +58,8 @@ pub struct Earlier {
     pub restarted: BTreeSet<String>,
     /// Containers that will be stopped and not started again by what stopped them.
     pub restart_containers: Vec<(String, String)>,
+    /// Containers that will be ended and taken away.
+    pub removed_containers: BTreeSet<String>,
     /// Files that will be written.
     pub written: BTreeSet<RemotePath>,
     /// systemd must read its unit files again.
@@ -76,6 +78,7 @@ impl Earlier {
         self.pulled.extend(other.pulled);
         self.written.extend(other.written);
         self.restart_containers.extend(other.restart_containers);
+        self.removed_containers.extend(other.removed_containers);
         self.daemon_reload |= other.daemon_reload;
         self.rules = other.rules.or(self.rules.take());
     }
@@ -157,6 +160,12 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
 
     /// Adds what must be read because something of it is rprov's and may no longer be declared. Asking twice costs nothing.
     fn ask_owned(&self, _owned: &Owned, _probe: &mut ProbeSpec) {}
+
+    /// Values of the host's that stay, are written again, and may be secrets: the plan has their names. To be bound each time that the
+    /// host was read.
+    fn host_secrets(&self, _facts: &Facts) -> Vec<(SecretId, Secret)> {
+        Vec::new()
+    }
 
     /// Keys and attributes on the list that are not there, or that it no longer asks for once nothing is left to do: they are
     /// nobody's.

@@ -1,5 +1,6 @@
 //! The packages of a host, all in one transaction: present, pinned or absent. Pure.
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, PackageFact, ProbeSpec};
 use crate::inventory::model::PackageSpec;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
@@ -69,6 +70,15 @@ impl Resource for Packages {
             let all = engine.wanted.iter().map(|package| package.name.as_str());
             probe.packages.extend(all.chain(engine.replaces.iter().copied()).chain(engine.perhaps).map(str::to_owned));
         }
+    }
+
+    fn keeps(&self) -> Vec<Item> {
+        let engine = self.engine.iter().flat_map(|engine| {
+            let wanted = engine.wanted.iter().map(|package| package.name.as_str());
+            wanted.chain(engine.replaces.iter().copied()).chain(engine.perhaps)
+        });
+        let all = self.wanted.iter().map(|package| package.name.as_str()).chain(engine);
+        all.map(|name| Item::Package(name.to_owned())).collect()
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {

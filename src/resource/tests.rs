@@ -208,6 +208,7 @@ fn daemon() -> DockerDaemon {
         path: path("/etc/docker/daemon.json"),
         config: serde_json::from_value(json!({"live-restore": true, "mtu": 1400})).unwrap(),
         exact: false,
+        tells: false,
         origin: origin(),
         origins: Default::default(),
     }

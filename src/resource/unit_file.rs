@@ -1,6 +1,7 @@
 //! A file that systemd reads: a unit, or a drop-in of one. systemd has it only once it has read its unit files again, and a service that
 //! runs only once it has started anew. Pure.
 
+use crate::facts::owned::Item;
 use crate::facts::{CannotTell, Known, ProbeSpec};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
@@ -72,6 +73,10 @@ impl Resource for UnitFile {
         }
     }
 
+    fn keeps(&self) -> Vec<Item> {
+        self.file.keeps()
+    }
+
     fn root_reads(&self) -> Vec<RemotePath> {
         self.file.root_reads()
     }
@@ -134,7 +139,8 @@ impl UnitFile {
     }
 }
 
-fn note(path: RemotePath, replaces: Option<String>) -> WriteFile {
+/// The note that something is to restart.
+pub(super) fn note(path: RemotePath, replaces: Option<String>) -> WriteFile {
     WriteFile {
         path,
         content: Text::plain(String::new()),

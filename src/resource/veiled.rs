@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use super::{Context, Diff, Part, Resource};
 use crate::facts::owned::{Item, Owned};
-use crate::facts::{CannotTell, Facts, ProbeSpec, Reason, Why};
+use crate::facts::{CannotTell, Facts, Known, ProbeSpec, Reason, Why};
 use crate::name::RemotePath;
 use crate::plan::{Attr, Change, Note, Problem, RunnerView};
+use crate::secret::{Secret, SecretId};
 use crate::step::{GitlabStep, RunnerAttributes, Step};
 
 /// What stands for a value that is not shown.
@@ -28,6 +29,8 @@ enum Veil {
     Whole,
     /// All but that it differs: a file in which the target branch keeps a secret.
     Values,
+    /// What of the list of what is rprov's the target branch manages.
+    Only(BTreeSet<Item>),
     /// All but these attributes, with all below them.
     But {
         shown: BTreeSet<String>,
@@ -49,6 +52,12 @@ impl Veiled {
     #[must_use]
     pub fn values(inner: Box<dyn Resource>) -> Self {
         Self { inner, what: Veil::Values }
+    }
+
+    /// Tells what becomes of these things on the host's list, and of no other.
+    #[must_use]
+    pub fn only(inner: Box<dyn Resource>, items: BTreeSet<Item>) -> Self {
+        Self { inner, what: Veil::Only(items) }
     }
 
     /// Shows the values of these attributes.
@@ -87,6 +96,7 @@ impl Veiled {
                 let steps = change.steps.iter().filter_map(bare_update).collect();
                 (whole || !change.attrs.is_empty()).then_some(Change { text: None, steps, ..change })
             }
+            Veil::Only(_) => Some(Change { text: None, ..change }),
             Veil::Values | Veil::Whole => {
                 let attr = |attr: Attr| Attr { old: attr.old.map(|_| NOT_SHOWN.to_owned()), ..attr };
                 let attrs = change.attrs.into_iter().map(attr).collect();
@@ -94,6 +104,13 @@ impl Veiled {
             }
         }
     }
+}
+
+/// Of a list, these things.
+fn only(owned: &Owned, items: &BTreeSet<Item>) -> Owned {
+    let mut some = owned.clone();
+    some.retain(|item, _| items.contains(item));
+    some
 }
 
 /// The change of a runner record without what it changes.
@@ -119,9 +136,15 @@ impl Resource for Veiled {
     }
 
     fn ask_owned(&self, owned: &Owned, probe: &mut ProbeSpec) {
-        if !matches!(self.what, Veil::Whole) {
-            self.inner.ask_owned(owned, probe);
+        match &self.what {
+            Veil::Whole => {}
+            Veil::Only(items) => self.inner.ask_owned(&only(owned, items), probe),
+            Veil::Values | Veil::But { .. } => self.inner.ask_owned(owned, probe),
         }
+    }
+
+    fn host_secrets(&self, facts: &Facts) -> Vec<(SecretId, Secret)> {
+        self.inner.host_secrets(facts)
     }
 
     fn lost(&self, facts: &Facts) -> Vec<Item> {
@@ -139,6 +162,13 @@ impl Resource for Veiled {
         let (left_out, runners) = match &self.what {
             Veil::Whole if !self.is_declared() => return Ok(Diff::default()),
             Veil::Whole => return Ok(Diff { notes: vec![note(NOT_COMPARED.to_owned())], ..Diff::default() }),
+            Veil::Only(items) => {
+                let owned = Some(Known::Present(only(context.facts.owns(), items)));
+                let facts = Facts { owned, ..context.facts.clone() };
+                let diff = self.inner.diff(&Context { facts: &facts, ..*context })?;
+                let changes = diff.changes.into_iter().filter_map(|change| self.change(change)).collect();
+                return Ok(Diff { changes, ..diff });
+            }
             Veil::Values => (&none.0, &none.1),
             Veil::But { left_out, runners, .. } => (left_out, runners),
         };
@@ -149,7 +179,7 @@ impl Resource for Veiled {
             Err(cannot) => {
                 let help = match &self.what {
                     Veil::But { .. } => "a plan of the target branch says why",
-                    Veil::Values | Veil::Whole => "it holds a secret, so why is not shown",
+                    Veil::Values | Veil::Whole | Veil::Only(_) => "it holds a secret, so why is not shown",
                 };
                 let why = match cannot.why.kind() {
                     Reason::Refused => cannot.why,

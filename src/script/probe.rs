@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::facts::ProbeSpec;
+use crate::facts::{ENTRIES, ProbeSpec};
 use crate::secret::SecretBook;
 
 use super::{Script, guard, quote, wrap};
@@ -34,8 +34,36 @@ fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
     out.push_str(&access::script(spec));
+    out.push_str(&inside(spec));
     out.push_str(&rooms(spec));
     out
+}
+
+/// How much lies in each directory. One to which a link leads that not only root could have made is not entered.
+fn inside(spec: &ProbeSpec) -> String {
+    if spec.inside.is_empty() {
+        return String::new();
+    }
+    let paths: Vec<String> = spec.inside.iter().map(|path| quote(path.as_str())).collect();
+    let walk = if spec.paths.is_empty() { super::paths::FUNCTIONS } else { "" };
+    format!(
+        r#"{walk}inside() (
+  reach stay find "$1" 2>/dev/null
+  code=$?
+  [ "$code" -ne 44 ] || {{ echo 'inside none'; exit; }}
+  if [ "$code" -ne 0 ] || [ -L "./$leaf" ] || ! [ -d "./$leaf" ] || ! step_into "$leaf" || ! [ -r . ]; then echo 'inside denied'; exit; fi
+  entries=0
+  for entry in * .[!.]* ..?*; do
+    if [ -e "$entry" ] || [ -L "$entry" ]; then entries=$((entries + 1)); fi
+    [ "$entries" -lt {ENTRIES} ] || break
+  done
+  printf 'inside %s
+' "$entries"
+)
+for path in {paths}; do inside "$path"; done
+"#,
+        paths = paths.join(" ")
+    )
 }
 
 /// A path that is not there yet will lie where its nearest directory does.

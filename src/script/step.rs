@@ -295,6 +295,11 @@ remove_file() (
   arrive stay find "$1"
   case $? in 0) rm -f -- "./$leaf";; 44) exit 0;; *) exit 1;; esac
 )
+# What somebody has put into it meanwhile is not taken away.
+remove_directory() (
+  arrive stay find "$1"
+  case $? in 0) rmdir -- "./$leaf";; 44) exit 0;; *) exit 1;; esac
+)
 "#;
 
 /// A script that keeps the lock and then does steps in order, printing `step N` before each; it ends at the first that
@@ -396,6 +401,7 @@ pub fn longest(step: &Step) -> u64 {
         | Step::WriteFile(_)
         | Step::Attributes { .. }
         | Step::RemoveFile(_)
+        | Step::RemoveDirectory(_)
         | Step::AddToGroup { .. }
         | Step::LoadRuleset(_)
         | Step::UpdateCaCertificates { .. }
@@ -447,6 +453,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
             quote(holds.as_deref().unwrap_or("-"))
         ),
         Step::RemoveFile(path) => format!("remove_file {}", quote(path.as_str())),
+        Step::RemoveDirectory(path) => format!("remove_directory {}", quote(path.as_str())),
         Step::Unit { unit, action } => match action {
             UnitAction::DaemonReload => "systemctl daemon-reload".to_owned(),
             UnitAction::Enable => format!("systemctl enable -- {}", quote(unit)),
@@ -532,6 +539,7 @@ pub fn shown(step: &Step) -> String {
             format!("chmod {mode:04o} and chown {}:{} {path}", owner.user, owner.group)
         }
         Step::RemoveFile(path) => format!("rm {path}"),
+        Step::RemoveDirectory(path) => format!("rmdir {path}"),
         Step::Unit { unit, action } => {
             let verb = match action {
                 UnitAction::DaemonReload => return "systemctl daemon-reload".to_owned(),

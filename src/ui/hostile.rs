@@ -96,7 +96,8 @@ impl Texts {
             origin: Some(self.span()),
             steps: vec![
                 Step::InstallPackages(vec![self.next()]),
-                Step::RemoveFile(path),
+                Step::RemoveFile(path.clone()),
+                Step::RemoveDirectory(path),
                 Step::Unit { unit: self.next(), action: UnitAction::Restart },
             ],
         }

@@ -78,6 +78,9 @@ impl Simulated {
         let (mut facts, mut book) = (self.facts.clone(), world.book.clone());
         facts.system.now = self.clock;
         facts.learn_owned();
+        for (id, secret) in world.resources.iter().flat_map(|resource| resource.host_secrets(&facts)) {
+            book.bind(id, secret);
+        }
         let host = &world.inventory.hosts[0];
         if let Some(runners) = Runners::new(host, world.inventory.gitlab.as_ref()) {
             for id in runners.wanted_records(&facts) {
@@ -113,6 +116,15 @@ impl Simulated {
         }
         for container in probe.containers {
             self.facts.containers.entry(container).or_insert(Known::Absent);
+        }
+        for package in probe.packages {
+            self.facts.packages.entry(package).or_insert(Known::Absent);
+        }
+        for volume in probe.volumes {
+            self.facts.volumes.entry(volume).or_insert(Known::Absent);
+        }
+        for directory in probe.inside {
+            self.facts.inside.entry(directory).or_insert(Known::Absent);
         }
         if probe.docker && self.facts.docker.is_none() {
             self.facts.docker = Some(Known::Absent);
@@ -200,10 +212,23 @@ impl Simulated {
             }
             Step::RefreshLists(_) => {}
             Step::RemoveFile(path) => {
+                if let Some(Known::Present(entries)) = self.facts.inside.get_mut(&path.parent()) {
+                    *entries = entries.saturating_sub(1);
+                }
                 if let Some(Known::Present(sources)) = &mut self.facts.apt_sources {
                     sources.retain(|source| source.path != *path);
                 }
                 self.facts.paths.insert(path.clone(), Known::Absent);
+            }
+            Step::RemoveDirectory(path) => {
+                if self.facts.inside.get(path) != Some(&Known::Present(0)) {
+                    return Err(format!("something lies in {path}"));
+                }
+                if let Some(Known::Present(entries)) = self.facts.inside.get_mut(&path.parent()) {
+                    *entries = entries.saturating_sub(1);
+                }
+                self.facts.paths.insert(path.clone(), Known::Absent);
+                self.facts.inside.insert(path.clone(), Known::Absent);
             }
             Step::Unit { unit, action } => self.unit(unit, *action)?,
             Step::RestartWith { unit, path } => {

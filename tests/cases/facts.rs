@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     /// What apt would remove with those that are to go: name and version.
     taken_along: BTreeMap<String, String>,
     paths: BTreeMap<String, Found<PathSeen>>,
+    /// How much lies in directories.
+    inside: BTreeMap<String, Found<usize>>,
     units: BTreeMap<String, Found<Unit>>,
     containers: BTreeMap<String, Found<Value>>,
     images: BTreeMap<String, Found<Image>>,
@@ -240,6 +242,7 @@ impl Seen {
             PackageFact { version, installed, status }
         });
         each(&self.paths, &mut facts.paths, |path| RemotePath::new(path).unwrap(), path);
+        each(&self.inside, &mut facts.inside, |path| RemotePath::new(path).unwrap(), |entries, _| *entries);
         each(&self.units, &mut facts.units, Clone::clone, unit);
         each(&self.containers, &mut facts.containers, Clone::clone, |inspect, old| {
             let mut value = old.unwrap_or_else(|| serde_json::json!({}));

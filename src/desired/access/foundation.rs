@@ -29,7 +29,7 @@ fn refused(step: &Step, facts: &Facts, declared: &[RemotePath]) -> Option<Proble
         Step::Attributes { path, mode, owner, .. } => {
             stands(path, facts).or_else(|| through_a_link(path, *mode, &owner.user, facts, declared))
         }
-        Step::RemoveFile(path) => stands(path, facts),
+        Step::RemoveFile(path) | Step::RemoveDirectory(path) => stands(path, facts),
         Step::Directory { path, mode, owner } => system(path, *mode, &owner.user, facts)
             .or_else(|| through_a_link(path, *mode, &owner.user, facts, declared)),
         _ => None,

@@ -34,6 +34,12 @@ fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
         };
         facts.paths.insert(RemotePath::new(path).unwrap(), Known::Present(fact));
     }
+    facts.learn_owned();
+    let mut probe = crate::facts::ProbeSpec::default();
+    let _ = crate::desired::owned::ask_more(&resources, &facts, &mut probe);
+    probe.paths.into_keys().for_each(|path| {
+        facts.paths.entry(path).or_insert(Known::Absent);
+    });
     crate::desired::plan("a", &resources, &facts, &mut SecretBook::default())
 }
 
@@ -170,4 +176,37 @@ fn why_a_file_cannot_be_compared_names_nothing_of_it() {
         assert!(!json.contains("hunter2") && !json.contains("#3") && !json.contains("runners/3"), "{json}");
         assert!(json.contains(says) && json.contains("/srv/r/config.toml"), "{json}");
     }
+}
+
+/// A merge request that takes something out of the inventory shows what goes, and tells nothing of other things on the list.
+#[test]
+fn what_leaves_the_inventory_is_shown_as_far_as_the_target_branch_manages_it() {
+    use crate::facts::owned::{Entry, Item, Owned};
+    use crate::resource::file::sha256;
+    let mut owned = Owned::new();
+    for path in ["/etc/a", "/etc/b", "/etc/secret"] {
+        let digests = std::collections::BTreeSet::from([sha256("x\n")]);
+        let entry = Entry { digests, ..Entry::of(format!("inventory.yml:9:{}", path.len())) };
+        owned.add(Item::File(RemotePath::new(path).unwrap()), entry);
+    }
+    owned.add(Item::DaemonKey("/mtu".to_owned()), Entry::of("inventory.yml:7:1"));
+    owned.add(Item::DaemonKey("/bridge".to_owned()), Entry::of("inventory.yml:8:1"));
+    let list = owned.text();
+    let there = [
+        ("/etc/a", "x\n"),
+        ("/etc/b", "x\n"),
+        ("/etc/secret", "x\n"),
+        ("/etc/docker/daemon.json", "{\"mtu\": 1400, \"bridge\": \"br7\"}"),
+        (crate::facts::owned::PATH, list.as_str()),
+    ];
+    let trusted = "{ files: [{ path: /etc/a, content: \"x\\n\" }, { path: /etc/secret, content: { env: X } }], docker: { source: distro, daemon: { mtu: 1400 } } }";
+    let planned = plan("{ docker: { source: distro } }", trusted, &there);
+    let said: Vec<String> = planned.changes.iter().map(|change| format!("{} {}", change.kind, change.name)).collect();
+    assert_eq!(said, ["docker daemon /etc/docker/daemon.json", "file /etc/a", "file /etc/secret"]);
+    let json = serde_json::to_string(&planned).unwrap();
+    assert!(json.contains("inventory.yml:9:6") && json.contains("mtu"), "{json}");
+    assert!(!json.contains("/etc/b") && !json.contains("br7"), "{json}");
+    // Where the target branch manages none of it, nothing of the list is told.
+    let none = serde_json::to_string(&plan("{}", "{}", &there)).unwrap();
+    assert!(!none.contains("/etc/") && !none.contains("inventory.yml:"), "{none}");
 }

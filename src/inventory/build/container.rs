@@ -57,6 +57,7 @@ impl Build<'_> {
             restart,
             stop_timeout: self.seconds_at(node, "stop_timeout", scene).unwrap_or(7200),
             options: self.options(node, scene),
+            declared: node.entries().iter().filter(|e| !e.value.is_null()).map(|e| e.key.to_string()).collect(),
             origin: entry.span.clone(),
             image_origin: node.get("image").map_or(&entry.span, |image| &image.span).clone(),
             image: image?,

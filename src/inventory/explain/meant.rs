@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Kind, Step, Topic, exactly, flags, is_flags, keys, nearest, path, with, words};
-use crate::inventory::schema::{ROOT, Table};
+use crate::inventory::schema::{EXACT, ROOT, Table};
 
 /// Why no key is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +99,13 @@ pub(super) fn all() -> Vec<String> {
             Kind::Table(inner) | Kind::ShortOr(inner) => table(inner, steps, out),
             Kind::Named(_, inner) => table(inner, &with(steps, Step::Name(None)), out),
             Kind::List(inner) | Kind::OneOrList(inner) => kind(*inner, &with(steps, Step::Items), out),
-            Kind::Config(section) => keys_of(section, steps, out),
+            Kind::Config(section) => {
+                if [keys::GLOBAL, keys::RUNNER].contains(&section) {
+                    out.push(path(&with(steps, Step::Key(EXACT))));
+                }
+                keys_of(section, steps, out);
+            }
+            Kind::Json => out.push(path(&with(steps, Step::Key(EXACT)))),
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The container that runs gitlab-runner, and the registries that images come from, as the inventory resolves them. Data
 //! only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,8 @@ pub struct ContainerSpec {
     pub stop_timeout: u64,
     /// What is Docker's default unless the inventory says otherwise.
     pub options: ContainerOptions,
+    /// The keys that are given: of the others, what somebody else has given a container stays.
+    pub declared: BTreeSet<String>,
     /// Where `manager.container` stands.
     pub origin: Span,
     /// Where `manager.container.image` stands.

@@ -175,6 +175,11 @@ pub enum StepV1 {
         /// Where.
         path: String,
     },
+    /// Remove a directory in which nothing lies.
+    RemoveDirectory {
+        /// Where.
+        path: String,
+    },
     /// Do something to a systemd unit.
     Unit {
         /// Its name.
@@ -396,6 +401,7 @@ impl From<&Step> for StepV1 {
                 Self::Attributes { path: path.to_string(), mode: octal(*mode), owner: owner.into() }
             }
             Step::RemoveFile(path) => Self::RemoveFile { path: path.to_string() },
+            Step::RemoveDirectory(path) => Self::RemoveDirectory { path: path.to_string() },
             Step::Unit { unit, action } => Self::Unit { unit: unit.clone(), action: verb(*action).to_owned() },
             Step::RestartWith { unit, path } => Self::RestartWith { unit: unit.clone(), path: path.to_string() },
             Step::PullImage(image) => Self::PullImage { image: image.clone(), login: None },

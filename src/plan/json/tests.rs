@@ -54,6 +54,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
         }),
         Step::Attributes { path: path("/etc/x"), mode: 0o4755, owner, holds: None },
         Step::RemoveFile(path("/etc/old")),
+        Step::RemoveDirectory(path("/srv/old")),
         Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart },
         Step::PullImage("debian:12".to_owned()),
         Step::CreateContainer(Box::new(CreateContainer {

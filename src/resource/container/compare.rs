@@ -36,7 +36,7 @@ pub(super) enum How {
 }
 
 /// What a container may have and the inventory has no word for.
-const UNUSUAL: [(&str, &str); 20] = [
+pub(super) const UNUSUAL: [(&str, &str); 20] = [
     ("pid", "/HostConfig/PidMode"),
     ("uts", "/HostConfig/UTSMode"),
     ("userns", "/HostConfig/UsernsMode"),
@@ -60,7 +60,7 @@ const UNUSUAL: [(&str, &str); 20] = [
 ];
 
 /// Labels that images carry about themselves.
-const OF_IMAGES: [&str; 3] = ["org.opencontainers.image.", "org.label-schema.", "maintainer"];
+pub(super) const OF_IMAGES: [&str; 3] = ["org.opencontainers.image.", "org.label-schema.", "maintainer"];
 
 /// A container that was found, and what it is compared with.
 pub(super) struct Comparison<'a> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::{Diff, Earlier};
 use super::*;
 use crate::diagnostic::Span;
+use crate::facts::owned::{Entry, Item, Owned};
 use crate::facts::{DockerFact, Facts, ImageFact, PathFact, PathKind, RunnerContainer, Way};
 use crate::inventory::model::ContainerOptions;
 use crate::name::RemotePath;
@@ -34,6 +35,7 @@ fn container() -> Container {
         restart: "always".to_owned(),
         stop_timeout: 7200,
         options: ContainerOptions::default(),
+        declared: Default::default(),
         origin: origin(),
         image_origin: origin(),
     })
@@ -108,6 +110,9 @@ fn file_there() -> Known<PathFact> {
 
 fn facts(found: Known<Value>) -> Facts {
     let mut facts = Facts::default();
+    let mut owned = Owned::new();
+    owned.add(Item::Container("gitlab-runner".to_owned()), Entry::default());
+    facts.owned = Some(Known::Present(owned));
     let image = ImageFact {
         id: "sha256:aaa".to_owned(),
         repo_digests: vec!["r:5000/runner@sha256:old".to_owned()],

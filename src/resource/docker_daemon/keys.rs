@@ -148,7 +148,7 @@ impl Keys {
                 ),
             });
         }
-        if self.also.is_empty() || daemon.config.is_none() {
+        if self.also.is_empty() || (daemon.config.is_none() && !daemon.tells) {
             return;
         }
         let values = self.also.iter().map(|(pointer, value)| {

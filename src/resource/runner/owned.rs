@@ -10,7 +10,7 @@ use crate::facts::owned::{Entry, Item};
 use crate::facts::{Facts, RunnerRecord};
 use crate::inventory::model::{ConfigTable, RunnerSpec};
 use crate::marker;
-use crate::plan::{Action, Also, Attr, Change};
+use crate::plan::{Action, Also, Attr, Change, Effect};
 use crate::resource::Diff;
 use crate::runner_config::compare::{key_of, runner_path};
 use crate::runner_config::merge::{self, Merged, Rule};
@@ -119,6 +119,10 @@ impl Runners {
             change.reason = together(change.reason.take(), gone);
             if let Some(record) = found {
                 let opens = record::opens(record, &change.attrs);
+                // Who may take a runner that is not locked still has to.
+                if opens.iter().any(|(attribute, _)| attribute != "locked") {
+                    change.effect = change.effect.max(Effect::MoreJobs);
+                }
                 change.reason = together(change.reason.take(), opens);
             }
         }

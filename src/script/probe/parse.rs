@@ -66,6 +66,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
     super::access::read(&mut lines, &mut facts)?;
+    inside(spec, &mut lines, &mut facts)?;
     rooms(spec, &mut lines, &mut facts)?;
     facts.learn_owned();
     match lines.0.next() {
@@ -549,6 +550,21 @@ fn service_jobs(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> R
             Err(_) => return Err(BadReply::Garbled(format!("`service-jobs {count}`"))),
         },
     });
+    Ok(())
+}
+
+fn inside(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    for path in &spec.inside {
+        let known = match lines.expect("inside")? {
+            "none" => Known::Absent,
+            "denied" => Known::unread("what lies in it cannot be seen"),
+            count => match count.parse() {
+                Ok(count) => Known::Present(count),
+                Err(_) => return Err(BadReply::Garbled(format!("`inside {count}`"))),
+            },
+        };
+        facts.inside.insert(path.clone(), known);
+    }
     Ok(())
 }
 

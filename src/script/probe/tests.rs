@@ -158,6 +158,36 @@ fn files_directories_and_what_is_not_there() {
 }
 
 #[test]
+fn how_much_lies_in_a_directory_is_counted() {
+    for shell in shells() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["empty", "it's full", "many"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        for name in [".hidden", "..two", "a b", "$(false)", "-n"] {
+            std::fs::write(dir.path().join("it's full").join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere", dir.path().join("it's full/dangling")).unwrap();
+        (0..300).for_each(|number| std::fs::write(dir.path().join(format!("many/{number}")), "").unwrap());
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("empty", dir.path().join("link")).unwrap();
+        let at = |name: &str| path(dir.path(), name);
+        let names = ["empty", "it's full", "many", "file", "link", "not there"];
+        let spec = ProbeSpec { inside: names.into_iter().map(at).collect(), ..ProbeSpec::default() };
+        let facts = probe(&shell, &spec);
+        let inside = |name: &str| facts.inside[&at(name)].clone();
+        assert_eq!(inside("empty"), Known::Present(0), "{shell:?}");
+        assert_eq!(inside("it's full"), Known::Present(6), "{shell:?}");
+        assert_eq!(inside("many"), Known::Present(crate::facts::ENTRIES), "{shell:?}");
+        assert_eq!(inside("not there"), Known::Absent, "{shell:?}");
+        // What lies behind a link is not what rprov has made.
+        for name in ["file", "link"] {
+            assert!(matches!(inside(name), Known::Unread(_)), "{shell:?} {name}");
+        }
+    }
+}
+
+#[test]
 fn everything_at_once_is_answered() {
     let mut spec = ProbeSpec::default();
     spec.packages.extend(["bash", "no-such-package-here"].map(str::to_owned));

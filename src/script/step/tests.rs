@@ -43,6 +43,24 @@ fn write(dir: &Path, name: &str, content: &str, replaces: Option<String>) -> Ste
 }
 
 #[test]
+fn a_directory_goes_only_if_nothing_lies_in_it() {
+    for shell in shells() {
+        for dir in places() {
+            std::fs::create_dir(dir.path().join("it's d")).unwrap();
+            std::fs::write(dir.path().join("it's d/.theirs"), "x").unwrap();
+            let path = RemotePath::new(dir.path().join("it's d").to_str().unwrap()).unwrap();
+            let go = || run(&shell, &without_lock(&Step::RemoveDirectory(path.clone())));
+            let out = go();
+            assert!(!out.status.success() && dir.path().join("it's d/.theirs").exists(), "{shell:?}: {out:?}");
+            std::fs::remove_file(dir.path().join("it's d/.theirs")).unwrap();
+            assert!(go().status.success() && !dir.path().join("it's d").exists(), "{shell:?}");
+            // A run that died may have done it.
+            assert!(go().status.success(), "{shell:?}");
+        }
+    }
+}
+
+#[test]
 fn a_file_is_written_whole_with_its_mode() {
     let content = "line\n'quotes' \"$x\" `y` \\ ü\n\n".repeat(3000);
     for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {

@@ -22,6 +22,11 @@ pub(super) fn effect(effect: Effect, removes: bool, service: Option<&str>, jobs:
             None => ("reloads, jobs go on".to_owned(), Role::Dim),
         },
         (Effect::FewerJobs, _) => ("takes fewer new jobs, running ones go on".to_owned(), Role::Warn),
+        (Effect::MoreJobs, _) => ("takes jobs that it did not take before".to_owned(), Role::Warn),
+        (Effect::RunnerDrain, jobs) if removes => {
+            let what = "the runner ends after its jobs";
+            (jobs.map_or_else(|| what.to_owned(), |jobs| format!("{what} ({jobs} running)")), Role::Warn)
+        }
         (Effect::RunnerDrain, Some(0)) => ("runner restarts: no jobs running".to_owned(), Role::Warn),
         (Effect::RunnerDrain, Some(jobs)) => {
             (format!("runner restarts after its jobs ended ({jobs} running)"), Role::Warn)

@@ -73,6 +73,7 @@ fn about(hosts: &[&HostPlan]) -> String {
         (Some(Effect::KillsJobs), None) => parts.push("<b>ends running jobs</b>".to_owned()),
         (Some(Effect::RunnerDrain), Some(0)) => parts.push("a restart, no jobs running".to_owned()),
         (Some(Effect::RunnerDrain), _) => parts.push("waits for running jobs".to_owned()),
+        (Some(Effect::MoreJobs), _) => parts.push("takes jobs that it did not take before".to_owned()),
         (Some(Effect::FewerJobs), _) => parts.push("takes fewer jobs".to_owned()),
         _ => {}
     }

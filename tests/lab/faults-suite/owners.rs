@@ -25,6 +25,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("docker reloaded, container updated", &["update_container", "restart_container"]),
     ("firewall and clean-up", &["guard_ruleset"]),
     ("authorities and images", &["update_ca_certificates", "pull_image"]),
+    ("lines leave the inventory", &["remove_directory", "remove_file", "unit"]),
     (
         "variables and projects",
         &["gitlab_set_variable", "gitlab_delete_variable", "gitlab_assign_project", "gitlab_unassign_project"],

@@ -29,6 +29,8 @@ pub(crate) struct Scenario {
     pub(crate) family: Family,
     /// Replacements in the inventory: what stands there, on one side, on the other.
     edits: &'static [(&'static str, &'static str, &'static str)],
+    /// What the host must not have on the other side, as shell conditions.
+    pub(crate) gone: &'static [&'static str],
     /// What happens to the host before each run.
     pub(crate) disturb: Option<fn(&Host)>,
     /// What happens to the runner in GitLab before each run.
@@ -47,6 +49,7 @@ const PLAIN: Scenario = Scenario {
     name: "",
     family: Family::Container,
     edits: &[],
+    gone: &[],
     disturb: None,
     edit_record: None,
     keeps_token: true,
@@ -140,6 +143,46 @@ pub(crate) const ALL: &[Scenario] = &[
         edits: &[
             ("allow: [{ port: 9252", "allow: [{ port: 9252", "allow: [{ port: 9253"),
             ("\"0 4 * * *\"", "\"0 4 * * *\"", "\"0 5 * * *\""),
+        ],
+        ..PLAIN
+    },
+    // Each kind of thing that goes because no line asks for it any more. The firewall's keys become values for templates.
+    Scenario {
+        name: "lines leave the inventory",
+        edits: &[
+            ("  firewall:\n", "  firewall:\n", "  vars:\n"),
+            (
+                "  cleanup:\n    schedule: \"0 4 * * *\"\n    builds_older_than: 1h\n    prune_volumes: true\n    healthcheck: { env: HEALTHCHECK_URL }\n",
+                "  cleanup:\n    schedule: \"0 4 * * *\"\n    builds_older_than: 1h\n    prune_volumes: true\n    healthcheck: { env: HEALTHCHECK_URL }\n",
+                "",
+            ),
+            ("      limit: 10\n", "      limit: 10\n", ""),
+            ("concurrent: 100, ", "concurrent: 100, ", ""),
+            (
+                "      insecure-registries: [",
+                "      debug: true\n      insecure-registries: [",
+                "      insecure-registries: [",
+            ),
+            ("    - /cache\n", "    - /cache\n    - /srv/faults\n    - /srv/faults/deep\n", "    - /cache\n"),
+            (
+                "  docker:\n    source: distro\n",
+                "  repositories: [{ name: faults, uris: @APT@/gitlab-runner, @KEY@ }]\n  files:\n    - { path: /srv/faults/deep/file, content: { file: file-secret-0 } }\n    - { path: /etc/systemd/system/docker.service.d/faults.conf, content: \"[Service]\\nEnvironment=FAULTS=1\\n\" }\n  docker:\n    source: distro\n",
+                "  docker:\n    source: distro\n",
+            ),
+        ],
+        gone: &[
+            "[ -e /srv/faults ]",
+            "[ -e /etc/systemd/system/docker.service.d/faults.conf ]",
+            "[ -e /etc/apt/sources.list.d/faults.sources ]",
+            "[ -e /etc/cron.d/rprov-cleanup ]",
+            "[ -e /usr/local/sbin/rprov-cleanup ]",
+            "[ -e /etc/rprov/firewall.nft ]",
+            "nft list table inet rprov",
+            "grep -q debug /etc/docker/daemon.json",
+            "grep -q 'limit = 10' /srv/gitlab-runner/config.toml",
+            "grep -q 'concurrent = 100' /srv/gitlab-runner/config.toml",
+            "systemctl show -p Environment docker | grep -q FAULTS",
+            "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value docker)/environ | grep -q FAULTS",
         ],
         ..PLAIN
     },

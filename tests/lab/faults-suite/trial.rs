@@ -123,6 +123,10 @@ pub(crate) fn disturb(
     outputs.push(next);
     verdict.lost.extend(watch.stop());
     judge(bench, records, outputs, secrets, &mut verdict);
+    if side == Side::Other {
+        let left = scenario.gone.iter().filter(|what| host.check(&format!("{what} >/dev/null 2>&1")));
+        verdict.stuck.extend(left.map(|what| format!("still there: {what}")));
+    }
     if pruned {
         shims::install(host);
     }

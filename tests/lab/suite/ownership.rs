@@ -8,6 +8,9 @@ const CONFIG: &str = "/srv/gitlab-runner/config.toml";
 /// What stands in the inventory of these, to be taken out of it.
 const CLEANUP: &str = "  cleanup:\n    schedule: \"0 4 * * *\"\n    builds_older_than: 1h\n    prune_volumes: true\n    healthcheck: { env: HEALTHCHECK_URL }\n";
 
+/// The same.
+const FILES: &str = "  files:\n    - { path: /srv/own/deep/file, content: \"x\\n\" }\n    - { path: /etc/systemd/system/docker.service.d/own.conf, content: \"[Service]\\nEnvironment=OWN=1\\n\" }\n";
+
 #[test]
 fn what_leaves_the_inventory_leaves_the_host_and_what_others_have_put_there_stays() {
     let Some(world) = World::converged() else { return };
@@ -35,6 +38,9 @@ fn what_leaves_the_inventory_leaves_the_host_and_what_others_have_put_there_stay
     world.edit_inventory(&firewall, "");
     world.edit_inventory("      insecure-registries: [", "      shutdown-timeout: 20\n      insecure-registries: [");
     world.edit_inventory("      limit: 10\n", "");
+    // And something new, to leave it again.
+    world.edit_inventory("    - /cache\n", "    - /cache\n    - /srv/own\n    - /srv/own/deep\n");
+    world.edit_inventory("  docker:\n    source: distro\n", &format!("{FILES}  docker:\n    source: distro\n"));
     let lines = world.plan().lines();
     for words in [
         "/etc/cron.d/rprov-cleanup",
@@ -59,9 +65,43 @@ fn what_leaves_the_inventory_leaves_the_host_and_what_others_have_put_there_stay
     let list = host.sh(&format!("cat {LIST}"));
     assert!(!list.contains("cleanup") && list.contains("/shutdown-timeout") && !list.contains("/debug"), "{list}");
     // And back: what rprov has set last goes, what somebody has set stays.
+    assert!(host.sh("systemctl show -p Environment docker").contains("OWN=1"));
     world.edit_inventory("      shutdown-timeout: 20\n", "");
+    world.edit_inventory("    - /cache\n    - /srv/own\n    - /srv/own/deep\n", "    - /cache\n");
+    world.edit_inventory(FILES, "");
+    let lines = world.plan().lines();
+    let restart = |line: &String| line.starts_with("change service docker") && line.ends_with("(kills_jobs)");
+    assert!(lines.iter().any(restart), "{lines:?}");
     world.apply();
     world.assert_converged("after a key of daemon.json left the inventory");
+    assert!(all_gone("/srv/own /etc/systemd/system/docker.service.d/own.conf"), "they are still there");
+    let running = "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value docker)/environ";
+    assert!(!host.sh(running).contains("OWN="), "Docker has not restarted");
     let daemon = host.sh("cat /etc/docker/daemon.json");
     assert!(daemon.contains("\"debug\": true") && !daemon.contains("shutdown-timeout"), "{daemon}");
+    // The manager itself: its container goes, and what it has mounted stays.
+    let whole = world.inventory();
+    let start = whole.find("  manager:\n").expect("it has a manager");
+    let end = next_key(&whole, start);
+    world.write_inventory(&format!("{}{}", &whole[..start], &whole[end..]).replace("  runners: [docker]\n", ""));
+    let lines = world.plan().lines();
+    assert_eq!(lines, ["remove manager container gitlab-runner (runner_drain)"]);
+    world.apply();
+    world.assert_converged("after the manager left the inventory");
+    assert!(!host.check("docker container inspect gitlab-runner"), "the container is still there");
+    assert_eq!(host.sh(&format!("cat {CONFIG}")), config);
+    assert_eq!(world.gitlab.state().runners.len(), 1, "GitLab keeps the record");
+}
+
+/// Where the next key of two blanks begins behind the one at `start`.
+fn next_key(text: &str, start: usize) -> usize {
+    let mut at = start;
+    for line in text[start..].split_inclusive('\n') {
+        let own = line.starts_with("  ") && !line.starts_with("   ");
+        if at > start && (own || !line.starts_with(' ')) {
+            return at;
+        }
+        at += line.len();
+    }
+    at
 }

@@ -195,7 +195,7 @@ fn attributes_of_the_record() {
     assert_eq!(
         world.shown(),
         [
-            "~ runner record #42 docker FewerJobs (run_untagged: it takes jobs without tags then, too; protected: it takes jobs of \
+            "~ runner record #42 docker MoreJobs (run_untagged: it takes jobs without tags then, too; protected: it takes jobs of \
              every branch then, not only of protected ones; paused: it takes jobs again then)",
             "  description: \"x\\u001B[31m\" -> \"ci.example.com docker\"",
             "  tags: [docker, extra] -> [docker, production]",

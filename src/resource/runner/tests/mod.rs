@@ -135,6 +135,7 @@ impl World {
             stop_timeout: 7200,
             config_volume: None,
             options: crate::inventory::model::ContainerOptions::default(),
+            declared: Default::default(),
             origin: span(2),
             image_origin: span(3),
         };

@@ -20,6 +20,31 @@ pub fn is_gitlab(host: &str) -> bool {
     host.contains("://")
 }
 
+/// Why GitLab is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pause {
+    /// It asks for it; no request goes to it meanwhile.
+    Asked {
+        /// How long.
+        time: Duration,
+    },
+    /// It does not answer, or says that it cannot; it is asked again in a while, once for all that wait.
+    Down {
+        /// What it said, or what broke.
+        why: String,
+    },
+    /// It has taken a request, and takes its time.
+    Slow {
+        /// For how long there was no answer.
+        time: Duration,
+    },
+    /// An answer was lost: it is waited until GitLab can no longer be at what it was asked.
+    Unsure {
+        /// How long at most.
+        time: Duration,
+    },
+}
+
 /// What can happen.
 #[derive(Debug, Clone)]
 pub enum EventKind {
@@ -34,11 +59,8 @@ pub enum EventKind {
         /// Who holds it, since when, until when: one line.
         holder: String,
     },
-    /// GitLab asks for a pause; no request goes to it meanwhile. Of no host: it comes with GitLab's URL.
-    Paused {
-        /// How long.
-        time: Duration,
-    },
+    /// GitLab is waited for. Of no host: it comes with GitLab's URL.
+    Paused(Pause),
     /// A change begins.
     ChangeStarted {
         /// From 1.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::desired::exam::{self, Finding, Token};
 use crate::desired::rights;
 use crate::facts::Facts;
-use crate::gitlab::Client;
+use crate::gitlab::{Client, GitlabError};
 use crate::host::Limits;
 use crate::plan::{HostPlan, Problem};
 use crate::script::exam as script;
@@ -48,7 +48,8 @@ pub(super) async fn gitlab(shared: &Shared, client: &Result<Client, Problem>) ->
     };
     if let Err(error) = client.try_token().await {
         let mut problem = records::problem(&error);
-        if let Some(gitlab) = &shared.inventory.gitlab {
+        let names_it = matches!(error, GitlabError::TokenRefused { .. });
+        if let Some(gitlab) = shared.inventory.gitlab.as_ref().filter(|_| !names_it) {
             problem.message.truncate(problem.message.trim_end_matches('.').len());
             problem.message += &format!(", with the token of {}", gitlab.api_token.as_str());
         }

@@ -122,7 +122,9 @@ impl Fleet {
             let found = orphans::look(shared, hosts, &mut facts).await;
             plan.changes.extend(found.changes);
             plan.notes.extend(found.notes);
-            plan.problems.extend(found.problems);
+            let new = found.problems.into_iter().filter(|problem| !plan.problems.contains(problem));
+            let new = Vec::from_iter(new);
+            plan.problems.extend(new);
             plan.runners.extend(found.runners);
         }
         let lacking = records::check_rights(shared, &facts, &mut plan).await;

@@ -22,7 +22,7 @@ use crate::resource::runner::misplaced::{self, Holder};
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{self, HostTokens};
 use crate::script::lock;
-use crate::secret::SecretBook;
+use crate::secret::{SecretBook, SecretId};
 
 mod agreed;
 mod behind;
@@ -396,10 +396,11 @@ fn share(
         let client = client.map_err(|error| records::problem(&error))?;
         client.clear_with(book.without_values());
         let (events, url) = (events.clone(), spec.url.clone());
-        client.on_pause(move |time| {
+        client.on_pause(move |pause| {
             // Nobody listening is no reason to stop.
-            let _ = events.send(Event { host: url.clone(), kind: EventKind::Paused { time } });
+            let _ = events.send(Event { host: url.clone(), kind: EventKind::Paused(pause) });
         });
+        client.token_from(&source_of(&spec.api_token));
         Ok(client)
     });
     let (slots, waiting) = shares(settings.parallel, open_files::connections());
@@ -418,6 +419,16 @@ fn share(
         ways: OnceCell::new(),
         gitlab_addresses: OnceCell::new(),
     })
+}
+
+/// Where a secret comes from, in words.
+fn source_of(secret: &SecretId) -> String {
+    match secret.as_str().split_once(':') {
+        Some(("env", name)) => format!("the environment variable {name}"),
+        Some(("file", path)) => format!("the file {path}"),
+        Some(("command", words)) => format!("the command `{words}`"),
+        _ => secret.as_str().to_owned(),
+    }
 }
 
 /// Whom connections of this machine's own trust besides the system's authorities.

@@ -57,7 +57,7 @@ pub(super) async fn read(
             let holds = matches!(known, Known::Present(all) if all.iter().any(|runner| runner.id == id));
             match &again {
                 Ok(()) if holds => *known = listed(client, scope).await,
-                Err(error) if holds => *known = Known::unread(error.to_string()),
+                Err(error) if holds => *known = Known::unread(unread(error)),
                 _ => {}
             }
         }
@@ -126,14 +126,15 @@ pub(super) fn known<T>(answer: Result<Option<T>, GitlabError>) -> Known<T> {
     }
 }
 
-/// The problem and what to do about it, in one line.
+/// Why nothing that GitLab knows can be read.
 pub(super) fn whole(problem: &Problem) -> Why {
-    Why::from(problem.message.as_str()).maybe_help(problem.help.clone())
+    Why::of(Reason::Gitlab, &problem.message).maybe_help(problem.help.clone())
 }
 
-/// The error and what to do about it, in one line.
+/// The error and what to do about it.
 pub(super) fn unread(error: &GitlabError) -> Why {
-    whole(&problem(error))
+    let kind = if error.is_of_all() { Reason::Gitlab } else { Reason::Other };
+    Why::of(kind, error.to_string()).maybe_help(error.help())
 }
 
 /// That it is not told is no reason to stop: then only GitLab's answer to a host's token proves whose it is.
@@ -141,14 +142,14 @@ pub(super) async fn listed(client: &Client, scope: &Scope) -> Known<Arc<Vec<List
     match client.listed(scope).await {
         Ok(Ok(listed)) => Known::Present(listed),
         Ok(Err(why)) => Known::unread(why),
-        Err(error) => Known::unread(error.to_string()),
+        Err(error) => Known::unread(unread(&error)),
     }
 }
 
 async fn marked(client: &Client, scope: &Scope, mark: &Marker, facts: &mut Facts) -> Known<Vec<u64>> {
     let found = match client.find_marked(scope).await {
         Ok(found) => found,
-        Err(error) => return Known::Unread(unread(&error)),
+        Err(error) => return Known::unread(unread(&error)),
     };
     match found.owned(scope, mark) {
         Ok(ours) => {

@@ -133,7 +133,7 @@ fn problem(error: &GitlabError, ca: &str) -> Diagnostic {
         GitlabError::Tls { trouble: TlsTrouble::Issuer, .. } => {
             cannot(&error.to_string()).help(format!("name a file with the certificate of GitLab's authority in {CA}"))
         }
-        GitlabError::Refused { status: 401, .. } => {
+        GitlabError::Refused { status: 401, .. } | GitlabError::TokenRefused { status: 401, .. } => {
             cannot(&error.to_string()).help(format!("{TOKEN} is wrong, expired or revoked: {GOOD_TOKEN}"))
         }
         GitlabError::Refused { status: 403, .. } => {
@@ -212,7 +212,7 @@ mod tests {
             GitlabError::Connect { url: text(), why: text(), dns: true },
             GitlabError::Connect { url: text(), why: text(), dns: false },
             GitlabError::Timeout { call: text(), seconds: 30 },
-            GitlabError::Lost { call: text(), why: text() },
+            GitlabError::Lost { call: text(), why: text(), begun: false },
             GitlabError::Redirect { call: text(), to: text(), base: Some(text()) },
             GitlabError::Answer { call: text(), why: text() },
             GitlabError::TooLarge { call: text(), mib: 16 },

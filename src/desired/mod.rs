@@ -1,6 +1,6 @@
 //! From the inventory to resources, and from resources and facts to the plan of a host. Pure: no I/O.
 
-use crate::facts::{Facts, Known, PathFact, ProbeSpec, Way};
+use crate::facts::{Facts, Known, PathFact, ProbeSpec, Reason, Way};
 use crate::inventory::model::{FileSpec, GitlabSpec, HostSpec};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Note, Problem};
@@ -196,8 +196,16 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
                 earlier.add(diff.earlier);
             }
             Err(cannot) => {
-                let message = format!("{}: {}", cannot.what, cannot.reason());
+                // What holds for all that GitLab knows is said once, and not of each thing.
+                let of_all = cannot.why.kind() == Reason::Gitlab;
+                let message = match of_all {
+                    true => cannot.reason().to_owned(),
+                    false => format!("{}: {}", cannot.what, cannot.reason()),
+                };
                 plan.runners.extend(resource.unknown_runners(&message));
+                if of_all && plan.problems.iter().any(|problem| problem.message == message) {
+                    continue;
+                }
                 plan.problems.push(Problem {
                     message,
                     help: cannot.help(),

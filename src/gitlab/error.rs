@@ -68,6 +68,42 @@ pub enum GitlabError {
         call: String,
         /// The system's words.
         why: String,
+        /// The beginning of an answer came: GitLab is done with the request.
+        begun: bool,
+    },
+    /// It does not answer, whatever it is asked; or what answers in its place is not GitLab.
+    #[error("{}", down(url, *waited, cause))]
+    Down {
+        /// Base URL.
+        url: String,
+        /// Seconds that it was waited for.
+        waited: u64,
+        /// What the last try came to.
+        cause: Box<GitlabError>,
+    },
+    /// It answers, and takes no changes.
+    #[error("{url} takes no changes now ({call}: 503 {message})")]
+    ReadOnly {
+        /// Base URL.
+        url: String,
+        /// Method and path.
+        call: String,
+        /// GitLab's words.
+        message: String,
+    },
+    /// It refuses all that is asked with this token.
+    #[error("{}", token_refused(url, source_words.as_deref(), *status, message, *midway))]
+    TokenRefused {
+        /// Base URL.
+        url: String,
+        /// Where the token comes from, in words.
+        source_words: Option<String>,
+        /// HTTP status: 401, or 403 where the token is good and its owner is not.
+        status: u16,
+        /// GitLab's words.
+        message: String,
+        /// It took the token before in this run.
+        midway: bool,
     },
     /// The answer leads elsewhere. It is not followed: the token would go there too.
     #[error("{call}: GitLab redirects to {to}")]
@@ -283,6 +319,11 @@ impl GitlabError {
                     .to_owned()
             }
             Self::Tls { trouble, .. } => trouble.help().to_owned(),
+            Self::Down { cause, .. } => return cause.help_down(),
+            Self::ReadOnly { .. } => "GitLab is in maintenance mode, or a copy of it that is only read answers at `gitlab.url`: run \
+                again when it takes changes"
+                .to_owned(),
+            Self::TokenRefused { source_words, status, .. } => help_token(source_words.as_deref(), *status),
             Self::Timeout { .. } | Self::Lost { .. } => {
                 "run again: rprov looks at what GitLab has before it creates anything".to_owned()
             }
@@ -320,10 +361,59 @@ impl GitlabError {
         })
     }
 
+    /// What to do about a GitLab that does not answer, by what it said last.
+    fn help_down(&self) -> Option<String> {
+        match self {
+            Self::Timeout { .. } | Self::Lost { .. } | Self::Refused { status: 500.., .. } => Some(
+                "see whether GitLab is being restarted or upgraded, and whether a proxy in front of it reaches it; run again when \
+                 it answers: rprov goes on from what there is"
+                    .to_owned(),
+            ),
+            other => other.help(),
+        }
+    }
+
+    /// Whether the same is to be said of all that GitLab is asked in this run.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { .. }
+                | Self::Tls { .. }
+                | Self::Down { .. }
+                | Self::TokenRefused { .. }
+                | Self::Redirect { base: Some(_), .. }
+        )
+    }
+
+    /// What a GitLab that does not answer said last; else the error itself.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Down { cause, .. } => cause,
+            other => other,
+        }
+    }
+
+    /// Whether GitLab can be at it no longer, if it may have carried the request out: an answer, whole or not, comes when it is done.
+    /// A gateway in front of it answers by itself that it heard nothing.
+    #[must_use]
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::Answer { .. } | Self::TooLarge { .. } | Self::Lost { begun: true, .. } => true,
+            Self::Refused { status, .. } => matches!(status, 500 | 501 | 503 | 505..=511),
+            _ => false,
+        }
+    }
+
     fn help_refused(&self) -> Option<String> {
         let Self::Refused { status, message, access, wait, absent, .. } = self else { return None };
         let (scopes, owner) = access.needs();
         Some(match status {
+            403 | 503 if message.contains("read-only") => {
+                "GitLab is in maintenance mode, or only a copy of it answers at `gitlab.url`: run again when it takes changes"
+                    .to_owned()
+            }
             401 => "the token of `gitlab.api_token` is wrong, expired or revoked: make a new one with the scopes \
                     `create_runner`, `manage_runner` and `read_api` (`api` if CI/CD variables or `projects` are managed)"
                 .to_owned(),
@@ -393,6 +483,11 @@ impl GitlabError {
             | Self::Plan { why } => why,
             Self::Refused { message, .. } => message,
             Self::Redirect { to, .. } => to,
+            Self::Down { cause, .. } => {
+                **cause = std::mem::replace(&mut **cause, Self::Token).cleared(clear);
+                return self;
+            }
+            Self::ReadOnly { message, .. } | Self::TokenRefused { message, .. } => message,
             Self::Token
             | Self::TokenKind { .. }
             | Self::TooLarge { .. }
@@ -410,6 +505,42 @@ impl GitlabError {
         };
         *words = clear(words);
         self
+    }
+}
+
+/// What is said of a GitLab that does not answer.
+fn down(url: &str, waited: u64, cause: &GitlabError) -> String {
+    let last = cause;
+    let waited = if waited == 0 { String::new() } else { format!("; it was waited for, {waited} s") };
+    match last {
+        GitlabError::Answer { .. } | GitlabError::TooLarge { .. } => {
+            format!("{url} does not answer as GitLab does ({last}){waited}")
+        }
+        _ => format!("GitLab is down: {url} does not answer ({last}){waited}"),
+    }
+}
+
+/// What is said of a token that GitLab does not take.
+fn token_refused(url: &str, source: Option<&str>, status: u16, message: &str, midway: bool) -> String {
+    let source = source.map(|source| format!(", from {source}")).unwrap_or_default();
+    // "invalid_token: " goes without saying, and looks like a token to whoever takes secrets out.
+    let words = message.split_once(": ").map_or(message, |(_, words)| words);
+    let does = if midway { "no longer takes" } else { "does not take" };
+    format!("{url} {does} the API token{source} ({status}, {words})")
+}
+
+/// What to do about it.
+fn help_token(source: Option<&str>, status: u16) -> String {
+    let place = source.unwrap_or("what `gitlab.api_token` names");
+    match status {
+        403 => format!(
+            "the token is good, and GitLab lets its owner do nothing: see in GitLab whether the user is blocked or has something to \
+             accept, or put another user's token into {place}"
+        ),
+        _ => format!(
+            "it is wrong, expired, revoked, or of another GitLab: put a new one into {place}, with the scopes `create_runner`, \
+             `manage_runner` and `read_api` (`api` if CI/CD variables or `projects` are managed)"
+        ),
     }
 }
 
@@ -469,6 +600,11 @@ pub(super) fn message(status: u16, body: &[u8]) -> (String, bool) {
     // "403 403 Forbidden" reads like a mistake.
     let words = words.strip_prefix(&format!("{status} ")).map_or(words.clone(), str::to_owned);
     (words, absent)
+}
+
+/// Whether these words say no more than the status does.
+pub(super) fn is_plain(status: u16, words: &str) -> bool {
+    words == reason(status)
 }
 
 /// What a status is called, where the answer says nothing itself.

@@ -33,6 +33,8 @@ pub(super) enum Next {
     TurnedAway,
     /// GitLab may have carried it out.
     Unsure,
+    /// GitLab failed at it, or what came back is nothing that GitLab says.
+    Broken,
 }
 
 /// GitLab answered that it will not.
@@ -40,6 +42,7 @@ pub(super) fn refused(call: &Call, status: StatusCode, headers: &HeaderMap, body
     let wait = asked_wait(headers);
     let next = match status.as_u16() {
         429 => Next::TurnedAway,
+        500 => Next::Broken,
         502..=504 => Next::Unsure,
         _ => Next::Stop,
     };

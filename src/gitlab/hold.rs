@@ -11,7 +11,7 @@ use super::error::{Access, GitlabError};
 use super::http::{Answer, Call, Http};
 
 /// How long GitLab may still be at a request whose sender has given up: its own servers end one after a minute.
-const SETTLES: Duration = Duration::from_secs(60);
+pub(super) const SETTLES: Duration = Duration::from_secs(60);
 /// A shorter wait is none: what was looked at before it need not be looked at again.
 const WAIT: Duration = Duration::from_secs(1);
 /// Times that one change is put back to look again before it is sent at all.
@@ -115,9 +115,9 @@ impl Http {
         let url = self.address(&change.0)?;
         // A request that is given up may still be carried out, so it has to end while the lock holds.
         let needed = self.longest_request() + SETTLES;
-        let permit = loop {
+        let (turn, permit) = loop {
             let since = Instant::now();
-            self.keep_silence().await;
+            let turn = self.turn(change.0.access()).await?;
             let permit = self.permit().await;
             if since.elapsed() >= WAIT {
                 hold.doubt();
@@ -127,18 +127,29 @@ impl Http {
                 }
             }
             if hold.is_certain(needed) {
-                break permit;
+                break (turn, permit);
             }
             // A host that is slow to answer keeps nobody else's requests back.
-            drop(permit);
+            drop((turn, permit));
             hold.renew(needed).await?;
         };
         let tried = self.attempt(&change.0, &url).await;
         drop(permit);
         match tried {
-            Ok(answer) => Ok(Some(answer)),
+            Ok(answer) => {
+                self.health().obeyed();
+                self.health().set_read_only(false);
+                Ok(Some(answer))
+            }
             Err(failure) => {
-                self.pause_after(failure, change.0.is_repeatable(), tries).await?;
+                // Where all changes are turned away, one try is enough for each.
+                if self.health().is_read_only() && matches!(failure.error, GitlabError::Refused { status: 503, .. }) {
+                    return Err(self.read_only(failure.error).await);
+                }
+                let repeatable = change.0.is_repeatable();
+                if let Err(error) = self.pause_after(failure, &change.0, turn, tries).await {
+                    return Err(if repeatable { self.read_only(error).await } else { error });
+                }
                 // Whatever is sent next, be it another request: the holder is asked before.
                 hold.doubt();
                 Ok(None)

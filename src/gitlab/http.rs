@@ -10,10 +10,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{Access, GitlabError};
 use super::failure::{Failure, Next, redirect, refused, tls_trouble, tls_words, words};
-use super::hold::Tries;
+use super::health::{Health, Turn};
+use super::hold::{SETTLES, Tries};
 use super::pinned;
 use super::token::wrong_kind;
 use crate::diagnostic::UNRESOLVED;
+use crate::event::Pause;
 use crate::secret::{Secret, SecretBook, SecretId};
 
 /// Requests under way at once: fast for lists of runners, and far from any rate limit of GitLab's.
@@ -22,8 +24,15 @@ const AT_ONCE: usize = 8;
 const ATTEMPTS: u32 = 5;
 /// Times a connection is tried: a wrong address should not take long to be told.
 const CONNECT_ATTEMPTS: u32 = 3;
+/// Times a call is tried that GitLab fails at, or of which something comes back that GitLab does not say: a page of a proxy, half an
+/// answer. Neither goes away by itself as surely as a gateway's refusal.
+const BROKEN_ATTEMPTS: u32 = 3;
 /// Shorter pauses are not told of.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
+/// Nor that GitLab does not answer, or is slow, more often than this.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+/// How long a look may take whether GitLab answers at all.
+const LOOK: Duration = Duration::from_secs(10);
 /// The largest answer taken. A page of 100 runners is about 100 KB.
 const MAX_BODY: usize = 16 << 20;
 
@@ -36,8 +45,12 @@ pub(super) struct Timing {
     pub(super) request: Duration,
     /// The first pause before another try; each further one is twice as long.
     pub(super) pause: Duration,
-    /// All tries of one call.
+    /// All tries of one call, and of all calls while GitLab does not answer.
     pub(super) patience: Duration,
+    /// After so long without an answer it is told that GitLab is slow.
+    pub(super) slow: Duration,
+    /// How long GitLab may still be at a request whose answer was lost: its own servers end one after a minute.
+    pub(super) settle: Duration,
 }
 
 impl Default for Timing {
@@ -47,6 +60,8 @@ impl Default for Timing {
             request: Duration::from_secs(30),
             pause: Duration::from_millis(500),
             patience: Duration::from_secs(120),
+            slow: Duration::from_secs(5),
+            settle: SETTLES,
         }
     }
 }
@@ -104,6 +119,10 @@ impl Call {
         self.repeatable
     }
 
+    fn is_graphql(&self) -> bool {
+        self.root.len() == 1
+    }
+
     pub(super) fn access(&self) -> Access {
         self.access
     }
@@ -129,6 +148,18 @@ impl Answer {
     pub(super) fn of(body: &[u8]) -> Self {
         let (status, headers) = (StatusCode::OK, HeaderMap::new());
         Self { call: "GET /fuzzing".to_owned(), status, headers, body: body.to_vec() }
+    }
+
+    /// Whether this can be an answer of GitLab's API, by its ends: all of them are JSON, and a page of a proxy or half an answer is none.
+    fn is_json(&self) -> bool {
+        let ends = (self.body.trim_ascii().first(), self.body.trim_ascii().last());
+        match ends {
+            (None, None) => self.status == StatusCode::NO_CONTENT,
+            (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => true,
+            (Some(b'{' | b'['), _) => false,
+            // A bare value, which no call of ours is answered with: what is expected instead is for the reader to say.
+            (first, _) => first != Some(&b'<'),
+        }
     }
 
     /// The body as JSON.
@@ -185,14 +216,20 @@ pub(super) struct Http {
     /// Who wants to know of pauses that GitLab asks for, and until when they know.
     listener: OnceLock<Listener>,
     told: Mutex<Option<Instant>>,
+    /// When it was last told that GitLab does not answer, or is slow.
+    told_of_trouble: Mutex<Option<Instant>>,
+    /// What is known of this GitLab and the token.
+    health: Health,
+    /// Where the token comes from, in words for the user.
+    source: OnceLock<String>,
     /// The book that messages are cleared with, before it knows the token.
     book: OnceLock<SecretBook>,
     /// What time it was by GitLab's clock when it last answered, and when that was.
     clock: Mutex<Option<(i64, Instant)>>,
 }
 
-/// Is told how long nothing will happen.
-pub(super) type Listener = Box<dyn Fn(Duration) + Send + Sync>;
+/// Is told why nothing happens.
+pub(super) type Listener = Box<dyn Fn(Pause) + Send + Sync>;
 
 impl Http {
     pub(super) fn new(url: &str, token: Secret, ca_pem: Option<&str>, timing: Timing) -> Result<Self, GitlabError> {
@@ -231,6 +268,9 @@ impl Http {
             silence,
             listener,
             told,
+            told_of_trouble: Mutex::default(),
+            health: Health::default(),
+            source: OnceLock::new(),
             book: OnceLock::new(),
             clock: Mutex::default(),
         })
@@ -264,14 +304,32 @@ impl Http {
         let url = self.address(call)?;
         let mut tries = Tries::default();
         loop {
-            self.keep_silence().await;
+            let turn = self.turn(call.access).await?;
             let permit = self.permit().await;
             let tried = self.attempt(call, &url).await;
             drop(permit);
             match tried {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => self.pause_after(failure, call.repeatable, &mut tries).await?,
+                Ok(answer) => {
+                    self.health.obeyed();
+                    return Ok(answer);
+                }
+                Err(failure) => self.pause_after(failure, call, turn, &mut tries).await?,
             }
+        }
+    }
+
+    /// Waits until a request may be sent.
+    ///
+    /// # Errors
+    /// What is known of GitLab and the token: asking would be no use.
+    pub(super) async fn turn(&self, access: Access) -> Result<Turn<'_>, GitlabError> {
+        loop {
+            let turn = self.health.turn(access).await?;
+            if !self.keep_silence().await {
+                return Ok(turn);
+            }
+            // What was known before the pause may be known better by now.
+            drop(turn);
         }
     }
 
@@ -279,19 +337,50 @@ impl Http {
     pub(super) async fn pause_after(
         &self,
         failure: Failure,
-        repeatable: bool,
+        call: &Call,
+        turn: Turn<'_>,
         tries: &mut Tries,
     ) -> Result<(), GitlabError> {
+        let error = failure.error.cleared(|text| self.scrub(text));
+        let mut backoff = self.timing.pause * 2_u32.saturating_pow(tries.attempt - 1);
         let again = match failure.next {
-            Next::Stop => false,
-            Next::Unsent => tries.attempt < CONNECT_ATTEMPTS,
-            Next::TurnedAway => tries.attempt < ATTEMPTS,
-            Next::Unsure => repeatable && tries.attempt < ATTEMPTS,
+            Next::Stop => return Err(self.learned(call, error).await),
+            Next::TurnedAway => {
+                self.health.answered();
+                tries.attempt < ATTEMPTS
+            }
+            Next::Unsent | Next::Unsure | Next::Broken => {
+                let most = match failure.next {
+                    Next::Unsent => CONNECT_ATTEMPTS,
+                    Next::Broken => BROKEN_ATTEMPTS,
+                    _ => ATTEMPTS,
+                };
+                let silence = self.health.failed(&turn);
+                backoff = backoff.max(self.timing.pause * 2_u32.saturating_pow(silence.tries.saturating_sub(1)));
+                let wait = failure.wait.unwrap_or_default().max(backoff);
+                let for_so_long = silence.since.elapsed();
+                if silence.again || silence.tries >= most || for_so_long.saturating_add(wait) > self.timing.patience {
+                    // Nobody else is let through meanwhile.
+                    if failure.next == Next::Unsent || !self.is_there().await {
+                        let error = self.down(error, for_so_long);
+                        self.health.down(silence.since, error.clone());
+                        return Err(error);
+                    }
+                    // Others are answered: it is this call that GitLab fails at.
+                    self.health.answered();
+                } else {
+                    self.ask_for_silence(wait);
+                    if failure.wait.is_none() && for_so_long.saturating_add(wait) >= WORTH_TELLING {
+                        self.tell_of_trouble(Pause::Down { why: reason(&error) });
+                    }
+                }
+                (call.repeatable || failure.next == Next::Unsent) && tries.attempt < most
+            }
         };
-        let backoff = self.timing.pause * 2_u32.saturating_pow(tries.attempt - 1);
+        drop(turn);
         let wait = failure.wait.unwrap_or_default().max(backoff);
         if !again || tries.started.elapsed().saturating_add(wait) > self.timing.patience {
-            return Err(failure.error.cleared(|text| self.scrub(text)));
+            return Err(error);
         }
         if failure.next == Next::TurnedAway {
             self.ask_for_silence(wait);
@@ -302,6 +391,111 @@ impl Http {
         tokio::time::sleep(wait).await;
         tries.attempt += 1;
         Ok(())
+    }
+
+    /// What a refusal says of all other calls.
+    async fn learned(&self, call: &Call, error: GitlabError) -> GitlabError {
+        let (status, message) = match &error {
+            GitlabError::Tls { .. } | GitlabError::Redirect { base: Some(_), .. } => {
+                self.health.down(Instant::now(), error.clone());
+                return error;
+            }
+            GitlabError::Refused { status, message, .. } => (*status, message.as_str()),
+            _ => {
+                self.health.answered();
+                return error;
+            }
+        };
+        let lacks_scope = message.starts_with("insufficient_");
+        let token_is_refused = match status {
+            // GraphQL answers so, too, where the token has no scope for it; a token that was taken before goes on until REST refuses it.
+            401 if call.is_graphql() && self.health.was_well() => false,
+            401 if call.is_graphql() => self.own_refusal().await.is_some_and(|(status, _)| status == 401),
+            401 => true,
+            // Of its own token everybody may ask: with the same words for that it is not the call.
+            403 if !lacks_scope && !super::error::is_plain(status, message) => {
+                self.own_refusal().await.is_some_and(|(status, words)| status == 403 && words == message)
+            }
+            _ => false,
+        };
+        if token_is_refused {
+            let error = GitlabError::TokenRefused {
+                url: self.url.clone(),
+                source_words: self.source.get().cloned(),
+                status,
+                message: message.to_owned(),
+                midway: self.health.was_well(),
+            };
+            self.health.refused(error.clone());
+            return error;
+        }
+        self.health.answered();
+        if (400..500).contains(&status) && status != 401 {
+            self.health.obeyed();
+        }
+        if status == 403 && lacks_scope {
+            self.health.lacks(call.access, error.clone());
+        }
+        error
+    }
+
+    /// What GitLab answers when it is asked for the token itself, if that is a refusal.
+    async fn own_refusal(&self) -> Option<(u16, String)> {
+        let call = Call::get(&["personal_access_tokens", "self"], Access::Token);
+        let url = self.address(&call).ok()?;
+        match self.attempt(&call, &url).await.err()?.error.cleared(|text| self.scrub(text)) {
+            GitlabError::Refused { status, message, .. } => Some((status, message)),
+            _ => None,
+        }
+    }
+
+    /// Whether GitLab answers at all, be it that it refuses.
+    async fn is_there(&self) -> bool {
+        let call = Call::get(&["metadata"], Access::Version);
+        let Ok(url) = self.address(&call) else { return false };
+        match tokio::time::timeout(LOOK.min(self.timing.request), self.attempt(&call, &url)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(failure)) => {
+                let refused = matches!(failure.error, GitlabError::Refused { .. });
+                refused && matches!(failure.next, Next::Stop | Next::TurnedAway)
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The error for everybody. That there is no connection says so by itself.
+    fn down(&self, error: GitlabError, waited: Duration) -> GitlabError {
+        match error {
+            GitlabError::Connect { .. } => error,
+            cause => GitlabError::Down { url: self.url.clone(), waited: waited.as_secs(), cause: Box::new(cause) },
+        }
+    }
+
+    /// What a change comes to that GitLab turned away for good: if it answers all the same, it takes no changes at all.
+    pub(super) async fn read_only(&self, error: GitlabError) -> GitlabError {
+        let GitlabError::Refused { status: 503, call, message, .. } = &error else { return error };
+        if !self.health.is_read_only() {
+            if !self.health.is_well() && !self.is_there().await {
+                return error;
+            }
+            self.health.set_read_only(true);
+        }
+        GitlabError::ReadOnly { url: self.url.clone(), call: call.clone(), message: message.clone() }
+    }
+
+    /// What is known of GitLab.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// How long GitLab may still be at a request whose answer was lost.
+    pub(super) fn settle(&self) -> Duration {
+        self.timing.settle
+    }
+
+    /// Where the token comes from, for messages; the first word counts.
+    pub(super) fn token_from(&self, source: &str) {
+        let _ = self.source.set(source.to_owned());
     }
 
     /// Leave for one request. The gate is never closed; without a permit the request goes ahead all the same.
@@ -316,11 +510,23 @@ impl Http {
 
     /// One request, whose permit the caller has.
     pub(super) async fn attempt(&self, call: &Call, url: &Url) -> Result<Answer, Failure> {
+        let exchange = self.exchange(call, url);
+        tokio::pin!(exchange);
+        tokio::select! {
+            answer = &mut exchange => answer,
+            () = tokio::time::sleep(self.timing.slow) => {
+                self.tell_of_trouble(Pause::Slow { time: self.timing.slow });
+                exchange.await
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &Call, url: &Url) -> Result<Answer, Failure> {
         let mut request = self.client.request(call.method.clone(), url.clone());
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(|error| self.broken(call, &error))?;
+        let mut response = request.send().await.map_err(|error| self.broken(call, &error, false))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(now) = date(&headers) {
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
@@ -334,11 +540,16 @@ impl Http {
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
-                Err(error) => return Err(self.broken(call, &error)),
+                Err(error) => return Err(self.broken(call, &error, true)),
             }
         }
         if status.is_success() {
-            return Ok(Answer { call: call.name(), status, headers, body });
+            let answer = Answer { call: call.name(), status, headers, body };
+            if call.repeatable && !answer.is_json() {
+                let error = answer.odd("it is no JSON, or not all of it".to_owned());
+                return Err(Failure { error, next: Next::Broken, wait: None });
+            }
+            return Ok(answer);
         }
         if status.is_redirection() {
             let error = redirect(call, url, headers.get(LOCATION));
@@ -347,8 +558,8 @@ impl Http {
         Err(refused(call, status, &headers, &body))
     }
 
-    /// No whole answer came.
-    fn broken(&self, call: &Call, error: &reqwest::Error) -> Failure {
+    /// No whole answer came; `begun`: the beginning of one did.
+    fn broken(&self, call: &Call, error: &reqwest::Error, begun: bool) -> Failure {
         let why = words(error);
         let (url, call) = (self.url.clone(), call.name());
         let (error, next) = if error.is_connect() {
@@ -367,7 +578,7 @@ impl Http {
         } else if error.is_timeout() {
             (GitlabError::Timeout { call, seconds: self.timing.request.as_secs() }, Next::Unsure)
         } else {
-            (GitlabError::Lost { call, why }, Next::Unsure)
+            (GitlabError::Lost { call, why, begun }, Next::Unsure)
         };
         Failure { error, next, wait: None }
     }
@@ -387,13 +598,16 @@ impl Http {
         Ok(url)
     }
 
-    pub(super) async fn keep_silence(&self) {
+    /// Waits until GitLab may be asked; whether there was anything to wait for.
+    async fn keep_silence(&self) -> bool {
+        let mut waited = false;
         loop {
             let until = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
             match until.filter(|until| *until > Instant::now()) {
                 Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => return,
+                None => return waited,
             }
+            waited = true;
         }
     }
 
@@ -410,7 +624,17 @@ impl Http {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| until > told + WORTH_TELLING) {
             *told = Some(until);
-            listener(wait);
+            listener(Pause::Asked { time: wait });
+        }
+    }
+
+    /// Tells that nothing happens because GitLab does not answer, now and then.
+    pub(super) fn tell_of_trouble(&self, pause: Pause) {
+        let Some(listener) = self.listener.get() else { return };
+        let mut told = self.told_of_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
+            *told = Some(Instant::now());
+            listener(pause);
         }
     }
 
@@ -425,6 +649,18 @@ impl Http {
         let mut book = self.book.get().cloned().unwrap_or_default();
         book.bind(SecretId::new("token"), self.token.clone());
         book.scrub_said(text)
+    }
+}
+
+/// Why GitLab does not answer, without the name of the call.
+fn reason(error: &GitlabError) -> String {
+    match error {
+        GitlabError::Refused { status, message, .. } => format!("{status} {message}"),
+        GitlabError::Connect { why, .. } | GitlabError::Lost { why, .. } | GitlabError::Answer { why, .. } => {
+            why.clone()
+        }
+        GitlabError::Timeout { seconds, .. } => format!("no answer within {seconds} s"),
+        other => other.to_string(),
     }
 }
 

@@ -20,10 +20,12 @@ use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 use crate::step::RunnerAttributes;
 
+mod doubt;
 mod error;
 mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod health;
 mod hold;
 mod http;
 mod listing;
@@ -123,14 +125,33 @@ impl Client {
         })))
     }
 
-    /// Tells somebody of every pause that GitLab asks for and that is long enough to be noticed; the first one who asks.
-    pub fn on_pause(&self, listener: impl Fn(std::time::Duration) + Send + Sync + 'static) {
+    /// How long GitLab may still be at a request whose answer was lost, if that is not a minute. Nothing that may have been made is
+    /// made again before.
+    ///
+    /// # Errors
+    /// See [`Client::new`].
+    pub fn settling(
+        url: &str,
+        token: Secret,
+        ca_pem: Option<&str>,
+        settle: std::time::Duration,
+    ) -> Result<Self, GitlabError> {
+        Self::with_timing(url, token, ca_pem, Timing { settle, ..Timing::default() })
+    }
+
+    /// Tells somebody of every pause that is long enough to be noticed; the first one who asks.
+    pub fn on_pause(&self, listener: impl Fn(crate::event::Pause) + Send + Sync + 'static) {
         self.0.http.on_pause(Box::new(listener));
     }
 
     /// Redacts messages with a copy of this book, to which the API token is added. Later calls change nothing.
     pub fn clear_with(&self, book: crate::secret::SecretBook) {
         self.0.http.clear_with(book);
+    }
+
+    /// Where the token comes from, in words that stand after "from": for the message that GitLab does not take it.
+    pub fn token_from(&self, source: &str) {
+        self.0.http.token_from(source);
     }
 
     /// What time it is by GitLab's own clock, in seconds since 1970; by this machine's until GitLab has told.
@@ -148,7 +169,13 @@ impl Client {
         struct Version {
             version: String,
         }
-        let answer = self.0.http.send(&Call::get(&["version"], Access::Version)).await?;
+        let answer = match self.0.http.send(&Call::get(&["metadata"], Access::Version)).await {
+            // Before 15.2, where GitLab does not know the path; newer ones have deprecated the old one.
+            Err(GitlabError::Refused { status: 404, .. }) => {
+                self.0.http.send(&Call::get(&["version"], Access::Version)).await?
+            }
+            answer => answer?,
+        };
         Ok(error::one_line(&answer.json::<Version>()?.version))
     }
 

@@ -1,9 +1,12 @@
 //! The projects that a project runner works for.
 
+use std::time::Instant;
+
 use reqwest::Method;
 use serde::de::IgnoredAny;
 
 use super::Client;
+use super::doubt::Doubts;
 use super::error::{Access, GitlabError};
 use super::hold::{Change, Hold};
 use crate::inventory::model::Scope;
@@ -28,20 +31,40 @@ impl Client {
     pub async fn assign(&self, id: u64, project: &str, hold: &mut dyn Hold) -> Result<(), GitlabError> {
         let change = Change::new(Method::POST, &["projects", project, "runners"], Access::AssignRunner)
             .body(serde_json::json!({ "runner_id": id }));
-        let answer = self.0.http.change(&change, hold).await.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
-        self.forget_record(id);
-        match answer {
-            Ok(()) => Ok(()),
-            // GitLab refuses to assign what is assigned, and an answer can get lost.
-            Err(error) if error.may_have_happened() || matches!(error, GitlabError::Refused { status: 400, .. }) => {
-                let there = self
-                    .runner(id)
-                    .await?
-                    .is_some_and(|record| record.projects.iter().any(|path| path.eq_ignore_ascii_case(project)));
-                if there { Ok(()) } else { Err(error) }
+        let mut doubts = Doubts::default();
+        loop {
+            let answer = self.0.http.change(&change, hold).await;
+            let answer = answer.and_then(|answer| answer.json::<IgnoredAny>().map(drop));
+            self.forget_record(id);
+            let error = match answer {
+                Ok(()) => return Ok(()),
+                // GitLab refuses to assign what is assigned, and an answer can get lost.
+                Err(error)
+                    if error.may_have_happened() || matches!(error, GitlabError::Refused { status: 400, .. }) =>
+                {
+                    error
+                }
+                Err(error) => return Err(error),
+            };
+            if self.works_for(id, project).await? {
+                return Ok(());
             }
-            Err(error) => Err(error),
+            self.doubt(&mut doubts, error, hold).await?;
+            loop {
+                let looked = Instant::now();
+                if self.works_for(id, project).await? {
+                    return Ok(());
+                }
+                if self.may_send(&mut doubts, looked, hold).await? {
+                    break;
+                }
+            }
         }
+    }
+
+    async fn works_for(&self, id: u64, project: &str) -> Result<bool, GitlabError> {
+        let record = self.runner(id).await?;
+        Ok(record.is_some_and(|record| record.projects.iter().any(|path| path.eq_ignore_ascii_case(project))))
     }
 
     /// Takes a runner away from a project; `false` if it did not work for it.

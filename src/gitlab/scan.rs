@@ -181,7 +181,8 @@ impl Client {
             let read = read.unwrap_or_else(|error| match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => {
-                    Err(GitlabError::Lost { call: "GET /runners/:id".to_owned(), why: "rprov is ending".to_owned() })
+                    let (call, why) = ("GET /runners/:id".to_owned(), "rprov is ending".to_owned());
+                    Err(GitlabError::Lost { call, why, begun: false })
                 }
             });
             if let Some(record) = read?.map(Arc::new) {

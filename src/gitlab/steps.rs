@@ -2,7 +2,9 @@
 //! spec of the same host, whatever an earlier run, or this one, died of.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
+use super::doubt::Doubts;
 use super::error::GitlabError;
 use super::hold::{Hold, Tries};
 use super::{Client, CreatedRunner};
@@ -161,7 +163,8 @@ impl Client {
         }
     }
 
-    /// After every wait the mark is looked for again: what another run, or this one, made meanwhile is taken over.
+    /// After every wait the mark is looked for again: what another run, or this one, made meanwhile is taken over. A creation whose
+    /// answer was lost is made again only when GitLab cannot be at the first any more and no record has the mark.
     async fn create_or_adopt(
         &self,
         scope: &Scope,
@@ -172,13 +175,14 @@ impl Client {
         let mark = marker::parse(note).1.ok_or_else(|| GitlabError::Plan {
             why: "a runner is to be created whose maintenance note does not say whose it is".to_owned(),
         })?;
-        let mut tries = Tries::default();
-        // A creation that may have happened; a record that was brought up to date.
-        let (mut doubtful, mut updated): (Option<GitlabError>, Option<u64>) = (None, None);
+        let (mut tries, mut doubts) = (Tries::default(), Doubts::default());
+        // A record that was brought up to date.
+        let mut updated: Option<u64> = None;
         loop {
+            let looked = Instant::now();
             let Some(id) = self.only(scope, &mark).await? else {
-                if let Some(error) = doubtful {
-                    return Err(error);
+                if !self.may_send(&mut doubts, looked, hold).await? {
+                    continue;
                 }
                 match self.try_to_create(scope, &dated(attributes, self.0.http.now()), hold, &mut tries).await {
                     Ok(Some(runner)) => {
@@ -186,13 +190,10 @@ impl Client {
                         return Ok((runner, outcome));
                     }
                     Ok(None) => {}
-                    Err(error) if error.may_have_happened() => {
-                        doubtful = Some(error);
+                    Err(error) => {
+                        self.doubt(&mut doubts, error, hold).await?;
                         tries = Tries::default();
-                        // GitLab may still be at it.
-                        tokio::time::sleep(self.0.http.pause()).await;
                     }
-                    Err(error) => return Err(error),
                 }
                 continue;
             };
@@ -205,10 +206,30 @@ impl Client {
                     continue;
                 }
                 updated = Some(id);
-                tries = Tries::default();
+                (tries, doubts) = (Tries::default(), Doubts::default());
             }
-            if let Some(runner) = self.try_to_reset(id, hold, &mut tries).await? {
+            if let Some(runner) = self.reset_again(id, hold, &mut tries, &mut doubts).await? {
                 return Ok((runner, StepOutcome::Adopted { id }));
+            }
+        }
+    }
+
+    /// Resets a token, tried once. One whose answer was lost is reset again, once GitLab cannot be at the first any more: nobody
+    /// will ever know that token, and a reset that comes late would void the next one.
+    async fn reset_again(
+        &self,
+        id: u64,
+        hold: &mut dyn Hold,
+        tries: &mut Tries,
+        doubts: &mut Doubts,
+    ) -> Result<Option<CreatedRunner>, GitlabError> {
+        match self.try_to_reset(id, hold, tries).await {
+            Ok(runner) => Ok(runner),
+            Err(error) => {
+                self.doubt(doubts, error, hold).await?;
+                self.settle(doubts, hold).await?;
+                *tries = Tries::default();
+                Ok(None)
             }
         }
     }
@@ -230,10 +251,10 @@ impl Client {
         token: &SecretId,
         hold: &mut dyn Hold,
     ) -> Result<CreatedRunner, GitlabError> {
-        let mut tries = Tries::default();
+        let (mut tries, mut doubts) = (Tries::default(), Doubts::default());
         loop {
             self.void_mark(id, token, hold).await?;
-            if let Some(runner) = self.try_to_reset(id, hold, &mut tries).await? {
+            if let Some(runner) = self.reset_again(id, hold, &mut tries, &mut doubts).await? {
                 return Ok(runner);
             }
         }

@@ -13,6 +13,8 @@ fn hasty(url: &str) -> Client {
         request: Duration::from_millis(300),
         pause: Duration::from_millis(20),
         patience: Duration::from_secs(2),
+        slow: Duration::from_millis(100),
+        settle: Duration::from_millis(200),
     };
     Client::with_timing(url, Secret::new(tokens::ADMIN_API.to_owned()), None, timing).unwrap()
 }
@@ -22,10 +24,11 @@ async fn five_tries_are_enough() {
     let double = Double::start().await.unwrap();
     double.fault(Fault::on("GET", "*").status(503).times(100));
     let error = hasty(double.url()).runner(1).await.unwrap_err();
-    assert!(matches!(error, GitlabError::Refused { status: 503, .. }), "{error:?}");
-    assert_eq!(double.requests().len(), 5);
+    assert!(matches!(error.cause(), GitlabError::Refused { status: 503, .. }), "{error:?}");
+    // And a look whether it is this call alone that it fails at.
+    assert_eq!(double.requests().len(), 5 + 1);
     // Errors that will not go away by themselves are told at once.
-    for status in [400, 401, 403, 409, 422, 500] {
+    for status in [400, 401, 403, 409, 422, 501] {
         let double = Double::start().await.unwrap();
         double.fault(Fault::on("GET", "*").status(status).times(100));
         hasty(double.url()).runner(1).await.unwrap_err();
@@ -48,7 +51,7 @@ async fn no_answer_in_time() {
     double.fault(Fault::on("GET", "*").hang_ms(5_000).times(100));
     let started = Instant::now();
     let error = hasty(double.url()).runner(1).await.unwrap_err();
-    assert!(matches!(error, GitlabError::Timeout { .. }), "{error:?}");
+    assert!(matches!(error.cause(), GitlabError::Timeout { .. }), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(double.requests().len() > 1);
     // What creates is sent once.
@@ -153,7 +156,7 @@ async fn of_raw(head: &'static str, body: impl Into<Vec<u8>>, repeats: bool) -> 
 async fn headers_without_end_are_cut_off() {
     for more in ["X-Filler: x\r\n", "X-Filler: ", "xxxxxxxx"] {
         let error = of_raw("HTTP/1.1 200 OK\r\n", more.repeat(1000), true).await;
-        assert!(matches!(error, GitlabError::Lost { .. }), "{error:?}");
+        assert!(matches!(error.cause(), GitlabError::Lost { .. }), "{error:?}");
         assert!(error.to_string().len() < 700 && error.help().is_some(), "{error}");
     }
 }
@@ -165,7 +168,7 @@ async fn chunks_without_end_or_sense_are_cut_off() {
     assert!(error.to_string().contains("larger than 16 MiB"), "{error}");
     for garbage in ["zz\r\n", "ffffffffffffffffff\r\n", "1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"] {
         let error = of_raw(chunked, garbage.repeat(5_000), false).await;
-        assert!(matches!(error, GitlabError::Lost { .. }), "{error:?}");
+        assert!(matches!(error.cause(), GitlabError::Lost { .. }), "{error:?}");
     }
 }
 
@@ -185,7 +188,7 @@ async fn json_that_nests_is_refused() {
     for nest in ["[", "{\"a\":"] {
         let body = nest.repeat(10_000_000 / nest.len());
         let error = of_raw(head, body[..10_000_000.min(body.len())].to_owned(), false).await;
-        assert!(matches!(error, GitlabError::Answer { .. } | GitlabError::Lost { .. }), "{error:?}");
+        assert!(matches!(error.cause(), GitlabError::Answer { .. } | GitlabError::Lost { .. }), "{error:?}");
         assert!(error.to_string().len() < 700, "{error}");
     }
     // Of a refusal, only a short answer is looked into.
@@ -213,3 +216,5 @@ async fn a_page_holds_no_more_than_was_asked_for() {
     assert!(error.to_string().contains("a page of 100 holds 101"), "{error}");
     assert_eq!(double.requests().len(), 1, "none of them is read");
 }
+
+mod health;

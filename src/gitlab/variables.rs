@@ -1,12 +1,14 @@
 //! CI/CD variables of the instance, of groups and of projects.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Client;
+use super::doubt::Doubts;
 use super::error::{Access, GitlabError};
 use super::hold::{Change, Hold};
 use super::http::Call;
@@ -74,17 +76,34 @@ impl Client {
     ) -> Result<(), GitlabError> {
         let mut body: serde_json::Map<String, Value> = attributes.clone().into_iter().collect();
         body.insert("value".to_owned(), value.expose().into());
-        let change = if exists {
-            one(Method::PUT, key)
-        } else {
-            body.insert("key".to_owned(), key.key.as_str().into());
-            Change::new(Method::POST, &all(&key.scope), Access::ChangeVariable)
-        };
         if key.scope != Scope::Instance {
             body.insert("environment_scope".to_owned(), key.environment_scope.as_str().into());
         }
         // The answer is read so that a page of a proxy does not pass for success.
-        self.0.http.change(&change.body(body.into()), hold).await?.json::<Variable>().map(|_| ())
+        if exists {
+            let change = one(Method::PUT, key).body(body.into());
+            return self.0.http.change(&change, hold).await?.json::<Variable>().map(|_| ());
+        }
+        let mut created = body.clone();
+        created.insert("key".to_owned(), key.key.as_str().into());
+        let create = Change::new(Method::POST, &all(&key.scope), Access::ChangeVariable).body(created.into());
+        let mut doubts = Doubts::default();
+        loop {
+            let answer = self.0.http.change(&create, hold).await;
+            let Err(error) = answer.and_then(|answer| answer.json::<Variable>()) else { return Ok(()) };
+            self.doubt(&mut doubts, error, hold).await?;
+            loop {
+                let looked = Instant::now();
+                if self.variable(key).await?.is_some() {
+                    // Made by the request whose answer was lost; by somebody else as well it is to have this value.
+                    let change = one(Method::PUT, key).body(body.into());
+                    return self.0.http.change(&change, hold).await?.json::<Variable>().map(|_| ());
+                }
+                if self.may_send(&mut doubts, looked, hold).await? {
+                    break;
+                }
+            }
+        }
     }
 
     /// Deletes a variable; `false` if it was gone already.

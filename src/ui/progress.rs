@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::event::{Cause, Event, EventKind, Failure, is_gitlab};
+use crate::event::{Cause, Event, EventKind, Failure, Pause, is_gitlab};
 use crate::ui::outcome;
 use crate::ui::style::{Look, columns, sanitize};
 
@@ -101,10 +101,20 @@ pub async fn watch<T>(
 /// Shows an event where it belongs: with its host, or by itself.
 fn show(view: &mut dyn View, now: Duration, event: &Event) {
     match &event.kind {
-        EventKind::Paused { time } => {
-            view.say(&format!("{} asks for a pause: it is asked again in {}", event.host, duration(*time)));
-        }
+        EventKind::Paused(pause) => view.say(&paused(&event.host, pause)),
         _ => view.event(now, event),
+    }
+}
+
+/// Why nothing goes on that needs GitLab.
+fn paused(url: &str, pause: &Pause) -> String {
+    match pause {
+        Pause::Asked { time } => format!("{url} asks for a pause: it is asked again in {}", duration(*time)),
+        Pause::Down { why } => format!("{url} does not answer ({}): waiting for it", sanitize(why)),
+        Pause::Slow { time } => format!("{url} is slow: no answer for {}, waiting for it", duration(*time)),
+        Pause::Unsure { time } => {
+            format!("{url} did not answer: looking for up to {} whether it did what it was asked", duration(*time))
+        }
     }
 }
 
@@ -161,7 +171,7 @@ impl Board {
         let at = match &event.kind {
             EventKind::Connecting => "connecting".to_owned(),
             EventKind::Reading => "reading".to_owned(),
-            EventKind::Paused { .. } => "waiting".to_owned(),
+            EventKind::Paused(_) => "waiting".to_owned(),
             EventKind::Waiting { holder } => format!("waiting for the lock: {}", sanitize(holder)),
             EventKind::Verifying => "verifying".to_owned(),
             EventKind::ChangeStarted { number, of, what } => format!("{number}/{of} {}", sanitize(what)),

@@ -1,11 +1,12 @@
 //! Creating, adopting, changing and deleting runners: GitLab never gets a second one, and every token arrives.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gitlab_double::{Double, Fault, Runner, tokens};
-use rprov::gitlab::{GitlabError, StepOutcome, Unlocked};
+use rprov::gitlab::{Client, GitlabError, StepOutcome, Unlocked};
 use rprov::marker;
-use rprov::secret::{Late, SecretBook, SecretId};
+use rprov::secret::{Late, Secret, SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
 
 use crate::{add, client, count, note, shown};
@@ -192,24 +193,45 @@ async fn an_answer_that_never_came_makes_no_second_runner() {
     }
 }
 
+/// Nothing that may have been made is made again while GitLab can still be at it.
 #[tokio::test]
-async fn a_request_that_may_have_been_lost_is_not_sent_again() {
+async fn a_request_that_may_have_been_lost_is_not_sent_again_before_its_time() {
     for fault in [Fault::on("POST", CREATE).close(), Fault::on("POST", CREATE).status(502)] {
         let double = Double::start().await.unwrap();
-        double.fault(fault.times(5));
+        // It is carried out after a while, by the time that the next look is due.
+        double.fault(fault.clone());
         let mut run = Run::default();
-        let error = run.step(&double, &create("instance_type", None)).await.unwrap_err();
-        assert!(error.may_have_happened(), "{error:?}");
+        let client = settling(&double, Duration::from_secs(60));
+        let step = create("instance_type", None);
+        let mut unlocked = Unlocked;
+        let made = client.run_step(&step, &mut run.book, &mut run.ids, &mut unlocked);
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            double.edit(|state| add(state, "instance_type", Some(&note("ci.example.com", "docker")))).unwrap()
+        };
+        let (outcome, id) = tokio::join!(made, late);
+        assert_eq!(outcome.unwrap(), StepOutcome::Adopted { id });
         assert_eq!(count(&double, "POST", CREATE), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_lost_each_time_is_given_up() {
+    for fault in [Fault::on("POST", CREATE).close(), Fault::on("POST", CREATE).status(500)] {
+        let double = Double::start().await.unwrap();
+        double.fault(fault.times(10));
+        let mut run = Run::default();
+        let client = settling(&double, Duration::from_millis(100));
+        let step = create("instance_type", None);
+        let error = client.run_step(&step, &mut run.book, &mut run.ids, &mut Unlocked).await.unwrap_err();
+        assert!(error.may_have_happened(), "{error:?}");
+        assert_eq!(count(&double, "POST", CREATE), 3);
         assert!(double.state().runners.is_empty() && run.ids.is_empty() && run.book.get(&token()).is_none());
     }
-    let double = Double::start().await.unwrap();
-    let id = double.edit(|state| add(state, "instance_type", Some(&note("ci.example.com", "docker")))).unwrap();
-    double.fault(Fault::on("POST", "*/reset_authentication_token").commit().close());
-    let reset = GitlabStep::ResetToken { id, token: token() };
-    let error = Run::default().step(&double, &reset).await.unwrap_err();
-    assert!(matches!(error, GitlabError::Lost { .. }), "{error:?}");
-    assert_eq!(count(&double, "POST", "*"), 1);
+}
+
+fn settling(double: &Double, time: Duration) -> Client {
+    Client::settling(double.url(), Secret::new(tokens::CREATE_MANAGE_READ.to_owned()), None, time).unwrap()
 }
 
 #[tokio::test]
@@ -313,8 +335,11 @@ async fn from_a_reset_on_the_mark_vouches_for_no_token() {
     for step in [GitlabStep::ResetToken { id, token: token() }, create("instance_type", None)] {
         double.edit(|state| state.runners.get_mut(&id).unwrap().maintenance_note = Some(stamped(&good))).unwrap();
         // The run dies with the answer: GitLab has done it, the host never gets the token.
-        double.fault(Fault::on("POST", "*/reset_authentication_token").commit().close());
-        Run::default().step(&double, &step).await.unwrap_err();
+        double.fault(Fault::on("POST", "*/reset_authentication_token").commit().close().times(9));
+        let client = settling(&double, Duration::from_millis(50));
+        let mut dead = Run::default();
+        client.run_step(&step, &mut dead.book, &mut dead.ids, &mut Unlocked).await.unwrap_err();
+        double.forget_faults();
         let left = only(&double);
         assert!(mark(&left).is_of("ci.example.com", "docker"));
         assert_ne!(mark(&left).token.as_ref(), Some(&good), "a token that is void looks right");

@@ -18,15 +18,18 @@ async fn step(client: &Client, step: GitlabStep) -> Result<StepOutcome, GitlabEr
 }
 
 /// One call of each method; none of them may come to anything.
-async fn every_method(client: &Client, id: u64) -> [(&'static str, GitlabError); 4] {
+///
+/// A client each: what one is told of the address holds for all that it would ask.
+async fn every_method(double: &Double, id: u64) -> [(&'static str, GitlabError); 4] {
+    let client = || client(double, tokens::ADMIN_API);
     let token = || SecretId::runner_token("ci.example.com", "docker");
     let attributes = RunnerAttributes { paused: Some(true), ..RunnerAttributes::default() };
     let update = GitlabStep::UpdateRunner { id: Some(id), token: token(), attributes, stamp_token: false };
     [
-        ("GET", client.runner(id).await.unwrap_err()),
-        ("POST", client.reset_token(id, &mut Unlocked).await.unwrap_err()),
-        ("PUT", step(client, update).await.unwrap_err()),
-        ("DELETE", step(client, GitlabStep::DeleteRunner { id, mark: None }).await.unwrap_err()),
+        ("GET", client().runner(id).await.unwrap_err()),
+        ("POST", client().reset_token(id, &mut Unlocked).await.unwrap_err()),
+        ("PUT", step(&client(), update).await.unwrap_err()),
+        ("DELETE", step(&client(), GitlabStep::DeleteRunner { id, mark: None }).await.unwrap_err()),
     ]
 }
 
@@ -34,7 +37,6 @@ async fn every_method(client: &Client, id: u64) -> [(&'static str, GitlabError);
 async fn no_request_goes_to_another_host() {
     let double = Double::start().await.unwrap();
     let id = double.edit(|state| add(state, "instance_type", None)).unwrap();
-    let client = client(&double, tokens::ADMIN_API);
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let there = other.local_addr().unwrap();
@@ -43,7 +45,7 @@ async fn no_request_goes_to_another_host() {
         for method in ["GET", "POST", "PUT", "DELETE"] {
             double.fault(Fault::on(method, "*").status(status).header("Location", &to));
         }
-        for (method, error) in every_method(&client, id).await {
+        for (method, error) in every_method(&double, id).await {
             assert!(matches!(&error, GitlabError::Redirect { .. }), "{method} {status}: {error:?}");
             assert!(!error.may_have_happened(), "{method} {status}");
         }
@@ -84,8 +86,8 @@ async fn a_runner_is_not_created_elsewhere() {
 async fn the_address_with_https_is_named() {
     let double = Double::start().await.unwrap();
     for (there, url) in [
-        ("https://gitlab.example.com/api/v4/version", "https://gitlab.example.com"),
-        ("https://gitlab.example.com:8443/git/api/v4/version", "https://gitlab.example.com:8443/git"),
+        ("https://gitlab.example.com/api/v4/metadata", "https://gitlab.example.com"),
+        ("https://gitlab.example.com:8443/git/api/v4/metadata", "https://gitlab.example.com:8443/git"),
     ] {
         double.fault(Fault::on("GET", "*").status(301).header("Location", there));
         let error = client(&double, tokens::ADMIN_API).version().await.unwrap_err();
@@ -93,7 +95,7 @@ async fn the_address_with_https_is_named() {
     }
     // The same host by the other scheme.
     let there = double.url().replace("http://", "https://");
-    double.fault(Fault::on("GET", "*").status(308).header("Location", &format!("{there}/api/v4/version")));
+    double.fault(Fault::on("GET", "*").status(308).header("Location", &format!("{there}/api/v4/metadata")));
     let error = client(&double, tokens::ADMIN_API).version().await.unwrap_err();
     assert_eq!(error.help(), Some(format!("write `url: {there}` under `gitlab:`")));
 }

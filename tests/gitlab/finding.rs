@@ -76,8 +76,8 @@ async fn a_token_that_cannot_list_is_told_which_scope_it_lacks() {
     let error = client(&double, tokens::OWNER).find_marked(&Scope::Instance).await.unwrap_err();
     assert!(refused(&error) && error.help().unwrap().contains("administrator"), "{:?}", error.help());
     let error = client(&double, tokens::EXPIRED).runner(1).await.unwrap_err();
-    assert!(matches!(error, GitlabError::Refused { status: 401, .. }));
-    assert!(error.help().unwrap().contains("expired or revoked"));
+    assert!(matches!(error, GitlabError::TokenRefused { status: 401, .. }));
+    assert!(error.help().unwrap().contains("expired, revoked"));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn one_runner_that_cannot_be_read_spoils_the_whole_scan() {
     let double = Double::start().await.unwrap();
     double.edit(|state| (0..3).map(|_| add(state, "instance_type", None)).last()).unwrap();
     let client = client(&double, tokens::ADMIN_API);
-    double.fault(Fault::on("GET", "/api/v4/runners/2").status(500));
+    double.fault(Fault::on("GET", "/api/v4/runners/2").status(500).times(3));
     let error = client.find_marked(&Scope::Instance).await.unwrap_err();
     assert!(matches!(error, GitlabError::Refused { status: 500, access: Access::ReadRunner, .. }), "{error:?}");
     // What failed is not remembered as "none"; what was read is not read again.
@@ -228,6 +228,6 @@ async fn who_used_a_runner() {
     assert_eq!((all[1].contacted_ago, all[2].contacted_ago), (None, Some(0)), "a clock that is behind");
     assert_eq!(client.managers(bare).await.unwrap(), Some(Vec::new()));
     assert_eq!(client.managers(999).await.unwrap(), None);
-    double.fault(Fault::on("GET", "/api/v4/runners/*/managers").status(500));
+    double.fault(Fault::on("GET", "/api/v4/runners/*/managers").status(500).times(3));
     assert!(client.managers(used).await.is_err(), "trouble is not \"nobody\"");
 }

@@ -2,6 +2,7 @@
 //! there, and nothing is there twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gitlab_double::{Double, Fault, tokens};
 use rprov::gitlab::{Client, GitlabError, Unlocked};
@@ -87,7 +88,9 @@ async fn converges_with(k: u32, first: u32, fault: Fault) -> Vec<String> {
     let mut books: Vec<Option<SecretBook>> = vec![None; HOSTS];
     for _ in 0..RUNS {
         // A client of its own, as a run of its own has.
-        let client = Client::new(double.url(), Secret::new(tokens::CREATE_MANAGE_READ.to_owned()), None).unwrap();
+        // Whose requests are carried out at once, if at all.
+        let token = Secret::new(tokens::CREATE_MANAGE_READ.to_owned());
+        let client = Client::settling(double.url(), token, None, Duration::from_millis(50)).unwrap();
         for (n, done) in books.iter_mut().enumerate().filter(|(_, done)| done.is_none()) {
             let mut book = SecretBook::default();
             if run(&client, n, &mut book).await.is_ok() {

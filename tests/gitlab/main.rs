@@ -4,6 +4,7 @@
 
 mod creating;
 mod elsewhere;
+mod faults;
 mod finding;
 mod flaky;
 mod fleet;

@@ -141,7 +141,7 @@ async fn what_fails_is_no_missing_note() {
     by_hand(&double, 2, &format!("{MARK}old"));
     let keep = async |token: &str| client(&double, token).keep_note(PLACE, MARK, &format!("{MARK}new"), true).await;
     // The list breaks off: nothing is made.
-    double.fault(Fault::on("GET", NOTES).status(500));
+    double.fault(Fault::on("GET", NOTES).status(500).times(3));
     assert!(matches!(keep(tokens::DEVELOPER).await, Err(GitlabError::Refused { status: 500, .. })));
     double.fault(Fault::on("GET", "/api/v4/user").status(403));
     assert!(matches!(keep(tokens::DEVELOPER).await, Err(GitlabError::Refused { status: 403, .. })));

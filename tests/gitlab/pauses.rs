@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use gitlab_double::{Double, Fault, tokens};
+use rprov::event::Pause;
 use rprov::gitlab::{GitlabError, Unlocked};
 use rprov::secret::{SecretBook, SecretId};
 use rprov::step::{GitlabStep, RunnerAttributes};
@@ -52,7 +53,10 @@ async fn a_pause_is_told_once() {
     let client = client(&double, tokens::ADMIN_API);
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&told);
-    client.on_pause(move |time| list.lock().unwrap().push(time.as_secs()));
+    client.on_pause(move |pause| {
+        let Pause::Asked { time } = pause else { return };
+        list.lock().unwrap().push(time.as_secs());
+    });
     // Too short to be noticed.
     double.fault(Fault::on("GET", "*").status(429).header("Retry-After", "1"));
     client.runner(1).await.unwrap().unwrap();

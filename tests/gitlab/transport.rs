@@ -164,7 +164,7 @@ async fn what_is_sent() {
     let client = Client::new(&url, Secret::new(TOKEN.to_owned()), None).unwrap();
     assert_eq!(client.version().await.unwrap(), "1.2.3");
     let request = server.join().unwrap();
-    assert!(request.starts_with("GET /root/api/v4/version HTTP/1.1\r\n"), "{request}");
+    assert!(request.starts_with("GET /root/api/v4/metadata HTTP/1.1\r\n"), "{request}");
     assert!(request.contains(&format!("private-token: {TOKEN}\r\n")), "{request}");
     assert!(request.contains(&format!("user-agent: rprov/{}\r\n", env!("CARGO_PKG_VERSION"))), "{request}");
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lines::Lines;
 use super::*;
-use crate::event::Cause;
+use crate::event::{Cause, Pause};
 
 #[derive(Clone, Default)]
 pub(super) struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -144,7 +144,7 @@ async fn everything_sent_before_the_end_is_shown() {
     let buffer = Buffer::default();
     let mut view = Lines::new(Phase::Apply, &hosts(), Look::plain(80), Box::new(buffer.clone()));
     let work = async move {
-        let pause = EventKind::Paused { time: Duration::from_secs(60) };
+        let pause = EventKind::Paused(Pause::Asked { time: Duration::from_secs(60) });
         events_to.send(Event { host: "https://gitlab.example.com".to_owned(), kind: pause }).unwrap();
         for changes in 1..=3 {
             events_to.send(Event { host: "ci.example.com".to_owned(), kind: EventKind::Done { changes } }).unwrap();

@@ -30,6 +30,8 @@ pub(super) enum Stranger {
     Returned(String),
     OfInventory(String),
     OfGitlab,
+    /// The same, and GitLab lists no runner with its token where the runner specs look.
+    Elsewhere,
     Gone,
     /// The runner that its id names has another token.
     OtherToken,
@@ -60,6 +62,10 @@ impl Other<'_> {
                 format!("; it belongs to another inventory, {name}, and two inventories should not share a host")
             }
             Stranger::OfGitlab => format!("; it belongs to another GitLab, {}", escape(&self.table.url)),
+            Stranger::Elsewhere => format!(
+                "; it belongs to another GitLab, {}: none of the runners that this one lists has its token",
+                escape(&self.table.url)
+            ),
             Stranger::Gone => "; GitLab has no such runner".to_owned(),
             Stranger::OtherToken => "; its token is not that runner's, whoever has that one now".to_owned(),
             Stranger::Unproven => {
@@ -149,6 +155,8 @@ pub(super) struct Claims<'a> {
     /// Marked for a host that the inventory no longer has; [`claims`] gives them to `marked` where that is free.
     moved: BTreeMap<usize, Vec<Claim<'a>>>,
     pub(super) stale: BTreeMap<usize, Vec<Stale<'a>>>,
+    /// With the spec's name, and at an address that may be another one of the same GitLab's.
+    pub(super) elsewhere: BTreeMap<usize, Vec<&'a HostRunner>>,
     pub(super) without_id: Vec<&'a HostRunner>,
     pub(super) unread: Vec<(&'a HostRunner, Why)>,
     pub(super) dropped: Vec<(Marker, Claim<'a>)>,
@@ -185,8 +193,7 @@ pub(super) fn claims<'a>(runners: &'a Runners, tables: &'a [HostRunner], facts: 
     let contested = contested(runners, tables, facts);
     let names: Vec<_> = runners.specs.iter().map(|spec| runners.text_of(spec, "name")).collect();
     for table in tables {
-        let home = runners.is_home(table);
-        let of_name = names.iter().position(|name| home && name.as_deref() == Some(table.name.as_str()));
+        let of_name = names.iter().position(|name| name.as_deref() == Some(table.name.as_str()));
         claims.sort(runners, table, of_name, &contested, facts);
     }
     // What is marked for this host's own name counts more than what came with an old one.
@@ -231,8 +238,12 @@ impl<'a> Claims<'a> {
         contested: &BTreeSet<u64>,
         facts: &'a Facts,
     ) {
-        let home = runners.is_home(table);
         let found = resolve(runners, table, facts);
+        let home = runners.is_home(table) || found.proof == Proof::Yes;
+        if !home && found.id.is_some() && !Self::is_handed_out(table, found.id, facts) {
+            return self.elsewhere(runners, table, of_name, facts);
+        }
+        let of_name = of_name.filter(|_| home);
         let mut other = |kind| self.others.push(Other { table, kind });
         let Some(id) = found.id else {
             match of_name.filter(|_| found.dead) {
@@ -246,11 +257,10 @@ impl<'a> Claims<'a> {
             Some(Known::Absent) => {
                 match of_name {
                     Some(at) => self.stale.entry(at).or_default().push(Stale { table, gone: true }),
-                    None => other(if home { Stranger::Gone } else { Stranger::OfGitlab }),
+                    None => other(Stranger::Gone),
                 }
                 return;
             }
-            Some(Known::Unread(_)) | None if !home => return other(Stranger::OfGitlab),
             Some(Known::Unread(why)) => return self.unread.push((table, why.clone())),
             None => return self.unread.push((table, "it was not asked for".into())),
         };
@@ -260,10 +270,6 @@ impl<'a> Claims<'a> {
             (Some(digest), Some(token)) => *digest == token.digest(),
             _ => false,
         };
-        // In another GitLab the same id is another runner: there only the token proves that it is this one.
-        if !home && !handed_out {
-            return other(Stranger::OfGitlab);
-        }
         let claim = Claim { table, record, marker: marker.clone(), proof: found.proof };
         // A table of this name whose token is not the record's: it gives way if nothing is lost with it.
         let fallen = |this: &mut Self| match of_name {
@@ -331,6 +337,28 @@ impl<'a> Claims<'a> {
                 None => other(Stranger::HandMade),
             },
         }
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// A table at another address, of which neither GitLab's list nor a mark says that it is this GitLab's.
+    fn elsewhere(&mut self, runners: &Runners, table: &'a HostRunner, of_name: Option<usize>, facts: &Facts) {
+        if runners.is_elsewhere(table, facts) {
+            return self.others.push(Other { table, kind: Stranger::Elsewhere });
+        }
+        self.others.push(Other { table, kind: Stranger::OfGitlab });
+        // It may be the very runner that the spec asks for.
+        if let Some(at) = of_name.filter(|at| !runners.specs[*at].absent) {
+            self.elsewhere.entry(at).or_default().push(table);
+        }
+    }
+
+    /// Whether the record's mark says that it was handed out with this token. In another GitLab the same id is another runner: there only
+    /// the token proves that it is this one.
+    fn is_handed_out(table: &HostRunner, id: Option<u64>, facts: &Facts) -> bool {
+        let Some(Known::Present(record)) = id.and_then(|id| facts.records.get(&id)) else { return false };
+        let digest = marker::parse(&record.maintenance_note).1.and_then(|mark| mark.token);
+        digest.is_some() && digest == table.token.as_ref().map(crate::secret::Secret::digest)
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn dropped(runners: &Runners, matching: &Matching<'_>, facts: &Facts)
 fn is_known(runners: &Runners, table: &HostRunner, of: Option<u64>, facts: &Facts) -> bool {
     let Some(token) = &table.token else { return true };
     let digest = token.digest();
-    if facts.misplaced.returned.contains(&digest) || !runners.is_home(table) {
+    if facts.misplaced.returned.contains(&digest) || !runners.is_ours(table, facts) {
         return true;
     }
     let Some(id) = of else { return false };

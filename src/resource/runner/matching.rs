@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use super::claims::{Claim, Other, Stale, Stranger, claims, of_somebody, wrong_scope};
 use super::proof::{self, Proof, resolve};
 use super::{Runners, duplicates, projects, shown};
+use crate::text::escape;
 
 /// What there is of a runner that is to be there.
 pub(super) enum Found<'a> {
@@ -104,6 +105,7 @@ impl<'a> Matching<'a> {
         let mut without_id = claims.without_id;
         let (mut marked, mut named, mut stale) = (claims.marked, claims.named, claims.stale);
         let (mut disputed, mut copied) = (claims.disputed, claims.copied);
+        let mut elsewhere = claims.elsewhere;
         for (at, spec) in runners.specs.iter().enumerate() {
             let marked = marked.remove(&at).unwrap_or_default();
             let stale = stale.remove(&at).unwrap_or_default();
@@ -149,7 +151,9 @@ impl<'a> Matching<'a> {
                         named: named.remove(&at).unwrap_or_default(),
                         disputed: disputed.remove(&at).unwrap_or_default(),
                         stale,
+                        elsewhere: elsewhere.remove(&at).unwrap_or_default(),
                     };
+                    tables.extend(&hand_made.elsewhere);
                     tables.extend(hand_made.named.iter().map(|claim| claim.table));
                     this.search(runners, spec, facts, hand_made, &mut without_id)?
                 }
@@ -311,7 +315,7 @@ impl<'a> Matching<'a> {
             }
         };
         let marker = record.and_then(|record| marker::parse(&record.maintenance_note).1);
-        let Candidates { named, disputed, stale } = hand_made;
+        let Candidates { named, disputed, stale, elsewhere } = hand_made;
         match (record, marker) {
             (Some(record), Some(marker)) => {
                 // The marked record is the spec's: what else has its name stays as it is.
@@ -333,7 +337,10 @@ impl<'a> Matching<'a> {
                 what: format!("runner #{} in GitLab", record.id),
                 why: Why::from("it changed while it was read").help("run rprov again"),
             }),
-            (None, _) => self.unmarked(runners, spec, facts, Candidates { named, disputed, stale }, without_id),
+            (None, _) => {
+                let rest = Candidates { named, disputed, stale, elsewhere };
+                self.unmarked(runners, spec, facts, rest, without_id)
+            }
         }
     }
 
@@ -346,7 +353,7 @@ impl<'a> Matching<'a> {
         hand_made: Candidates<'a>,
         without_id: &[&'a HostRunner],
     ) -> Result<Option<Found<'a>>, CannotTell> {
-        let Candidates { named, disputed, stale } = hand_made;
+        let Candidates { named, disputed, stale, elsewhere } = hand_made;
         let named = self.living(named);
         match named.as_slice() {
             [] => {}
@@ -364,13 +371,32 @@ impl<'a> Matching<'a> {
             self.problems.push(duplicates::disputed(runners, spec, claim));
             return Ok(None);
         }
+        // It is among the others already, where it is kept: a second runner beside it would be made in silence.
+        if let Some(table) = elsewhere.first() {
+            let url = escape(runners.url.as_deref().unwrap_or_default());
+            self.problems.push(Problem {
+                message: format!(
+                    "{} of {} has the name that {} is to have, and is for {}: whether that is {url} under another address cannot be \
+                     told; {}",
+                    shown(table),
+                    runners.path,
+                    spec.name,
+                    escape(&table.url),
+                    proof::untellable(&spec.scope, facts)
+                ),
+                help: Some(format!(
+                    "if it is, write `url = \"{url}\"` into its table on the host, or give `gitlab.api_token` a token with the scope \
+                     `read_api`: it is then taken over, and no second runner is made. If it is of another GitLab, give the table \
+                     another `name`: it stays as it is, and the host gets a runner of its own"
+                )),
+                unknown_only: false,
+            });
+            return Ok(None);
+        }
         let name = runners.text_of(spec, "name");
         let nameless = without_id.iter().find(|table| name.as_deref() == Some(table.name.as_str()));
         if let Some(table) = nameless {
-            let why = match proof::untold(&spec.scope, facts) {
-                Some(why) => format!("GitLab does not list how tokens begin, which would tell: {why}"),
-                None => "GitLab lists several runners whose tokens begin like its own".to_owned(),
-            };
+            let why = proof::untellable(&spec.scope, facts);
             self.problems.push(Problem {
                 message: format!(
                     "{} of {} may be {}, but it has no id: which runner of GitLab it is cannot be told; {why}",
@@ -406,6 +432,8 @@ struct Candidates<'a> {
     named: Vec<Claim<'a>>,
     disputed: Vec<Claim<'a>>,
     stale: Vec<Stale<'a>>,
+    /// At an address that may be another one of the same GitLab's.
+    elsewhere: Vec<&'a HostRunner>,
 }
 
 fn settled<'a>(claim: &Claim<'a>) -> Found<'a> {

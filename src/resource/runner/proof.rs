@@ -54,27 +54,32 @@ pub(super) fn resolve(runners: &Runners, table: &HostRunner, facts: &Facts) -> R
         }
         _ => {}
     }
+    let mut others = all(facts).filter(|runner| fit(runner) == Some(Fit::Yes));
+    if let (Some(runner), None) = (others.next(), others.next()) {
+        return Resolved { id: Some(runner.id), proof: Proof::Yes, dead: false };
+    }
     // Tokens are those of one GitLab: at another address it may be this one, or any other.
     if !runners.is_home(table) {
         let proof = if own.map(fit) == Some(Some(Fit::No)) { Proof::No } else { Proof::Unknown };
         return named(proof, false);
     }
-    let mut others = all(facts).filter(|runner| fit(runner) == Some(Fit::Yes));
-    if let (Some(runner), None) = (others.next(), others.next()) {
-        return Resolved { id: Some(runner.id), proof: Proof::Yes, dead: false };
-    }
     if let Some(other) = of_mark() {
         return other;
     }
-    let everything = !runners.specs.is_empty()
-        && runners.wanted_lists().iter().all(|scope| matches!(facts.listed.get(scope), Some(Known::Present(_))))
-        && all(facts).all(|runner| fit(runner) == Some(Fit::No));
+    let everything = opens_none(runners, token, facts);
     match own.map(fit) {
         Some(Some(_)) => named(Proof::No, everything),
         // GitLab lists it and does not say how its token begins, or the record is of another scope.
         _ if table.id.is_some() => named(Proof::Unknown, everything),
         _ => named(if everything { Proof::No } else { Proof::Unknown }, everything),
     }
+}
+
+/// Whether GitLab lists all runners of where the runner specs of the host look, and each has another token.
+fn opens_none(runners: &Runners, token: &Secret, facts: &Facts) -> bool {
+    !runners.specs.is_empty()
+        && runners.wanted_lists().iter().all(|scope| matches!(facts.listed.get(scope), Some(Known::Present(_))))
+        && all(facts).all(|runner| runner.token.as_ref().map(|start| start.fits(token)) == Some(Fit::No))
 }
 
 /// The one record whose mark says that this token was handed out for it.
@@ -120,6 +125,14 @@ pub(super) fn untold<'a>(scope: &Scope, facts: &'a Facts) -> Option<&'a str> {
     }
 }
 
+/// Why a token does not tell which runner it is.
+pub(super) fn untellable(scope: &Scope, facts: &Facts) -> String {
+    match untold(scope, facts) {
+        Some(why) => format!("GitLab does not list how tokens begin, which would tell: {why}"),
+        None => "GitLab lists several runners whose tokens begin like its own".to_owned(),
+    }
+}
+
 impl Runners {
     /// Records of which a list says that they have another token than config.toml: the runner may have renewed it since the
     /// list was read.
@@ -159,5 +172,16 @@ impl Runners {
     pub(super) fn is_home(&self, table: &HostRunner) -> bool {
         let specs = self.specs.iter().filter_map(|spec| self.text_of(spec, "url"));
         self.url.iter().cloned().chain(specs).any(|url| same_url(&table.url, &url))
+    }
+
+    /// The same, or by its token: one GitLab answers at several addresses (http and https, another name or port, an IP address), and
+    /// its runners use any of them. What it lists of a runner's token hardly any other token has.
+    pub(super) fn is_ours(&self, table: &HostRunner, facts: &Facts) -> bool {
+        self.is_home(table) || resolve(self, table, facts).proof == Proof::Yes
+    }
+
+    /// Whether a table at another address is certainly none of this GitLab's where the runner specs look.
+    pub(super) fn is_elsewhere(&self, table: &HostRunner, facts: &Facts) -> bool {
+        table.token.as_ref().is_none_or(|token| opens_none(self, token, facts))
     }
 }

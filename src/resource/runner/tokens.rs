@@ -107,14 +107,15 @@ impl Runners {
             let owner = found.id.and_then(marked_for).filter(|mark| {
                 mark.host != self.host && self.hosts.contains(&mark.host) && !mark.is_foreign(self.inventory.as_deref())
             });
+            let home = self.is_ours(table, facts);
             let literal = |time: &Option<Moment>| time.as_ref().map(|time| time.literal.clone());
             Some(TokenUse {
                 owner: owner.map(|mark| mark.host),
                 dates: (literal(&table.obtained), literal(&table.expires)),
                 settled: found.id.filter(|id| found.proof == Proof::Yes || handed_out(id)),
                 token,
-                url: base(&table.url),
-                home: self.is_home(table),
+                url: base(self.url.as_ref().filter(|_| home).unwrap_or(&table.url)),
+                home,
                 // What goes back to another host is none of this one's.
                 role: one
                     .map(|one| one.role)

@@ -69,7 +69,8 @@ fn strangers_are_told_apart() {
     world.records.remove(&7);
     assert_eq!(notes(&world), ["runner \"other\" (#7) is kept; GitLab has no such runner"]);
     world.edit("url = 'https://gitlab.example.com'", "url = 'https://gitlab.com'");
-    let message = "runner \"other\" (#7) is kept; it belongs to another GitLab, https://gitlab.com";
+    let message = "runner \"other\" (#7) is kept; it belongs to another GitLab, https://gitlab.com: none of the runners that this \
+                   one lists has its token";
     assert_eq!(notes(&world), [message]);
     world.edit("id = 7\n", "");
     assert_eq!(notes(&world), ["hand-made runner \"other\" (without an id) is kept"]);
@@ -100,7 +101,9 @@ fn the_same_id_in_another_gitlab_is_another_runner() {
     assert!(world.records.contains_key(&42));
     let config = parse(world.file.as_ref().unwrap()).unwrap();
     assert_eq!(config.runners.iter().map(|table| table.id).collect::<Vec<_>>(), [Some(42), Some(42)]);
-    assert_eq!(notes(&world), ["runner \"other\" (#42) is kept; it belongs to another GitLab, https://gitlab.com"]);
+    let message = "runner \"other\" (#42) is kept; it belongs to another GitLab, https://gitlab.com: none of the runners that this \
+                   one lists has its token";
+    assert_eq!(notes(&world), [message]);
 }
 
 #[test]

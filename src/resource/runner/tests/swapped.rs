@@ -101,12 +101,80 @@ fn an_address_written_otherwise_is_no_other_gitlab() {
         world.converge();
         assert_eq!((world.records.len(), world.proofs), (1, 1), "{url}");
     }
-    for url in ["http://gitlab.example.com", "https://gitlab.example.com:8443", "https://gitlab.example.com/gitlab"] {
-        let mut world = World::new(vec![runner("docker")]);
-        stranger(&mut world, 2, "ci.example.com docker");
-        let made = table("ci.example.com docker", "id = 2", "token = 'glrt-2-is-a-stranger'");
-        world.file = Some(made.replace("https://gitlab.example.com", url));
-        assert_eq!(world.diff().changes[0].name, "docker", "{url}: nothing is taken over");
+    // By another name, scheme or port it is one as well, if it knows the token.
+    for url in ELSEWHERE {
+        let world = hand_made_at(url);
+        assert!(world.diff().changes.iter().all(|change| change.name != "docker"), "{url}: a second record");
+        let shown = world.shown();
+        let change = format!("  runners.docker.url: \"{url}\" -> \"https://gitlab.example.com\"");
+        assert!(shown.contains(&change), "{url}: {shown:#?}");
+        let mut world = world.clone();
+        world.converge();
+        assert_eq!((world.records.len(), world.proofs), (1, 1), "{url}");
+        assert_eq!(world.records[&2].token, "glrt-2-is-a-stranger", "{url}: the token stays");
+        // An id that was lost is found by the token.
+        let mut world = hand_made_at(url);
+        world.edit("id = 2\n", "");
+        world.converge();
+        assert_eq!((world.records.len(), world.proofs), (1, 1), "{url}");
+    }
+}
+
+const ELSEWHERE: [&str; 6] = [
+    "http://gitlab.example.com",
+    "https://gitlab.example.com:8443",
+    "https://gitlab.example.com/gitlab",
+    "http://192.0.2.7",
+    "https://[2001:db8::7]/",
+    "https://git.internal",
+];
+
+/// A runner that somebody registered at this address, with the name that the spec asks for.
+fn hand_made_at(url: &str) -> World {
+    let mut world = World::new(vec![runner("docker")]);
+    stranger(&mut world, 2, "ci.example.com docker");
+    let made = table("ci.example.com docker", "id = 2", "token = 'glrt-2-is-a-stranger'");
+    world.file = Some(made.replace("https://gitlab.example.com", url));
+    world
+}
+
+/// Where GitLab does not list how tokens begin, it is asked for; a second runner beside it is never made in silence.
+#[test]
+fn whether_another_address_is_the_same_gitlab_is_asked() {
+    for url in ELSEWHERE {
+        let mut world = hand_made_at(url);
+        world.untold = true;
+        let diff = world.diff();
+        assert_eq!(diff.changes, vec![], "{url}");
+        let [problem] = &diff.problems[..] else { panic!("{url}: {:?}", diff.problems) };
+        assert!(problem.message.contains("has the name that docker is to have, and is for "), "{}", problem.message);
+        let help = problem.help.as_ref().unwrap();
+        assert!(help.contains("write `url = \"https://gitlab.example.com\"`"), "{help}");
+        // Either answer settles it.
+        let mut ours = world.clone();
+        ours.edit(&url.replace('\'', ""), "https://gitlab.example.com");
+        assert!(ours.diff().changes.iter().all(|change| change.name != "docker"), "{url}: a second record");
+        world.edit("name = 'ci.example.com docker'", "name = 'theirs'");
+        let diff = world.diff();
+        assert_eq!((diff.problems, diff.changes[0].name.as_str()), (vec![], "docker"), "{url}");
+    }
+}
+
+/// GitLab lists all of its runners, and none has this token: it is one of another GitLab's, whatever it is called.
+#[test]
+fn a_runner_of_another_gitlab_is_no_question() {
+    for url in ELSEWHERE {
+        let mut world = hand_made_at(url);
+        world.records.clear();
+        world.edit("glrt-2-is-a-stranger", "glrt-of-another-gitlab");
+        let diff = world.diff();
+        assert_eq!((diff.problems.len(), diff.changes[0].name.as_str()), (0, "docker"), "{url}");
+        assert!(
+            diff.notes.iter().any(|note| note.message.contains("none of the runners that this one lists")),
+            "{url}"
+        );
+        world.converge();
+        assert!(world.file.unwrap().contains("glrt-of-another-gitlab"), "{url}: it stays");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::inventory::model::HostSpec;
 use crate::name::RemotePath;
 use crate::plan::precondition::{Precondition, Required};
 use crate::plan::{Change, HostPlan};
+use crate::resource::runner::{self, Runners};
 use crate::resource::system_id;
 use crate::script::obstacle::Obstacle;
 use crate::script::{advice, applied, environment, lock, owned, reply, step as script};
@@ -84,12 +85,34 @@ pub(super) async fn changes(
             cause: failed.cause,
         };
         let failure = failure.without_secrets(&target.book);
-        let Some(path) = leaf.filter(|_| in_the_way) else { return Err(failure) };
+        let Some(path) = leaf.filter(|_| in_the_way) else {
+            keep_tokens(target, shared, &plan.changes[at + 1..], &mut ids).await;
+            return Err(failure);
+        };
         shared.send(&plan.name, EventKind::Output(format!("{}: {}", failure.during, failure.message)));
         left_out.push(path);
         stopped_at = stopped_at.or(Some(failure));
     }
     Ok((done, stopped_at))
+}
+
+/// Something failed between the records that GitLab has made and config.toml, which was to get their tokens: writes those that came. They
+/// would be lost, and with them those who use them until the next run: GitLab tells a token once.
+async fn keep_tokens(target: &mut Target, shared: &Shared, left: &[Change], ids: &mut RunnerIds) {
+    if ids.is_empty() || left.iter().all(|change| change.kind != runner::CONFIG_KIND) {
+        return;
+    }
+    let spec = target.spec(shared);
+    let (name, given) = (spec.name.clone(), ids.keys().cloned().collect());
+    let Some(runners) = Runners::new(spec, shared.inventory.gitlab.as_ref()) else { return };
+    let Some(change) = runners.with_what_came(given, &target.facts, &target.book) else { return };
+    let said = match one(target, shared, &name, &change, &[], ids).await {
+        Ok(()) => format!("the tokens that GitLab has given before are in {}", change.name),
+        Err(failed) => {
+            format!("the tokens that GitLab has given before are not in {}: {}", change.name, failed.message)
+        }
+    };
+    shared.send(&name, EventKind::Output(target.book.clear(&said)));
 }
 
 /// Makes calls that only note what a runner did by itself. One that fails is made by the next run.

@@ -68,6 +68,8 @@ pub struct Runners {
     global_origin: Span,
     unmanaged: Unmanaged,
     specs: Vec<RunnerSpec>,
+    /// The tokens that GitLab has given in this run, where it is about what can be written although not all came.
+    given: Option<BTreeSet<SecretId>>,
 }
 
 /// A config.toml that the runner itself has written anew.
@@ -125,6 +127,7 @@ impl Runners {
             global_origin: manager.config_origin.clone(),
             unmanaged: manager.unmanaged_runners,
             specs: if gitlab.is_some() { host.runners.clone() } else { Vec::new() },
+            given: None,
         })
     }
 
@@ -238,6 +241,36 @@ impl Runners {
         let context = Context { facts: &facts, book: &book, earlier: &earlier };
         let digest = file::sha256(file::look(&context, &self.path).ok()??.text?);
         Some(Rewritten { digest, secrets: self.host_secrets(&facts), facts })
+    }
+
+    /// The change of config.toml that can be made although a record before it failed: with the tokens that GitLab has `given` in this
+    /// run, and every other table as it is. A token that does not reach the host is lost, and the next run would need another one.
+    /// `None`: there is nothing to write.
+    #[must_use]
+    pub fn with_what_came(&self, given: BTreeSet<SecretId>, facts: &Facts, book: &SecretBook) -> Option<Change> {
+        let runners = Self { given: Some(given), ..self.clone() };
+        let diff = runners.diff(&Context { facts, book, earlier: &super::Earlier::default() }).ok()?;
+        // What asks first whether a token that is dropped is anybody's stands before everything else.
+        let asks = |step: &&Step| matches!(step, Step::Gitlab(GitlabStep::CheckUnused { .. }));
+        let first: Vec<Step> = diff.changes.first()?.steps.iter().take_while(asks).cloned().collect();
+        let mut change = diff.changes.into_iter().find(|change| change.kind == CONFIG_KIND)?;
+        if !change.steps.starts_with(&first) {
+            change.steps.splice(0..0, first);
+        }
+        Some(change)
+    }
+
+    /// Whether a runner is to have a token that did not come.
+    fn lacks_token(&self, spec: &RunnerSpec, found: &Found<'_>, facts: &Facts) -> bool {
+        let Some(given) = &self.given else { return false };
+        let renewed = match found {
+            Found::Table { table, marker, proof, .. } => {
+                let doubt = record::token_doubt(table, marker.as_ref(), *proof, &self.mark(&spec.name), facts.clock);
+                matches!(doubt, Doubt::Wrong(_))
+            }
+            Found::Record { .. } | Found::Nothing { .. } => true,
+        };
+        renewed && !given.contains(&self.token(spec)) && self.lent(spec, found, facts).is_none()
     }
 
     /// config.toml as it would be on a bare host: path, mode, text.
@@ -531,6 +564,10 @@ impl Resource for Runners {
         for ((declared, found), spec) in matching.live.iter().zip(&effective) {
             diff.problems.extend(projects::missing(spec, found.record(), context.facts)?);
             let before = plan.before.len();
+            if self.lacks_token(spec, found, context.facts) {
+                plan.rows.extend(found.there().map(|table| Row::hand_made(self, table)));
+                continue;
+            }
             self.live(spec, found, context.facts, &mut plan);
             if let (Found::Table { .. }, Some(change)) = (found, plan.before.get(before)) {
                 views::record_differs(&mut seen, &spec.name, change);

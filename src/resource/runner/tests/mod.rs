@@ -29,6 +29,7 @@ mod projects;
 mod renewals;
 mod swapped;
 mod verdicts;
+mod what_came;
 
 const HOST: &str = "ci.example.com";
 const PATH: &str = "/srv/gitlab-runner/config.toml";

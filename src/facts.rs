@@ -488,10 +488,19 @@ pub struct Remembered {
 pub struct HeldRunners {
     /// That GitLab's address. In another one the same number is another runner.
     pub gitlab: String,
-    /// Their numbers.
-    pub records: BTreeSet<u64>,
+    /// By their numbers, the digests (`Secret::digest`) of the token that it had and of the one that the record's mark named then.
+    /// Without any it says nothing: an older release wrote it.
+    pub records: BTreeMap<u64, BTreeSet<String>>,
     /// The runner specs for which a run was to get a token, before it did: if it was killed in between, only GitLab has the record.
     pub awaited: BTreeSet<String>,
+}
+
+impl HeldRunners {
+    /// Whether a text can be a digest: a mark is text that people edit.
+    #[must_use]
+    pub fn is_digest(text: &str) -> bool {
+        !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    }
 }
 
 /// A machine that used a record, as `GET /runners/:id/managers` tells it.

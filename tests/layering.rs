@@ -88,6 +88,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("resource::file", "compares a file's content with the wanted one"),
     ("resource::variable", "compares a variable's value with the wanted one"),
     ("desired::access::networks", "reads which networks Docker is told of, in its files on a host"),
+    ("desired::access::sysctl", "reads which kernel parameters a file of the host sets"),
     ("host::ssh::key_ring", "unlocks a private key with its passphrase"),
     ("host::sudo", "answers sudo's question for a password on standard input"),
     ("cli::prompt", "refuses a password that is empty or more than one line"),

@@ -54,6 +54,63 @@ pub(super) fn blocked(approved: &HostPlan, now: &HostPlan) -> Vec<String> {
     approved.blocked.iter().chain(&now.blocked).map(|one| one.about.clone()).collect()
 }
 
+/// What somebody who may write to files of the inventory did to them since the plan was shown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Drift {
+    /// They changed once more, and what is to be there is what was approved.
+    pub(super) again: Vec<String>,
+    /// What is to be done to them is not what was approved.
+    pub(super) other: Vec<String>,
+}
+
+/// What is left of a plan that was just shown, if all that differs are files and directories that others than root may write to, by
+/// what `is_loose` says: whoever may change one of them in between must not keep the rest from being done. A saved plan is good for
+/// what it was made for, and for nothing else.
+pub(super) fn drift(approved: &HostPlan, now: &HostPlan, is_loose: impl Fn(&Change) -> bool) -> Option<Drift> {
+    let about = |change: &Change| format!("{} {}", change.kind, change.name);
+    let of = |plan: &HostPlan, one: &Change| plan.changes.iter().find(|other| about(other) == about(one)).cloned();
+    let mut drift = Drift::default();
+    for change in &now.changes {
+        let old = of(approved, change);
+        if old.as_ref().is_some_and(|old| agreed::is_same(std::slice::from_ref(old), std::slice::from_ref(change))) {
+            continue;
+        }
+        if !is_loose(change) {
+            return None;
+        }
+        let list =
+            if old.is_some_and(|old| outcome(&old) == outcome(change)) { &mut drift.again } else { &mut drift.other };
+        list.push(about(change));
+    }
+    let over: Vec<&Change> = approved.changes.iter().filter(|change| of(now, change).is_none()).collect();
+    if !now.problems.is_empty() || over.iter().any(|change| !is_loose(change)) {
+        return None;
+    }
+    // The rest comes in the same order.
+    let both = |plan: &HostPlan, other: &HostPlan| {
+        plan.changes.iter().filter(|change| of(other, change).is_some()).map(about).collect::<Vec<_>>()
+    };
+    (both(approved, now) == both(now, approved)).then_some(drift)
+}
+
+/// What a change comes to, whatever is there now.
+fn outcome(change: &Change) -> (crate::plan::Effect, Option<String>, Vec<Step>) {
+    let mut steps = whatever_is_replaced(change);
+    for step in &mut steps {
+        if let Step::WriteFile(file) = step {
+            file.displaces = None;
+        }
+    }
+    (change.effect, change.service.clone(), steps)
+}
+
+/// What is left out of a plan since it is no longer what was approved.
+pub(super) fn left_out(about: &str, done: usize) -> Failure {
+    let failure = Failure::new(about, CHANGED).after(done);
+    let help = "others than root may write to it, so only this was left out: look at a new plan, then apply that";
+    Failure { cause: Cause::Stale, ..failure.help(help) }
+}
+
 /// Whether all is as it was approved, but for what the API token of this run cannot do.
 pub(super) fn only_rights_lack(
     approved: &HostPlan,
@@ -308,6 +365,56 @@ mod tests {
         assert!(!is_the_same(&approved, &now, &Facts::default(), false));
         let said = failure(&approved, &now, &Facts::default(), false, &SecretBook::default()).output;
         assert_eq!(said[0], "file /a is blocked: a link");
+    }
+
+    /// A job's user changes a managed file of his after each plan.
+    #[test]
+    fn who_changes_his_own_file_after_the_plan_keeps_nothing_else_back() {
+        let loose = |change: &Change| change.name == "/a";
+        let other = |content: &str, replaces: &str| change("/a", replaces, Text::plain(content));
+        let drifted = |moved: &dyn Fn(&mut HostPlan)| {
+            let mut now = plan();
+            moved(&mut now);
+            drift(&plan(), &now, loose)
+        };
+        let expected = |again: &[&str], other: &[&str]| {
+            let all = |list: &[&str]| list.iter().map(|about| (*about).to_owned()).collect();
+            Some(Drift { again: all(again), other: all(other) })
+        };
+        // Other text, another thing, nothing at all.
+        assert_eq!(drifted(&|now| now.changes[0] = other("x", "9")), expected(&["file /a"], &[]));
+        assert_eq!(
+            drifted(&|now| {
+                now.changes[0] = other("x", "9");
+                now.changes[0].action = Action::Add;
+                let Step::WriteFile(file) = &mut now.changes[0].steps[0] else { return };
+                (file.replaces, file.displaces) = (None, Some(crate::step::Displaced::Special));
+            }),
+            expected(&["file /a"], &[])
+        );
+        // It is as it should be again; it has become another change than the one that was shown.
+        assert_eq!(drifted(&|now| drop(now.changes.remove(0))), expected(&[], &[]));
+        assert_eq!(drifted(&|now| now.changes[0].steps.clear()), expected(&[], &["file /a"]));
+        let mut before = plan();
+        before.changes.remove(0);
+        assert_eq!(drift(&before, &plan(), loose), expected(&[], &["file /a"]));
+        // What root alone may change is as it was approved, or nothing is done; nor is anything done where something else is wrong.
+        let strict: [&dyn Fn(&mut HostPlan); 5] = [
+            &|now| now.changes[1] = change("/b", "9", Text::plain("x")),
+            &|now| drop(now.changes.remove(1)),
+            &|now| now.changes.push(change("/c", "9", Text::plain("x"))),
+            &|now| now.changes.reverse(),
+            &|now| now.problems.push(Problem { message: "bad".to_owned(), help: None, unknown_only: false }),
+        ];
+        for moved in strict {
+            assert_eq!(
+                drifted(&|now| {
+                    now.changes[0] = other("x", "9");
+                    moved(now);
+                }),
+                None
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One host of a run: its connection, what was read, its plan, and the way through an apply: lock, read again, changes,
 //! verify, unlock.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::desired::status::{self, HostStatus};
 use crate::desired::{self, Sealed};
 use crate::event::{Cause, EventKind, Failure};
 use crate::facts::owned::Owned;
-use crate::facts::{Facts, HeldRunners, Misplaced, ProbeSpec, Remembered};
+use crate::facts::{Facts, HeldRunners, Known, Misplaced, ProbeSpec, Remembered};
 use crate::host::{Host, HostError, seat};
 use crate::inventory::model::{Connection, HostSpec};
 use crate::name::RemotePath;
@@ -107,6 +108,8 @@ pub(super) struct Target {
     others: Option<Others>,
     /// The list of what is rprov's on the host as it is to be, if the host's is another one and nothing else is to do.
     list: Option<Owned>,
+    /// Files and directories of the inventory that others than root could write to when they were last read.
+    loose: BTreeSet<RemotePath>,
     /// What is known of the lock.
     pub(super) held: Held,
     /// Whether somebody asked the run to stop.
@@ -147,6 +150,7 @@ impl Target {
             behind: Vec::new(),
             others: None,
             list: None,
+            loose: BTreeSet::new(),
             held: Held::default(),
             cancel: CancelFlag::default(),
         }
@@ -371,6 +375,10 @@ impl Target {
         if desired::owned::ask_more(&resources, &facts, &mut probe) {
             facts = exchange::read(host.as_mut(), &probe, &self.book, "", "").await?;
         }
+        let alone = resources.iter().filter(|resource| resource.part() == Part::Path);
+        let is_loose =
+            |path: &RemotePath| matches!(facts.paths.get(path), Some(Known::Present(fact)) if fact.is_of_others());
+        self.loose.extend(alone.filter_map(|resource| resource.declares()).filter(is_loose));
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         self.machine = machine::running(&facts.system.machine);
@@ -500,6 +508,7 @@ impl Target {
         approved.leave_out(&blocked);
         now.leave_out(&blocked);
         let another_run = self.saved && now.after_run != approved.after_run;
+        let (agreed, left_out) = self.leave_drift_out(shared, &approved, &mut now, &facts);
         let done = if self.saved && approved.machine.is_some() && now.machine != approved.machine {
             Err(another_machine())
         } else if let Some(problem) = self.twin(shared, &approved) {
@@ -507,7 +516,7 @@ impl Target {
             Err(Failure { help: problem.help, cause: self.cause_of_twin(), ..failure })
         } else if another_run {
             Err(applied_since(&now))
-        } else if now.changes.is_empty() && now.problems.is_empty() {
+        } else if now.changes.is_empty() && now.problems.is_empty() && left_out.is_none() {
             // Somebody has done the same in the meantime.
             let run = now.after_run != approved.after_run;
             self.others = Some(if run { Others::Run } else { Others::Somebody });
@@ -515,7 +524,7 @@ impl Target {
         } else if moved::only_rights_lack(&approved, &now, &self.lacking, &facts, self.saved) {
             // The plan was made with a token that could only look; the host is as it was.
             Err(refused(&now))
-        } else if !moved::is_the_same(&approved, &now, &facts, self.saved) {
+        } else if !agreed && !moved::is_the_same(&approved, &now, &facts, self.saved) {
             Err(moved::failure(&approved, &now, &facts, self.saved, &self.book))
         } else {
             // As it was read last: what a saved plan must not hold (digests of what could be guessed) is in it.
@@ -527,6 +536,7 @@ impl Target {
             Ok((done, stopped)) => {
                 carry_out::upkeep(self, shared, &now.upkeep).await;
                 let verified = self.verify(shared, done).await;
+                let stopped = stopped.or_else(|| left_out.map(|about| moved::left_out(&about, done)));
                 // What stopped one change says more than that it is not there.
                 match stopped {
                     Some(failure) => Err(failure.after(done)),
@@ -538,6 +548,41 @@ impl Target {
                 Err(failure)
             }
         }
+    }
+
+    /// Where only files changed since the plan was shown that others than root may write to: whether the rest goes on as approved, and
+    /// the first of them that is left out, since another thing is to be done to it now. What names its path is left out as well.
+    fn leave_drift_out(
+        &self,
+        shared: &Shared,
+        approved: &HostPlan,
+        now: &mut Sealed,
+        facts: &Facts,
+    ) -> (bool, Option<String>) {
+        if self.saved || moved::is_the_same(approved, now, facts, false) {
+            return (false, None);
+        }
+        let is_loose = |change: &Change| self.leaf(shared, change).is_some_and(|path| self.loose.contains(&path));
+        let Some(drift) = moved::drift(approved, now, is_loose) else { return (false, None) };
+        let name = &self.spec(shared).name;
+        let say = |said: String| shared.send(name, EventKind::Output(self.book.clear(&said)));
+        for about in &drift.again {
+            say(format!("{about} changed again after the plan was made; what is to be there is the same"));
+        }
+        let (mut paths, mut left_out): (Vec<RemotePath>, Vec<String>) = (Vec::new(), Vec::new());
+        for change in &now.changes {
+            let about = format!("{} {}", change.kind, change.name);
+            if drift.other.contains(&about) || paths.iter().any(|path| desired::names(change, path)) {
+                paths.extend(self.leaf(shared, change));
+                left_out.push(about);
+            }
+        }
+        now.leave_out(&left_out);
+        let first = left_out.into_iter().next();
+        if let Some(first) = &first {
+            say(format!("{first}: {}", moved::CHANGED));
+        }
+        (true, first)
     }
 
     /// The same machine under another name, be it of this run or of one that changed it since it was read for the plan.

@@ -16,12 +16,13 @@ mod networks;
 mod packages;
 mod paths;
 mod shared;
+mod sysctl;
 mod taken;
 
 pub(super) use foundation::refuse;
 pub(super) use links::ask;
 use links::names;
-use paths::{Depends, Logins};
+use paths::{Depends, Logins, usual};
 
 /// Puts guards into a plan.
 pub(super) fn guard(plan: &mut HostPlan, facts: &Facts) {
@@ -113,9 +114,16 @@ fn most(all: impl Iterator<Item = Depends>) -> Option<Depends> {
 fn guard_change(change: &mut Change, logins: &Logins, by: TriedBy, facts: &Facts) {
     let mut touched = Touched::default();
     let mut shared = None;
-    let file = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.file(name)));
     let directory = |path: &RemotePath| most(names(path, facts).iter().filter_map(|name| logins.directory(name)));
     for (at, step) in change.steps.iter().enumerate() {
+        let file = |path: &RemotePath| {
+            let harmless = || sysctl::is_harmless(step, path, facts);
+            let counts = |name: &RemotePath| {
+                let depends = logins.file(name)?;
+                (depends != Depends::AtBoot || !sysctl::is_one(usual(name.as_str())) || !harmless()).then_some(depends)
+            };
+            most(names(path, facts).iter().filter_map(counts))
+        };
         if let Some(goes) = boots::goes(step) {
             touched.at_boot = true;
             if goes == boots::Goes::Network {

@@ -22,6 +22,8 @@ pub struct LoginFact {
     pub others: Vec<String>,
     /// What sudo's configuration includes.
     pub sudoers: Vec<String>,
+    /// Directories that the loader is to search for libraries (`ld.so.conf`).
+    pub libraries: Vec<String>,
     /// Whether `hosts.allow` or `hosts.deny` has an entry.
     pub wrapped: bool,
     /// Symbolic links among what was asked for and the directories above it, and what stands in them.

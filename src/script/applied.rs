@@ -42,10 +42,17 @@ impl HeldRunners {
     /// No host has more of them.
     const MOST: usize = 1000;
 
+    /// One record has no more of them.
+    const DIGESTS: usize = 2;
+
     fn word(&self) -> String {
         let specs =
             self.awaited.iter().filter(|spec| !spec.contains(char::is_whitespace)).map(|spec| format!("+{spec}"));
-        let numbers = self.records.iter().rev().map(u64::to_string);
+        let numbers = self.records.iter().rev().map(|(id, digests)| {
+            let digests = digests.iter().filter(|digest| Self::is_digest(digest)).take(Self::DIGESTS);
+            let digests = digests.map(String::as_str).collect::<Vec<_>>().join(",");
+            if digests.is_empty() { id.to_string() } else { format!("{id}:{digests}") }
+        });
         let words = specs.chain(numbers).take(Self::MOST).collect::<Vec<_>>();
         line(&format!("{} {}", self.gitlab.replace(char::is_whitespace, ""), words.join(" ")))
     }
@@ -56,7 +63,11 @@ impl HeldRunners {
         for word in words.take(Self::MOST) {
             match word.strip_prefix('+') {
                 Some(spec) => drop(read.awaited.insert(spec.to_owned())),
-                None => read.records.extend(word.parse::<u64>().ok()),
+                None => {
+                    let (id, digests) = word.split_once(':').unwrap_or((word, ""));
+                    let digests = digests.split(',').filter(|digest| Self::is_digest(digest)).take(Self::DIGESTS);
+                    read.records.extend(id.parse().ok().map(|id| (id, digests.map(str::to_owned).collect())));
+                }
             }
         }
         Some(read)
@@ -246,7 +257,17 @@ mod tests {
                 let former_ids = inventory.map_or_else(Vec::new, |_| vec!["r_one", "r_two"]);
                 let held = system_id.map(|_| HeldRunners {
                     gitlab: "https://gitlab.example.com".to_owned(),
-                    records: (1..=300).collect(),
+                    records: (1..=300)
+                        .map(|id| {
+                            (
+                                id,
+                                ["0a1b2c3d4e5f".to_owned(), "reset".to_owned()]
+                                    .into_iter()
+                                    .take(id as usize % 3)
+                                    .collect(),
+                            )
+                        })
+                        .collect(),
                     awaited: ["docker".to_owned()].into(),
                 });
                 let is = Identity {

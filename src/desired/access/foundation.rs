@@ -110,7 +110,9 @@ const LIBRARIES: [&str; 34] = [
 
 /// Files that the undoing, or every login, cannot do without.
 fn stands(path: &RemotePath, facts: &Facts) -> Option<Problem> {
-    let what = names(path, facts).into_iter().find(|name| is_foundation(name))?;
+    let login = &facts.system.login;
+    let searched = |path: &str| login.libraries.iter().any(|own| is_library(path) && is_below(path, usual(own)));
+    let what = names(path, facts).into_iter().find(|name| is_foundation(name) || searched(name))?;
     let by = if what == usual(path.as_str()) { String::new() } else { format!(", which leads to {what}") };
     let message = format!(
         "{path}{by}: the host itself stands on it, and so does what would put it back if nobody could log in any more"
@@ -141,11 +143,15 @@ pub(super) fn is_foundation(path: &str) -> bool {
         }
         "/lib/systemd" => name.starts_with("systemd") || name.starts_with("libsystemd"),
         "/lib/openssh" | "/libexec/openssh" => name.starts_with("sshd"),
-        _ => {
-            let library = name.contains(".so") && LIBRARIES.iter().any(|own| name.starts_with(own));
-            library && (in_libs || directory.contains("/lib"))
-        }
+        // One that an application has for itself is no library of the host's.
+        _ => is_library(path) && (in_libs || is_below(directory, "/local/lib") || is_below(directory, "/local/lib64")),
     }
+}
+
+/// Whether it has the name of a library that programs of the host load.
+fn is_library(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.contains(".so") && LIBRARIES.iter().any(|own| name.starts_with(own))
 }
 
 /// Directories that must stay root's and open to everybody, themselves.

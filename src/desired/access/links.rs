@@ -42,6 +42,9 @@ impl Logins {
         for base in UNITS {
             self.units.extend(others(base));
         }
+        for searched in self.libraries.clone() {
+            self.libraries.extend(others(&searched));
+        }
         for (before, behind) in self.of_others.clone() {
             self.of_others.extend(others(&before).into_iter().map(|other| (other, behind.clone())));
         }

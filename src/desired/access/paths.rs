@@ -255,7 +255,12 @@ pub(in crate::desired) struct Logins {
     pub(super) of_others: Vec<(String, String)>,
     /// Whether somebody may be let in or not by a name that is looked up.
     by_name: bool,
+    /// Where the loader is to look besides.
+    pub(super) libraries: Vec<String>,
 }
+
+/// Where the loader looks in any case, and what lies below in directories of the architecture's.
+const LIBRARIES: [&str; 6] = ["/lib", "/lib32", "/lib64", "/libx32", "/local/lib", "/local/lib64"];
 
 /// Which files say which name an address has.
 const NAMES: [&str; 5] = ["/etc/hosts", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf", "/run/systemd/resolve"];
@@ -272,6 +277,7 @@ impl Logins {
             named: Vec::new(),
             of_others: Vec::new(),
             by_name: login.wrapped,
+            libraries: login.libraries.iter().map(|path| usual(path).to_owned()).collect(),
         };
         for (key, words) in &login.sshd {
             logins.sshd(key, words, &login.user);
@@ -377,9 +383,12 @@ impl Logins {
             return Some(Login);
         }
         // Modules of PAM lie in a directory of the architecture's, and libraries wherever the loader looks first: in
-        // /usr/local/lib, on Debian.
+        // /usr/local/lib, on Debian. Others are found only by programs that know where they are.
         let name = path.rsplit('/').next().unwrap_or_default();
-        let library = name.starts_with("lib") && (name.ends_with(".so") || name.contains(".so."));
+        let searched = LIBRARIES.iter().copied().chain(self.libraries.iter().map(String::as_str));
+        let library = name.starts_with("lib")
+            && (name.ends_with(".so") || name.contains(".so."))
+            && searched.into_iter().any(|own| is_below(path, own));
         if path.contains("/security/pam_") || library || name.starts_with("ld-linux") {
             return Some(Login);
         }
@@ -410,7 +419,7 @@ impl Logins {
             ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/libexec"].iter().any(|own| is_below(path, own));
         let fixed = below || known.chain(UNITS).chain(SYSTEM).any(above);
         let named = self.named.iter().filter(|(_, depends)| !matches!(depends, AtBoot | OtherUser)).map(|(own, _)| own);
-        let named = named.chain(&self.homes).any(|own| above(own));
+        let named = named.chain(&self.homes).chain(&self.libraries).any(|own| above(own));
         (fixed || named).then_some(Login)
     }
 }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::facts::access::LoginFact;
-use crate::facts::{Known, PackageFact, SystemFacts};
+use crate::facts::{Content, Known, PackageFact, PathFact, PathKind, SystemFacts, Way};
 use crate::inventory::model::Owner;
 use crate::plan::{Action, Effect};
+use crate::secret::Secret;
 use crate::step::WriteFile;
 use crate::text::Text;
 
@@ -39,6 +40,7 @@ fn login() -> LoginFact {
             "shell /opt/shells/fish".to_owned(),
         ],
         sudoers: vec!["/opt/sudoers".to_owned(), "sudoers.local".to_owned()],
+        libraries: vec!["/usr/local/lib".to_owned(), "/opt/searched/lib".to_owned()],
         wrapped: false,
         ..LoginFact::default()
     }
@@ -128,6 +130,12 @@ fn files_that_logins_depend_on() {
         ("/usr/local/lib/libcrypto.so.3", Some(Login)),
         ("/usr/local/lib/x86_64-linux-gnu/libwrap.so", Some(Login)),
         ("/opt/lib/library.sofa", None),
+        ("/opt/searched/lib/libnss_x.so.2", Some(Login)),
+        ("/opt/searched/lib/README", None),
+        // Only a program that knows where they are finds these.
+        ("/opt/app/lib/libz.so.1", None),
+        ("/srv/gitlab-runner/lib/libgit2.so", None),
+        ("/opt/searched/libz.so.1", None),
         ("/var/run/faillock/deploy", Some(Login)),
         ("/etc/systemd/system/default.target", Some(AtBoot)),
         ("/etc/systemd/system/multi-user.target.d/x.conf", Some(AtBoot)),
@@ -440,4 +448,44 @@ fn dockers_own_network_does_not_swallow_the_way() {
     let fact = PackageFact { version: "2".to_owned(), installed: true, status: "install ok installed".to_owned() };
     from_there.packages.insert("docker.io".to_owned(), Known::Present(fact));
     assert_eq!(problem(install("docker.io=2"), &from_there), None, "it runs already");
+}
+
+#[test]
+fn a_file_of_kernel_parameters_counts_by_what_it_sets() {
+    let at = "/etc/sysctl.d/60-x.conf";
+    let said = |step: Step, old: Option<&str>| {
+        let mut facts = facts();
+        let known = match old {
+            None => Known::Absent,
+            Some(text) => {
+                let (user, group) = ("root".to_owned(), "root".to_owned());
+                let content = Some(Known::Present(Content::Text(Secret::new(text.to_owned()))));
+                Known::Present(PathFact {
+                    kind: PathKind::File,
+                    mode: 0o644,
+                    user,
+                    group,
+                    mtime_ns: 0,
+                    content,
+                    way: Way::default(),
+                })
+            }
+        };
+        facts.paths.insert(path(at), known);
+        guarded(vec![step], &facts).changes[0].reason.is_some()
+    };
+    let set = |text: &str| match write(at) {
+        Step::WriteFile(file) => Step::WriteFile(WriteFile { content: Text::plain(text), ..file }),
+        other => other,
+    };
+    let (tame, forwards) = ("vm.max_map_count = 262144\n", "net.ipv4.ip_forward = 1\n");
+    assert!(!said(set(tame), None));
+    assert!(!said(set(tame), Some("vm.swappiness = 1\n")));
+    assert!(!said(Step::RemoveFile(path(at)), Some(tame)));
+    // What it sets no longer counts as well.
+    assert!(said(set(tame), Some(forwards)));
+    assert!(said(set(forwards), None));
+    assert!(said(Step::RemoveFile(path(at)), Some(forwards)));
+    // Not read.
+    assert!(guarded(vec![set(tame)], &facts()).changes[0].reason.is_some());
 }

@@ -97,11 +97,18 @@ impl Build<'_> {
         self.check_paths(host);
         self.check_repositories(host);
         let live = host.runners.iter().filter(|runner| !runner.absent).count();
-        if let Some(runners) =
-            node.entry("runners").filter(|_| live > 0 && validate::lacks(node, &schema::HOST, "manager"))
+        if let Some(runners) = node
+            .entry("runners")
+            .filter(|_| !host.runners.is_empty() && validate::lacks(node, &schema::HOST, "manager"))
         {
             let problem = Diagnostic::error("a host with runners needs `manager`").at(&runners.span);
-            self.error(problem.help("`manager: { container: { image: …, config_dir: … } }` runs gitlab-runner on it"));
+            // Without it nothing says where the config.toml is that a runner leaves, and so whose token would be dropped.
+            self.error(problem.help(if live > 0 {
+                "`manager: { container: { image: …, config_dir: … } }` runs gitlab-runner on it"
+            } else {
+                "a runner that is to be absent leaves the config.toml of `manager`: keep `manager` until an apply has removed the runner, \
+                 then take it out of `runners`"
+            }));
         }
         if let Some(cleanup) = &host.cleanup {
             for dir in cleanup.builds_dirs.iter().filter(|dir| is_of_the_system(dir.as_str())) {

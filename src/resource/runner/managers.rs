@@ -1,9 +1,9 @@
 //! The processes that use a record: GitLab keeps one entry for each machine. Two on one record share a token. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{CannotTell, Facts, HeldRunners, Known, ManagerFact};
-use crate::marker;
+use crate::marker::{self, Marker};
 use crate::plan::{HostPlan, Problem};
 use crate::resource::system_id;
 use crate::secret::{Secret, SecretId};
@@ -69,7 +69,8 @@ impl Runners {
     fn user(&self, id: u64, what: &str, within: u64, facts: &Facts) -> Option<Problem> {
         // What a host remembers counts only for runners whose token it had: every apply makes it remember its name, also one that
         // knows nothing of runners, on a machine that has taken another's place.
-        let held = self.remembers_to_hold(id, facts);
+        // Nor if the record has got another token since: then another machine took the runner over, maybe with this one's system id.
+        let (had, held) = (self.remembers_to_hold(id, facts), self.had_last_token(id, facts));
         let users = match facts.managers.get(&id) {
             Some(Known::Present(all)) => all,
             Some(Known::Absent) => {
@@ -119,6 +120,10 @@ impl Runners {
         let each = each.collect::<Vec<_>>().join("; ");
         let named = file.or_else(|| own.into_iter().next());
         let named = named.map_or_else(String::new, |own| match ids.contains(own.as_str()) {
+            true if had => format!(
+                " (this host has the same id in {}, and the runner got another token since this host had it)",
+                self.system_id()
+            ),
             true => format!(
                 " (this host has the same id in {}, and does not remember being that machine)",
                 self.system_id()
@@ -130,10 +135,7 @@ impl Runners {
 
     /// Whether this very installation was the host that the record's mark names, or is the one of that name now.
     fn was_marked(&self, id: u64, facts: &Facts) -> bool {
-        let marked = match facts.records.get(&id) {
-            Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1.map(|mark| mark.host),
-            _ => None,
-        };
+        let marked = mark_of(id, facts).map(|mark| mark.host);
         let remembered = &facts.remembered.hosts;
         remembered.contains(&self.host) || marked.is_some_and(|host| remembered.contains(&host))
     }
@@ -175,24 +177,37 @@ impl Runners {
             .remembered
             .held
             .as_ref()
-            .is_some_and(|held| Some(&held.gitlab) == self.url.as_ref() && held.records.contains(&id))
+            .is_some_and(|held| Some(&held.gitlab) == self.url.as_ref() && held.records.contains_key(&id))
+    }
+
+    /// Whether the token that this installation had is the last one that was given out for the record, or a run died while it
+    /// gave this installation another one. Else somebody else has got the runner meanwhile.
+    fn had_last_token(&self, id: u64, facts: &Facts) -> bool {
+        let Some(held) = facts.remembered.held.as_ref().filter(|_| self.remembers_to_hold(id, facts)) else {
+            return false;
+        };
+        let Some(digests) = held.records.get(&id) else { return false };
+        let Some(mark) = mark_of(id, facts) else { return false };
+        held.awaited.contains(&mark.runner) || mark.token.map_or(!digests.is_empty(), |given| digests.contains(&given))
     }
 
     /// The records of this GitLab whose tokens the host has, and those that it remembers to have had.
     #[must_use]
     pub fn held(&self, facts: &Facts) -> Option<HeldRunners> {
         let remembered = || facts.remembered.held.iter().filter(|held| Some(&held.gitlab) == self.url.as_ref());
-        let mut records: BTreeSet<u64> = remembered().flat_map(|held| held.records.iter().copied()).collect();
+        let mut records: BTreeMap<u64, BTreeSet<String>> = remembered().flat_map(|held| held.records.clone()).collect();
         let tables = self.peek(facts).map(|config| config.runners).unwrap_or_default();
-        let named = tables.iter().filter_map(|table| proof::resolve(self, table, facts).id);
-        records.extend(named.filter(|id| self.has_token_of(*id, facts)));
+        for table in &tables {
+            let Some(id) = proof::resolve(self, table, facts).id.filter(|id| self.has_token_of(*id, facts)) else {
+                continue;
+            };
+            // Until its mark is written anew, it says of which token the record is that the runner has renewed.
+            let given = mark_of(id, facts).and_then(|mark| mark.token).filter(|given| HeldRunners::is_digest(given));
+            records.insert(id, table.token.iter().map(Secret::digest).chain(given).collect());
+        }
         let gitlab = self.url.clone()?;
-        let marks =
-            facts.records.iter().filter(|(id, _)| records.contains(id)).filter_map(|(_, record)| match record {
-                Known::Present(record) => marker::parse(&record.maintenance_note).1,
-                Known::Absent | Known::Unread(_) => None,
-            });
-        let there: BTreeSet<String> = marks.map(|mark| mark.runner).collect();
+        let there: BTreeSet<String> =
+            records.keys().filter_map(|id| mark_of(*id, facts)).map(|mark| mark.runner).collect();
         let awaited = remembered().flat_map(|held| held.awaited.iter().cloned());
         let awaited: BTreeSet<String> = awaited.filter(|spec| !there.contains(spec)).collect();
         (!records.is_empty() || !awaited.is_empty()).then_some(HeldRunners { gitlab, records, awaited })
@@ -237,16 +252,21 @@ impl Runners {
 
     /// Whether a table of the host has the token of this record.
     fn has_token_of(&self, id: u64, facts: &Facts) -> bool {
-        let handed_out = match facts.records.get(&id) {
-            Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1.and_then(|mark| mark.token),
-            _ => None,
-        };
+        let handed_out = mark_of(id, facts).and_then(|mark| mark.token);
         let Some(config) = self.peek(facts) else { return false };
         config.runners.iter().any(|table| {
             let found = proof::resolve(self, table, facts);
             let given = handed_out.is_some() && table.token.as_ref().map(Secret::digest) == handed_out;
             found.id == Some(id) && (found.proof == Proof::Yes || (given && found.proof == Proof::Unknown))
         })
+    }
+}
+
+/// The mark of a record that was read.
+fn mark_of(id: u64, facts: &Facts) -> Option<Marker> {
+    match facts.records.get(&id) {
+        Some(Known::Present(record)) => marker::parse(&record.maintenance_note).1,
+        _ => None,
     }
 }
 

@@ -59,7 +59,7 @@ names_of() {
     while read -r key words || [ -n "$key" ]; do
       more=
       case $kind:$key in
-        sudoers:@include*|sudoers:\#include*) more=$words;;
+        sudoers:@include*|sudoers:\#include*|ld:include) more=$words;;
         "$kind:"|"$kind:#"*|sudoers:*) continue;;
         sshd:[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) more="${key#???????} $words";;
         sshd:[Aa]*|sshd:[Mm]atch|sshd:[Uu][Ss][Ee][Dd][Nn][Ss]*) ;;
@@ -153,6 +153,7 @@ while IFS=: read -r key _ _ _ _ _ words; do
   if [ "$key" = "$login" ] && [ -n "$key" ]; then printf 'login-pam shell %s\n' "$words"; stands="$stands$words
 "; fi
 done </etc/passwd 2>/dev/null
+names_of ld /etc/ld.so.conf
 echo login-end
 "#;
 
@@ -229,8 +230,13 @@ fn login(lines: &mut Lines<'_>, system: &mut SystemFacts) -> Result<(), BadReply
     while let Some(line) = lines.tagged("login-pam") {
         others.push(line.to_owned());
     }
+    let mut libraries = Vec::new();
+    while let Some(line) = lines.tagged("login-ld") {
+        let searched = line.split([' ', '\t', ',', ':', '=']).next().filter(|word| word.starts_with('/'));
+        libraries.extend(searched.map(str::to_owned));
+    }
     lines.expect("login-end")?;
-    system.login = LoginFact { user, home, sudo, sshd, others, sudoers, wrapped, ..LoginFact::default() };
+    system.login = LoginFact { user, home, sudo, sshd, others, sudoers, libraries, wrapped, ..LoginFact::default() };
     Ok(())
 }
 
@@ -523,6 +529,9 @@ mod tests {
                 "etc/passwd",
                 "root:x:0:0::/root:/bin/sh\n-x:x:1:1::/:/no\nme:x:7:7:,,,:/home/me:/opt/bin/fish\n:::::\n",
             );
+            write("etc/ld.so.conf", "# /etc/no\ninclude /etc/ld.so.conf.d/*.conf\n");
+            write("etc/ld.so.conf.d/libc.conf", "# libc default configuration\n/usr/local/lib\n");
+            write("etc/ld.so.conf.d/tool.conf", "/opt/tool/lib");
             write("etc/hosts.deny", "sshd: /etc/blocked\n#sshd: /etc/no\nALL: PARANOID\n");
             write(
                 "etc/pam.d/sshd",
@@ -547,6 +556,8 @@ mod tests {
                 "login-hosts ALL: ",
                 "login-pam auth required pam_listfile.so file=/etc/allowed",
                 "login-pam shell /opt/bin/fish",
+                "login-ld /usr/local/lib ",
+                "login-ld /opt/tool/lib ",
                 "login-end",
                 "/etc/ssh/sshd_config /etc/ssh/sshd_config.d",
             ] {

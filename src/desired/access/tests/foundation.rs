@@ -48,6 +48,8 @@ fn what_the_undoing_stands_on_is_not_changed() {
         "/lib64/ld-linux-x86-64.so.2",
         "/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so",
         "/usr/local/lib/libc.so.6",
+        // As ld.so.conf says.
+        "/opt/searched/lib/libcrypto.so.3",
         "/usr/local/lib/x86_64-linux-gnu/libcrypto.so.3",
         "/lib",
         "/bin",
@@ -73,6 +75,8 @@ fn what_the_undoing_stands_on_is_not_changed() {
         "/usr/lib/x86_64-linux-gnu/security/pam_unix.so",
         "/usr/local/lib/libmine.so.1",
         "/opt/tool/libmath.so",
+        "/opt/app/lib/libcrypto.so.3",
+        "/opt/app/lib/libc.so.6",
         "/etc/motd",
     ] {
         assert_eq!(why(write(file), &facts(), &[]), None, "{file}");

@@ -94,7 +94,7 @@ fn nor_does_a_table_with_another_token() {
     assert_eq!(stopped(&world).len(), 1, "a copy of that machine's directory");
     world.remembered = remembered(HOST);
     assert_eq!(stopped(&world).len(), 1, "it had no runner when rprov was here");
-    world.remembered.held = held(42);
+    world.remembered.held = held(&world, 42);
     assert_eq!(stopped(&world), Vec::<String>::new(), "reset in GitLab's page");
     world.edit("token = ", "#token = ");
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -122,8 +122,12 @@ fn remembered(host: &str) -> Remembered {
     Remembered { hosts: vec![host.to_owned()], ..Remembered::default() }
 }
 
-fn held(id: u64) -> Option<HeldRunners> {
-    Some(HeldRunners { gitlab: "https://gitlab.example.com".to_owned(), records: [id].into(), awaited: [].into() })
+/// That the host had the token which the record's mark names.
+fn held(world: &World, id: u64) -> Option<HeldRunners> {
+    let mark = world.records.get(&id).and_then(|server| marker::parse(&server.record.maintenance_note).1);
+    let digest = mark.and_then(|mark| mark.token).unwrap_or_else(|| "0123456789ab".to_owned());
+    let records = [(id, [digest].into())].into();
+    Some(HeldRunners { gitlab: "https://gitlab.example.com".to_owned(), records, awaited: [].into() })
 }
 
 /// Every apply leaves its note, also one that has nothing to do with runners, on a machine that has taken another's place.
@@ -136,10 +140,10 @@ fn an_apply_without_runners_is_no_proof() {
         world.system_id = file.map(str::to_owned);
         world.remembered = Remembered { system_id: noted.map(str::to_owned), ..remembered(HOST) };
         assert_eq!(stopped(&world).len(), 1, "{file:?} {noted:?}");
-        world.remembered.held = held(41);
+        world.remembered.held = held(&world, 41);
         assert_eq!(stopped(&world).len(), 1, "another runner");
         world.remembered.held =
-            held(42).map(|held| HeldRunners { gitlab: "https://old.example.com".to_owned(), ..held });
+            held(&world, 42).map(|held| HeldRunners { gitlab: "https://old.example.com".to_owned(), ..held });
         assert_eq!(stopped(&world).len(), 1, "a runner of another GitLab");
         world.remembered.held = None;
         world.spec.runners[0].absent = true;
@@ -174,11 +178,11 @@ fn a_record_that_was_just_made_is_not_taken_on_its_marks_word() {
     assert_eq!(after(&world, 60).len(), 1);
     // This host's own run was killed before it had written the token down.
     world.remembered.held =
-        Some(HeldRunners { awaited: ["docker".to_owned()].into(), records: [].into(), ..held(1).unwrap() });
+        Some(HeldRunners { awaited: ["docker".to_owned()].into(), records: [].into(), ..held(&world, 1).unwrap() });
     assert_eq!(after(&world, 60), Vec::<String>::new());
-    world.remembered.held = Some(HeldRunners { awaited: ["other".to_owned()].into(), ..held(1).unwrap() });
+    world.remembered.held = Some(HeldRunners { awaited: ["other".to_owned()].into(), ..held(&world, 1).unwrap() });
     assert_eq!(after(&world, 60).len(), 1);
-    world.remembered.held = held(42);
+    world.remembered.held = held(&world, 42);
     assert_eq!(after(&world, 60), Vec::<String>::new(), "it had it");
 }
 
@@ -188,14 +192,14 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
     // config.toml alone.
     let mut world = replaced();
     world.system_id = Some("s_aaaaaaaaaaaa".to_owned());
-    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
+    world.remembered = Remembered { held: held(&world, 42), ..remembered(HOST) };
     assert_eq!(stopped(&world), Vec::<String>::new());
     assert!(world.shown()[0].starts_with("~ runner record #42 docker FewerJobs"), "{:?}", world.shown());
     world.converge();
     // The whole directory: the host remembers what its manager called itself, and that the runner was its own.
     let mut world = replaced();
     let system_id = Some("s_aaaaaaaaaaaa".to_owned());
-    world.remembered = Remembered { system_id, held: held(42), ..remembered(HOST) };
+    world.remembered = Remembered { system_id, held: held(&world, 42), ..remembered(HOST) };
     assert_eq!(stopped(&world), Vec::<String>::new());
     world.managers.get_mut(&42).unwrap().push(machine("<legacy>", 60));
     assert_eq!(stopped(&world), Vec::<String>::new(), "rprov's own question");
@@ -204,6 +208,83 @@ fn a_host_that_lost_its_file_gets_its_runner_back() {
     let mut world = replaced();
     world.remembered.hosts = vec!["other.example.com".to_owned(), HOST.to_owned()];
     assert_eq!(stopped(&world).len(), 1, "it was that host before it became another one, and has no id");
+}
+
+/// Two machines had the runner one after the other, both with the system id that the inventory gives them. The name leads back to
+/// the first one, which remembers to have had the runner.
+#[test]
+fn a_machine_that_was_replaced_takes_its_runner_from_nobody() {
+    let mut before = World::applied(vec![runner("docker")]);
+    before.system_id = Some("r_abcdefghij77".to_owned());
+    before.remembered = Remembered { system_id: before.system_id.clone(), ..remembered(HOST) };
+    before.remembered.held = before.resource().held(&before.facts());
+    // The second one gets a token of its own, and works.
+    let mut second = before.clone();
+    (second.file, second.remembered) = (None, Remembered::default());
+    second.converge();
+    let mut first = before.clone();
+    first.records.clone_from(&second.records);
+    first.contacts.insert(42, 60);
+    first.managers.insert(42, vec![machine("r_abcdefghij77", 60)]);
+    let said = stopped(&first);
+    assert!(said[0].starts_with("runner #42 is to get a new token, and another machine works with it"), "{said:?}");
+    assert!(said[0].contains("the runner got another token since this host had it"), "{said:?}");
+    // An apply that is about something else changes nothing of what it remembers.
+    let kept = first.resource().held(&first.facts());
+    assert_eq!(kept, first.remembered.held);
+    // It lost its files since; its own id is gone; the record is to be absent; nothing has contacted GitLab yet.
+    for change in [
+        |world: &mut World| world.file = None,
+        |world: &mut World| world.system_id = None,
+        |world: &mut World| world.spec.runners[0].absent = true,
+        |world: &mut World| {
+            let obtained = marker::parse(&world.record(42).maintenance_note).1.unwrap().obtained.unwrap();
+            (world.managers, world.contacts, world.gitlab_now) = ([].into(), [].into(), Some(obtained + 60));
+        },
+    ] {
+        let mut other = first.clone();
+        change(&mut other);
+        assert_eq!(stopped(&other).len(), 1, "{:?}", stopped(&other));
+    }
+    // A note that does not say which token it had.
+    let mut old = before.clone();
+    old.record(42).maintenance_note = first.record(42).maintenance_note.clone();
+    old.managers = first.managers.clone();
+    for digests in old.remembered.held.as_mut().unwrap().records.values_mut() {
+        digests.clear();
+    }
+    old.edit("token = ", "#token = ");
+    assert_eq!(stopped(&old).len(), 1);
+    // The first one itself, with another token in its file, or none.
+    before.managers = first.managers.clone();
+    for (from, to) in [("token = \"glrt-", "token = \"glrt-x"), ("token = ", "#token = ")] {
+        let mut edited = before.clone();
+        edited.edit(from, to);
+        assert_eq!(stopped(&edited), Vec::<String>::new(), "{to}");
+        edited.converge();
+    }
+    // A run of its own died while it got a new one.
+    let mut died = before.clone();
+    let mark = marker::parse(&died.record(42).maintenance_note).1.unwrap().reset(7);
+    died.record(42).maintenance_note = marker::compose("", &mark);
+    died.file = None;
+    assert_eq!(stopped(&died).len(), 1, "of somebody's");
+    died.remembered.held.as_mut().unwrap().awaited.insert("docker".to_owned());
+    assert_eq!(stopped(&died), Vec::<String>::new());
+}
+
+/// A runner renews its token; what the host remembers follows, whenever the mark is written anew.
+#[test]
+fn a_host_remembers_the_token_that_its_runner_renewed() {
+    let mut world = World::applied(vec![runner("docker")]);
+    world.remembered = remembered(HOST);
+    let given = marker::parse(&world.record(42).maintenance_note).1.unwrap().token.unwrap();
+    let renewed = world.records[&42].token.clone() + "new";
+    let old = world.records[&42].token.clone();
+    world.records.get_mut(&42).unwrap().token.clone_from(&renewed);
+    world.edit(&old, &renewed);
+    let held = world.resource().held(&world.facts()).unwrap();
+    assert_eq!(held.records[&42], [given, Secret::new(renewed).digest()].into());
 }
 
 #[test]
@@ -247,7 +328,7 @@ fn what_cannot_be_told_takes_no_living_runner() {
 fn a_manager_that_lost_its_directory_is_known_by_the_ids_that_it_had() {
     let mut world = replaced();
     world.system_id = Some("s_bbbbbbbbbbbb".to_owned());
-    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
+    world.remembered = Remembered { held: held(&world, 42), ..remembered(HOST) };
     assert_eq!(stopped(&world).len(), 1, "it started anew, and nobody knows what it was before");
     world.remembered.system_id = Some("s_aaaaaaaaaaaa".to_owned());
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -260,7 +341,7 @@ fn a_manager_that_lost_its_directory_is_known_by_the_ids_that_it_had() {
         hosts: vec![HOST.to_owned()],
         system_id: Some("s_bbbbbbbbbbbb".to_owned()),
         former_ids: vec!["s_aaaaaaaaaaaa".to_owned()],
-        held: held(42),
+        held: held(&world, 42),
         ..Remembered::default()
     };
     assert_eq!(stopped(&world), Vec::<String>::new());
@@ -302,7 +383,7 @@ fn a_plan_to_delete_knows_of_everything_that_has_its_name() {
     let mut kept = copy.clone();
     kept.converge();
     assert!(kept.records.contains_key(&4) && kept.file.as_ref().unwrap().contains("id = 4"), "{:?}", kept.file);
-    copy.remembered = Remembered { held: held(4), ..remembered(HOST) };
+    copy.remembered = Remembered { held: held(&copy, 4), ..remembered(HOST) };
     copy.converge();
     assert!(copy.records.is_empty(), "the inventory of this host has got a name");
     // The same of a host that the inventory no longer has.
@@ -314,7 +395,7 @@ fn a_plan_to_delete_knows_of_everything_that_has_its_name() {
     moved.record(4).maintenance_note = format!("[rprov host=alpha runner=docker token={digest}]");
     moved.remembered.hosts = vec![HOST.to_owned(), "alpha".to_owned()];
     assert!(moved.diff().problems[0].message.contains("does not remember"), "{:?}", moved.diff().problems);
-    moved.remembered.held = held(4);
+    moved.remembered.held = held(&moved, 4);
     moved.converge();
     assert!(moved.records.is_empty() && !moved.file.as_ref().unwrap().contains("[[runners]]"), "{:?}", moved.file);
     // A table of its name that is nobody's.
@@ -424,7 +505,7 @@ fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
         assert_eq!((world.diff().changes, world.diff().problems.len()), (vec![], 1));
         // It is the host that it was at its last apply, and somebody has edited the mark; unless its directory was replaced since.
         let mut edited = world.clone();
-        edited.remembered = Remembered { held: held(42), ..remembered(HOST) };
+        edited.remembered = Remembered { held: held(&world, 42), ..remembered(HOST) };
         edited.converge();
         edited = world.clone();
         edited.remembered.hosts = vec![HOST.to_owned()];
@@ -435,14 +516,14 @@ fn a_copy_of_another_hosts_disk_is_no_renamed_host() {
         let mut renamed = world.clone();
         renamed.remembered = remembered("alpha");
         assert_eq!((renamed.diff().changes, renamed.diff().problems.len()), (vec![], 1), "it had no runner then");
-        renamed.remembered.held = held(42);
+        renamed.remembered.held = held(&world, 42);
         renamed.converge();
         world.contacts.insert(42, 3 * HOUR);
         world.converge();
     }
     // A run that renames it is killed after it has noted the new name.
     let mut killed = world.clone();
-    killed.remembered = Remembered { held: held(42), ..remembered(HOST) };
+    killed.remembered = Remembered { held: held(&world, 42), ..remembered(HOST) };
     killed.remembered.hosts.push("alpha".to_owned());
     killed.converge();
     // The spec has another name, too.
@@ -467,7 +548,7 @@ fn a_mark_without_an_inventory_is_no_mark_of_a_named_one() {
     absent.spec.runners[0].absent = true;
     assert!(absent.diff().changes.iter().all(|change| change.kind != "runner record"));
     // The inventory of this host has got a name.
-    world.remembered = Remembered { held: held(42), ..remembered(HOST) };
+    world.remembered = Remembered { held: held(&world, 42), ..remembered(HOST) };
     let mut absent = world.clone();
     world.converge();
     absent.spec.runners[0].absent = true;

@@ -143,6 +143,7 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
     (
         "what only the merged layers of a host, or the files together, tell",
         &[
+            "absent-no-manager: a host with runners needs `manager`",
             "ca-certificates: a certificate needs `file`",
             "ca-certificates: a certificate needs `file`, or `name` to be removed",
             "config-executors: `MachineName` needs `%s`, which becomes a number of each machine's own",

@@ -370,7 +370,7 @@ fn form(kind: Kind) -> String {
         Kind::Scope => "instance, { group: PATH } or { project: PATH }".to_owned(),
         Kind::List(of) => format!("list, each: {}", form(*of)),
         Kind::OneOrList(of) => format!("{}, or a list of such", form(*of)),
-        Kind::Table(_) | Kind::Json => "map".to_owned(),
+        Kind::Table(_) | Kind::Json | Kind::UncheckedJson => "map".to_owned(),
         Kind::ShortOr(table) => format!("`{}` alone, or a map", table.fields.first().map_or("", |field| field.name)),
         Kind::Named(..) => "map of names, each with a map".to_owned(),
         Kind::Texts(..) => "map of texts".to_owned(),

@@ -46,7 +46,7 @@ fn values(lower: &Node, upper: &Node, kind: Kind) -> Node {
         Kind::Free if both_maps && secret_entry(lower).is_none() && secret_entry(upper).is_none() => {
             maps(lower, upper, |_| Kind::Free)
         }
-        Kind::Json if both_maps => maps(lower, upper, |_| Kind::Json),
+        Kind::Json | Kind::UncheckedJson if both_maps => maps(lower, upper, |_| Kind::Json),
         _ => upper.clone(),
     }
 }

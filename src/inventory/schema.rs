@@ -3,6 +3,7 @@
 
 use super::format::Format;
 
+pub mod daemon;
 mod defaults;
 pub mod json;
 mod tables;
@@ -122,8 +123,10 @@ pub enum Kind {
     Unchecked(&'static str),
     /// Anything, with secrets anywhere in it.
     Free,
-    /// A JSON object.
+    /// Keys of daemon.json.
     Json,
+    /// Keys of daemon.json that this release does not know.
+    UncheckedJson,
 }
 
 /// A word of [`Kind::Word`].

@@ -316,6 +316,7 @@ impl Walk<'_> {
             Kind::Unchecked(section) => self.unchecked(node, section),
             Kind::Free => self.free(node),
             Kind::Json => self.daemon(node),
+            Kind::UncheckedJson => self.unchecked_daemon(node),
         }
     }
 

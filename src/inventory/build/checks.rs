@@ -9,6 +9,7 @@ use crate::inventory::model::{CLEANUP_CRON, CLEANUP_SCRIPT, ConfigValue, Connect
 use crate::inventory::node::Node;
 use crate::inventory::{schema, validate};
 
+mod docker;
 mod egress;
 mod executors;
 mod host_risks;
@@ -119,6 +120,7 @@ impl Build<'_> {
             }
         }
         self.system(host, node);
+        self.docker_together(host, node);
         self.check_egress(host);
         if whole {
             self.executors(host);

@@ -233,6 +233,11 @@ impl Build<'_> {
             serde_json::Value::Object(map) => Some(map),
             _ => None,
         });
+        if let Some(unchecked) = node.entry("unchecked_daemon").filter(|_| !unmanaged)
+            && let serde_json::Value::Object(more) = self.json(&unchecked.value, scene)
+        {
+            daemon.get_or_insert_default().extend(more);
+        }
         // rprov's own word among Docker's keys: Docker has none of this name.
         let exact = daemon.as_mut().and_then(|map| map.shift_remove(EXACT)).and_then(|exact| exact.as_bool());
         let (source, version, repository) = self.docker_packages(entry, scene)?;
@@ -242,7 +247,11 @@ impl Build<'_> {
             repository,
             daemon,
             daemon_exact: exact.unwrap_or(false),
-            daemon_origins: daemon_entry.map(|daemon| origins(&daemon.value)).unwrap_or_default(),
+            daemon_origins: [daemon_entry, node.entry("unchecked_daemon")]
+                .into_iter()
+                .flatten()
+                .flat_map(|daemon| origins(&daemon.value))
+                .collect(),
             images: self.texts_at(node, "images", Format::Image, scene),
             registries: self.registries(node, scene),
             origin: entry.span.clone(),

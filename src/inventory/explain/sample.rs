@@ -56,6 +56,7 @@ fn sample(kind: Kind) -> Option<String> {
         Kind::Config(keys::GLOBAL) => "{ concurrent: 10 }".to_owned(),
         Kind::Config(_) => "{ executor: docker }".to_owned(),
         Kind::Unchecked(_) | Kind::Free => "{ new_key: value }".to_owned(),
+        Kind::UncheckedJson => "{ new-key: value }".to_owned(),
         Kind::Json => "{ log-driver: local }".to_owned(),
         Kind::Integer(..) => return None,
     };

@@ -19,6 +19,7 @@ use crate::runner_config::keys;
 use forms::{Number, TEMPLATE};
 
 mod config;
+mod daemon;
 mod forms;
 #[cfg(test)]
 mod tests;
@@ -236,7 +237,8 @@ impl Writer {
             Kind::Config(section) => self.config(section),
             Kind::Unchecked(section) => self.unchecked(section),
             Kind::Free => self.anything(),
-            Kind::Json => self.daemon(place.templates),
+            Kind::Json => daemon::keys(place.templates),
+            Kind::UncheckedJson => words([("type", "object".into())]),
         }
     }
 
@@ -336,37 +338,6 @@ impl Writer {
             ])
         });
         refer("anything")
-    }
-
-    /// daemon.json: Docker judges it, but for two keys that are easily written wrong.
-    fn daemon(&mut self, templates: bool) -> Words {
-        let number = json!({ "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 128 }, { "type": "string", "pattern": TEMPLATE }] });
-        let pool = json!({
-            "type": "object",
-            "properties": { "base": text_of(Format::Cidr, templates), "size": number },
-            "required": ["base", "size"],
-        });
-        words([
-            ("type", "object".into()),
-            (
-                "properties",
-                json!({
-                    "default-address-pools": {
-                        "description": "networks that Docker takes its own from: base, and the prefix length of each",
-                        "type": ["array", "null"],
-                        "items": pool,
-                    },
-                    EXACT: {
-                        "description": "true: these are all keys that are to be there; what else the host has goes",
-                        "type": ["boolean", "null"],
-                    },
-                    "log-opts": {
-                        "description": "options of the log driver, all of them texts",
-                        "additionalProperties": { "type": ["string", "array", "object", "null"] },
-                    },
-                }),
-            ),
-        ])
     }
 }
 

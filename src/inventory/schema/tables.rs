@@ -328,6 +328,11 @@ static DOCKER: Table = Table {
             "where Docker's own packages come from; default download.docker.com",
         ),
         Field::new("daemon", Kind::Json, "keys of daemon.json; with `exact: true` these are all, else others stay"),
+        Field::new(
+            "unchecked_daemon",
+            Kind::UncheckedJson,
+            "keys of daemon.json that this release of rprov does not know; not checked",
+        ),
         Field::new("images", Kind::List(&Kind::Text(Format::Image)), "images to be pulled in advance"),
         Field::new(
             "registries",

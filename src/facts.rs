@@ -13,7 +13,11 @@ use crate::secret::Secret;
 use crate::secret::start::TokenStart;
 
 pub mod access;
+mod content;
 pub mod owned;
+pub mod units;
+
+pub use content::{Bytes, Content};
 
 /// The outcome of looking at one thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -270,6 +274,8 @@ pub struct Facts {
     pub behind: Vec<IpAddr>,
     /// Lines of Docker's unit files and of those that hold its options, by path: those that start it or name its networks.
     pub docker_files: BTreeMap<String, String>,
+    /// Lines of the files of gitlab-runner's unit, by path: sections, and what decides how it starts and stops.
+    pub runner_files: BTreeMap<String, String>,
     /// What apt would remove with the packages that are to go, with its version; empty where none of them is there.
     pub taken_along: Known<Vec<(String, String)>>,
     /// How much lies in a directory, at most [`ENTRIES`].
@@ -637,26 +643,6 @@ pub enum PathKind {
     Other,
 }
 
-/// A file's bytes.
-#[derive(Debug, Clone)]
-pub enum Content {
-    /// UTF-8.
-    Text(Secret),
-    /// Not UTF-8: only the digest is kept.
-    Binary,
-}
-
-impl PartialEq for Content {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Text(a), Self::Text(b)) => a.same_as(b),
-            (Self::Binary, Self::Binary) => true,
-            _ => false,
-        }
-    }
-}
-impl Eq for Content {}
-
 /// An installed package, or the remains of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFact {
@@ -669,7 +655,7 @@ pub struct PackageFact {
 }
 
 /// A systemd unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitFact {
     /// `enabled`, `disabled`, `masked`, `static`, … ("" if systemd does not say).
     pub enabled: String,
@@ -681,6 +667,8 @@ pub struct UnitFact {
     pub changed_ns: Option<i128>,
     /// systemd knows of a unit file newer than the one it has loaded.
     pub needs_daemon_reload: bool,
+    /// What is in force, whichever file says so: `KillSignal`, `KillMode`, `TimeoutStopUSec`, `DropInPaths`, as systemd shows them.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// A running Docker engine.

@@ -3,7 +3,7 @@
 
 use crate::facts::{CannotTell, ProbeSpec, Reason};
 use crate::name::RemotePath;
-use crate::plan::{Action, Blocked, Change};
+use crate::plan::{Action, Blocked, Change, Effect, HostPlan};
 use crate::resource::{Diff, Part, Resource};
 use crate::step::Step;
 
@@ -14,6 +14,7 @@ pub(super) struct Stopped(Vec<Stop>);
 #[derive(Debug)]
 struct Stop {
     about: String,
+    reason: String,
     part: Part,
     path: Option<RemotePath>,
 }
@@ -28,7 +29,14 @@ impl Stopped {
                 let reason = cannot.reason();
                 let known = about.ends_with(&cannot.what);
                 let message = if known { reason.to_owned() } else { format!("{}: {reason}", cannot.what) };
-                Blocked { about, message, help: cannot.help() }
+                // Told once.
+                match self.0.iter().find(|stop| stop.reason == message) {
+                    Some(first) => {
+                        let message = format!("for the same reason as {}", first.about);
+                        Blocked { about, message, help: None }
+                    }
+                    None => Blocked { about, message, help: cannot.help() },
+                }
             }
             // It has a reason of its own why nothing can be done.
             Err(_) => return None,
@@ -37,8 +45,39 @@ impl Stopped {
                 Blocked { about, message: format!("it stands on {on}, which is blocked"), help: None }
             }
         };
-        self.0.push(Stop { about: blocked.about.clone(), part: resource.part(), path: resource.declares() });
+        let reason = blocked.message.clone();
+        self.0.push(Stop { about: blocked.about.clone(), reason, part: resource.part(), path: resource.declares() });
         Some(blocked)
+    }
+}
+
+/// A file that gitlab-runner reads only when it starts is written all the same where its service is blocked: the restart is not part of
+/// the plan, and no change speaks of it.
+pub(super) fn without_restarts(plan: &mut HostPlan) {
+    // With the pin of a version that is not there yet, the next `apt upgrade` would stop the service for it.
+    let pin = |change: &Change| change.kind == "package pin" && change.name.ends_with("/gitlab-runner-hold.pref");
+    let package = "package gitlab-runner";
+    if plan.blocked.iter().any(|blocked| blocked.about == package) {
+        for change in plan.changes.extract_if(.., |change| pin(change)) {
+            let about = format!("{} {}", change.kind, change.name);
+            let message = format!("it goes with {package}, which is blocked");
+            plan.blocked.push(Blocked { about, message, help: None });
+        }
+    }
+    let service = "service gitlab-runner";
+    if !plan.blocked.iter().any(|blocked| blocked.about == service) {
+        return;
+    }
+    for change in plan.changes.iter_mut().filter(|change| change.effect == Effect::RunnerDrain) {
+        let stops = |step: &Step| {
+            matches!(step, Step::StopUnit { .. } | Step::RestartUnit { .. } | Step::RestartContainer { .. })
+        };
+        if change.steps.iter().any(stops) {
+            continue;
+        }
+        change.effect = Effect::RunnerReload;
+        let restart = format!("without the restart that it needs: {service} is blocked");
+        change.reason = Some(change.reason.take().map_or(restart.clone(), |reason| format!("{reason}; {restart}")));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::inventory::model::{
 };
 use crate::name::RemotePath;
 use crate::resource::Resource;
+use crate::resource::config_dir::Of;
 use crate::resource::config_volume::ConfigVolume;
 use crate::resource::container::Container;
 use crate::resource::docker_daemon::{self, DockerDaemon, UNIT};
@@ -132,6 +133,10 @@ pub(super) fn manager(host: &HostSpec, gitlab: Option<&GitlabSpec>, all: &mut Ve
     let Some(manager) = &host.manager else { return };
     if let Some(volume) = manager.container().and_then(ConfigVolume::of) {
         all.push(Box::new(volume));
+    }
+    if let Some(container) = manager.container() {
+        let of = if container.config_volume.is_some() { Of::Volume } else { Of::Container };
+        all.extend(super::packages::config_dir(host, of, &container.origin));
     }
     if let Some(ca) = ca_file(host, gitlab) {
         all.push(Box::new(ca));

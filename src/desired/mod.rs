@@ -215,6 +215,8 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
             }
         }
     }
+    blocked::without_restarts(&mut plan);
+    make_directories(&mut plan.changes, resources, facts);
     plan.problems.extend(roots::problems(resources, facts));
     // One reason, told once: many things of one host are unread for the same cause.
     plan.problems.dedup();
@@ -234,6 +236,19 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
     }
     summary::fill(&mut plan, facts);
     plan
+}
+
+/// Puts steps that make directories before the first file that is written below them.
+fn make_directories(changes: &mut [crate::plan::Change], resources: &[Box<dyn Resource>], facts: &Facts) {
+    for (directory, step) in resources.iter().filter_map(|resource| resource.made_with(facts)) {
+        let is_below = |step: &Step| match step {
+            Step::WriteFile(file) => file.path.as_str().starts_with(&format!("{directory}/")),
+            _ => false,
+        };
+        if let Some(change) = changes.iter_mut().find(|change| change.steps.iter().any(is_below)) {
+            change.steps.insert(0, step);
+        }
+    }
 }
 
 /// The plan as it may be shown, with what is to be known before it is carried out.

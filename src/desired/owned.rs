@@ -90,7 +90,7 @@ pub fn settled(resources: &[Box<dyn Resource>], facts: &Facts) -> Owned {
                         entry.digests = BTreeSet::from([now]);
                         same
                     }
-                    Some(Known::Present(Content::Binary)) => false,
+                    Some(Known::Present(Content::Binary(_))) => false,
                     _ => true,
                 },
                 Some(Known::Present(_)) => false,

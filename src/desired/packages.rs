@@ -2,12 +2,11 @@
 
 use crate::diagnostic::Span;
 use crate::inventory::model::{
-    ConfigValue, DirectorySpec, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec,
-    RepositorySpec,
+    ConfigValue, DockerSource, DockerSpec, GitlabSpec, HostSpec, Owner, PackageManagerSpec, PackageSpec, RepositorySpec,
 };
 use crate::name::RemotePath;
 use crate::resource::Resource;
-use crate::resource::directory::Directory;
+use crate::resource::config_dir::{ConfigDir, Of};
 use crate::resource::file::File;
 use crate::resource::manager_package::{self, DockerGroup, ManagerPackage, ManagerService};
 use crate::resource::package::Engine;
@@ -148,18 +147,20 @@ fn drop_in(spec: &PackageManagerSpec) -> File {
     file("service settings", at, Some(manager_package::drop_in(spec)), true, &spec.origin)
 }
 
+/// The directory of config.toml, unless the inventory itself says how it is to be.
+pub(super) fn config_dir(host: &HostSpec, of: Of, origin: &Span) -> Option<Box<dyn Resource>> {
+    let path = host.manager.as_ref()?.config_dir();
+    let declared = host.directories.iter().any(|directory| directory.path == path);
+    (!declared).then(|| Box::new(ConfigDir { path, of, origin: origin.clone() }) as Box<dyn Resource>)
+}
+
 /// gitlab-runner's package. What makes its stop graceful is there before anything stops it.
 pub(super) fn manager_package(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     let Some(manager) = &host.manager else { return };
     let Some(spec) = manager.package() else { return };
     all.push(Box::new(drop_in(spec)));
     all.push(Box::new(pin(spec)));
-    all.push(Box::new(Directory(DirectorySpec {
-        path: spec.config_dir.clone(),
-        mode: 0o700,
-        owner: Owner::default(),
-        origin: spec.origin.clone(),
-    })));
+    all.extend(config_dir(host, Of::Package, &spec.origin));
     // Before the package, whose first start would make one up.
     if let Some(id) = SystemId::of(manager) {
         all.push(Box::new(id));
@@ -190,6 +191,7 @@ pub(super) fn manager_service(host: &HostSpec, gitlab: Option<&GitlabSpec>, all:
             origin: spec.origin.clone(),
         },
         stop_timeout: spec.stop_timeout,
+        config: spec.config_dir.join("config.toml"),
     }));
 }
 

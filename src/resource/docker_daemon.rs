@@ -1,6 +1,7 @@
 //! Docker's daemon.json: compared as JSON, checked by `dockerd --validate` before it goes live, then a reload where a
 //! reload suffices and a restart only where it must. Keys that somebody else has put there stay. Pure.
 
+mod flags;
 mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use crate::secret::looks;
 use crate::step::{Check, Step, UnitAction, WriteFile, previous};
 use crate::text::Text;
 
-use super::file::{attributes, held, in_the_way, look, sha256};
+use super::file::{Found, attributes, held, look};
 use super::{Context, Diff, Part, Resource};
 
 /// Where Docker reads its settings.
@@ -45,7 +46,7 @@ const RELOADABLE: [&str; 13] = [
 ];
 
 /// What to do about a file that nobody can read.
-const BY_HAND: &str = "mend it or move it away by hand";
+const BY_HAND: &str = "correct it by hand, or move it away";
 
 /// What of daemon.json is to be.
 #[derive(Debug, Clone)]
@@ -147,24 +148,19 @@ impl Resource for DockerDaemon {
             return Ok(self.told(context.facts));
         }
         let found = look(context, &self.path)?;
-        let old: Option<Value> = match &found {
-            None => None,
+        let (old, unreadable) = match &found {
+            None => (None, None),
             Some(found) => {
-                let cannot = |why: Why| CannotTell { what: self.path.to_string(), why };
-                let text = found.text.ok_or_else(|| cannot(in_the_way(found.fact, "a file that is no UTF-8 text")))?;
-                // dockerd takes an empty file for an empty configuration.
-                let text = if text.trim().is_empty() { "{}" } else { text };
-                match serde_json::from_str(text) {
-                    Ok(value @ Value::Object(_)) => Some(value),
-                    Ok(_) => return Err(cannot(Why::from("it is no JSON object").help(BY_HAND))),
-                    Err(error) => {
-                        return Err(cannot(Why::from(format!("it is no JSON ({error})")).help(BY_HAND)));
-                    }
-                }
+                let cannot = |why| CannotTell { what: self.path.to_string(), why };
+                let (value, wrong) = self.parse(found).map_err(cannot)?;
+                (Some(value), wrong)
             }
         };
         let there = old.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
         let keys = keys::Keys::of(self, &there, owned);
+        if let Some(why) = flags::conflict(&self.path, &keys.merged, context.facts, context.earlier) {
+            return Err(CannotTell { what: self.path.to_string(), why });
+        }
         let new = Value::Object(keys.merged.clone());
         let mut attrs = Vec::new();
         compare("", Some(&Value::Object(there.clone())), Some(&new), &mut attrs);
@@ -174,6 +170,8 @@ impl Resource for DockerDaemon {
         let owner = Owner::default();
         let whose = if self.config.is_some() { found.as_ref() } else { None };
         let file_attrs = whose.map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
+        // Docker does not start with it, whatever else is in it.
+        attrs.extend(unreadable.map(|wrong| Attr::new("text", Some(wrong), Some("JSON in UTF-8".to_owned()))));
         let content_differs = !attrs.is_empty() || (old.is_none() && self.config.is_some());
         let left = self.left_over(context)?;
         let mut diff = Diff { owns: keys.set(self, &there), ..Diff::default() };
@@ -226,7 +224,7 @@ impl Resource for DockerDaemon {
             check: Some(Check::Dockerd),
             // Only a restart puts it back, or takes it away.
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
-            replaces: found.as_ref().and_then(|found| found.text).map(sha256),
+            replaces: found.as_ref().map(Found::digest),
             restarts: None,
             displaces: None,
         });
@@ -305,6 +303,36 @@ impl DockerDaemon {
         diff
     }
 
+    /// What Docker reads there, and what is wrong with the file if that is no reason to leave it alone: bytes that are no UTF-8, with
+    /// which everything else can be read, or anything where the whole file is the inventory's.
+    fn parse(&self, found: &Found<'_>) -> Result<(Value, Option<String>), Why> {
+        let object = |text: &str| {
+            // dockerd takes an empty file for an empty configuration.
+            let text = if text.trim().is_empty() { "{}" } else { text };
+            match serde_json::from_str(text) {
+                Ok(value @ Value::Object(_)) => Ok(value),
+                Ok(_) => Err("it is no JSON object".to_owned()),
+                Err(error) => Err(format!("it is no JSON ({error})")),
+            }
+        };
+        let read = match (found.text, found.bytes) {
+            (Some(text), _) => object(text).map(|value| (value, None)),
+            // In a text it is part of a value, and anywhere else nothing.
+            (None, Some(bytes)) => {
+                let (text, place) = (bytes.lossy().expose(), bytes.place().to_owned());
+                let without = || object(&text.replace('\u{fffd}', ""));
+                object(text)
+                    .or_else(|why| without().map_err(|_| format!("{why}; {place} is no UTF-8")))
+                    .map(|value| (value, Some(place.clone())))
+            }
+            (None, None) => Err("its content was not read".to_owned()),
+        };
+        match read {
+            Err(why) if self.exact => Ok((Value::Object(Map::new()), Some(why))),
+            read => read.map_err(|why| Why::from(why).help(BY_HAND)),
+        }
+    }
+
     /// The previous version that an interrupted run left.
     fn left_over(&self, context: &Context<'_>) -> Result<Option<RemotePath>, CannotTell> {
         let Some(path) = previous(&self.path) else { return Ok(None) };
@@ -325,7 +353,8 @@ impl DockerDaemon {
         let step = |action| Step::Unit { unit: UNIT.to_owned(), action };
         let keys = differing_keys(old, new);
         if !installs
-            && !keys.is_empty()
+            // None differs where only its bytes were wrong.
+            && (!keys.is_empty() || old.is_some())
             && keys.iter().all(|key| RELOADABLE.contains(&key.as_str()))
             && !self.stale(context)
         {

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::diagnostic::Span;
 use crate::facts::owned::Item;
-use crate::facts::{CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Why};
+use crate::facts::{Bytes, CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Why};
 use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, TextChange};
@@ -99,6 +99,32 @@ pub struct Found<'a> {
     pub fact: &'a PathFact,
     /// Its text; `None`: not UTF-8.
     pub text: Option<&'a str>,
+    /// What it holds instead of a text.
+    pub bytes: Option<&'a Bytes>,
+}
+
+impl<'a> Found<'a> {
+    /// The SHA-256 of what it holds, in hex.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.bytes.map_or_else(|| sha256(self.text.unwrap_or_default()), |bytes| bytes.sha256().to_owned())
+    }
+
+    /// Its text as a person can read it, bytes that are none as `\xff`.
+    #[must_use]
+    pub fn shown(&self) -> &'a str {
+        match (self.text, self.bytes.and_then(Bytes::escaped)) {
+            (Some(text), _) => text,
+            (None, Some(escaped)) => escaped.expose(),
+            (None, None) => NO_TEXT,
+        }
+    }
+
+    /// What it holds is no text with a slip in it but a program, an archive or the like, which is not shown.
+    #[must_use]
+    pub fn is_no_text(&self) -> bool {
+        self.bytes.is_some_and(|bytes| bytes.escaped().is_none())
+    }
 }
 
 /// Looks at a regular file and its text.
@@ -118,13 +144,13 @@ pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found
         PathKind::Directory => return Err(cannot(in_the_way(fact, "a directory"))),
         PathKind::Link | PathKind::Other => return Err(cannot(in_the_way(fact, "no regular file"))),
     }
-    let text = match &fact.content {
-        Some(Known::Present(Content::Text(text))) => Some(text.expose()),
-        Some(Known::Present(Content::Binary)) => None,
+    let (text, bytes) = match &fact.content {
+        Some(Known::Present(Content::Text(text))) => (Some(text.expose()), None),
+        Some(Known::Present(Content::Binary(bytes))) => (None, Some(bytes)),
         Some(Known::Unread(why)) => return Err(cannot(why.clone())),
         Some(Known::Absent) | None => return Err(unasked("its content was not read")),
     };
-    Ok(Some(Found { fact, text }))
+    Ok(Some(Found { fact, text, bytes }))
 }
 
 /// That something else than a file as it could be compared is there: what, whose, and what to do, which takes nothing away.
@@ -174,6 +200,9 @@ pub fn attributes(fact: &PathFact, mode: u32, owner: &Owner) -> Vec<Attr> {
     attrs
 }
 
+/// Stands for what is no text.
+const NO_TEXT: &str = "(no text)";
+
 /// Stands for a text that not everybody may read.
 pub(super) const NOT_SHOWN: &str = "(not shown: not everybody may read it)";
 
@@ -181,7 +210,7 @@ pub(super) const NOT_SHOWN: &str = "(not shown: not everybody may read it)";
 /// read may hold a password, and a plan is for everybody.
 #[must_use]
 pub fn not_shown(found: Option<&Found<'_>>) -> Option<Attr> {
-    found.filter(|found| !found.fact.is_public() && found.text.is_some_and(|text| !text.is_empty()))?;
+    found.filter(|found| !found.fact.is_public() && found.text != Some(""))?;
     Some(Attr::new("content", Some(NOT_SHOWN.to_owned()), Some("(the inventory's)".to_owned())))
 }
 
@@ -189,7 +218,7 @@ pub fn not_shown(found: Option<&Found<'_>>) -> Option<Attr> {
 /// would own what they wrote.
 #[must_use]
 pub fn held(found: &Found<'_>) -> Option<String> {
-    found.text.filter(|_| found.fact.is_of_others()).map(sha256)
+    found.fact.is_of_others().then(|| found.digest())
 }
 
 /// The value of a text for a comparison.
@@ -251,6 +280,7 @@ impl Resource for File {
                 return Err(CannotTell { what: self.path.to_string(), why });
             }
             if there.is_some() {
+                diff.earlier.removed.insert(self.path.clone());
                 diff.changes.push(self.change(
                     Action::Remove,
                     Vec::new(),
@@ -267,14 +297,8 @@ impl Resource for File {
             return Ok(self.in_place_of(fact, displaced, content, wanted));
         }
         let found = look(context, &self.path)?;
-        let replaces = match &found {
-            None => None,
-            Some(Found { text: Some(text), .. }) => Some(sha256(text)),
-            Some(Found { text: None, fact }) => {
-                let why = in_the_way(fact, "a file that is no UTF-8 text");
-                return Err(CannotTell { what: self.path.to_string(), why });
-            }
-        };
+        // Whatever it holds: the whole of it is the inventory's, as it would be if it were text.
+        let replaces = found.as_ref().map(Found::digest);
         let same = found.as_ref().and_then(|found| found.text) == Some(wanted.as_str());
         let mut attrs = found.as_ref().map(|found| attributes(found.fact, self.mode, &self.owner)).unwrap_or_default();
         if same && attrs.is_empty() {
@@ -293,7 +317,8 @@ impl Resource for File {
             return Ok(diff);
         }
         let not_shown = not_shown(found.as_ref());
-        let old = found.and_then(|found| found.text).unwrap_or("").to_owned();
+        let is_no_text = found.as_ref().is_some_and(Found::is_no_text);
+        let old = found.as_ref().map_or("", Found::shown).to_owned();
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
                 "content",
@@ -303,6 +328,9 @@ impl Resource for File {
             None
         } else if let Some(attr) = not_shown {
             attrs.push(attr);
+            None
+        } else if is_no_text {
+            attrs.push(Attr::new("content", Some(old), Some("(the inventory's)".to_owned())));
             None
         } else {
             Some(TextChange { old, new: wanted })

@@ -9,10 +9,12 @@ use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
 use crate::step::{Step, UnitAction};
 
-use super::file::look;
+use super::file::{Found, look};
 use super::package::found;
 use super::service::Service;
 use super::{Context, Diff, Part, Resource};
+
+mod unit_settings;
 
 /// The unit that the package's own installer writes.
 pub const UNIT: &str = "gitlab-runner.service";
@@ -131,6 +133,12 @@ impl Resource for ManagerPackage {
         // Both by name: apt would take the newest of the one that is not named, and the other depends on its own version.
         let words: Vec<String> = wanted.iter().map(|name| format!("{name}={version}")).collect();
         let runs = runs(context)?;
+        let config = self.0.config_dir.join("config.toml");
+        if let Some(why) =
+            unit_settings::harm(context.facts, context.earlier, self.0.stop_timeout, &config).filter(|_| runs)
+        {
+            return Err(CannotTell { what: self.about(), why });
+        }
         let mut steps = Vec::new();
         if runs {
             steps.push(Step::FetchPackages(words.clone()));
@@ -169,6 +177,8 @@ pub struct ManagerService {
     pub service: Service,
     /// Seconds that jobs have to end.
     pub stop_timeout: u64,
+    /// The config.toml that it reads.
+    pub config: RemotePath,
 }
 
 impl Resource for ManagerService {
@@ -182,9 +192,16 @@ impl Resource for ManagerService {
 
     fn ask(&self, probe: &mut ProbeSpec) {
         self.service.ask(probe);
+        // What decides how it stops.
+        probe.jobs_of = Some(UNIT.to_owned());
     }
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
+        let (timeout, config) = (self.stop_timeout, &self.config);
+        if let Some(why) = unit_settings::harm(context.facts, context.earlier, timeout, config) {
+            return Err(CannotTell { what: self.about(), why });
+        }
+        let notes = unit_settings::notes(context.facts, context.earlier, timeout, config, &self.about());
         let mut earlier = context.earlier.clone();
         if let Some(path) = self.service.reads.iter().find(|path| earlier.written.contains(path)) {
             earlier.restart.push((UNIT.to_owned(), format!("gitlab-runner reads {path} only when it starts")));
@@ -194,6 +211,7 @@ impl Resource for ManagerService {
             earlier.restarted.remove(UNIT);
         }
         let mut diff = self.service.diff(&Context { earlier: &earlier, ..*context })?;
+        diff.notes.extend(notes);
         let unit = match context.facts.units.get(UNIT) {
             Some(Known::Present(unit)) => Some(unit),
             _ => None,
@@ -262,7 +280,7 @@ impl Resource for DockerGroup {
 
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let file = look(context, &Self::path())?;
-        let groups = file.and_then(|file| file.text).unwrap_or_default();
+        let groups = file.as_ref().map_or("", Found::shown);
         let line = groups.lines().find_map(|line| line.strip_prefix("docker:"));
         let mut diff = Diff::default();
         let Some(line) = line else {

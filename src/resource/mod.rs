@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 pub mod ca_certificates;
+pub mod config_dir;
 pub mod config_volume;
 pub mod container;
 pub mod directory;
@@ -62,6 +63,8 @@ pub struct Earlier {
     pub removed_containers: BTreeSet<String>,
     /// Files that will be written.
     pub written: BTreeSet<RemotePath>,
+    /// Files that will be removed.
+    pub removed: BTreeSet<RemotePath>,
     /// systemd must read its unit files again.
     pub daemon_reload: bool,
     /// Rules of the firewall that the kernel has until they are replaced ("": none).
@@ -77,6 +80,7 @@ impl Earlier {
         self.installed.extend(other.installed);
         self.pulled.extend(other.pulled);
         self.written.extend(other.written);
+        self.removed.extend(other.removed);
         self.restart_containers.extend(other.restart_containers);
         self.removed_containers.extend(other.removed_containers);
         self.daemon_reload |= other.daemon_reload;
@@ -185,6 +189,12 @@ pub trait Resource: std::fmt::Debug + Send + Sync {
 
     /// The file or directory that the inventory names with its mode and owner.
     fn declares(&self) -> Option<RemotePath> {
+        None
+    }
+
+    /// A directory that is not there, and the step that makes it before the first file is written below it: no line of its own in a
+    /// plan.
+    fn made_with(&self, _facts: &Facts) -> Option<(RemotePath, Step)> {
         None
     }
 

@@ -12,9 +12,9 @@ use crate::plan::{Action, Attr, Change, Effect, Problem, TextChange};
 use crate::step::{Displaced, Step, WriteFile};
 use crate::text::Text;
 
-use super::file::{Found, NOT_SHOWN, attributes, displaced, held, in_the_way, kind_attr, look, not_shown, sha256};
+use super::file::{Found, NOT_SHOWN, attributes, displaced, held, kind_attr, look, not_shown, sha256};
 use super::{Context, Diff, Resource};
-use source::Leftover;
+use source::{Leftover, Ours};
 
 /// What the user calls it.
 const KIND: &str = "repository";
@@ -81,16 +81,11 @@ impl Repository {
             .then(|| (for_os(url, &facts.system.os), fingerprint.clone()))
     }
 
-    fn text(&self, facts: &Facts) -> Result<String, CannotTell> {
+    /// What its entry says on this host.
+    fn ours(&self, facts: &Facts) -> Result<Ours, CannotTell> {
         let spec = &self.spec;
-        let mut text = String::from(HEAD);
-        let mut field = |name: &str, values: &[String]| {
-            if !values.is_empty() {
-                text.push_str(&format!("{name}: {}\n", values.join(" ")));
-            }
-        };
-        let uris: Vec<String> = spec.uris.iter().map(|uri| for_os(uri, &facts.system.os)).collect();
         let suites = match spec.suites.as_slice() {
+            _ if spec.absent => Vec::new(),
             [] if facts.system.codename.is_empty() => {
                 return Err(CannotTell {
                     what: self.about(),
@@ -100,9 +95,27 @@ impl Repository {
             [] => vec![facts.system.codename.clone()],
             given => given.to_vec(),
         };
+        Ok(Ours {
+            uris: spec.uris.iter().map(|uri| for_os(uri, &facts.system.os)).collect(),
+            suites,
+            components: spec.components.clone(),
+            architectures: spec.architectures.clone(),
+            key: self.keyring().to_string(),
+        })
+    }
+
+    fn text(&self, facts: &Facts) -> Result<String, CannotTell> {
+        let spec = &self.spec;
+        let mut text = String::from(HEAD);
+        let mut field = |name: &str, values: &[String]| {
+            if !values.is_empty() {
+                text.push_str(&format!("{name}: {}\n", values.join(" ")));
+            }
+        };
+        let ours = self.ours(facts)?;
         field("Types", &["deb".to_owned()]);
-        field("URIs", &uris);
-        field("Suites", &suites);
+        field("URIs", &ours.uris);
+        field("Suites", &ours.suites);
         field("Components", &spec.components);
         field("Architectures", &spec.architectures);
         field("Signed-By", &[self.keyring().to_string()]);
@@ -171,15 +184,7 @@ impl Repository {
         }
         match content {
             Some(content) => {
-                let replaces = match found {
-                    _ if displaces.is_some() => None,
-                    None => None,
-                    Some(Found { text: Some(text), .. }) => Some(sha256(text)),
-                    Some(Found { text: None, fact }) => {
-                        let why = in_the_way(fact, "a file that is no UTF-8 text");
-                        return Err(CannotTell { what: path.to_string(), why });
-                    }
-                };
+                let replaces = found.filter(|_| displaces.is_none()).map(Found::digest);
                 made.steps.push(Step::WriteFile(WriteFile {
                     path: path.clone(),
                     content: Text::plain(content),
@@ -204,7 +209,7 @@ impl Repository {
     fn pin(&self, context: &Context<'_>) -> Result<Made, CannotTell> {
         let path = self.preferences();
         let found = look(context, &path)?;
-        let old = found.as_ref().and_then(|found| found.text);
+        let old = found.as_ref().map(Found::shown);
         let hidden = not_shown(found.as_ref()).is_some();
         let one_line = |text: &str| -> String {
             text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("; ")
@@ -218,7 +223,7 @@ impl Repository {
             }
             return Ok(made);
         };
-        let same = old == Some(text.as_str());
+        let same = found.as_ref().and_then(|found| found.text) == Some(text.as_str());
         let attr = (!same).then(|| Attr::new("pin", old.map(shown), Some(one_line(&text))));
         let mut made = self.file("pin", &path, found.as_ref(), (!same).then_some(text), attr)?;
         made.refresh = false;
@@ -227,29 +232,49 @@ impl Repository {
 
     /// Other files for the same repository: what to do with them.
     fn leftovers(&self, context: &Context<'_>, problems: &mut Vec<Problem>) -> Result<Made, CannotTell> {
-        let what = "/etc/apt/sources.list.d";
+        let what = "apt's sources";
         let unasked = || CannotTell { what: what.to_owned(), why: "it was not asked for".into() };
         let all = context.facts.apt_sources.as_ref().ok_or_else(unasked)?.read(what)?;
-        let uris: Vec<String> = self.spec.uris.iter().map(|uri| for_os(uri, &context.facts.system.os)).collect();
+        let ours = self.ours(context.facts)?;
         let mut made = Made::default();
         for file in all.into_iter().flatten().filter(|file| !self.ours.contains(&file.path)) {
             let known = file.path.as_str().rsplit('/').next().is_some_and(|name| self.known_as.contains(&name));
-            match source::leftover(file, known, &uris) {
+            for found in source::conflicts(file, known, &ours) {
+                let (path, name, key) = (&file.path, &self.spec.name, &ours.key);
+                problems.push(Problem {
+                    message: format!(
+                        "{path}:{} has the repository {name} too, with {}: beside ours apt would read no source at all",
+                        found.line, found.what
+                    ),
+                    help: Some(format!(
+                        "it also has what the inventory does not, so it stays: remove it by hand, or give it \
+                         `signed-by={key}` and no other option; with its suites and components in the inventory rprov takes it out"
+                    )),
+                    unknown_only: false,
+                });
+            }
+            match source::leftover(file, known, &ours) {
                 Leftover::Nothing => continue,
                 Leftover::All => {
                     made.attrs.push(Attr::new(file.path.as_str(), Some("the same repository".to_owned()), None));
                     made.steps.push(Step::RemoveFile(file.path.clone()));
                 }
-                Leftover::Lines(rest, count) => {
-                    let old = format!("{count} {} of it", if count == 1 { "line" } else { "lines" });
-                    made.attrs.push(Attr::new(file.path.as_str(), Some(old), None));
-                    made.steps.push(rewrite(file, rest));
-                }
-                Leftover::Mixed => problems.push(Problem {
-                    message: format!("{} names the repository {} among others", file.path, self.spec.name),
-                    help: Some("remove its stanza there by hand: apt refuses two that disagree on the key".to_owned()),
+                // It was read as text, and what it is to replace is told by its bytes.
+                Leftover::Some(..) if file.text.contains('\u{fffd}') => problems.push(Problem {
+                    message: format!(
+                        "{} has the repository {} too, and it is no UTF-8 text",
+                        file.path, self.spec.name
+                    ),
+                    help: Some("take the repository out of it by hand".to_owned()),
                     unknown_only: false,
                 }),
+                Leftover::Some(rest, count) => {
+                    let old = format!("{count} {} of it", if count == 1 { "entry" } else { "entries" });
+                    let is_list = file.path.as_str() == source::LIST;
+                    let new = is_list.then(|| "switched off by a `#`".to_owned());
+                    made.attrs.push(Attr::new(file.path.as_str(), Some(old), new));
+                    made.steps.push(rewrite(file, rest));
+                }
             }
             made.refresh = true;
         }
@@ -318,8 +343,8 @@ impl Resource for Repository {
         let mut diff = Diff::default();
         let wanted = self.text(context.facts)?;
         let found = look(context, &self.sources())?;
-        let old = found.as_ref().and_then(|found| found.text).unwrap_or_default().to_owned();
-        let differs = old != wanted;
+        let old = found.as_ref().map_or("", Found::shown).to_owned();
+        let differs = found.as_ref().and_then(|found| found.text).unwrap_or_default() != wanted;
         let not_shown = not_shown(found.as_ref()).filter(|_| differs);
         let text = (differs && not_shown.is_none()).then(|| TextChange { old, new: wanted.clone() });
         let parts = [

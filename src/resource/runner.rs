@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Span;
 use crate::facts::owned::Item;
-use crate::facts::{CannotTell, Facts, Known, LentToken, PathFact, ProbeSpec, Why};
+use crate::facts::{Bytes, CannotTell, Facts, Known, LentToken, PathFact, ProbeSpec, Why};
 use crate::inventory::model::{
     ConfigEntry, ConfigTable, ConfigValue, GitlabSpec, HostSpec, Manager, RunnerSpec, Scope, Unmanaged,
 };
@@ -352,10 +352,11 @@ impl Runners {
     /// What must not be overwritten: the file, if it is one.
     fn read<'a>(&self, found: Option<&FoundFile<'a>>) -> Result<Option<HostConfig>, CannotTell> {
         let Some(found) = found else { return Ok(None) };
-        let help = "rprov does not overwrite it: mend it, or move it away";
-        let text = found.text.ok_or_else(|| CannotTell {
-            what: self.path.to_string(),
-            why: Why::from("it is no UTF-8 text").help(help),
+        let help = "rprov does not overwrite it, for it holds the runners' tokens: fix it by hand";
+        let text = found.text.ok_or_else(|| {
+            let place = found.bytes.map_or("", Bytes::place);
+            let why = Why::from(format!("it is no UTF-8 text: {place}"));
+            CannotTell { what: self.path.to_string(), why: why.help(help) }
         })?;
         let config = parse(text).map_err(|bad| CannotTell {
             what: format!("{}:{}:{}", self.path, bad.line, bad.column),

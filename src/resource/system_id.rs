@@ -106,7 +106,11 @@ impl Resource for SystemId {
         let mut steps = Vec::new();
         let (mut effect, mut reason) = (Effect::None, None);
         if old != Some(&self.id) {
-            attrs.push(Attr::new("system_id", old.map(str::to_owned), Some(self.id.clone())));
+            attrs.push(Attr::new(
+                "system_id",
+                found.as_ref().map(|found| found.shown().trim().to_owned()),
+                Some(self.id.clone()),
+            ));
             steps.push(Step::WriteFile(WriteFile {
                 path: self.path.clone(),
                 content: Text::plain(self.id.clone()),
@@ -114,7 +118,7 @@ impl Resource for SystemId {
                 owner: owner.clone(),
                 keep_previous: false,
                 check: None,
-                replaces: found.as_ref().and_then(|found| found.text).map(file::sha256),
+                replaces: found.as_ref().map(file::Found::digest),
                 restarts: self.is_running(context).then(|| self.process.name().to_owned()),
                 displaces: None,
             }));
@@ -180,7 +184,7 @@ mod tests {
         };
         let text = |text: &str| file(Known::Present(Content::Text(Secret::new(text.to_owned()))));
         assert_eq!(read(text("s_0123456789ab\n")).unwrap().as_deref(), Some("s_0123456789ab"));
-        for none in [Known::Absent, text(""), text("s_short"), file(Known::Present(Content::Binary))] {
+        for none in [Known::Absent, text(""), text("s_short"), file(Known::Present(Content::of(vec![0xff])))] {
             assert_eq!(read(none).unwrap(), None);
         }
         for unread in [Known::unread("x"), file(Known::unread("x"))] {

@@ -53,6 +53,7 @@ fn unit(enabled: &str, active: &str, since_s: i128, changed_s: i128) -> Known<Un
         active_since_ns: Some(since_s * 1_000_000_000),
         changed_ns: Some(changed_s * 1_000_000_000),
         needs_daemon_reload: false,
+        ..UnitFact::default()
     })
 }
 

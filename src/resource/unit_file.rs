@@ -9,7 +9,7 @@ use crate::plan::{Action, Change, Effect};
 use crate::step::{Step, UnitAction, WriteFile, due};
 use crate::text::Text;
 
-use super::file::{File, look, sha256};
+use super::file::{File, Found, look};
 use super::{Context, Diff, Resource};
 
 /// Where systemd looks for units.
@@ -101,7 +101,7 @@ impl Resource for UnitFile {
             if let Some(due) = self.due().filter(|_| change.action == Action::Remove) {
                 // A run that dies before the restart is known by it; a file that is gone tells nothing.
                 let there = look(context, &due)?;
-                change.steps.insert(0, Step::WriteFile(note(due, there.and_then(|found| found.text).map(sha256))));
+                change.steps.insert(0, Step::WriteFile(note(due, there.as_ref().map(Found::digest))));
             }
             change.reason = Some("systemd reads its unit files again".to_owned());
             change.steps.push(reload);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::facts::units::{DIRECTORIES, drop_in_directories};
 use crate::facts::{ENTRIES, ProbeSpec};
 use crate::secret::SecretBook;
 
@@ -30,6 +31,7 @@ fn body(spec: &ProbeSpec, book: &SecretBook) -> String {
     out.push_str(&docker::script(spec, book));
     out.push_str(&nft(spec));
     out.push_str(&docker_ways(spec));
+    out.push_str(&runner_files(spec));
     out.push_str(&going(spec));
     out.push_str(&apt_sources(spec));
     out.push_str(&service_jobs(spec));
@@ -93,7 +95,7 @@ fn apt_sources(spec: &ProbeSpec) -> String {
     // apt itself reads files with such names alone.
     String::from(
         r#"set -- /etc/apt /etc/apt/sources.list.d
-for path in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+for path in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
   [ -f "$path" ] || continue
   case ${path##*/} in *[!A-Za-z0-9_.-]*) continue;; esac
   [ -r "$path" ] || { printf 'apt-denied %s\n' "$path"; continue; }
@@ -297,7 +299,7 @@ fn units(spec: &ProbeSpec) -> String {
     format!(
         "if [ -d /run/systemd/system ]; then
   echo units
-  systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p ActiveEnterTimestampMonotonic -p StateChangeTimestampMonotonic -p NeedDaemonReload -- {}
+  systemctl show --no-pager -p LoadState -p ActiveState -p UnitFileState -p ActiveEnterTimestampMonotonic -p StateChangeTimestampMonotonic -p NeedDaemonReload -p KillSignal -p KillMode -p TimeoutStopUSec -p DropInPaths -- {}
   printf 'units-status %s\\n' \"$?\"
 else
   echo 'units-status none'
@@ -352,7 +354,7 @@ for path in /etc/resolv.conf /run/systemd/resolve/resolv.conf; do
   while read -r key to _; do [ "$key" != nameserver ] || printf 'nameserver %s\n' "$to"; done <"$path"
 done
 for path in /etc/systemd/system.control /run/systemd/system.control /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-  set -- "$@" "$path/docker.service" "$path/docker.service.d"/*.conf
+  set -- "$@" "$path/docker.service" "$path/docker.service.d"/*.conf "$path/service.d"/*.conf
 done
 for path in "$@" /etc/default/docker /etc/sysconfig/docker /etc/sysconfig/docker-network; do
   if [ ! -f "$path" ] || [ ! -r "$path" ]; then continue; fi
@@ -367,6 +369,30 @@ for path in "$@" /etc/default/docker /etc/sysconfig/docker /etc/sysconfig/docker
 done
 echo docker-files-end
 "#;
+
+/// How the unit whose children are jobs starts and stops, as its files have it: no process is needed to read them.
+fn runner_files(spec: &ProbeSpec) -> String {
+    let Some(unit) = &spec.jobs_of else { return String::new() };
+    let below =
+        drop_in_directories(unit).iter().map(|below| format!(" \"$path\"/{}/*.conf", quote(below))).collect::<String>();
+    format!(
+        r#"set --
+for path in {directories}; do
+  set -- "$@" "$path"/{unit}{below}
+done
+for path in "$@"; do
+  if [ ! -f "$path" ] || [ ! -r "$path" ]; then continue; fi
+  printf 'runner-file %s\n' "$path"
+  while read -r line || [ -n "$line" ]; do
+    case $line in '['*|TimeoutStopSec*|TimeoutSec*|Kill*|Exec*|User*|Restart*) printf ' %s\n' "$line";; esac
+  done <"$path"
+done
+echo runner-files-end
+"#,
+        directories = DIRECTORIES.join(" "),
+        unit = quote(unit),
+    )
+}
 
 /// What apt would remove with packages that are to go. Without its cache, which it would write otherwise.
 fn going(spec: &ProbeSpec) -> String {

@@ -135,12 +135,41 @@ add_to_group() {
   getent group "$2" >/dev/null || { printf 'there is no group %s\n' "$2" >&2; return 1; }
   usermod -a -G "$2" -- "$1"
 }
+# Whether the jobs of a unit have these seconds to end once it is told to stop, whichever of its files says so.
+stops_gently() {
+  said=$(systemctl show -p KillSignal -p KillMode -p TimeoutStopUSec -- "$1") || return
+  why=
+  while IFS='=' read -r key value; do
+    case $key=$value in
+      KillSignal=3|KillMode=mixed|KillMode=process|TimeoutStopUSec=infinity) ;;
+      KillSignal=*) why="another signal than SIGQUIT";;
+      KillMode=*) why="KillMode=$value";;
+      TimeoutStopUSec=*)
+        limit=0
+        for word in $value; do
+          number=${word%%[!0-9]*}
+          case ${word#"$number"} in
+            y) number=$((number * 31557600));; month) number=$((number * 2629800));; w) number=$((number * 604800));;
+            d) number=$((number * 86400));; h) number=$((number * 3600));; min) number=$((number * 60));; ms|us) number=0;;
+          esac
+          limit=$((limit + ${number:-0}))
+        done
+        [ "$limit" -ge "$2" ] || why="no more than $value to end";;
+    esac
+  done <<END
+$said
+END
+  case $said in *KillSignal=*KillMode=*|*KillMode=*KillSignal=*) ;; *) why=${why:-"settings that systemd does not tell"};; esac
+  [ -z "$why" ] && return
+  printf '%s would be stopped with %s, which kills its jobs; it was not stopped: see systemctl cat %s\n' "$1" "$why" "$1" >&2
+  return 1
+}
 # unit seconds
 stop_unit() {
   # A drop-in counts once systemd has read it; another signal than SIGQUIT (3) would end the jobs.
   systemctl daemon-reload || return
   case $(systemctl show -p ActiveState --value -- "$1") in inactive|failed) return 0;; esac
-  [ "$(systemctl show -p KillSignal --value -- "$1")" = 3 ] || { printf '%s would be stopped by another signal than SIGQUIT, which ends its jobs: see systemctl cat %s\n' "$1" "$1" >&2; return 1; }
+  stops_gently "$1" "$2" || return
   systemctl stop --no-block -- "$1" || return
   waited=0
   while :; do

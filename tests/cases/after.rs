@@ -194,12 +194,19 @@ impl Simulated {
                     Some(Known::Present(PathFact { content: Some(Known::Present(Content::Text(text))), .. })) => {
                         Some(rprov::resource::file::sha256(text.expose()))
                     }
+                    Some(Known::Present(PathFact {
+                        content: Some(Known::Present(Content::Binary(bytes))), ..
+                    })) => Some(bytes.sha256().to_owned()),
                     _ => None,
                 };
                 if now.is_some() && now != file.replaces && file.displaces.is_none() {
                     return Err(format!("{} is not what the step replaces", file.path));
                 }
                 let content = self.reveal(&file.content, book)?;
+                if let Some(Known::Present(sources)) = &mut self.facts.apt_sources {
+                    let written = sources.iter_mut().find(|source| source.path == file.path);
+                    written.into_iter().for_each(|source| source.text.clone_from(&content));
+                }
                 let content = Some(Known::Present(Content::Text(Secret::new(content))));
                 self.path(&file.path, PathFact { mode: file.mode, content, ..self.made(&file.owner) });
             }
@@ -211,6 +218,7 @@ impl Simulated {
                 (fact.user, fact.group) = (owner.user.clone(), owner.group.clone());
             }
             Step::RefreshLists(_) => {}
+            Step::RestartUnit { unit, .. } => self.unit(unit, UnitAction::Restart)?,
             Step::RemoveFile(path) => {
                 if let Some(Known::Present(entries)) = self.facts.inside.get_mut(&path.parent()) {
                     *entries = entries.saturating_sub(1);
@@ -318,6 +326,7 @@ impl Simulated {
         let unit = match name {
             "docker.io" => "docker.service",
             "cron" => "cron.service",
+            "gitlab-runner" => "gitlab-runner.service",
             _ => return,
         };
         if let Some(Known::Absent) = self.facts.units.get(unit) {
@@ -328,6 +337,7 @@ impl Simulated {
                 active_since_ns: since,
                 changed_ns: since,
                 needs_daemon_reload: false,
+                ..UnitFact::default()
             };
             self.facts.units.insert(unit.to_owned(), Known::Present(fact));
         }
@@ -352,6 +362,7 @@ impl Simulated {
                 active_since_ns: None,
                 changed_ns: None,
                 needs_daemon_reload: false,
+                ..UnitFact::default()
             });
         }
         let Known::Present(unit) = known else { return Err(format!("{name} is unread")) };

@@ -39,8 +39,12 @@ pub(crate) struct Seen {
     tables: BTreeMap<String, Found<String>>,
     /// Tables that a run has left on trial: `tables` has what comes back.
     unconfirmed: Vec<String>,
-    /// Files below /etc/apt/sources.list.d, by name.
+    /// Files below /etc/apt/sources.list.d, by name, and /etc/apt/sources.list.
     sources: BTreeMap<String, String>,
+    /// Files of gitlab-runner's unit by path.
+    runner_files: BTreeMap<String, String>,
+    /// Files of Docker's unit by path.
+    docker_files: BTreeMap<String, String>,
     /// What the host's list says is rprov's, beside what is on it already: kind, name, origin, and of files what rprov wrote.
     owned: Vec<OwnedSeen>,
     records: BTreeMap<u64, Found<Record>>,
@@ -118,6 +122,8 @@ struct PathSeen {
     /// Each text that somebody has replaced, and what by.
     edit: Vec<(String, String)>,
     binary: bool,
+    /// This text, as `\xff` in it has it: bytes that are no UTF-8.
+    bytes: Option<String>,
     /// Seconds after [`NOW`]; negative: before.
     mtime: Option<i64>,
     unreadable: Option<String>,
@@ -139,6 +145,8 @@ struct Unit {
     since: Option<i64>,
     changed: Option<i64>,
     daemon_reload: bool,
+    /// What is in force, as systemd shows it.
+    properties: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -272,10 +280,13 @@ impl Seen {
             facts.runner_containers = Some(Known::Present(others.collect()));
         }
         each(&self.tables, &mut facts.nft_tables, Clone::clone, |text, _| text.clone());
+        facts.runner_files.extend(self.runner_files.clone());
+        facts.docker_files.extend(self.docker_files.clone());
         facts.unconfirmed_tables.extend(self.unconfirmed.iter().cloned());
         if let Some(Known::Present(sources)) = &mut facts.apt_sources {
             for (name, text) in &self.sources {
-                let path = RemotePath::new(format!("/etc/apt/sources.list.d/{name}")).unwrap();
+                let below = if name == "sources.list" { "" } else { "sources.list.d/" };
+                let path = RemotePath::new(format!("/etc/apt/{below}{name}")).unwrap();
                 sources.push(AptSource {
                     path,
                     text: text.clone(),
@@ -374,7 +385,10 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
         fact.content = Some(Known::Present(Content::Text(Secret::new(edited))));
     }
     if seen.binary {
-        fact.content = Some(Known::Present(Content::Binary));
+        fact.content = Some(Known::Present(Content::of(b"\x7fELF\0\xff\xff\xff".to_vec())));
+    }
+    if let Some(text) = &seen.bytes {
+        fact.content = Some(Known::Present(Content::of(bytes(text))));
     }
     fact.way = Way {
         exposed: seen.exposed,
@@ -388,19 +402,31 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
     fact
 }
 
+/// A text in which `\xff` stands for that byte.
+fn bytes(text: &str) -> Vec<u8> {
+    let mut parts = text.split("\\x");
+    let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        out.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        out.extend(&part.as_bytes()[2..]);
+    }
+    out
+}
+
 fn unit(seen: &Unit, old: Option<UnitFact>) -> UnitFact {
     let mut fact = old.unwrap_or(UnitFact {
         enabled: "enabled".to_owned(),
         active: "active".to_owned(),
         active_since_ns: Some(nanoseconds(NOW - 3600)),
         changed_ns: Some(nanoseconds(NOW - 3600)),
-        needs_daemon_reload: false,
+        ..UnitFact::default()
     });
     put(&mut fact.enabled, seen.enabled.clone());
     put(&mut fact.active, seen.active.clone());
     put(&mut fact.active_since_ns, seen.since.map(|seconds| Some(nanoseconds(NOW + seconds))));
     put(&mut fact.changed_ns, seen.changed.or(seen.since).map(|seconds| Some(nanoseconds(NOW + seconds))));
     fact.needs_daemon_reload |= seen.daemon_reload;
+    fact.properties.extend(seen.properties.clone());
     fact
 }
 

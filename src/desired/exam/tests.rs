@@ -166,7 +166,14 @@ fn a_service_that_does_not_run_is_told() {
     let spec = host("manager: { package: { version: 17.9.0 } }");
     let said = |active: &str| {
         let (enabled, active) = ("enabled".to_owned(), active.to_owned());
-        let unit = UnitFact { enabled, active, active_since_ns: None, changed_ns: None, needs_daemon_reload: false };
+        let unit = UnitFact {
+            enabled,
+            active,
+            active_since_ns: None,
+            changed_ns: None,
+            needs_daemon_reload: false,
+            ..UnitFact::default()
+        };
         let mut facts = Facts::default();
         facts.units.insert("gitlab-runner.service".to_owned(), Known::Present(unit));
         (manager(&spec, &facts).map(|finding| finding.said), summary::stopped(&spec, &facts))

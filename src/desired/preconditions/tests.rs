@@ -70,6 +70,7 @@ fn facts() -> Facts {
         active_since_ns: None,
         changed_ns: None,
         needs_daemon_reload: false,
+        ..UnitFact::default()
     };
     facts.units.insert("docker.service".to_owned(), Known::Present(unit));
     facts.paths.insert(path("/etc/open"), file(0o644));
@@ -198,7 +199,7 @@ fn the_last_run_is_what_the_host_wrote_down() {
     facts.paths.insert(at.clone(), Known::Present(fact.clone()));
     assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("18a-1"));
     // Not even root can read it, or it is no text: no plan knows that run.
-    for content in [None, Some(Known::unread("status 5".to_owned())), Some(Known::Present(Content::Binary))] {
+    for content in [None, Some(Known::unread("status 5".to_owned())), Some(Known::Present(Content::of(vec![0xff])))] {
         fact.content = content;
         facts.paths.insert(at.clone(), Known::Present(fact.clone()));
         assert_eq!(last_apply(&facts).map(|last| last.run).as_deref(), Some("unknown"));

@@ -39,6 +39,7 @@ fn facts(runner: Option<&str>, helpers: Option<&str>, active: Option<&str>) -> F
             active_since_ns: None,
             changed_ns: None,
             needs_daemon_reload: false,
+            ..UnitFact::default()
         })
     });
     facts.units.insert(UNIT.to_owned(), unit);

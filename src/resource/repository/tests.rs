@@ -124,7 +124,13 @@ fn an_older_file_of_the_same_repository_goes() {
     let mixed = format!("{SOURCE}\nTypes: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n");
     old.apt_sources = Some(Known::Present(vec![list("mixed.sources", &mixed)]));
     let diff_of_mixed = diff(&old).unwrap();
-    assert!(diff_of_mixed.changes.is_empty() && diff_of_mixed.problems.len() == 1);
+    // The stanza of ours goes, the other one stays.
+    let Step::WriteFile(write) = &diff_of_mixed.changes[0].steps[0] else { panic!("{diff_of_mixed:?}") };
+    assert_eq!(
+        write.content.redacted(),
+        "# Managed by rprov: changes made here are undone.\nTypes: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\n"
+    );
+    assert!(diff_of_mixed.problems.is_empty());
     old.apt_sources = Some(Known::unread("denied".to_owned()));
     assert!(diff(&old).is_err());
 }

@@ -198,7 +198,7 @@ impl FileChange<'_> {
             owner,
             keep_previous: false,
             check: None,
-            replaces: self.found.and_then(|found| found.text).map(file::sha256),
+            replaces: self.found.map(Found::digest),
             restarts: reason.as_ref().map(|_| self.runners.process.whole_name().to_owned()),
             displaces: None,
         })];

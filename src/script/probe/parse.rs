@@ -11,7 +11,6 @@ use crate::name::RemotePath;
 use crate::script::environment;
 use crate::script::obstacle::Obstacle;
 use crate::script::reply::{self, BadReply};
-use crate::secret::Secret;
 use crate::text::shorten;
 
 mod docker;
@@ -62,6 +61,7 @@ pub fn parse(spec: &ProbeSpec, stdout: &[u8], nonce: &str) -> Result<Facts, BadR
     docker::docker(spec, &mut lines, &mut facts)?;
     nft(spec, &mut lines, &mut facts)?;
     docker_ways(spec, &mut lines, &mut facts)?;
+    runner_files(spec, &mut lines, &mut facts)?;
     going(spec, &mut lines, &mut facts)?;
     apt_sources(spec, &mut lines, &mut facts)?;
     service_jobs(spec, &mut lines, &mut facts)?;
@@ -307,9 +307,7 @@ pub(super) fn content(lines: &mut Lines<'_>) -> Result<Option<Known<Content>>, B
             if bytes.len() as u64 > LARGEST {
                 return Ok(Some(Known::Unread(too_long(bytes.len()))));
             }
-            Ok(Some(Known::Present(
-                String::from_utf8(bytes).map_or(Content::Binary, |text| Content::Text(Secret::new(text))),
-            )))
+            Ok(Some(Known::Present(Content::of(bytes))))
         }
         other => Err(BadReply::Garbled(format!("`content {other}`"))),
     }
@@ -367,7 +365,7 @@ fn units(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts, boot_ns: Op
                 Some((key, value)) => {
                     block.insert(key, value);
                 }
-                None if !block.is_empty() => blocks.push(std::mem::take(&mut block)),
+                None if line.is_empty() && !block.is_empty() => blocks.push(std::mem::take(&mut block)),
                 None => {}
             }
         };
@@ -392,6 +390,9 @@ fn units(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts, boot_ns: Op
     Ok(())
 }
 
+/// What [`UnitFact::properties`] holds.
+const PROPERTIES: [&str; 4] = ["KillSignal", "KillMode", "TimeoutStopUSec", "DropInPaths"];
+
 fn unit_fact(block: &BTreeMap<&str, &str>, boot_ns: Option<i128>) -> Known<UnitFact> {
     let field = |key: &str| (*block.get(key).unwrap_or(&"")).to_owned();
     if field("LoadState") == "not-found" {
@@ -407,6 +408,10 @@ fn unit_fact(block: &BTreeMap<&str, &str>, boot_ns: Option<i128>) -> Known<UnitF
         active_since_ns: moment("ActiveEnterTimestampMonotonic"),
         changed_ns: moment("StateChangeTimestampMonotonic"),
         needs_daemon_reload: field("NeedDaemonReload") == "yes",
+        properties: PROPERTIES
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), (*block.get(key)?).to_owned())))
+            .collect(),
     })
 }
 
@@ -462,15 +467,30 @@ fn docker_ways(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Re
         // With a zone, maybe (`fe80::1%eth0`).
         facts.nameservers.extend(server.split('%').next().and_then(|server| server.parse::<std::net::IpAddr>().ok()));
     }
-    while let Some(path) = lines.tagged("docker-file") {
+    facts.docker_files = files("docker-file", lines);
+    lines.expect("docker-files-end").map(drop)
+}
+
+fn runner_files(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts) -> Result<(), BadReply> {
+    if spec.jobs_of.is_none() {
+        return Ok(());
+    }
+    facts.runner_files = files("runner-file", lines);
+    lines.expect("runner-files-end").map(drop)
+}
+
+/// Files by path, each line of theirs behind a blank.
+fn files(tag: &str, lines: &mut Lines<'_>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    while let Some(path) = lines.tagged(tag) {
         let mut text = String::new();
         while let Some(line) = lines.0.next_if(|line| line.starts_with(' ')) {
             text.push_str(line.get(1..).unwrap_or_default());
             text.push('\n');
         }
-        facts.docker_files.insert(path.to_owned(), text);
+        all.insert(path.to_owned(), text);
     }
-    lines.expect("docker-files-end").map(drop)
+    all
 }
 
 /// The version of what goes stands in brackets.

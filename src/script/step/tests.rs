@@ -297,7 +297,7 @@ fn a_runner_with_jobs(dir: &Path) {
         (
             "systemctl",
             format!(
-                "case $* in *KillSignal*) echo 3;; \
+                "case $* in *KillSignal*) printf 'KillSignal=3\\nKillMode=mixed\\nTimeoutStopUSec=1h\\n';; \
                  *ActiveState*) {asked}; if [ $n -lt 4 ]; then echo active; else echo inactive; fi;; \
                  *) echo \"$1\" >>{dir_text}/did;; esac"
             ),
@@ -345,6 +345,100 @@ fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
             let did = std::fs::read_to_string(dir.path().join("did")).unwrap_or_default();
             assert_eq!(did, wanted, "{shell:?}");
             assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}: it was restarted");
+        }
+    }
+}
+
+/// Programs that say what is told, in a directory that comes first.
+fn fakes(dir: &Path, all: &[(&str, &str)]) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (name, text) in all {
+        let fake = dir.join(name);
+        std::fs::write(&fake, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+/// Whichever file says so: what systemd has in force when it is told to stop the service decides whether jobs are killed.
+#[test]
+fn a_service_that_would_kill_its_jobs_is_not_stopped() {
+    let stop = Step::StopUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 600 };
+    for shell in shells() {
+        for (force, why) in [
+            ("KillMode=mixed\nTimeoutStopUSec=10min\nKillSignal=3", None),
+            ("TimeoutStopUSec=1h 30min\nKillMode=process\nKillSignal=3", None),
+            ("TimeoutStopUSec=infinity\nKillMode=mixed\nKillSignal=3", None),
+            ("TimeoutStopUSec=1month 1d\nKillMode=mixed\nKillSignal=3", None),
+            ("TimeoutStopUSec=8s\nKillMode=mixed\nKillSignal=3", Some("no more than 8s to end")),
+            ("TimeoutStopUSec=9min 59s\nKillMode=mixed\nKillSignal=3", Some("no more than 9min 59s to end")),
+            ("TimeoutStopUSec=900ms\nKillMode=mixed\nKillSignal=3", Some("no more than 900ms to end")),
+            ("TimeoutStopUSec=1h\nKillMode=control-group\nKillSignal=3", Some("KillMode=control-group")),
+            ("TimeoutStopUSec=1h\nKillMode=none\nKillSignal=3", Some("KillMode=none")),
+            ("TimeoutStopUSec=1h\nKillMode=mixed\nKillSignal=15", Some("another signal than SIGQUIT")),
+            ("", Some("settings that systemd does not tell")),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_str().unwrap();
+            let systemctl = format!(
+                "case $* in *KillSignal*) printf '{}\\n';; *ActiveState*) [ -e {path}/did ] && echo inactive || echo active;; \
+                 stop*) : >{path}/did;; esac",
+                force.replace('\n', "\\n")
+            );
+            fakes(dir.path(), &[("systemctl", &systemctl), ("sleep", ":")]);
+            let body = body(&[&stop], &[], &SecretBook::default()).unwrap();
+            let text = format!("PATH={path}:$PATH\nkeep_lock() {{ :; }}\n{body}");
+            let out = run(&shell, &wrap(&text, "n0"));
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert_eq!(dir.path().join("did").exists(), why.is_none(), "{shell:?}: {force}: {said}");
+            assert_eq!(out.status.success(), why.is_none(), "{shell:?}: {force}: {said}");
+            if let Some(why) = why {
+                assert!(
+                    said.contains(&format!("would be stopped with {why}, which kills its jobs")),
+                    "{shell:?}: {said}"
+                );
+            }
+        }
+    }
+}
+
+/// Docker 23 and later can say what is wrong with a file before it is there; then neither the old file nor Docker is touched.
+#[test]
+fn a_file_that_dockerd_refuses_changes_nothing() {
+    let old = "{ \"debug\": true }\n";
+    for shell in shells() {
+        for (dockerd, written) in [
+            (
+                "case $* in --help) echo ' --validate ';; *) echo 'the following directives are wrong: x' >&2; exit 1;; esac",
+                false,
+            ),
+            (
+                "case $* in --help) echo ' --validate ';; --validate\\ --config-file\\ *) grep -q new \"$3\";; esac",
+                true,
+            ),
+            // Docker before 23.0 has no such option, and would start with it.
+            ("case $* in --help) echo ' --version ';; *) exit 1;; esac", true),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_str().unwrap();
+            std::fs::create_dir(dir.path().join("bin")).unwrap();
+            fakes(&dir.path().join("bin"), &[("dockerd", dockerd), ("systemctl", &format!(": >{path}/did"))]);
+            std::fs::write(dir.path().join("daemon.json"), old).unwrap();
+            let mut step = write(dir.path(), "daemon.json", "{ \"new\": 1 }\n", Some(sha256(old)));
+            let Step::WriteFile(file) = &mut step else { unreachable!() };
+            file.check = Some(Check::Dockerd);
+            let restart = Step::RestartWith { unit: "docker.service".to_owned(), path: file.path.clone() };
+            let body = body(&[&step, &restart], &[], &SecretBook::default()).unwrap();
+            let out = run(&shell, &wrap(&format!("PATH={path}/bin:$PATH\nkeep_lock() {{ :; }}\n{body}"), "n0"));
+            let said = String::from_utf8(out.stderr).unwrap();
+            assert_eq!(dir.path().join("did").exists(), written, "{shell:?}: {dockerd}: {said}");
+            let text = std::fs::read_to_string(dir.path().join("daemon.json")).unwrap();
+            assert_eq!(text == old, !written, "{shell:?}: {dockerd}: {said}");
+            assert_eq!(said.contains("the following directives are wrong: x"), !written, "{shell:?}: {said}");
+            assert_eq!(
+                std::fs::read_dir(dir.path()).unwrap().count(),
+                2 + usize::from(written),
+                "{shell:?}: nothing is left"
+            );
         }
     }
 }
@@ -592,7 +686,7 @@ fn what_installs_comes_to_its_end() {
     let step = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 60 };
     let systemctl = "case $* in
       *ActiveState*) if [ -e \"$here/lock/stop\" ] && [ -e \"$here/seen\" ]; then echo inactive; else [ ! -e \"$here/lock/stop\" ] || : >\"$here/seen\"; echo active; fi;;
-      *KillSignal*) echo 3;;
+      *KillSignal*) printf 'KillSignal=3\nKillMode=mixed\nTimeoutStopUSec=1min\n';;
       'stop '*) : >\"$here/begun\";;
       'start '*) echo started;;
     esac";

@@ -112,6 +112,13 @@ fn a_job_survives_upgrade_and_downgrade() {
         host.sh("rm -f /var/log/gitlab-runner-jobs.log; touch /tmp/job");
         host.wait_until(20, JOBS);
         world.edit_inventory(&format!("version: {old}"), &format!("version: {new}"));
+        // A drop-in of somebody else's that is read after ours gives the job eight seconds: nothing is stopped then.
+        const SHORT: &str = "/etc/systemd/system/gitlab-runner.service.d/zz.conf";
+        host.sh(&format!("printf '[Service]\\nTimeoutStopSec=8\\n' >{SHORT}; systemctl daemon-reload"));
+        let text = world.plan_text();
+        assert!(text.contains("package gitlab-runner is blocked: TimeoutStopSec=8"), "{old} -> {new}: {text}");
+        assert!(!text.contains("after its jobs ended"), "{old} -> {new}: {text}");
+        host.sh(&format!("rm {SHORT}; systemctl daemon-reload"));
         let text = world.plan_text();
         assert!(text.contains("runner restarts after its jobs ended (1 running)"), "{old} -> {new}: {text}");
         assert!(text.contains(&format!("{old}-1")) && text.contains(&format!("{new}-1")), "{text}");

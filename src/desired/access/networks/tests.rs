@@ -193,6 +193,7 @@ fn unit(facts: &mut Facts, active: &str, needs_daemon_reload: bool) {
         active_since_ns: None,
         changed_ns: None,
         needs_daemon_reload,
+        ..UnitFact::default()
     };
     facts.units.insert(UNIT.to_owned(), Known::Present(fact));
 }

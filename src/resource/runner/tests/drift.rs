@@ -303,7 +303,10 @@ fn a_bad_file_is_never_overwritten() {
     world.edit("limit = 10", "limit = = 10");
     let error = world.error();
     assert!(error.starts_with("/srv/gitlab-runner/config.toml:15:"), "{error}");
-    assert!(error.ends_with("; rprov does not overwrite it: mend it, or move it away"), "{error}");
+    assert!(
+        error.ends_with("; rprov does not overwrite it, for it holds the runners' tokens: fix it by hand"),
+        "{error}"
+    );
     assert!(!error.contains("glrt"), "{error}");
 }
 

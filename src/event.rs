@@ -32,6 +32,8 @@ pub enum Pause {
     Down {
         /// What it said, or what broke.
         why: String,
+        /// When it is asked again.
+        time: Duration,
     },
     /// It has taken a request, and takes its time.
     Slow {

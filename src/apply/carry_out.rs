@@ -348,7 +348,7 @@ async fn gitlab(
             still_so(client, needs).await.map_err(|not| Failed {
                 output: not.output,
                 cause: not.cause,
-                ..failed(not.message, not.help)
+                ..failed(not.message, not.error.map_or(not.help, |error| shared.help_once(&error)))
             })?;
             let system_id = match step {
                 GitlabStep::ProveToken { system_id, .. } | GitlabStep::CheckUnused { system_id, .. } => {
@@ -372,7 +372,7 @@ async fn gitlab(
                 } else {
                     Cause::Failed
                 },
-                ..failed(error.to_string(), error.help())
+                ..failed(error.to_string(), shared.help_once(&error))
             })
         }
         Some(Err(problem)) => Err(failed(problem.message.clone(), problem.help.clone())),

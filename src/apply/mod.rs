@@ -1,7 +1,7 @@
 //! A run: connects to hosts, reads them and GitLab, plans, and carries plans out. Hosts side by side, each with a connection that
 //! ends when the host needs it no longer; one failed host never stops the others. Prints nothing: it sends [`Event`]s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::desired::status::HostStatus;
 use crate::desired::{self, Reopened, Sealed, exam::Examined};
 use crate::event::{Cause, Event, EventKind, Failure};
-use crate::gitlab::Client;
+use crate::gitlab::{Client, GitlabError};
 use crate::host::{Connector, Host, Stop, open_files};
 use crate::inventory::model::Inventory;
 use crate::plan::{HostPlan, Plan, Problem};
@@ -153,9 +153,17 @@ struct Shared {
     machines: machines::Machines,
     ways: OnceCell<behind::Ways>,
     gitlab_addresses: OnceCell<Vec<IpAddr>>,
+    /// What was said of GitLab as a whole, and what to do about it.
+    said_of_gitlab: Mutex<BTreeSet<String>>,
 }
 
 impl Shared {
+    /// What to do about an error of GitLab's: of one that holds for all hosts it is said with the first.
+    fn help_once(&self, error: &GitlabError) -> Option<String> {
+        let mut said = self.said_of_gitlab.lock().unwrap_or_else(PoisonError::into_inner);
+        error.help().filter(|_| !error.is_of_all() || said.insert(error.to_string()))
+    }
+
     /// Where GitLab is, as this machine resolves its name; none where that is not to be asked, or does not resolve.
     async fn gitlab_addresses(&self) -> Vec<IpAddr> {
         let Some(gitlab) = self.inventory.gitlab.as_ref().filter(|_| self.settings.refused.is_none()) else {
@@ -418,6 +426,7 @@ fn share(
         machines: machines::Machines::default(),
         ways: OnceCell::new(),
         gitlab_addresses: OnceCell::new(),
+        said_of_gitlab: Mutex::default(),
     })
 }
 

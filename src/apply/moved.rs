@@ -4,7 +4,7 @@
 use crate::desired::preconditions;
 use crate::event::{Cause, Failure};
 use crate::facts::Facts;
-use crate::gitlab::Client;
+use crate::gitlab::{Client, GitlabError};
 use crate::plan::precondition::Precondition;
 use crate::plan::{Action, Change, HostPlan, Problem};
 use crate::secret::SecretBook;
@@ -26,17 +26,24 @@ pub(super) struct NotSo {
     /// What moved, and how.
     pub(super) output: Vec<String>,
     pub(super) cause: Cause,
+    /// Why GitLab does not say.
+    pub(super) error: Option<GitlabError>,
 }
 
 /// What a step for GitLab was planned for is looked at once more, just before it.
 pub(super) async fn still_so(client: &Client, needs: &[&Precondition]) -> Result<(), NotSo> {
     match client.moved(needs).await {
         Ok(moved) if moved.is_empty() => Ok(()),
-        Ok(output) => {
-            Err(NotSo { message: CHANGED.to_owned(), help: Some(NEW_PLAN.to_owned()), output, cause: Cause::Stale })
-        }
+        Ok(output) => Err(NotSo {
+            message: CHANGED.to_owned(),
+            help: Some(NEW_PLAN.to_owned()),
+            output,
+            cause: Cause::Stale,
+            error: None,
+        }),
         Err(error) => {
-            Err(NotSo { message: error.to_string(), help: error.help(), output: Vec::new(), cause: Cause::Failed })
+            let (message, help) = (error.to_string(), error.help());
+            Err(NotSo { message, help, output: Vec::new(), cause: Cause::Failed, error: Some(error) })
         }
     }
 }

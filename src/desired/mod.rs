@@ -202,7 +202,7 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
                     true => cannot.reason().to_owned(),
                     false => format!("{}: {}", cannot.what, cannot.reason()),
                 };
-                plan.runners.extend(resource.unknown_runners(&message));
+                plan.runners.extend(resource.unknown_runners(if of_all { "GitLab cannot be asked" } else { &message }));
                 if of_all && plan.problems.iter().any(|problem| problem.message == message) {
                     continue;
                 }
@@ -210,7 +210,8 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
                     message,
                     help: cannot.help(),
                     // Trying rprov on a machine without systemd, a container say, is no failure of a plan either.
-                    unknown_only: !facts.system.root || (!facts.system.systemd && facts.local),
+                    // Of GitLab it is one.
+                    unknown_only: !of_all && (!facts.system.root || (!facts.system.systemd && facts.local)),
                 });
             }
         }

@@ -395,6 +395,16 @@ impl GitlabError {
         }
     }
 
+    /// What came in place of an answer, whatever was asked.
+    pub(super) fn without_call(&self) -> String {
+        match self {
+            Self::Refused { status, message, .. } => format!("{status} {message}"),
+            Self::Connect { why, .. } | Self::Lost { why, .. } | Self::Answer { why, .. } => why.clone(),
+            Self::Timeout { seconds, .. } => format!("no answer within {seconds} s"),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether GitLab can be at it no longer, if it may have carried the request out: an answer, whole or not, comes when it is done.
     /// A gateway in front of it answers by itself that it heard nothing.
     #[must_use]
@@ -510,13 +520,10 @@ impl GitlabError {
 
 /// What is said of a GitLab that does not answer.
 fn down(url: &str, waited: u64, cause: &GitlabError) -> String {
-    let last = cause;
-    let waited = if waited == 0 { String::new() } else { format!("; it was waited for, {waited} s") };
-    match last {
-        GitlabError::Answer { .. } | GitlabError::TooLarge { .. } => {
-            format!("{url} does not answer as GitLab does ({last}){waited}")
-        }
-        _ => format!("GitLab is down: {url} does not answer ({last}){waited}"),
+    let waited = if waited == 0 { String::new() } else { format!("; waited {waited} s for it") };
+    match cause {
+        GitlabError::Answer { why, .. } => format!("{url} does not answer as GitLab does: {why}{waited}"),
+        _ => format!("GitLab is down: {url} does not answer ({}){waited}", cause.without_call()),
     }
 }
 

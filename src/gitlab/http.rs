@@ -370,8 +370,8 @@ impl Http {
                     self.health.answered();
                 } else {
                     self.ask_for_silence(wait);
-                    if failure.wait.is_none() && for_so_long.saturating_add(wait) >= WORTH_TELLING {
-                        self.tell_of_trouble(Pause::Down { why: reason(&error) });
+                    if for_so_long.saturating_add(wait) >= WORTH_TELLING {
+                        self.tell_of_trouble(Pause::Down { why: error.without_call(), time: wait });
                     }
                 }
                 (call.repeatable || failure.next == Next::Unsent) && tries.attempt < most
@@ -384,9 +384,9 @@ impl Http {
         }
         if failure.next == Next::TurnedAway {
             self.ask_for_silence(wait);
-        }
-        if failure.wait.is_some_and(|asked| asked >= WORTH_TELLING) {
-            self.tell(wait);
+            if failure.wait.is_some_and(|asked| asked >= WORTH_TELLING) {
+                self.tell(wait);
+            }
         }
         tokio::time::sleep(wait).await;
         tries.attempt += 1;
@@ -467,7 +467,10 @@ impl Http {
     fn down(&self, error: GitlabError, waited: Duration) -> GitlabError {
         match error {
             GitlabError::Connect { .. } => error,
-            cause => GitlabError::Down { url: self.url.clone(), waited: waited.as_secs(), cause: Box::new(cause) },
+            cause => {
+                let waited = (waited + Duration::from_millis(500)).as_secs();
+                GitlabError::Down { url: self.url.clone(), waited, cause: Box::new(cause) }
+            }
         }
     }
 
@@ -546,7 +549,7 @@ impl Http {
         if status.is_success() {
             let answer = Answer { call: call.name(), status, headers, body };
             if call.repeatable && !answer.is_json() {
-                let error = answer.odd("it is no JSON, or not all of it".to_owned());
+                let error = answer.odd("what came is no JSON, or not all of it".to_owned());
                 return Err(Failure { error, next: Next::Broken, wait: None });
             }
             return Ok(answer);
@@ -649,18 +652,6 @@ impl Http {
         let mut book = self.book.get().cloned().unwrap_or_default();
         book.bind(SecretId::new("token"), self.token.clone());
         book.scrub_said(text)
-    }
-}
-
-/// Why GitLab does not answer, without the name of the call.
-fn reason(error: &GitlabError) -> String {
-    match error {
-        GitlabError::Refused { status, message, .. } => format!("{status} {message}"),
-        GitlabError::Connect { why, .. } | GitlabError::Lost { why, .. } | GitlabError::Answer { why, .. } => {
-            why.clone()
-        }
-        GitlabError::Timeout { seconds, .. } => format!("no answer within {seconds} s"),
-        other => other.to_string(),
     }
 }
 

@@ -110,7 +110,9 @@ fn show(view: &mut dyn View, now: Duration, event: &Event) {
 fn paused(url: &str, pause: &Pause) -> String {
     match pause {
         Pause::Asked { time } => format!("{url} asks for a pause: it is asked again in {}", duration(*time)),
-        Pause::Down { why } => format!("{url} does not answer ({}): waiting for it", sanitize(why)),
+        Pause::Down { why, time } => {
+            format!("{url} does not answer ({}): waiting for it, asked again in {}", sanitize(why), duration(*time))
+        }
         Pause::Slow { time } => format!("{url} is slow: no answer for {}, waiting for it", duration(*time)),
         Pause::Unsure { time } => {
             format!("{url} did not answer: looking for up to {} whether it did what it was asked", duration(*time))

@@ -54,7 +54,7 @@ async fn a_pause_is_told_once() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&told);
     client.on_pause(move |pause| {
-        let Pause::Asked { time } = pause else { return };
+        let (Pause::Asked { time } | Pause::Down { time, .. }) = pause else { return };
         list.lock().unwrap().push(time.as_secs());
     });
     // Too short to be noticed.

@@ -181,3 +181,34 @@ fn drift_of_a_variable() {
         asked: &["POST /api/v4/admin/ci/variables"],
     });
 }
+
+/// GitLab fails at the third of three records: what it gave for the first two is on the host, and the next run goes on with the third.
+/// It is down at the end: that is said once, with one way out.
+#[test]
+fn an_error_at_the_third_record_costs_no_token() {
+    let Some(world) = World::converged() else { return };
+    let spec = |name: &str| format!("  {name}: {{ scope: instance, tags: [{name}], config: {{ executor: shell }} }}\n");
+    world.edit_inventory("defaults:\n", &format!("{}{}{}\ndefaults:\n", spec("one"), spec("two"), spec("three")));
+    world.edit_inventory("  runners: [docker]", "  runners: [docker, one, two, three]");
+    let create = gitlab_double::Fault::on("POST", "/api/v4/user/runners").after(2);
+    world.gitlab.fault(create.status(500).times(9));
+    let said = world.run("apply", &["--yes"]).expect(3).both();
+    assert!(said.contains("POST /user/runners: 500"), "{said}");
+    world.gitlab.forget_faults();
+    let made = world.gitlab.state().runners;
+    let config = world.host().sh("cat /srv/gitlab-runner/config.toml");
+    assert_eq!(made.len(), 3);
+    assert!(made.values().all(|runner| config.contains(&runner.token)), "a token did not reach the host");
+
+    world.gitlab.fault(gitlab_double::Fault::on("GET", "*").status(502).times(1000));
+    let said = world.run("plan", &[]).expect(3).both();
+    assert_eq!(said.matches("GitLab is down").count(), 1, "{said}");
+    world.gitlab.forget_faults();
+    world.gitlab.forget_requests();
+    world.apply();
+    let resets = world.gitlab.mutations().into_iter().filter(|call| call.ends_with("/reset_authentication_token"));
+    assert_eq!(resets.collect::<Vec<_>>(), Vec::<String>::new());
+    let state = world.gitlab.state();
+    assert!(state.runners.len() == 4 && made.iter().all(|(id, runner)| state.runners[id].token == runner.token));
+    world.assert_converged("after an error at the third record");
+}

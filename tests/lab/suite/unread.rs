@@ -94,7 +94,7 @@ fn a_gitlab_that_fails_now_and_then_gets_one_runner() {
     let Some(world) = World::bare() else { return };
     let plague = |fault: Fault, after| {
         let matches = Match { path_prefix: Some("/api/".to_owned()), ..Match::default() };
-        world.gitlab.fault(Fault { matches, ..fault }.after(after).status(502));
+        world.gitlab.fault(Fault { matches, ..fault }.after(after).status(503));
     };
     let mut codes = Vec::new();
     while codes.last() != Some(&Some(0)) {
@@ -114,7 +114,7 @@ fn a_gitlab_that_fails_now_and_then_gets_one_runner() {
     assert_eq!(world.gitlab.state().runners.len(), 1);
     world.assert_converged("after a bad day of GitLab");
     assert!(
-        world.gitlab.requests().iter().filter(|entry| entry.status == Some(502)).count() > 3,
+        world.gitlab.requests().iter().filter(|entry| entry.status == Some(503)).count() > 3,
         "GitLab was in good health"
     );
 }

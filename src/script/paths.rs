@@ -112,7 +112,7 @@ reach() {
     fi
     [ -n "$left" ] || return 0
     if ! [ -e "./$leaf" ]; then
-      if [ "$missing" = make ]; then (umask 022; mkdir -- "./$leaf") || return 1; else absent "$leaf" || return; fi
+      if [ "$missing" = make ]; then mkdir -m 0755 -- "./$leaf" || return 1; else absent "$leaf" || return; fi
     fi
     [ -d "./$leaf" ] || return 45
     step_into "$leaf" || return
@@ -183,16 +183,37 @@ is_plain() {
 # A new file beside what it replaces: `temp` is its name, `new` the file itself, whatever becomes of its name.
 new_file() {
   if [ -n "$trusted" ]; then
+    # Closed to everybody else, by an access control list as well.
     temp=$(mktemp "$at/.rprov.XXXXXX") || return
     new=$temp
   else
     temp=$(mktemp -u ./.rprov.XXXXXX) || return
+    # Made in a closed directory: where a default access control list counts instead of the umask, others could open it before its
+    # mode is set.
+    stage=$(mktemp -d ./.rprov.XXXXXX) || return
+    if ! cd -P -- "$stage" || ! is_own "${stage#./}"; then swapped "${stage#./}"; return 1; fi
     # Fails if anything is there, a link that leads nowhere included.
     set -C
-    exec 7>"$temp" || return
+    exec 7>./old || return
     set +C
     new=/proc/self/fd/7
+    chmod 0600 "$new" && ln -T -- ./old "../${temp#./}"
+    made=$?
+    rm -f ./old
+    cd -P .. && rmdir -- "$stage" || return
+    [ "$made" -eq 0 ] || return
   fi
+}
+# A new file has the entries of its directory's default access control list, and chmod lets them take effect as far as the group's bits
+# go. To copy the permissions of a file without such entries takes them away (by their paths: those of busybox know nothing of it); this one is closed to everybody else, as the new file is.
+# file mode
+without_entries() {
+  case $(/bin/ls -ldL -- "$1") in ??????????+*) ;; *) return 0;; esac
+  /bin/cp --attributes-only --preserve=mode -- /proc/self/environ "$1" 2>/dev/null
+  case $2 in *0? | '') return 0;; esac
+  case $(/bin/ls -ldL -- "$1") in ??????????+*) ;; *) return 0;; esac
+  printf 'the default access control list of %s lets others than mode %s says into the file, and cannot be taken away; see `getfacl`\n' "$at" "$2" >&2
+  return 1
 }
 # Puts the new file in the place: a rename, which replaces a link rather than following it.
 put() {

@@ -209,7 +209,7 @@ write_file() (
   sweep
   new_file || exit
   # Mode and owner are right before the first byte of content is there.
-  { chown -- "$3" "$new" && chmod -- "$2" "$new" && printf %s "$6" | base64 -d >"$new" && check_file "$4" "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
+  { without_entries "$new" "$2" && chown -- "$3" "$new" && chmod -- "$2" "$new" && printf %s "$6" | base64 -d >"$new" && check_file "$4" "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
   # Whoever watches the file's time must see it advance, also after the clock was set back.
   if [ -n "$was" ] && ! [ "$new" -nt "$was" ]; then touch -d "@$(($(stat -L -c %Y -- "$was") + 1))" -- "$new"; fi
   # A program that writes this file itself, as gitlab-runner does with a renewed token, may be doing so just now.
@@ -245,7 +245,7 @@ put_back() {
   sleep 1
   new_file || return
   # It may be endless by now; none that rprov read was longer.
-  if chown -- "$(stat -L -c '%u:%g' /proc/self/fd/0)" "$new" && chmod -- "$(stat -L -c '%a' /proc/self/fd/0)" "$new" &&
+  if without_entries "$new" '' && chown -- "$(stat -L -c '%u:%g' /proc/self/fd/0)" "$new" && chmod -- "$(stat -L -c '%a' /proc/self/fd/0)" "$new" &&
     timeout 20 head -c 1048577 >"$new" && sync "$new" && put; then return 0; fi
   rm -f -- "$temp"
   return 1
@@ -296,7 +296,8 @@ check_file() {
 make_directory() (
   arrive follow make "$1" || exit
   if [ -e "./$leaf" ] && ! [ -d "./$leaf" ]; then met 45 "$at/$leaf"; printf '%s is there and no directory\n' "$1" >&2; exit 1; fi
-  [ -d "./$leaf" ] || (umask 022; mkdir -- "./$leaf") || exit
+  # Nobody else puts anything into it before its mode is set: where a default access control list counts, the umask does not.
+  [ -d "./$leaf" ] || mkdir -m 0700 -- "./$leaf" || exit
   # From here on it is this directory, whatever its name leads to.
   [ "$leaf" = . ] || step_into "$leaf" || { swapped "$leaf"; exit 1; }
   chown -- "$3" . && chmod -- "$2" .
@@ -315,7 +316,7 @@ set_attributes() (
   # Who made or owns this file may have it open still. It becomes another file with the same content; none that rprov read was longer.
   sweep
   new_file || exit
-  { chown -- "$3" "$new" && chmod -- "$2" "$new" && timeout 20 head -c 1048577 <&9 >"$new" && touch -r "$was" -- "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
+  { without_entries "$new" "$2" && chown -- "$3" "$new" && chmod -- "$2" "$new" && timeout 20 head -c 1048577 <&9 >"$new" && touch -r "$was" -- "$new" && sync "$new"; } || { code=$?; rm -f -- "$temp"; exit "$code"; }
   kept=$sum
   if ! digest "$new" || [ "$sum" != "$kept" ] || ! still "$kept" -; then rm -f -- "$temp"; moved "$1"; exit 75; fi
   put && sync .

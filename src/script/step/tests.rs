@@ -73,6 +73,60 @@ fn a_file_is_written_whole_with_its_mode() {
     }
 }
 
+/// Gives a directory a default access control list: all for the user 4242, as far as the group's bits let him.
+fn give_default_list(dir: &Path) {
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, bits, id) in
+        [(1_u16, 7_u16, u32::MAX), (2, 7, 4242), (4, 5, u32::MAX), (0x10, 7, u32::MAX), (0x20, 0, u32::MAX)]
+    {
+        list.extend(tag.to_le_bytes().into_iter().chain(bits.to_le_bytes()));
+        list.extend(id.to_le_bytes());
+    }
+    rustix::fs::setxattr(dir, "system.posix_acl_default", &list, rustix::fs::XattrFlags::empty()).unwrap();
+}
+
+/// Whether it has entries of further users.
+fn has_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 256][..]).is_ok()
+}
+
+#[test]
+fn a_default_access_control_list_opens_no_file() {
+    for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {
+        give_default_list(dir.path());
+        let file = dir.path().join("f");
+        std::fs::write(dir.path().join("control"), "").unwrap();
+        assert!(has_list(&dir.path().join("control")), "the test is none");
+        // Until its mode is set it is closed.
+        let Step::WriteFile(step) = write(dir.path(), "f", "a secret", None) else { unreachable!() };
+        let open = "chown() { case $(stat -L -c %a -- \"$new\") in *00) ;; *) echo \"open at first\" >&2;; esac; command chown \"$@\"; }\n";
+        let book = SecretBook::default();
+        let step = Step::WriteFile(step);
+        let text = format!("{open}{}{{ {}; }} >&2 || exit\n", functions(), command(&step, &book).unwrap());
+        let out = run(&shell, &wrap(&text, "n0"));
+        assert!(out.status.success() && !format!("{out:?}").contains("open at first"), "{shell:?}: {out:?}");
+        assert!(!has_list(&file), "{shell:?}: others may read it");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o640);
+        // The same where the file is replaced, and where only its mode and owner change.
+        let planned = Some(crate::resource::file::sha256("a secret"));
+        assert!(run(&shell, &without_lock(&write(dir.path(), "f", "another", planned))).status.success());
+        assert!(!has_list(&file), "{shell:?}");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "another");
+        // A directory is closed before its mode is set.
+        let made = Step::Directory {
+            path: RemotePath::new(dir.path().join("made/below").to_str().unwrap()).unwrap(),
+            mode: 0o700,
+            owner: me(dir.path()),
+        };
+        let out = run(&shell, &without_lock(&made));
+        assert!(out.status.success(), "{shell:?}: {out:?}");
+        let mode = |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("made") & 0o022, mode("made/below")), (0, 0o700), "{shell:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "{shell:?}: a file is left");
+    }
+}
+
 #[test]
 fn another_content_than_planned_is_not_overwritten() {
     for (shell, dir) in shells().into_iter().flat_map(|shell| places().map(move |dir| (shell.clone(), dir))) {

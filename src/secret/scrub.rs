@@ -50,6 +50,8 @@ pub(super) struct Scrubber {
     fragments: HashSet<u64>,
     /// Hashes of windows of letters and digits alone, in small letters.
     squeezed: HashSet<u64>,
+    /// The letters and digits of those that are words or numbers, in small letters: no run of them is hidden, but all of them in a row.
+    spelled: Vec<Secret>,
     /// Short ones that can be found in another reading of a text, where nothing is escaped.
     short: Vec<Secret>,
     /// Whole texts that are shorter than a window, or parts of which may be shown.
@@ -113,7 +115,9 @@ impl Scrubber {
         for value in values {
             scrubber.add(value.expose());
         }
-        for list in [&mut scrubber.whole, &mut scrubber.words, &mut scrubber.heads, &mut scrubber.tails] {
+        for list in
+            [&mut scrubber.whole, &mut scrubber.words, &mut scrubber.spelled, &mut scrubber.heads, &mut scrubber.tails]
+        {
             list.sort_by(|one, other| (other.expose().len(), one.expose()).cmp(&(one.expose().len(), other.expose())));
             list.dedup_by(|one, other| one.same_as(other));
         }
@@ -158,9 +162,24 @@ impl Scrubber {
         }
         let squeezed: Vec<u8> =
             bytes.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect();
-        for window in squeezed.windows(WINDOW).filter(|window| is_rare(window)) {
+        let mut all_rare = true;
+        for window in squeezed.windows(WINDOW) {
+            if !is_rare(window) {
+                all_rare = false;
+                continue;
+            }
             self.squeezed.insert(self.keys.hash_one(window));
             self.first.add(window);
+        }
+        // Words that are written as such may well be in a text.
+        let in_one = squeezed.len() >= WINDOW && squeezed.len() <= 200 && squeezed.len() == bytes.len();
+        let one_case = !(bytes.iter().any(u8::is_ascii_uppercase) && bytes.iter().any(u8::is_ascii_lowercase));
+        if !all_rare
+            && in_one
+            && one_case
+            && let Ok(squeezed) = String::from_utf8(squeezed)
+        {
+            self.spelled.push(Secret::new(squeezed));
         }
         if (WORD..WINDOW).contains(&text.len()) {
             self.short.push(Secret::new(text.to_owned()));
@@ -309,6 +328,11 @@ impl Scrubber {
             let mut inner = vec![Mark::No; squeezed.bytes.len()];
             if said {
                 self.windows_in(&squeezed.bytes, WINDOW, &self.squeezed, &mut inner);
+                let spelled = std::str::from_utf8(&squeezed.bytes).unwrap_or_default();
+                for value in &self.spelled {
+                    let value = value.expose();
+                    spelled.match_indices(value).for_each(|(at, _)| mark_run(&mut inner[at..at + value.len()]));
+                }
             }
             // Most readings hold nothing, and there may be many short ones.
             let mut fresh = Vec::new();

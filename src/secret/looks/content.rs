@@ -55,6 +55,7 @@ macro_rules! pattern {
     };
 }
 
+mod formats;
 mod lines;
 mod programs;
 
@@ -169,6 +170,7 @@ pub fn find(text: &str) -> Vec<Found> {
         super::tokens(text).into_iter().map(|range| Found { what: "a token of GitLab's", range }).collect();
     found.extend(private_keys(text).into_iter().map(|range| Found { what: "a private key", range }));
     programs::find(text, &mut |range| found.push(Found { what: "a password in a command line", range }));
+    formats::find(text, &mut |range| found.push(Found { what: NAMED, range }));
     let mut start = 0;
     let mut before = lines::Before::default();
     for line in text.split_inclusive('\n') {

@@ -125,6 +125,62 @@ fn where_a_secret_url_leads_may_be_said() {
     );
 }
 
+/// Words and numbers are secrets of people's, too.
+#[test]
+fn words_and_numbers_in_other_notations() {
+    let mut missed = Vec::new();
+    for value in ["correcthorsebatterystaple", "wolkengranit", "wolkenha", "12345678901234", "81726354"] {
+        let book = book(&[value]);
+        let each =
+            |form: &dyn Fn(u8) -> String, between: &str| value.bytes().map(form).collect::<Vec<_>>().join(between);
+        let hex = |byte: u8| format!("{byte:02x}");
+        let mut all = vec![
+            each(&hex, ""),
+            each(&|byte| format!("{byte:02X}"), ""),
+            each(&hex, " "),
+            each(&hex, ":"),
+            each(&|byte| format!("\\x{byte:02x}"), ""),
+            each(&|byte| format!("\\x{byte:02X}"), ""),
+            each(&|byte| format!("\\u{byte:04x}"), ""),
+            each(&|byte| format!("\\u{byte:04X}"), ""),
+            each(&|byte| format!("\\u{{{byte:x}}}"), ""),
+            each(&|byte| format!("\\U{byte:08x}"), ""),
+            each(&|byte| format!("\\{byte:03o}"), ""),
+            each(&|byte| format!("%{byte:02x}"), ""),
+            each(&|byte| format!("%{byte:02X}"), ""),
+            each(&|byte| format!("%25{byte:02X}"), ""),
+            each(&|byte| format!("&#{byte};"), ""),
+            each(&|byte| format!("&#x{byte:x};"), ""),
+            each(&|byte| format!("={byte:02X}"), ""),
+            each(&|byte| format!("0x{byte:02x}"), ", "),
+            each(&|byte| byte.to_string(), ", "),
+            STANDARD.encode(value),
+            STANDARD.encode(format!("user:{value}")),
+            format!("{}\\u{:04x}{}", &value[..3], value.as_bytes()[3], &value[4..]),
+            format!("{}%{:02x}{}", &value[..3], value.as_bytes()[3], &value[4..]),
+        ];
+        if value.len() >= 12 {
+            all.push(value.to_uppercase());
+            all.push(format!("{}{}", value[..1].to_uppercase(), &value[1..]));
+            all.push(each(&|byte| char::from(byte).to_string(), " "));
+            all.push(format!("{}-{}_{}", &value[..4], &value[4..8], &value[8..]));
+            all.push(format!("{} {}", value[..5].to_uppercase(), &value[5..]));
+        }
+        for text in all {
+            let clean = book.scrub_said(&format!("it is {text}, I say"));
+            if !clean.contains("(secret)") || clean.len() > 40 {
+                missed.push(clean);
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+    // Some of its words are none.
+    let book = book(&["correcthorsebatterystaple"]);
+    for text in ["a correct horse", "battery staple", "Correct Horse, battery"] {
+        assert_eq!(book.scrub_said(text), text);
+    }
+}
+
 #[test]
 fn ordinary_words_stay() {
     let book = book(&["docker-registry-password", "kind: Config\nclusters: []\ntoken: 0123456789abcdef\n"]);

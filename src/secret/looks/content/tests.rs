@@ -584,3 +584,101 @@ fn names_before_their_values_in_many_notations() {
         assert_eq!(hidden(line), line);
     }
 }
+
+/// Formats in which no name stands before the value; also what they are with words that nobody would take for a secret.
+#[test]
+fn formats_of_their_own() {
+    let mut missed = Vec::new();
+    for secret in ["wolkengranit", "Wolke77granit", "81726354"] {
+        for text in [
+            "\"app\" \"CANARY\"",
+            "\"app\" \"CANARY\" \"comment\"",
+            "requirepass CANARY",
+            "masterauth \"CANARY\"",
+            "user default on >CANARY ~* &* +@all",
+            "user app on resetpass >first-of-two >CANARY ~app:* -@all +get",
+            "ACL SETUSER app on >CANARY allkeys +@all",
+            "redis-cli acl setuser app on '>CANARY' ~*",
+            "    stats auth admin:CANARY",
+            "    user admin insecure-password CANARY",
+            "HashedControlPassword 16:CANARY",
+            "duckduckgogg42xjoc72x3sjasowoarfbgcmvfimaftt6twagswzczad:descriptor:x25519:CANARY",
+            "variable \"db_password\" {\n  type    = string\n  default = \"CANARY\"\n}",
+            "variable \"db\" {\n  description = \"of the database\"\n  sensitive = true\n  default   = \"CANARY\"\n}",
+            "variable \"db\" {\n  default = {\n    user = \"CANARY\"\n  }\n  sensitive = true\n}",
+            "variable \"db\" {\n  sensitive = true\n  default = <<-EOT\n    CANARY\n  EOT\n}",
+            "output \"db\" {\n  value = \"CANARY\"\n  sensitive = true\n}",
+            "variable \"db_password\" { default = \"CANARY\" }",
+            "user,password\nanna,CANARY\nbert,\"CANARY\"",
+            "name;e-mail;Initial Password;role\nanna;a@b.example;CANARY;x",
+            "url\tusername\tpassword\nhttps://x\tanna\tCANARY",
+            "\"url\",\"password\",\"note\"\n\"https://x\",\"CANARY\",\"a, b\"",
+            "h:5432:app:u:CANARY",
+            "machine h login u password CANARY",
+            "[client]\nuser = app\npassword = CANARY",
+            "[client]\npassword=\"CANARY\"",
+            "    psk=\"CANARY\"",
+            "    wep_key0=\"CANARY\"",
+            "wpa_passphrase=CANARY",
+            "h1 ansible_host=10.0.0.1 ansible_password=CANARY ansible_user=x",
+            "ansible_become_pass: CANARY",
+            "ansible_ssh_pass=CANARY",
+            "users:\n- name: a\n  user:\n    token: CANARY",
+            "users:\n- name: a\n  user:\n    username: a\n    password: CANARY",
+            "anna:{PLAIN}CANARY:1000:1000::/home/anna",
+            "register => anna:CANARY@sip.example.com",
+            "10.1.1.1 10.1.1.2 : PSK \"CANARY\"",
+            "anna : EAP \"CANARY\"",
+            "bob Cleartext-Password := \"CANARY\"",
+        ] {
+            let text = format!("# a line\n{}\nanother = 1\n", text.replace("CANARY", secret));
+            let shown = hidden(&text);
+            if shown.contains(secret) || !shown.contains("another = 1") {
+                missed.push(shown);
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+    let of = |text: &str| hidden(text);
+    let long = "Zq4Vw7Xk2Bn8Mc5Rt1YpLs9D";
+    for text in [
+        "{\n  \"kty\": \"RSA\",\n  \"n\": \"public-part\",\n  \"d\": \"CANARY\",\n  \"p\": \"CANARY\"\n}",
+        "{\"d\":\"CANARY\",\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"public-part\"}",
+        "{\"keys\":[{\"kty\":\"oct\",\"k\":\"CANARY\",\"x\":\"public-part\"}]}",
+        "key = \"{\\\"kty\\\":\\\"oct\\\",\\\"k\\\":\\\"CANARY\\\",\\\"x\\\":\\\"public-part\\\"}\"",
+    ] {
+        let shown = of(&text.replace("CANARY", long));
+        assert!(!shown.contains(long), "{shown}");
+        assert!(text.starts_with("key") || shown.contains("public-part"), "{shown}");
+    }
+    let shown = of("anna:1000:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:209C6174DA490CAEB422F3FA5A7AE634:[U          ]:LCT-1:");
+    assert!(shown.starts_with("anna:1000:(hidden)") && !shown.contains("209C"), "{shown}");
+    assert_eq!(of(&format!("user a on #{} +@all", "0a".repeat(32))), "user a on #(hidden) +@all");
+    assert_eq!(of("user,password\nanna,wolken\nbert,granit\n"), "user,password\nanna,(hidden)\nbert,(hidden)\n");
+}
+
+/// What looks like such a format and holds nothing.
+#[test]
+fn formats_that_are_alike() {
+    for text in [
+        "user nginx;",
+        "user www-data www-data\ngroup > something",
+        "echo user anna > /dev/null",
+        "variable \"region\" {\n  default = \"eu-west-1\"\n}",
+        "variable \"region\" {\n  default = \"eu-west-1\"\n  sensitive = false\n}",
+        "variable \"db_password\" {\n  type = string\n  description = \"of the database\"\n}",
+        "variable \"db_password\" {\n  default = \"${var.other}\"\n}",
+        "user,group\nanna,staff",
+        "user,password_file\nanna,somewhere",
+        "a password, a key\nor something else, maybe",
+        "stats enable\nstats uri /haproxy",
+        "{\"d\": \"2026-01-01T00\", \"k\": \"something\"}",
+        "register => mailbox",
+        "register = 1",
+        "ControlPort 9051",
+        "add_header \"X-Frame-Options\" \"DENY\";",
+        "10.1.1.1 : RSA moon.pem",
+    ] {
+        assert_eq!(hidden(text), text);
+    }
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::desired::exam::Finding;
-use crate::desired::machine::{self, Named};
+use crate::desired::machine;
 use crate::desired::preconditions;
 use crate::desired::status::{self, HostStatus};
 use crate::desired::{self, Sealed};
@@ -23,7 +23,7 @@ use crate::resource::runner::Runners;
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::TokenUse;
 use crate::resource::{Part, Resource};
-use crate::script::applied::{self, LastApply};
+use crate::script::applied::LastApply;
 use crate::script::{lock, owned};
 use crate::secret::SecretBook;
 
@@ -31,9 +31,15 @@ use super::behind;
 use super::exchange::{self, ReadError};
 use super::hold::{self, Held};
 use super::{
-    CancelFlag, Look, Others, Outcome, Shared, blocked, carry_out, exam, keys, left_over, moved, records, refused,
-    stopped,
+    CancelFlag, Look, Others, Outcome, Shared, blocked, carry_out, exam, keys, moved, records, refused, stopped,
 };
+
+mod memory;
+mod stale;
+mod verify;
+
+use memory::remembered;
+use stale::{another_machine, applied_since};
 
 /// What a host is read for, and what its script does beside the reading.
 #[derive(Debug)]
@@ -300,57 +306,6 @@ impl Target {
         self.rest(shared);
     }
 
-    /// Who the machine is, for the host to remember.
-    pub(super) fn identity<'a>(&'a self, shared: &'a Shared) -> applied::Identity<'a> {
-        let name = &self.spec(shared).name;
-        applied::Identity {
-            machine: self.machine.as_deref(),
-            installation: self.installation.as_deref(),
-            system_id: self.system_id.as_deref(),
-            inventory: shared.inventory.gitlab.as_ref().and_then(|gitlab| gitlab.inventory.as_deref()),
-            // The next run still knows a renaming that this one, killed halfway, has left undone.
-            before: self.remembered.hosts.iter().find(|host| *host != name).map(String::as_str),
-            former_ids: self.former_ids(),
-            held: self.runners_to_hold.as_ref(),
-        }
-    }
-
-    /// What its runner manager called itself before the name that it has now, the last first.
-    fn former_ids(&self) -> Vec<&str> {
-        let all = self.remembered.system_id.iter().chain(&self.remembered.former_ids).map(String::as_str);
-        let mut ids: Vec<&str> = Vec::new();
-        for id in all.filter(|id| Some(*id) != self.system_id.as_deref()) {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        ids.truncate(applied::FORMER_IDS);
-        ids
-    }
-
-    /// Has the host remember which runners it has and what its runner manager calls itself, which that makes up only when it starts:
-    /// the note of the run that starts it was written before. Should the host lose its directory, this tells its own runners and
-    /// manager from another machine's. Where another run has the lock, or has been here since, that one sees to it.
-    pub(super) async fn note_runners(&mut self, shared: &Shared) {
-        let name = &self.spec(shared).name;
-        let here = self.remembered.hosts.first() == Some(name);
-        let Some(last) = &self.last else { return };
-        let known = self.system_id.is_none() || self.remembered.system_id == self.system_id;
-        if !here || (known && self.remembered.held == self.held_runners) {
-            return;
-        }
-        let id = self.system_id.as_deref().or(self.remembered.system_id.as_deref());
-        let holder = shared.holder(name);
-        let text = lock::acquire(&holder, hold::SECONDS, None)
-            + &applied::note_runners(last, id, &self.former_ids(), self.held_runners.as_ref())
-            + &lock::release(&holder);
-        let script = crate::script::wrap(&text, &exchange::nonce());
-        if let Some(host) = self.host.as_mut() {
-            // The next run tries again.
-            let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
-        }
-    }
-
     /// Where a change puts a file or a directory of the inventory on which nothing else stands but what names its path.
     pub(super) fn leaf(&self, shared: &Shared, change: &Change) -> Option<RemotePath> {
         let is_it = |path: &RemotePath| path.as_str() == change.name;
@@ -550,59 +505,6 @@ impl Target {
         }
     }
 
-    /// Where only files changed since the plan was shown that others than root may write to: whether the rest goes on as approved, and
-    /// the first of them that is left out, since another thing is to be done to it now. What names its path is left out as well.
-    fn leave_drift_out(
-        &self,
-        shared: &Shared,
-        approved: &HostPlan,
-        now: &mut Sealed,
-        facts: &Facts,
-    ) -> (bool, Option<String>) {
-        if self.saved || moved::is_the_same(approved, now, facts, false) {
-            return (false, None);
-        }
-        let is_loose = |change: &Change| self.leaf(shared, change).is_some_and(|path| self.loose.contains(&path));
-        let Some(drift) = moved::drift(approved, now, is_loose) else { return (false, None) };
-        let name = &self.spec(shared).name;
-        let say = |said: String| shared.send(name, EventKind::Output(self.book.clear(&said)));
-        for about in &drift.again {
-            say(format!("{about} changed again after the plan was made; what is to be there is the same"));
-        }
-        let (mut paths, mut left_out): (Vec<RemotePath>, Vec<String>) = (Vec::new(), Vec::new());
-        for change in &now.changes {
-            let about = format!("{} {}", change.kind, change.name);
-            if drift.other.contains(&about) || paths.iter().any(|path| desired::names(change, path)) {
-                paths.extend(self.leaf(shared, change));
-                left_out.push(about);
-            }
-        }
-        now.leave_out(&left_out);
-        let first = left_out.into_iter().next();
-        if let Some(first) = &first {
-            say(format!("{first}: {}", moved::CHANGED));
-        }
-        (true, first)
-    }
-
-    /// The same machine under another name, be it of this run or of one that changed it since it was read for the plan.
-    fn twin(&self, shared: &Shared, approved: &HostPlan) -> Option<Problem> {
-        let name = &self.spec(shared).name;
-        let key = self.machine.as_deref()?;
-        if let Some(other) = shared.machines.claim(name, key) {
-            return Some(machine::one(&[&other, name]));
-        }
-        let last = self.last.as_ref().filter(|last| Some(&last.run) != approved.after_run.as_ref())?;
-        let (machine, installation) = (self.machine.as_deref(), self.installation.as_deref());
-        let host = Named { name, machine, installation, last: Some(last) };
-        machine::renamed(host, key, last, &shared.inventory, |other| shared.machines.of(other))
-    }
-
-    /// Two names of one machine are in no plan that is carried out: where one was saved, a name leads elsewhere since then.
-    fn cause_of_twin(&self) -> Cause {
-        if self.saved { Cause::Stale } else { Cause::Failed }
-    }
-
     /// Takes the lock and reads again, in one exchange: what was approved must still be what is to be done.
     async fn lock(&mut self, shared: &Shared, cancel: &CancelFlag) -> Result<(Sealed, Facts), Failure> {
         let started = Instant::now();
@@ -653,64 +555,6 @@ impl Target {
             let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
         }
     }
-
-    /// What was changed may let nobody in any more, whatever it was: the last look comes by a connection of its own.
-    async fn come_anew(&mut self, shared: &Shared, done: usize) -> Result<(), Failure> {
-        let connection = &self.spec(shared).connection;
-        if matches!(connection, Connection::Local { .. }) {
-            return Ok(());
-        }
-        match shared.connector.connect(connection).await {
-            Ok(host) => {
-                if let Some(mut old) = self.host.replace(host) {
-                    old.close().await;
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.unlock(shared).await;
-                let message = format!("after its changes no new connection to the host succeeds: {error}");
-                let help = "nothing of it is put back: a login that is still open, or the host's own console, is the way to see why \
-                            (what was changed stands above; `journalctl -u ssh`, `nft list ruleset`)";
-                Err(Failure::new("verifying", message).help(help).after(done).without_secrets(&self.book))
-            }
-        }
-    }
-
-    /// Reads again and gives the lock back: what was promised is there, or the host has failed.
-    async fn verify(&mut self, shared: &Shared, done: usize) -> Result<usize, Failure> {
-        let name = self.spec(shared).name.clone();
-        shared.send(&name, EventKind::Verifying);
-        if done > 0 {
-            self.come_anew(shared, done).await?;
-        }
-        let release = if done > 0 { String::new() } else { lock::release(&shared.holder(&name)) };
-        // A runner manager that this run has started makes its id up within seconds.
-        let runners = Runners::new(self.spec(shared), shared.inventory.gitlab.as_ref());
-        let wait = runners.filter(|runners| done > 0 && self.system_id.is_none() && runners.is_to_run());
-        let wait = wait.map(|runners| applied::await_system_id(&runners.system_id())).unwrap_or_default();
-        let left = match self.look(shared, &Reading::Last(wait, release)).await {
-            Ok((plan, _)) => plan,
-            Err(error) => {
-                // It is given back when everything is read, and that was not.
-                self.unlock(shared).await;
-                return Err(failure("verifying", error, done, &self.book));
-            }
-        };
-        let converged = left.changes.is_empty() && left.problems.is_empty();
-        if !converged {
-            // What is still to be done is on the list until it is.
-            self.list = None;
-        }
-        if done > 0 {
-            self.settle(shared).await;
-        }
-        self.note_runners(shared).await;
-        if converged {
-            return blocked(&left, done).map_or(Ok(done), Err);
-        }
-        Err(left_over(left, done))
-    }
 }
 
 fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Failure {
@@ -721,41 +565,4 @@ fn failure(during: &str, error: ReadError, done: usize, book: &SecretBook) -> Fa
         other => (other.message(), Vec::new()),
     };
     Failure { help, output, cause, ..Failure::new(during, message).after(done) }.without_secrets(book)
-}
-
-/// What answers by this name is not what the plan was made for.
-fn another_machine() -> Failure {
-    let failure = Failure::new(
-        "checking the plan",
-        "another machine answers by this name than when the plan was made; nothing was done",
-    );
-    Failure {
-        cause: Cause::Stale,
-        ..failure.help("see that the name leads where it should, look at a new plan, then apply that")
-    }
-}
-
-/// Another run changed the host after the plan was saved; or it is the second time for this plan.
-fn applied_since(now: &HostPlan) -> Failure {
-    let run = now.after_run.as_deref().unwrap_or("unknown");
-    let message = format!("rprov changed this host after the plan was made (run {run}); nothing was done");
-    let failure = Failure::new("checking the plan", message);
-    Failure {
-        cause: Cause::Stale,
-        ..failure.help("a saved plan is good for one apply: look at a new plan, then apply that")
-    }
-}
-
-/// What counts of the note on a host: a disk that was put into another installation brings the note along.
-fn remembered(last: Option<&LastApply>, installation: Option<&str>) -> Remembered {
-    let Some(last) = last.filter(|last| installation.is_some() && last.installation.as_deref() == installation) else {
-        return Remembered::default();
-    };
-    Remembered {
-        hosts: last.host.iter().chain(&last.before).cloned().collect(),
-        inventory: last.inventory.clone(),
-        system_id: last.system_id.clone(),
-        former_ids: last.former_ids.clone(),
-        held: last.held.clone(),
-    }
 }

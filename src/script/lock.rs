@@ -277,19 +277,7 @@ pub fn ask_to_stop(holder: &Holder<'_>) -> String {
 }
 
 fn ask_to_stop_at(places: &Places<'_>, holder: &Holder<'_>) -> String {
-    format!(
-        "{alone}
-lock_stop() {{
-  held_run=
-  lock_plain
-  if [ -n \"$lock_info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
-  [ \"$held_run\" != {id} ] || : >\"$lock/stop\"
-}}
-[ ! -e \"$lock\" ] || lock_alone lock_stop || exit
-",
-        alone = alone(places),
-        id = quote(&holder.identity()),
-    )
+    if_held(places, holder, "lock_stop", ": >\"$lock/stop\"", "exit")
 }
 
 /// Shell text that gives the lock back if it is this holder's.
@@ -299,15 +287,20 @@ pub fn release(holder: &Holder<'_>) -> String {
 }
 
 fn release_at(places: &Places<'_>, holder: &Holder<'_>) -> String {
+    if_held(places, holder, "lock_release", "mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock\".*", ":")
+}
+
+/// Shell text that does something with the lock, alone at it, if it is this holder's. `otherwise`: what is done where that fails.
+fn if_held(places: &Places<'_>, holder: &Holder<'_>, name: &str, what: &str, otherwise: &str) -> String {
     format!(
         "{alone}
-lock_release() {{
+{name}() {{
   held_run=
   lock_plain
   if [ -n \"$lock_info\" ]; then {{ IFS= read -r _; IFS= read -r held_run; }} <\"$lock/info\"; fi
-  if [ \"$held_run\" = {id} ]; then mv -- \"$lock\" \"$lock.$$\" && rm -rf -- \"$lock\".*; fi
+  if [ \"$held_run\" = {id} ]; then {what}; fi
 }}
-[ ! -e \"$lock\" ] || lock_alone lock_release || :
+[ ! -e \"$lock\" ] || lock_alone {name} || {otherwise}
 ",
         alone = alone(places),
         id = quote(&holder.identity()),

@@ -1,0 +1,59 @@
+//! What Docker says of a host. No I/O.
+
+use std::collections::BTreeMap;
+
+use super::Known;
+
+/// A running Docker engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerFact {
+    /// Its version.
+    pub version: String,
+    /// Jobs running now: different job ids among running containers that GitLab Runner made.
+    pub jobs: usize,
+}
+
+/// A volume of Docker's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFact {
+    /// `local`, or another driver.
+    pub driver: String,
+    /// Where its data lies on the host.
+    pub mountpoint: String,
+    /// Options of the driver as `KEY=VALUE`, sorted: a volume with some may lie on another machine.
+    pub options: Vec<String>,
+}
+
+/// A container with something mounted at /etc/gitlab-runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunnerContainer {
+    /// Its name.
+    pub name: String,
+    /// It runs, is paused, or restarts.
+    pub running: bool,
+    /// The name of the volume that is mounted there, or the directory of the host.
+    pub source: String,
+}
+
+/// An image on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFact {
+    /// The image's id (`sha256:…`).
+    pub id: String,
+    /// `NAME@sha256:…` digests under which it was pulled.
+    pub repo_digests: Vec<String>,
+    /// Environment that the image gives to its containers, as `KEY=VALUE`.
+    pub env: Vec<String>,
+    /// Labels that the image gives to its containers.
+    pub labels: BTreeMap<String, String>,
+    /// What its containers run unless told otherwise: entry point, command, user, each as Docker has it.
+    pub runs: [serde_json::Value; 3],
+    /// The digest that the registry has under this reference now, if it was asked for and answered.
+    pub registry: Option<Known<String>>,
+}
+
+/// Why containers and images are unread while Docker is installed and not running. Asking would start it (socket
+/// activation), so it is not asked.
+pub const DOCKER_STOPPED: &str = "Docker is not running";
+/// Why it is not known whether a tag has moved, where nothing on the host can ask.
+pub const NO_CURL: &str = "the registry is asked by curl, which the host does not have (`packages: [curl]`)";

@@ -149,6 +149,8 @@ struct Shared {
     waiting: Arc<Semaphore>,
     /// Connections that are being closed.
     closing: Mutex<JoinSet<()>>,
+    /// How many more may be.
+    places: Arc<Semaphore>,
     keys: keys::Keys,
     machines: machines::Machines,
     ways: OnceCell<behind::Ways>,
@@ -194,11 +196,17 @@ impl Shared {
         let _ = self.events.send(Event { host: host.to_owned(), kind });
     }
 
-    /// Closes a connection; nobody waits for that before [`Shared::closed`].
-    fn close(&self, mut host: Box<dyn Host>) {
+    /// Closes a connection. Until [`Shared::closed`] nobody waits for that, as long as few are being closed: one that says goodbye to a
+    /// slow host is open still.
+    async fn close(&self, mut host: Box<dyn Host>) {
+        let place = Arc::clone(&self.places).acquire_owned().await;
         let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
         while closing.try_join_next().is_some() {}
-        closing.spawn(async move { host.close().await });
+        closing.spawn(async move {
+            host.close().await;
+            drop(host);
+            drop(place);
+        });
     }
 
     /// Waits for the ends of connections.
@@ -208,15 +216,19 @@ impl Shared {
     }
 }
 
-/// How many hosts are worked on at once, and how many connections may wait meanwhile, of so many that can be open. A host that is
-/// worked on may need two at a time: to see whether one still gets in.
-fn shares(parallel: usize, connections: usize) -> (usize, usize) {
-    let slots = parallel.min(connections / 2).max(1);
-    (slots, connections.saturating_sub(2 * slots).min(MOST_WAITING))
+/// How many hosts are worked on at once, how many connections may wait meanwhile, and how many may be closing, of so many that can be
+/// open. A host that is worked on may need two at a time: to see whether one still gets in.
+fn shares(parallel: usize, connections: usize) -> (usize, usize, usize) {
+    let closing = MOST_CLOSING.min(connections / 4).max(1);
+    let slots = parallel.min(connections.saturating_sub(closing) / 2).max(1);
+    (slots, connections.saturating_sub(2 * slots + closing).min(MOST_WAITING), closing)
 }
 
 /// A connection that waits costs memory (some 150 KB), and a new one little time.
 const MOST_WAITING: usize = 64;
+
+/// Connections that may be closing at a time.
+const MOST_CLOSING: usize = 8;
 
 /// A run after its hosts were read: open connections, facts and plans.
 #[derive(Debug)]
@@ -375,7 +387,7 @@ impl Session {
     /// Closes the connections.
     pub async fn close(self) {
         for target in self.targets {
-            target.close(&self.shared);
+            target.close(&self.shared).await;
         }
         self.shared.closed().await;
     }
@@ -411,7 +423,7 @@ fn share(
         client.token_from(&source_of(&spec.api_token));
         Ok(client)
     });
-    let (slots, waiting) = shares(settings.parallel, open_files::connections());
+    let (slots, waiting, closing) = shares(settings.parallel, open_files::connections());
     let (slots, waiting) = (Semaphore::new(slots), Arc::new(Semaphore::new(waiting)));
     Arc::new(Shared {
         inventory,
@@ -422,6 +434,7 @@ fn share(
         slots,
         waiting,
         closing: Mutex::default(),
+        places: Arc::new(Semaphore::new(closing)),
         keys: keys::Keys::default(),
         machines: machines::Machines::default(),
         ways: OnceCell::new(),
@@ -501,15 +514,15 @@ mod tests {
 
     #[test]
     fn connections_fit_into_what_may_be_open() {
-        assert_eq!(shares(10, 240), (10, 64));
-        assert_eq!(shares(10, 48), (10, 28));
-        assert_eq!(shares(50, 48), (24, 0));
-        assert_eq!(shares(10, 1), (1, 0));
+        assert_eq!(shares(10, 240), (10, 64, 8));
+        assert_eq!(shares(10, 48), (10, 20, 8));
+        assert_eq!(shares(50, 48), (20, 0, 8));
+        assert_eq!(shares(10, 1), (1, 0, 1));
         for parallel in [1, 7, 50, 1000] {
-            for connections in 2..300 {
-                let (slots, waiting) = shares(parallel, connections);
+            for connections in 3..300 {
+                let (slots, waiting, closing) = shares(parallel, connections);
                 assert!(
-                    slots >= 1 && slots <= parallel && 2 * slots + waiting <= connections,
+                    slots >= 1 && slots <= parallel && closing >= 1 && 2 * slots + waiting + closing <= connections,
                     "{parallel} {connections}"
                 );
             }

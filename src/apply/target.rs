@@ -180,7 +180,7 @@ impl Target {
     }
 
     /// Keeps the connection for an apply that needs it, while not too many wait; closes it otherwise.
-    fn rest(&mut self, shared: &Shared) {
+    async fn rest(&mut self, shared: &Shared) {
         self.book.rest();
         let needed = shared.settings.look == Look::Apply
             && self.plan.problems.is_empty()
@@ -189,14 +189,14 @@ impl Target {
             self.waiting = Arc::clone(&shared.waiting).try_acquire_owned().ok();
         }
         if self.waiting.is_none() {
-            self.disconnect(shared);
+            self.disconnect(shared).await;
         }
     }
 
-    fn disconnect(&mut self, shared: &Shared) {
+    async fn disconnect(&mut self, shared: &Shared) {
         self.waiting = None;
         if let Some(host) = self.host.take() {
-            shared.close(host);
+            shared.close(host).await;
         }
     }
 
@@ -224,7 +224,7 @@ impl Target {
                     target.plan.amend(&mut target.book, |plan| plan.problems.push(problem));
                 }
             }
-            target.rest(&shared);
+            target.rest(&shared).await;
         }
         shared.send(&spec.name, EventKind::Read);
         target
@@ -281,7 +281,7 @@ impl Target {
             };
             target.plan = Sealed::of(plan, &mut target.book);
         }
-        target.rest(&shared);
+        target.rest(&shared).await;
         shared.send(&spec.name, EventKind::Read);
         target
     }
@@ -303,7 +303,7 @@ impl Target {
                 self.plan.amend(&mut self.book, |plan| plan.problems.push(problem));
             }
         }
-        self.rest(shared);
+        self.rest(shared).await;
     }
 
     /// Where a change puts a file or a directory of the inventory on which nothing else stands but what names its path.
@@ -404,12 +404,12 @@ impl Target {
             Err(failure) => shared.send(&name, EventKind::Failed(Box::new(failure.clone()))),
         }
         let others = self.others.filter(|_| result.is_ok());
-        self.close(shared);
+        self.close(shared).await;
         Outcome { host: name, result: result.map_err(Box::new), others }
     }
 
-    pub(super) fn close(mut self, shared: &Shared) {
-        self.disconnect(shared);
+    pub(super) async fn close(mut self, shared: &Shared) {
+        self.disconnect(shared).await;
     }
 
     /// Notes in GitLab what runners did by themselves, where nothing else is to be done. Under the host's lock, and as it is
@@ -430,14 +430,14 @@ impl Target {
                 carry_out::upkeep(self, shared, &now.upkeep).await;
                 if now.changes.is_empty() {
                     self.settle(shared).await;
-                    return self.disconnect(shared);
+                    return self.disconnect(shared).await;
                 }
             }
-            Err(ReadError::Locked(..) | ReadError::Twin(_)) => return self.disconnect(shared),
+            Err(ReadError::Locked(..) | ReadError::Twin(_)) => return self.disconnect(shared).await,
             Ok(_) | Err(_) => {}
         }
         self.unlock(shared).await;
-        self.disconnect(shared);
+        self.disconnect(shared).await;
     }
 
     /// Writes the list of what is rprov's on the host if it is another one by now, and gives the lock back. A list that could

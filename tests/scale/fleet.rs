@@ -163,7 +163,8 @@ fn more_hosts_than_files() {
         back.add("route add default via 10.99.0.1");
         back.run(Some(&format!("h{n}")));
     }
-    fleet.write_inventory("");
+    // One machine plays all of them, and may be busy with other things.
+    fleet.write_inventory(", connect_timeout: 3m");
     let run = |arguments: &[&str]| {
         let mut rprov = command_in(None, Path::new("prlimit"));
         rprov.arg("--nofile=28:28").arg(env!("CARGO_BIN_EXE_rprov")).args(arguments).args(["--parallel", "20"]);

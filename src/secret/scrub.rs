@@ -8,7 +8,9 @@
 use std::collections::{HashMap, HashSet, hash_map::RandomState};
 use std::hash::BuildHasher as _;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
 
 mod bare;
 mod views;
@@ -17,6 +19,8 @@ use self::views::View;
 use super::Secret;
 use super::forms::{encoded, escaped, lines, parts};
 
+/// Texts of so many bytes are long to look through.
+const LONG: usize = 1024;
 /// Bytes in a row that must not be shown. Fewer are in ordinary words, too.
 const WINDOW: usize = 12;
 /// Bytes in a row that must not be shown of what others print, where no word of a language looks like that.
@@ -39,7 +43,7 @@ const OVERLAP: usize = 8 << 10;
 const INSTEAD: &str = "(secret)";
 
 /// What is looked for.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Scrubber {
     /// Hashes of all windows.
     windows: HashSet<u64>,
@@ -63,6 +67,8 @@ pub(super) struct Scrubber {
     tails: Vec<Secret>,
     /// What is shown all the same.
     open: Option<Arc<Open>>,
+    /// Whether something is in long texts, by their digests: a plan asks it of the same text several times.
+    known: Mutex<HashMap<[u8; 32], bool>>,
 }
 
 /// A text of which nothing is hidden wherever it stands.
@@ -211,7 +217,18 @@ impl Scrubber {
 
     /// Whether the text holds one, or a run of one.
     pub(super) fn finds(&self, text: &str) -> bool {
-        self.ranges(text, false).iter().any(|hidden| *hidden)
+        let look = || self.ranges(text, false).contains(&true);
+        if text.len() < LONG {
+            return look();
+        }
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let known = lock().get(&digest).copied();
+        known.unwrap_or_else(|| {
+            let found = look();
+            lock().insert(digest, found);
+            found
+        })
     }
 
     /// The text without what was found. `cut`: somebody may have cut it at the edges of its lines.

@@ -51,11 +51,33 @@ const NOTHING: [&str; 22] = [
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($text).ok());
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| compiled($text));
     };
 }
 
+/// A pattern, made when it is first needed: all of them together take longer than a host does. Letters and digits of other alphabets all
+/// count as letters, since the tables that say which they are would be most of it; so would be those of their large and small forms.
+fn compiled(pattern: &str) -> Option<Regex> {
+    if pattern.starts_with("(?-u)") {
+        return Regex::new(pattern).ok();
+    }
+    let pattern = pattern.replace(r"\d", "[0-9]");
+    let (mut out, mut rest) = (String::new(), pattern.as_str());
+    while let Some(at) = rest.find(r"\w") {
+        let (before, behind) = (&rest[..at], &rest[at + 2..]);
+        // A class, or a class by itself.
+        let (before, others, behind) = match (before.strip_suffix('['), behind.split_once(']')) {
+            (Some(before), Some((others, behind))) => (before, others, behind),
+            _ => (before, "", behind),
+        };
+        out += &format!(r"{before}(?-i:[0-9A-Za-z_\x{{80}}-\x{{10FFFF}}{others}])");
+        rest = behind;
+    }
+    Regex::new(&(out + rest)).ok()
+}
+
 mod formats;
+mod known;
 mod lines;
 mod programs;
 
@@ -166,6 +188,10 @@ const NAMED: &str = "a password, a key or a token";
 /// Everything in a text that looks like a secret, in order, apart from each other.
 #[must_use]
 pub fn find(text: &str) -> Vec<Found> {
+    known::find(text, &look)
+}
+
+fn look(text: &str) -> Vec<Found> {
     let mut found: Vec<Found> =
         super::tokens(text).into_iter().map(|range| Found { what: "a token of GitLab's", range }).collect();
     found.extend(private_keys(text).into_iter().map(|range| Found { what: "a private key", range }));
@@ -235,8 +261,24 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
         every(&KNOWN, "a token, a key or a password's hash", &any);
     }
     let lower = line.to_ascii_lowercase();
+    // A pattern is tried where a word or a sign of its own is. Letters of other alphabets may be other forms of those of a word.
+    let other = !line.is_ascii();
+    let word = |words: &[&str]| other || words.iter().any(|word| lower.contains(word));
+    let quote = line.contains(['"', '\'']);
     if HINTS.iter().any(|hint| lower.contains(hint)) {
-        for pattern in [&ASSIGNED, &ELEMENT, &OPTION, &PAIR, &REVERSED, &PASSED, &SET, &CONFIG, &CALLED, &CELL] {
+        let tried = [
+            (&ASSIGNED, line.contains(['=', ':'])),
+            (&ELEMENT, line.contains('<')),
+            (&OPTION, line.contains('-')),
+            (&PAIR, word(&["value"])),
+            (&REVERSED, word(&["value"])),
+            (&PASSED, quote && line.contains(',')),
+            (&SET, word(&["env", "_param", "proxy_set_header", "requestheader"])),
+            (&CONFIG, word(&["config", "set"])),
+            (&CALLED, line.contains(['(', '{', '|'])),
+            (&CELL, line.contains('|')),
+        ];
+        for (pattern, _) in tried.into_iter().filter(|(_, tried)| *tried) {
             every(pattern, NAMED, &name);
         }
         if line.contains('<') {
@@ -249,16 +291,21 @@ fn in_line(line: &str, push: &mut dyn FnMut(&'static str, Range<usize>)) {
             name(captures) && is_chosen(value)
         });
         every(&SPACED, NAMED, &any);
-        every(&QUOTED, NAMED, &any);
-        every(&CEPH, "a key of Ceph's", &any);
-        every(&NETRC, "a password of a .netrc", &any);
-        every(&HEADER, "an Authorization header", &any);
-        every(&BARE_HEADER, "an Authorization header", &any);
-        every(&COOKIE, "a cookie", &any);
-        every(&WIREGUARD, "a private key", &any);
-        every(&SQL, NAMED, &any);
+        let tried = [
+            (&QUOTED, NAMED, quote),
+            (&CEPH, "a key of Ceph's", word(&["aq"])),
+            (&NETRC, "a password of a .netrc", word(&["password"])),
+            (&HEADER, "an Authorization header", word(&["authorization"])),
+            (&BARE_HEADER, "an Authorization header", word(&["authorization"])),
+            (&COOKIE, "a cookie", word(&["cookie"])),
+            (&WIREGUARD, "a private key", word(&["privatekey", "presharedkey"])),
+            (&SQL, NAMED, quote),
+        ];
+        for (pattern, what, _) in tried.into_iter().filter(|(_, _, tried)| *tried) {
+            every(pattern, what, &any);
+        }
     }
-    if lower.contains("identified") {
+    if quote && lower.contains("identified") {
         every(&SQL, NAMED, &any);
     }
     if lower.contains("community") || lower.contains("com2sec") {

@@ -26,15 +26,21 @@ enum Before {
 /// The text in all the ways in which a secret can be found by what it is itself, one after the other: none is kept longer than it is
 /// looked at. The first one, which is told, is the text as it is.
 pub(super) fn each(text: &str, look: &mut dyn FnMut(&View, bool)) {
-    let plain = View::of(text);
-    let mut views = vec![plain];
-    if text.trim_end().contains('\n') {
-        let before =
-            [Before::Words(0), Before::Words(1), Before::Words(2), Before::Words(3), Before::Mark, Before::Same];
-        views.extend(before.into_iter().map(|before| joined(text, before)));
-        views.dedup();
-    }
-    for (number, view) in views.iter().enumerate() {
+    let before: &[Before] = if text.trim_end().contains('\n') {
+        &[Before::Words(0), Before::Words(1), Before::Words(2), Before::Words(3), Before::Mark, Before::Same]
+    } else {
+        &[]
+    };
+    let views = std::iter::once(None).chain(before.iter().copied().map(Some));
+    let mut last = View::default();
+    for (number, before) in views.enumerate() {
+        let next = before.map_or_else(|| View::of(text), |before| joined(text, before));
+        // Often they are the same.
+        if number > 0 && next == last {
+            continue;
+        }
+        last = next;
+        let view = &last;
         look(view, number == 0);
         for quoted_printable in [false, true] {
             let Some(once) = view.unescaped(quoted_printable) else { continue };

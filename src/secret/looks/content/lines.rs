@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::is_value;
+use super::{compiled, is_value};
 use crate::secret::looks::names::speaks;
 
 /// Lines after a name in which its value may stand.
@@ -57,6 +57,7 @@ impl Before {
 
     /// The value of which this line says that it is a secret's.
     fn named(&mut self, line: &str, indent: usize, start: usize) -> Vec<Range<usize>> {
+        let says = line.contains([':', '=']);
         let bare = line[indent..].trim_end();
         if let Some(nameless) = &mut self.nameless {
             let (under, block) = nameless.under;
@@ -69,6 +70,9 @@ impl Before {
             if bare.starts_with(['-', '{', '}', '[', ']']) || nameless.near == 0 {
                 self.nameless = None;
             }
+        }
+        if !says {
+            return Vec::new();
         }
         if let Some(captures) = NAME.as_ref().and_then(|name| name.captures(line)) {
             let speaks = captures.name("name").is_some_and(|name| speaks(name.as_str()));

@@ -212,7 +212,8 @@ static ANY: LazyLock<Option<Regex>> = LazyLock::new(|| {
         None => format!(r"{}(?:\.exe)?", regex::escape(name)),
     };
     let names: Vec<String> = names.map(pattern).collect();
-    Regex::new(&format!(r#"(?m)(?:^|[^\w.-])(?:{})(?:[\s"',;|&)\]\\]|$)"#, names.join("|"))).ok()
+    // What stands before a name is no letter of ours; see `compiled` for the others.
+    super::compiled(&format!(r#"(?m)(?:^|[^0-9A-Za-z_.-])(?:{})(?:[\s"',;|&)\]\\]|$)"#, names.join("|")))
 });
 
 /// Words of one command that are looked at: more are no command's, but a long list's.

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::{SecretBook, SecretId};
 
+mod plain;
 mod quoted;
 
+pub use plain::Plain;
 pub use quoted::in_quotes;
 
 /// One part of a [`Text`].
@@ -15,7 +17,7 @@ pub use quoted::in_quotes;
 #[serde(rename_all = "snake_case")]
 pub enum Segment {
     /// May be shown.
-    Plain(String),
+    Plain(Plain),
     /// Stands for a secret value.
     Secret(SecretId),
     /// Stands for a secret value that is [escaped](escape) to stand between double quotes in TOML or JSON.
@@ -42,7 +44,7 @@ impl Text {
     /// A text without secrets.
     #[must_use]
     pub fn plain(text: impl Into<String>) -> Self {
-        Self(Arc::new(vec![Segment::Plain(text.into())]))
+        Self(Arc::new(vec![Segment::Plain(Plain::from(text.into()))]))
     }
 
     /// A text that is one secret.
@@ -55,9 +57,9 @@ impl Text {
     pub fn push(&mut self, text: &str) {
         let segments = self.segments_mut();
         if let Some(Segment::Plain(last)) = segments.last_mut() {
-            last.push_str(text);
+            last.push(text);
         } else {
-            segments.push(Segment::Plain(text.to_owned()));
+            segments.push(Segment::Plain(Plain::from(text)));
         }
     }
 
@@ -65,7 +67,7 @@ impl Text {
     pub fn append(&mut self, other: &Self) {
         for segment in other.segments() {
             match segment {
-                Segment::Plain(text) => self.push(text),
+                Segment::Plain(text) => self.push(&text.text()),
                 segment => self.segments_mut().push(segment.clone()),
             }
         }
@@ -112,7 +114,28 @@ impl Text {
         if !rest.is_empty() || text.0.is_empty() {
             text.push(rest);
         }
-        Ok(text)
+        Ok(text.settled())
+    }
+
+    /// The same once nothing more is added to it: what others have, too, is shared with them.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        for segment in self.segments_mut() {
+            if let Segment::Plain(text) = segment {
+                text.settle();
+            }
+        }
+        self
+    }
+
+    /// The whole text, if no part of it is secret.
+    #[must_use]
+    pub fn all_plain(&self) -> Option<Plain> {
+        match self.segments() {
+            [] => Some(Plain::from("")),
+            [Segment::Plain(text)] => Some(text.clone()),
+            _ => None,
+        }
     }
 
     /// The segments in order.
@@ -135,7 +158,7 @@ impl Text {
     /// Puts a name in the place of each plain part that `name` has one for.
     pub fn name_plain(&mut self, mut name: impl FnMut(&str) -> Option<SecretId>) {
         let mut names = |segment: &Segment| match segment {
-            Segment::Plain(text) => name(text),
+            Segment::Plain(text) => name(&text.text()),
             Segment::Secret(_) | Segment::Escaped(_) => None,
         };
         let names: Vec<Option<SecretId>> = self.0.iter().map(&mut names).collect();
@@ -156,7 +179,7 @@ impl Text {
         self.0
             .iter()
             .map(|segment| match segment {
-                Segment::Plain(text) => text.clone(),
+                Segment::Plain(text) => text.to_string(),
                 Segment::Secret(id) | Segment::Escaped(id) => id.to_string(),
             })
             .collect()
@@ -171,7 +194,7 @@ impl Text {
         let mut out = String::new();
         for segment in self.segments() {
             match segment {
-                Segment::Plain(text) => out.push_str(text),
+                Segment::Plain(text) => text.pieces().for_each(|piece| out.push_str(piece)),
                 Segment::Secret(id) => out.push_str(value(id)?.expose()),
                 Segment::Escaped(id) => out.push_str(&escape(value(id)?.expose())),
             }

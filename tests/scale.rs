@@ -11,6 +11,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "scale/differing.rs"]
+mod differing;
 #[path = "scale/enter.rs"]
 mod enter;
 #[path = "scale/fleet.rs"]

@@ -259,7 +259,7 @@ mod tests {
 
     /// Where no secret is in it, it shows what it replaces.
     fn change(path: &str, replaces: &str, content: Text) -> Change {
-        let text = TextChange { old: replaces.to_owned(), new: "x".to_owned() };
+        let text = TextChange { old: replaces.into(), new: "x".into() };
         let text = Some(text).filter(|_| !content.is_tainted());
         let step = Step::WriteFile(WriteFile {
             path: RemotePath::new(path).unwrap(),

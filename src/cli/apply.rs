@@ -25,7 +25,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
             console.tell(&(title.to_owned() + &plan_human::render(plan, console.err)));
             Ok(())
         } else {
-            console.result(&(title.to_owned() + &plan_human::render(plan, console.out)))
+            console.pieces([title.to_owned()].into_iter().chain(plan_human::blocks(plan, console.out)))
         }
     };
     let (opened, told) = match &args.plan {

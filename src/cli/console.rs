@@ -59,21 +59,31 @@ impl Console {
         self.bytes(text.as_bytes())
     }
 
+    /// The same of one that is long, piece by piece.
+    pub(super) fn pieces(&self, pieces: impl Iterator<Item = String>) -> Result<(), Exit> {
+        self.write(|out| pieces.map(|piece| out.write_all(piece.as_bytes())).collect())
+    }
+
     pub(super) fn bytes(&self, bytes: &[u8]) -> Result<(), Exit> {
-        let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(self.stop(Diagnostic::error(format!("cannot write to standard output: {error}"))))
-            }
-            _ => Ok(()),
-        }
+        self.write(|out| out.write_all(bytes))
     }
 
     /// Writes a JSON document.
     pub(super) fn json(&self, document: &impl serde::Serialize) -> Result<(), Exit> {
-        match serde_json::to_string_pretty(document) {
-            Ok(text) => self.result(&(text + "\n")),
-            Err(error) => Err(self.stop(Diagnostic::error(format!("cannot write JSON: {error}")))),
+        self.write(|out| {
+            // What is no error of the stream's is one of the document's.
+            serde_json::to_writer_pretty(&mut *out, document).map_err(io::Error::from)?;
+            out.write_all(b"\n")
+        })
+    }
+
+    fn write(&self, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<(), Exit> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match write(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(self.stop(Diagnostic::error(format!("cannot write to standard output: {error}"))))
+            }
+            _ => Ok(()),
         }
     }
 

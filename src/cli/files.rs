@@ -2,7 +2,7 @@
 //! a file is made nor lead it elsewhere with a link.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Write as _};
+use std::io::{BufWriter, Error, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -55,6 +55,17 @@ impl Unwritten {
 /// # Errors
 /// When there is something other than a regular file at its place, or the directory cannot be written to.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Unwritten> {
+    replace_by(path, |file| file.write_all(content))
+}
+
+/// The same of what is long, written piece by piece.
+///
+/// # Errors
+/// As [`replace`], and when `write` fails.
+pub(super) fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), Unwritten> {
     let (Some(_), Some(directory)) = (path.file_name(), path.parent()) else {
         return Err(Unwritten::new("it is no name of a file"));
     };
@@ -67,7 +78,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Unwritten> {
     // `create_new` makes a file or fails: it opens nothing that is there, and follows no link.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary);
     let mut file = made.map_err(|error| Unwritten::of(&error))?;
-    let written = fill(&mut file, content).and_then(|()| std::fs::rename(&temporary, path));
+    let written = fill(&mut file, write).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|error| {
         // It was made above, so it is this run's own.
         let _ = std::fs::remove_file(&temporary);
@@ -75,8 +86,11 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), Unwritten> {
     })
 }
 
-fn fill(file: &mut File, content: &[u8]) -> std::io::Result<()> {
-    file.write_all(content)?;
+fn fill(file: &mut File, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut out = BufWriter::new(&mut *file);
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
     file.sync_all()
 }
 

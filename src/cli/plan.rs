@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::apply::Look;
 use crate::diagnostic::Diagnostic;
-use crate::plan::json::PlanV1;
+use crate::plan::json::Document;
 use crate::ui::plan_human;
 
 use super::args::{Format, Global, PlanArgs};
@@ -31,8 +31,8 @@ pub(super) async fn run(global: &Global, args: &PlanArgs, console: &Console) -> 
     let lacking = opened.session.lacking();
     opened.session.close().await;
     match args.hosts.format {
-        Format::Human => console.result(&plan_human::render(&opened.plan, console.out))?,
-        Format::Json => console.json(&PlanV1::from(&opened.plan))?,
+        Format::Human => console.pieces(plan_human::blocks(&opened.plan, console.out))?,
+        Format::Json => console.json(&Document(&opened.plan))?,
     }
     for problem in lacking {
         let warning = Diagnostic::warning(format!("the token is enough to look, not to apply: {}", problem.message));

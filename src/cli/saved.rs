@@ -64,8 +64,12 @@ pub(super) fn may_be_published(plan: &Plan, console: &Console) -> Result<(), Exi
 /// Writes the file in one instant: whoever reads it finds a whole plan.
 pub(super) fn write(saved: &SavedPlan, path: &Path, console: &Console) -> Result<(), Exit> {
     let what = format!("cannot save the plan in {}", path.display());
-    let text = saved.to_text().map_err(|why| console.stop(Diagnostic::error(format!("{what}: {why}"))))?;
-    files::replace(path, text.as_bytes()).map_err(|unwritten| console.stop(unwritten.problem(&what)))
+    // Piece by piece: a thousand hosts have long texts.
+    let write = |file: &mut dyn std::io::Write| {
+        serde_json::to_writer_pretty(&mut *file, saved)?;
+        file.write_all(b"\n")
+    };
+    files::replace_by(path, write).map_err(|unwritten| console.stop(unwritten.problem(&what)))
 }
 
 /// Reads a file.

@@ -1,6 +1,8 @@
 //! What is left as it is because something lies in its way on the host: that thing, and what stands on it. Whoever may write to one
 //! directory of a host must not keep the rest of it from being managed. Pure.
 
+use std::collections::HashSet;
+
 use crate::facts::{CannotTell, ProbeSpec, Reason};
 use crate::name::RemotePath;
 use crate::plan::{Action, Blocked, Change, Effect, HostPlan};
@@ -110,7 +112,8 @@ pub fn names(change: &Change, path: &RemotePath) -> bool {
 /// of config.toml, and not as two texts.
 fn names_anew(change: &Change, path: &RemotePath, by_keys: bool) -> bool {
     let by_keys = by_keys && change.action == Action::Change && change.text.is_none();
-    let said: Vec<String> = change.text.iter().flat_map(|text| text.old.lines().map(squeezed)).collect();
+    let old = change.text.as_ref().map(|text| text.old.text());
+    let said: HashSet<String> = old.iter().flat_map(|old| old.lines().map(squeezed)).collect();
     let mut found = false;
     for step in &change.steps {
         let mut see = |text: &str| {
@@ -176,7 +179,7 @@ mod tests {
             action: Action::Change,
             reason: None,
             attrs,
-            text: old.map(|old| TextChange { old: old.to_owned(), new: new.to_owned() }),
+            text: old.map(|old| TextChange { old: old.into(), new: new.into() }),
             effect: Effect::None,
             service: None,
             origin: None,

@@ -252,16 +252,19 @@ fn show(change: &mut Change, book: &SecretBook) {
         attr.new = attr.new.take().map(clean);
     }
     let Some(text) = &change.text else { return };
-    let why = |text: &str| match looks::find(text).first() {
-        Some(found) => Some(format!("(not shown: {} is in it)", found.what)),
-        None => book.is_in(text).then(|| "(not shown: a secret of the inventory is in it)".to_owned()),
-    };
+    let looked = |text: &str| looks::find(text).first().map(|found| format!("(not shown: {} is in it)", found.what));
+    let known = |text: &str| book.is_in(text).then(|| "(not shown: a secret of the inventory is in it)".to_owned());
+    let why = |text: &str| looked(text).or_else(|| known(text));
     // What a host has may be a piece of a secret, or a secret in another notation.
     let said = |text: &str| {
         (book.scrub_said(text) != text)
             .then(|| "(not shown: a secret of the inventory is in it, or a part of one)".to_owned())
     };
-    let (old, new) = (why(&text.old).or_else(|| said(&text.old)), why(&text.new));
+    let (old, new) = {
+        let (old, new) = (text.old.text(), text.new.text());
+        // What is found in pieces, too, is looked for first: where there is nothing, nothing is there as a whole.
+        (looked(&old).or_else(|| said(&old).map(|said| known(&old).unwrap_or(said))), why(&new))
+    };
     if old.is_none() && new.is_none() {
         return;
     }

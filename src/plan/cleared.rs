@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Change, HostPlan};
 use crate::secret::looks;
 use crate::step::{Step, WriteFile};
+use crate::text::Plain;
 
 /// Fields of steps in which the name of a secret stands, not a text of people's.
 pub(super) const NAMES_OF_SECRETS: [&str; 4] = ["secret", "escaped", "password", "token"];
@@ -89,10 +90,14 @@ impl Change {
     #[must_use]
     pub fn tells_what_is_replaced(&self, file: &WriteFile) -> bool {
         let Some(digest) = &file.replaces else { return true };
-        let of =
-            |text: &str| Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| of(&text.old) == *digest)
+        !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| sha256(&text.old) == *digest)
     }
+}
+
+fn sha256(text: &Plain) -> String {
+    let mut digest = Sha256::new();
+    text.pieces().for_each(|piece| digest.update(piece));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `None`: nothing is in the way of showing the steps as they are.

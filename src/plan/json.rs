@@ -2,7 +2,8 @@
 //! fields may be added. They hold secrets by name only, because nothing they are made from holds more. `docs/plan-json.md`
 //! describes them for users. No I/O.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::diagnostic::Span;
 use crate::plan::{
@@ -249,6 +250,12 @@ pub struct BlockedV1 {
 
 impl From<&Plan> for PlanV1 {
     fn from(plan: &Plan) -> Self {
+        Self { hosts: plan.hosts.iter().map(HostV1::from).collect(), ..Self::without_hosts(plan) }
+    }
+}
+
+impl PlanV1 {
+    fn without_hosts(plan: &Plan) -> Self {
         let totals = plan.totals();
         Self {
             format: FORMAT.to_owned(),
@@ -265,8 +272,30 @@ impl From<&Plan> for PlanV1 {
                 restarts: totals.restarts,
                 jobs_affected: totals.jobs_affected,
             },
-            hosts: plan.hosts.iter().map(HostV1::from).collect(),
+            hosts: Vec::new(),
         }
+    }
+}
+
+/// The same document, made host by host while it is written: a thousand hosts have long texts.
+#[derive(Debug)]
+pub struct Document<'a>(pub &'a Plan);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        struct Hosts<'a>(&'a [HostPlan]);
+        impl Serialize for Hosts<'_> {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_seq(self.0.iter().map(HostV1::from))
+            }
+        }
+        let PlanV1 { format, rprov_version, totals, hosts: _ } = PlanV1::without_hosts(self.0);
+        let mut document = to.serialize_struct("PlanV1", 4)?;
+        document.serialize_field("format", &format)?;
+        document.serialize_field("rprov_version", &rprov_version)?;
+        document.serialize_field("totals", &totals)?;
+        document.serialize_field("hosts", &Hosts(&self.0.hosts))?;
+        document.end()
     }
 }
 
@@ -347,7 +376,7 @@ impl From<&Attr> for AttributeV1 {
 
 impl From<&TextChange> for TextV1 {
     fn from(text: &TextChange) -> Self {
-        Self { old: text.old.clone(), new: text.new.clone() }
+        Self { old: text.old.to_string(), new: text.new.to_string() }
     }
 }
 

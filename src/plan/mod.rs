@@ -7,6 +7,7 @@ use crate::diagnostic::Span;
 use crate::facts::owned::Owned;
 use crate::name::RemotePath;
 use crate::step::Step;
+use crate::text::Plain;
 
 mod cleared;
 pub mod json;
@@ -88,9 +89,9 @@ impl Attr {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextChange {
     /// What is there now.
-    pub old: String,
+    pub old: Plain,
     /// What will be.
-    pub new: String,
+    pub new: Plain,
 }
 
 /// One difference and how it is mended.

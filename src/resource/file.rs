@@ -318,7 +318,7 @@ impl Resource for File {
         }
         let not_shown = not_shown(found.as_ref());
         let is_no_text = found.as_ref().is_some_and(Found::is_no_text);
-        let old = found.as_ref().map_or("", Found::shown).to_owned();
+        let old = found.as_ref().map_or("", Found::shown);
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
                 "content",
@@ -330,10 +330,10 @@ impl Resource for File {
             attrs.push(attr);
             None
         } else if is_no_text {
-            attrs.push(Attr::new("content", Some(old), Some("(the inventory's)".to_owned())));
+            attrs.push(Attr::new("content", Some(old.to_owned()), Some("(the inventory's)".to_owned())));
             None
         } else {
-            Some(TextChange { old, new: wanted })
+            Some(TextChange { old: old.into(), new: content.all_plain().unwrap_or_else(|| wanted.into()) })
         };
         self.write(&mut diff, action, attrs, text, content, (replaces, None));
         Ok(diff)
@@ -383,7 +383,7 @@ impl File {
             attrs.push(Attr::new("content", None, Some(content.redacted())));
             None
         } else {
-            Some(TextChange { old: String::new(), new: wanted })
+            Some(TextChange { old: "".into(), new: content.all_plain().unwrap_or_else(|| wanted.into()) })
         };
         self.write(&mut diff, Action::Change, attrs, text, content, (None, Some(displaced)));
         diff

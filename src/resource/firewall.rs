@@ -278,7 +278,7 @@ impl Resource for Firewall {
             action: if found.is_some() { Action::Change } else { Action::Add },
             reason: None,
             attrs: Vec::new(),
-            text: Some(TextChange { old, new: wanted }),
+            text: Some(TextChange { old: old.into(), new: wanted.into() }),
             effect: Effect::None,
             service: None,
             origin: Some(self.spec.origin.clone()),
@@ -327,7 +327,7 @@ impl Resource for RulesFile {
                     normal(rules) == normal(kernel)
                 };
                 // The kernel's own line shows the same rules.
-                if change.text.as_ref().is_some_and(|text| same(&text.old)) {
+                if change.text.as_ref().is_some_and(|text| same(&text.old.text())) {
                     change.reason = Some("keeps the rules above for the next boot".to_owned());
                     change.text = None;
                 }

@@ -188,7 +188,7 @@ impl Leftovers {
                         };
                         // What a script of rprov's own does is in its documentation.
                         let text = text.filter(|_| kind(path).1 == "file");
-                        change.text = text.map(|old| TextChange { old: old.to_owned(), new: String::new() });
+                        change.text = text.map(|old| TextChange { old: old.into(), new: "".into() });
                         files.push((kind(path).0, change));
                     }
                     Fate::Stays(why) => diff.notes.push(stays(format!("{} {path}", kind(path).1), entry, why)),
@@ -205,7 +205,7 @@ impl Leftovers {
                         seconds: firewall::confirm_within(context.facts),
                     };
                     let mut one = change("firewall", format!("table {table}"), entry, vec![step]);
-                    one.text = Some(TextChange { old: rules.clone(), new: String::new() });
+                    one.text = Some(TextChange { old: rules.as_str().into(), new: "".into() });
                     diff.changes.push(one);
                 }
                 _ => {}

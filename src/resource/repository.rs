@@ -346,7 +346,8 @@ impl Resource for Repository {
         let old = found.as_ref().map_or("", Found::shown).to_owned();
         let differs = found.as_ref().and_then(|found| found.text).unwrap_or_default() != wanted;
         let not_shown = not_shown(found.as_ref()).filter(|_| differs);
-        let text = (differs && not_shown.is_none()).then(|| TextChange { old, new: wanted.clone() });
+        let text =
+            (differs && not_shown.is_none()).then(|| TextChange { old: old.into(), new: wanted.as_str().into() });
         let parts = [
             // The key is there before a source that needs it, and a preference before what it is about.
             self.key(context)?,

@@ -147,7 +147,7 @@ fn string(out: &mut Text, text: &Text) {
     out.push("\"");
     for segment in text.segments() {
         match segment {
-            Segment::Plain(text) => out.push(&escape(text)),
+            Segment::Plain(text) => out.push(&escape(&text.text())),
             Segment::Secret(id) | Segment::Escaped(id) => out.push_escaped(id.clone()),
         }
     }
@@ -157,7 +157,7 @@ fn string(out: &mut Text, text: &Text) {
 fn append(out: &mut Text, text: &Text) {
     for segment in text.segments() {
         match segment {
-            Segment::Plain(text) => out.push(text),
+            Segment::Plain(text) => text.pieces().for_each(|piece| out.push(piece)),
             Segment::Secret(id) => out.push_secret(id.clone()),
             Segment::Escaped(id) => out.push_escaped(id.clone()),
         }

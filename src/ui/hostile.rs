@@ -90,7 +90,7 @@ impl Texts {
                 Attr::new(self.next(), self.some(), None),
                 self.lists(),
             ],
-            text: Some(TextChange { old: self.next(), new: self.next() }),
+            text: Some(TextChange { old: self.next().into(), new: self.next().into() }),
             effect,
             service: self.some(),
             origin: Some(self.span()),

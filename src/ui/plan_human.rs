@@ -27,26 +27,24 @@ const GAP: usize = 3;
 /// The whole text, with a line break at its end.
 #[must_use]
 pub fn render(plan: &Plan, look: Look) -> String {
-    let mut blocks = Vec::new();
+    blocks(plan, look).collect()
+}
+
+/// The same piece by piece: of a thousand hosts it is long.
+pub fn blocks(plan: &Plan, look: Look) -> impl Iterator<Item = String> {
     let problems = problems(&plan.hosts.iter().collect::<Vec<_>>(), look);
-    if !problems.is_empty() {
-        blocks.push(problems);
-    }
     let shown: Vec<&HostPlan> = plan.hosts.iter().filter(|host| has_block(host, look)).collect();
-    for (number, group) in groups(&shown, look).into_iter().enumerate() {
+    let groups = groups(&shown, look).into_iter().enumerate().map(move |(number, group)| {
         // Two names may be one in what GitLab takes, so each has its number.
         let name = group.hosts.first().map_or("", |host| host.name.as_str());
-        blocks.push(look.section(&format!("host_{number}_{name}"), groups::heading(&group, look) + &group.body));
-    }
-    if plan.has_changes() {
-        let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
-        if quiet > 0 {
-            blocks.push(format!("{} without changes\n", count(quiet, "host")));
-        }
-    }
-    blocks.extend(legend(plan, look));
-    blocks.push(look.paint(verdict_role(plan), &style::verdict(&verdict(plan), look)) + "\n");
-    blocks.join("\n")
+        look.section(&format!("host_{number}_{name}"), groups::heading(&group, look) + &group.body)
+    });
+    let quiet = plan.hosts.iter().filter(|host| !host.is_gitlab() && is_quiet(host)).count();
+    let quiet = (plan.has_changes() && quiet > 0).then(|| format!("{} without changes\n", count(quiet, "host")));
+    let verdict = look.paint(verdict_role(plan), &style::verdict(&verdict(plan), look)) + "\n";
+    let problems = Some(problems).filter(|problems| !problems.is_empty()).into_iter();
+    let blocks = problems.chain(groups).chain(quiet).chain(legend(plan, look)).chain([verdict]);
+    blocks.enumerate().map(|(number, block)| if number == 0 { block } else { "\n".to_owned() + &block })
 }
 
 /// One host's part of a plan: its changes and notes, with its name as the heading.

@@ -14,7 +14,7 @@ fn path(text: &str) -> RemotePath {
 
 /// A change that shows what it replaces.
 fn open(kind: &str, steps: Vec<Step>) -> Change {
-    let text = TextChange { old: "old".to_owned(), new: "new".to_owned() };
+    let text = TextChange { old: "old".into(), new: "new".into() };
     Change { text: Some(text), ..change(kind, steps) }
 }
 

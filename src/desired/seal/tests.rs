@@ -26,7 +26,7 @@ fn change(old: &str, new: &str) -> Change {
         action: Action::Change,
         reason: None,
         attrs: Vec::new(),
-        text: Some(TextChange { old: old.to_owned(), new: new.to_owned() }),
+        text: Some(TextChange { old: old.into(), new: new.into() }),
         effect: Effect::None,
         service: None,
         origin: None,

@@ -410,7 +410,7 @@ fn of_value(value: &ConfigValue) -> TemplateValue {
                 segments
                     .iter()
                     .map(|segment| match segment {
-                        Segment::Plain(text) => text.clone(),
+                        Segment::Plain(text) => text.to_string(),
                         Segment::Secret(id) | Segment::Escaped(id) => Text::marker(id),
                     })
                     .collect::<String>(),

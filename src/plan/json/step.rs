@@ -585,7 +585,7 @@ fn segments(text: &Text) -> Vec<SegmentV1> {
     text.segments()
         .iter()
         .map(|segment| match segment {
-            Segment::Plain(text) => SegmentV1::Plain(text.clone()),
+            Segment::Plain(text) => SegmentV1::Plain(text.to_string()),
             Segment::Secret(id) => SegmentV1::Secret(id.as_str().to_owned()),
             Segment::Escaped(id) => SegmentV1::EscapedSecret(id.as_str().to_owned()),
         })

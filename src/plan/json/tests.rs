@@ -161,7 +161,7 @@ fn plan() -> Plan {
         action: Action::Change,
         reason: Some("docker was not restarted since daemon.json changed".to_owned()),
         attrs: vec![Attr::new("live-restore", None, Some("true".to_owned()))],
-        text: Some(TextChange { old: "{}\n".to_owned(), new: "{\"live-restore\":true}\n".to_owned() }),
+        text: Some(TextChange { old: "{}\n".into(), new: "{\"live-restore\":true}\n".into() }),
         effect: Effect::KillsJobs,
         service: Some("docker".to_owned()),
         origin: Some(Span { file: "inventories/prod.yml".into(), line: 31, column: 7 }),
@@ -197,7 +197,7 @@ fn a_digest_says_no_more_than_the_text_beside_it() {
     let json = |content: Text, shown: Option<&str>| {
         let mut plan = plan();
         let change = &mut plan.hosts[1].changes[0];
-        change.text = shown.map(|old| TextChange { old: old.to_owned(), new: "new\n".to_owned() });
+        change.text = shown.map(|old| TextChange { old: old.into(), new: "new\n".into() });
         change.steps.truncate(4);
         let Some(Step::WriteFile(file)) = change.steps.get_mut(3) else { panic!() };
         (file.replaces, file.content) = (Some(digest.clone()), content);

@@ -81,7 +81,7 @@ fn everything() -> SavedPlan {
         action: Action::Replace,
         reason: Some("to have it all".to_owned()),
         attrs: vec![Attr::new("a.b", None, Some("1".to_owned()))],
-        text: Some(TextChange { old: "a\n".to_owned(), new: "b\n".to_owned() }),
+        text: Some(TextChange { old: "a\n".into(), new: "b\n".into() }),
         effect: Effect::RunnerDrain,
         service: Some("docker".to_owned()),
         origin: Some(crate::diagnostic::Span { file: "prod.yml".into(), line: 3, column: 5 }),

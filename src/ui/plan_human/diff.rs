@@ -22,11 +22,12 @@ pub(super) fn render(text: &TextChange, action: Action, indent: usize, look: Loo
         Action::Change | Action::Replace => None,
     };
     if let Some(content) = whole.filter(|_| !look.verbose) {
+        let content = content.text();
         let hint = if content.is_empty() { String::new() } else { format!(", {} (-v shows it)", size(content.len())) };
         let words = format!("{}{hint}", count(content.lines().count(), "line"));
         return format!("{:indent$}{}\n", "", look.paint(Role::Dim, &words));
     }
-    let lines = unified(&text.old, &text.new);
+    let lines = unified(&text.old.text(), &text.new.text());
     let limit = if look.verbose { usize::MAX } else { FOLD };
     let shown = if lines.len() <= limit.saturating_add(1) { lines.len() } else { limit };
     let mut out = String::new();
@@ -90,16 +91,16 @@ mod tests {
 
     #[test]
     fn a_missing_line_break_is_a_difference() {
-        let text = TextChange { old: "a\n".to_owned(), new: "a".to_owned() };
+        let text = TextChange { old: "a\n".into(), new: "a".into() };
         let shown = render(&text, Action::Change, 0, Look::plain(80));
         assert_eq!(shown, "@@ -1 +1 @@\n-a\n+a\n\\ No newline at end of file\n");
     }
 
     #[test]
     fn carriage_returns_are_seen() {
-        let text = TextChange { old: "a\rb\n".to_owned(), new: "a\rc\n".to_owned() };
+        let text = TextChange { old: "a\rb\n".into(), new: "a\rc\n".into() };
         assert_eq!(render(&text, Action::Change, 0, Look::plain(80)), "@@ -1 +1 @@\n-a\\rb\n+a\\rc\n");
-        let text = TextChange { old: "a\n".to_owned(), new: "a\r\n".to_owned() };
+        let text = TextChange { old: "a\n".into(), new: "a\r\n".into() };
         assert!(render(&text, Action::Change, 0, Look::plain(80)).contains("+a\\r\n"));
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest as _, Sha256};
+
 use super::change::Table;
 use super::{body, problems};
-use crate::plan::{Attr, Blocked, Change, HostPlan, Note, RunnerView};
+use crate::plan::{Attr, Blocked, Change, HostPlan, Note, RunnerView, TextChange};
+use crate::text::Plain;
 use crate::ui::alike::{FOLDED, NAME, mask_id, names, replace_name};
 use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
 
@@ -24,7 +27,7 @@ pub struct Group<'a> {
 pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
     let table = Table::new(hosts, look);
     let mut found: Vec<Vec<(&'a HostPlan, String)>> = Vec::new();
-    let mut places: HashMap<(String, bool, bool), usize> = HashMap::new();
+    let mut places: HashMap<([u8; 32], bool, bool), usize> = HashMap::new();
     // What is shown may be cut or folded; what is the same must be the same as a whole.
     let whole = look.verbose(true);
     for host in hosts {
@@ -33,10 +36,15 @@ pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
             found.push(vec![(host, own)]);
             continue;
         }
-        let written = body(&without_steps(host), &table, whole);
+        let written = body(&digested(without_steps(host)), &table, whole);
         // Where the words that stand for a name or a number stand for themselves, nothing is left out.
-        let literal = written.contains(NAME) || written.contains("#…");
-        let key = (if literal { written } else { body(&nameless(host), &table, whole) }, literal, host.failed());
+        let stand_for = |text: &str| text.contains(NAME) || text.contains("#…");
+        let texts = host.changes.iter().filter_map(|change| change.text.as_ref());
+        let literal =
+            stand_for(&written) || texts.flat_map(|text| [&text.old, &text.new]).any(|text| stand_for(&text.text()));
+        let said = if literal { written } else { body(&digested(nameless(host)), &table, whole) };
+        // A thousand hosts may have much to say.
+        let key = (Sha256::digest(said).into(), literal, host.failed());
         let place = *places.entry(key).or_insert_with(|| {
             found.push(Vec::new());
             found.len() - 1
@@ -58,6 +66,19 @@ pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
         hosts.iter().enumerate().map(|(at, host)| (std::ptr::from_ref(*host), at)).collect();
     all.sort_by_key(|group| group.hosts.first().and_then(|host| places.get(&std::ptr::from_ref(*host)).copied()));
     all
+}
+
+/// The same with something in the place of the texts of files that differs as they do, and is short.
+fn digested(mut host: HostPlan) -> HostPlan {
+    let digest = |text: &Plain| {
+        let mut digest = Sha256::new();
+        text.pieces().for_each(|piece| digest.update(piece));
+        Plain::from(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    };
+    for text in host.changes.iter_mut().filter_map(|change| change.text.as_mut()) {
+        *text = TextChange { old: digest(&text.old), new: digest(&text.new) };
+    }
+    host
 }
 
 fn without_steps(host: &HostPlan) -> HostPlan {

@@ -55,11 +55,11 @@ fn sample() -> Plan {
     )];
     let mut cron = change(Action::Change, "file", "/etc/cron.d/rprov-cleanup", Effect::None, 40);
     cron.text = Some(TextChange {
-        old: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 3 * * * root /usr/local/sbin/clean\n".to_owned(),
-        new: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 4 * * * root /usr/local/sbin/clean\n".to_owned(),
+        old: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 3 * * * root /usr/local/sbin/clean\n".into(),
+        new: "# clean-up\nSHELL=/bin/sh\nPATH=/usr/bin:/bin\n\n0 4 * * * root /usr/local/sbin/clean\n".into(),
     });
     let mut script = change(Action::Add, "file", "/usr/local/sbin/rprov-cleanup", Effect::None, 40);
-    script.text = Some(TextChange { old: String::new(), new: "#!/bin/sh\nset -eu\nexit 0\n".to_owned() });
+    script.text = Some(TextChange { old: "".into(), new: "#!/bin/sh\nset -eu\nexit 0\n".into() });
     let ci = HostPlan {
         name: "ci.example.com".to_owned(),
         summary: ["debian 12", "docker 20.10.24", "runner 17.9.0"].map(str::to_owned).to_vec(),
@@ -237,7 +237,7 @@ fn hostile_text_steers_nothing() {
     bad.reason = Some(EVIL.to_owned());
     bad.service = Some(EVIL.to_owned());
     bad.attrs = vec![attr(EVIL, Some(EVIL), Some(EVIL))];
-    bad.text = Some(TextChange { old: EVIL.to_owned(), new: EVIL.repeat(2) });
+    bad.text = Some(TextChange { old: EVIL.into(), new: EVIL.repeat(2).into() });
     bad.origin = Some(Span { file: EVIL.into(), line: 1, column: 1 });
     bad.steps = vec![Step::PullImage(EVIL.to_owned()), Step::RemoveFile(RemotePath::new("/a\x1b[1m").unwrap())];
     let problem = |unknown_only| Problem { message: EVIL.to_owned(), help: Some(EVIL.to_owned()), unknown_only };
@@ -264,7 +264,7 @@ fn hostile_text_steers_nothing() {
 fn long_diffs_are_folded() {
     let old: String = (0..200).map(|n| format!("line {n}\n")).collect();
     let mut big = change(Action::Change, "file", "/etc/big", Effect::None, 1);
-    big.text = Some(TextChange { new: old.replace("line", "row"), old });
+    big.text = Some(TextChange { new: old.replace("line", "row").into(), old: old.into() });
     let mut host = quiet("a");
     host.changes = vec![big];
     let plan = Plan { hosts: vec![host] };
@@ -369,7 +369,7 @@ fn what_is_not_shown_counts_as_a_difference() {
     let host = |number: usize, different: bool| {
         let mut key = change(Action::Add, "file", "/etc/key", Effect::None, 1);
         let content = if different { format!("the key of {number}\n") } else { "the same key\n".to_owned() };
-        key.text = Some(TextChange { old: String::new(), new: content });
+        key.text = Some(TextChange { old: "".into(), new: content.into() });
         let mut config = change(Action::Add, "container", "gitlab-runner", Effect::None, 2);
         config.attrs = (0..30).map(|n| attr(&format!("key{n}"), None, Some("1"))).collect();
         let name = format!("ci-{number}.example.com");

@@ -113,28 +113,55 @@ pub fn said(error: impl fmt::Display) -> String {
     text
 }
 
-/// The known name nearest to a mistyped one, if one is near: for "did you mean".
+/// The known name nearest to a mistyped one, if one is near and no other is as near: for "did you mean". No suggestion is better than a
+/// wrong one.
 #[must_use]
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let typed = typed.to_ascii_lowercase();
-    known
-        .into_iter()
-        .filter_map(|name| Some((distance(&typed, &name.to_ascii_lowercase())?, name)))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let typed = typed.to_lowercase();
+    let mut best: Option<(Slips, &'a str)> = None;
+    let mut alone = true;
+    for name in known {
+        let Some(slips) = slips(&typed, &name.to_lowercase()) else { continue };
+        match best {
+            Some((least, _)) if slips > least => {}
+            Some((least, other)) if slips == least => alone &= other == name,
+            _ => (best, alone) = (Some((slips, name)), true),
+        }
+    }
+    best.filter(|_| alone).map(|(_, name)| name)
 }
 
-/// How far apart two names are, if they are near enough for a slip: one in three letters, or the beginning alone.
-fn distance(typed: &str, name: &str) -> Option<usize> {
+/// How many letters are wrong; and whether one of them is in the middle, where less is missing than at the end.
+type Slips = (usize, bool);
+
+/// How far apart two names are, if they are near enough for a slip of the fingers. Names with other numbers are other names: `ci-2` is no
+/// slip of `ci-1`.
+fn slips(typed: &str, name: &str) -> Option<Slips> {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let (typed_digits, length) = (digits(typed), name.chars().count());
+    if !typed_digits.is_empty() && typed_digits != digits(name) {
+        return None;
+    }
+    // Letters that are missing at the end, or are too many there: `becom` is nearer to `become` than to `become_password`.
+    let more = typed.chars().count().abs_diff(length);
+    let begun = typed.chars().count() >= 3 && name.starts_with(typed);
+    if begun || (more <= 2 && length >= 4 && typed.starts_with(name)) {
+        return Some((if more <= 2 { more.min(1) } else { 2 }, false));
+    }
+    let most = match length {
+        0..3 => 0,
+        3..6 => 1,
+        6..10 => 2,
+        _ => 3,
+    };
     // That many letters would have to be added or taken away.
-    if typed.len().abs_diff(name.len()) > name.len().div_ceil(4) * 4 && !name.starts_with(typed) {
+    if more > most {
         return None;
     }
     let distance = strsim::damerau_levenshtein(typed, name);
-    if typed.len() >= 3 && name.starts_with(typed) {
-        return Some(distance.min(1));
-    }
-    (distance <= name.len().div_ceil(4)).then_some(distance)
+    // Who makes two slips begins right: `vendor` is no `render`.
+    let begins_right = distance < 2 || typed.chars().next() == name.chars().next();
+    (distance <= most && begins_right).then_some((distance, true))
 }
 
 #[cfg(test)]
@@ -161,5 +188,37 @@ mod tests {
         assert_eq!(nearest("fish", ["bash", "sh"]), None, "half of a short name is no slip");
         assert_eq!(nearest("prot", ["port", "address"]), Some("port"));
         assert_eq!(nearest("unmanaged_runner", ["unmanaged_runners", "runners"]), Some("unmanaged_runners"));
+        assert_eq!(
+            nearest("allowed_pull_policy", ["allowed_pull_policies", "allowed_services"]),
+            Some("allowed_pull_policies")
+        );
+        assert_eq!(nearest("TAG", known), Some("tags"));
+        assert_eq!(nearest("aliases", ["alias", "name"]), Some("alias"));
+        assert_eq!(nearest("becom", ["become", "become_password"]), Some("become"));
+        assert_eq!(nearest("gpu1", ["gpu-1", "gpu-2"]), Some("gpu-1"));
+    }
+
+    #[test]
+    fn no_suggestion_beats_a_wrong_one() {
+        for (typed, known) in [
+            ("pause", "status"),
+            ("runners", "render"),
+            ("vendor", "render"),
+            ("reply", "apply"),
+            ("factor", "doctor"),
+            ("prune_images", "prune_volumes"),
+            ("request_timeout", "request_concurrency"),
+            ("ff_use_powershell_path_resolver", "ff_use_pod_active_deadline_seconds"),
+            ("FF_ENABLE_CLEANUP", "FF_ENABLE_JOB_CLEANUP"),
+            ("ci-2.example.com", "ci-1.example.com"),
+            ("v17.9.0", "v17.8.0"),
+            ("id", "ip"),
+            ("", "tags"),
+        ] {
+            assert_eq!(nearest(typed, [known]), None, "{typed}");
+        }
+        assert_eq!(nearest("web-.example.com", ["web-1.example.com", "web-2.example.com"]), None, "which one?");
+        assert_eq!(nearest("con", ["config", "concurrent"]), None, "which one?");
+        assert_eq!(nearest("gpu", ["gpu-1", "gpu-1"]), Some("gpu-1"), "twice the same");
     }
 }

@@ -119,7 +119,8 @@ fn meant(inventory: &Inventory, pattern: &str) -> String {
     let by_first = || {
         let firsts: Vec<String> = names().map(first).collect();
         let near = nearest(&typed, firsts.iter().map(String::as_str))?.to_owned();
-        names().find(|name| first(name) == near)
+        let mut meant = names().filter(|name| first(name) == near);
+        meant.next().filter(|_| meant.next().is_none())
     };
     if let Some(name) = nearest(&typed, groups().chain(names())).or_else(by_first) {
         return format!("did you mean `{name}`?");
@@ -209,7 +210,11 @@ mod tests {
 
     #[test]
     fn what_matches_nothing_is_an_error() {
-        assert_eq!(chosen(&["gpu-3"]).unwrap_err(), "`gpu-3` matches no host and no group / did you mean `gpu-1`?");
+        assert_eq!(
+            chosen(&["gpu-3"]).unwrap_err(),
+            "`gpu-3` matches no host and no group / groups: eu, us, gpu, empty; hosts: ci.example.com, gpu-1, gpu-2, [::1]",
+            "another number is another host"
+        );
         assert!(chosen(&["zebra-*"]).unwrap_err().contains("matches no host and no group"));
         assert!(chosen(&["gpu", "!zebra"]).is_err());
         assert!(chosen(&["empty"]).unwrap_err().contains("no host is in the group `empty`"));

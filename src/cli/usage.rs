@@ -101,7 +101,9 @@ pub(super) fn problem(error: &clap::Error, line: &Line) -> Diagnostic {
             .help(needed(&argument, &all(ContextKind::ValidValue))),
         ErrorKind::InvalidValue => {
             let known = needed(&argument, &all(ContextKind::ValidValue));
-            let near = text(ContextKind::SuggestedValue).map(|near| format!("did you mean `{near}`? It is {known}"));
+            let values = all(ContextKind::ValidValue);
+            let near = nearest(&value, values.iter().map(String::as_str));
+            let near = near.map(|near| format!("did you mean `{near}`? It is {known}"));
             let help = near.unwrap_or(known);
             Diagnostic::error(format!("`{option}` cannot be `{value}`")).help(help)
         }
@@ -204,6 +206,9 @@ mod tests {
             (&["aply"], "there is no `rprov aply`", "did you mean `rprov apply`?"),
             (&["plna"], "there is no `rprov plna`", "did you mean `rprov plan`?"),
             (&["conjure"], "there is no `rprov conjure`", "`rprov --help`"),
+            (&["vendor"], "there is no `rprov vendor`", "`rprov --help` lists"),
+            (&["reply"], "there is no `rprov reply`", "`rprov --help` lists"),
+            (&["plan", "--format", "jsno"], "`--format` cannot be `jsno`", "did you mean `json`?"),
             (&["plan", "--format", "xml"], "`--format` cannot be `xml`", "one of human, json"),
             (&["plan", "--format"], "`--format` needs a value", "one of human, json"),
             (&["plan", "--parallel", "0"], "`--parallel` cannot be `0`", "a number from 1"),

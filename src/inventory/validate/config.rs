@@ -75,12 +75,17 @@ impl Walk<'_> {
             false => self.outside_of_config(section, name).or_else(|| elsewhere(section, name)),
         };
         let escape = if self.from_template { ESCAPE_OF_TEMPLATE } else { ESCAPE };
-        let former = FORMER.iter().find(|(there, old, _)| *there == section && *old == name);
+        let is_former = |(_, old, _): &&(&str, &str, &str)| old.eq_ignore_ascii_case(name);
+        let former = FORMER
+            .iter()
+            .find(|one| one.0 == section && is_former(one))
+            .or_else(|| FORMER.iter().find(is_former).filter(|_| near.is_none()));
+        let known_before = former.map(|(there, _, now)| {
+            let there = if *there == section { String::new() } else { format!(" in {}", place(there)) };
+            format!("gitlab-runner does not know it any more: it is `{now}`{there} now")
+        });
         let help = match near {
-            _ if former.is_some() => {
-                let now = former.map_or("", |(_, _, now)| now);
-                format!("gitlab-runner does not know it any more: it is `{now}` now")
-            }
+            _ if known_before.is_some() => known_before.unwrap_or_default(),
             Some(near) if slip => format!("did you mean `{near}`?"),
             Some(near) => elsewhere().unwrap_or_else(|| format!("did you mean `{near}`?")),
             None => elsewhere().unwrap_or_else(|| escape.to_owned()),
@@ -375,7 +380,7 @@ fn section_of(section: &str, name: &str) -> Option<&'static str> {
 }
 
 /// Keys that gitlab-runner had and dropped (12.0), and what they are now: section, name, name now. Source: its changelog and the
-/// documentation of 11.11.
+/// documentation of 11.11. Those that it dropped later stand in the table of keys.
 const FORMER: [(&str, &str, &str); 9] = [
     (keys::GLOBAL, "metrics_server", "listen_address"),
     ("runners[].cache", "ServerAddress", "s3.ServerAddress"),

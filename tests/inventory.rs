@@ -101,6 +101,47 @@ fn shipped_inventories_load_without_errors() {
     }
 }
 
+/// What is known later only, an id and a token, must not make a file of it that nothing can read.
+#[test]
+fn what_render_shows_of_shipped_inventories_can_be_read() {
+    let (mut configs, mut units) = (0, 0);
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir("inventories").unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "yml"));
+    paths.extend(files("good"));
+    for path in paths {
+        let inventory =
+            rprov::inventory::load(&path).unwrap_or_else(|failure| panic!("{}", shown(&failure.diagnostics)));
+        let gitlab = inventory.gitlab.as_ref();
+        for host in &inventory.hosts {
+            for (file, _, text) in rprov::desired::rendered_files(host, gitlab) {
+                let shown = rprov::desired::readable(&file, &text, host, gitlab);
+                let what = format!("{}: {} of {}:\n{shown}", path.display(), file, host.name);
+                let end = file.as_str().rsplit('.').next().unwrap_or_default();
+                match end {
+                    "toml" => {
+                        let read = shown.parse::<toml_edit::DocumentMut>();
+                        assert!(read.is_ok(), "{what}\n{read:?}");
+                        configs += usize::from(shown.contains("\nid = \"(runner-id:"));
+                    }
+                    "json" => drop(
+                        serde_json::from_str::<serde_json::Value>(&shown).unwrap_or_else(|why| panic!("{what}\n{why}")),
+                    ),
+                    "service" | "timer" | "socket" | "conf" if file.as_str().starts_with("/etc/systemd/") => {
+                        let is_unit = |line: &str| {
+                            line.trim().is_empty() || line.starts_with(['#', ';', '[', ' ', '\t']) || line.contains('=')
+                        };
+                        assert!(shown.starts_with(['#', '[']) && shown.lines().all(is_unit), "{what}");
+                        units += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(configs > 3 && units > 0, "{configs} {units}");
+}
+
 /// Not a data file, because Git may change its line ends.
 #[test]
 fn line_ends_of_windows_and_a_byte_order_mark_are_fine() {

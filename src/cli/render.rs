@@ -22,6 +22,8 @@ pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Resu
         return Ok(Exit::Ok);
     }
     let files = desired::rendered_files(host, inventory.gitlab.as_ref());
+    let readable =
+        |path: &_, text: &_| shown(&desired::readable(path, text, host, inventory.gitlab.as_ref()), terminal);
     if let Some(path) = &args.path {
         // The end of a path will do where it can mean one file only.
         let ends = |known: &str| known.strip_suffix(path.as_str()).is_some_and(|before| before.ends_with('/'));
@@ -33,7 +35,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Resu
             );
         }
         let one_ending = ending.first().copied();
-        let Some((_, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path).or(one_ending) else {
+        let Some((path, _, text)) = files.iter().find(|(known, _, _)| known.as_str() == path).or(one_ending) else {
             let known = files.iter().map(|(known, _, _)| known.as_str());
             let problem = Diagnostic::error(format!("rprov writes no file {path} on {}", host.name));
             return Err(console.stop(match nearest(path, known) {
@@ -41,13 +43,13 @@ pub(super) fn run(global: &Global, args: &RenderArgs, console: &Console) -> Resu
                 None => problem.help(format!("`rprov render {}` shows all that it writes", host.name)),
             }));
         };
-        console.result(&shown(&text.redacted(), terminal))?;
+        console.result(&readable(path, text))?;
         return Ok(Exit::Ok);
     }
     let mut out = String::new();
     for (path, mode, text) in &files {
         let heading = format!("==> {} ({mode:04o}) <==", sanitize(path.as_str()));
-        let text = shown(&text.redacted(), terminal);
+        let text = readable(path, text);
         let end = if text.ends_with('\n') { "\n" } else { "\n\n" };
         out += &format!("{}\n{text}{end}", console.out.paint(Role::Bold, &heading));
     }

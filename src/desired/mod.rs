@@ -302,6 +302,15 @@ pub fn rendered_files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(Remo
     files
 }
 
+/// A file of [`rendered_files`] as people read it: secrets by name, and what is known later too. A config.toml is TOML all the same.
+#[must_use]
+pub fn readable(path: &RemotePath, text: &Text, host: &HostSpec, gitlab: Option<&GitlabSpec>) -> String {
+    match crate::resource::runner::Runners::new(host, gitlab) {
+        Some(runners) if runners.path() == path => crate::runner_config::render::readable(text),
+        _ => text.redacted(),
+    }
+}
+
 /// A path that this program knows to be good.
 fn path(text: &'static str) -> RemotePath {
     // Every argument is a literal of this crate; a test below makes each of them.

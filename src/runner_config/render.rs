@@ -63,6 +63,25 @@ pub fn render(inventory: &str, global: &ConfigTable, runners: &[RunnerTable], le
     out
 }
 
+/// The file to be looked at, as TOML that can be read: what is known only later stands as a string that names it, or as a comment where
+/// a whole table is to stand.
+#[must_use]
+pub fn readable(file: &Text) -> String {
+    let mut out = String::new();
+    for segment in file.segments() {
+        match segment {
+            Segment::Plain(text) => out.push_str(text),
+            // It stands between quotes already.
+            Segment::Escaped(id) => out.push_str(&escape(&id.to_string())),
+            Segment::Secret(id) if out.is_empty() || out.ends_with('\n') => {
+                out.push_str(&format!("# {}\n", escape(&id.to_string())))
+            }
+            Segment::Secret(id) => out.push_str(&show::string(&id.to_string())),
+        }
+    }
+    out
+}
+
 fn managed(out: &mut Text, runner: &Managed) {
     out.push("\n[[runners]]\n");
     out.push("id = ");

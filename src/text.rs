@@ -10,7 +10,7 @@ mod plain;
 mod quoted;
 
 pub use plain::Plain;
-pub use quoted::in_quotes;
+pub use quoted::{in_quotes, unquoted};
 
 /// One part of a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

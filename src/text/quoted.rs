@@ -24,6 +24,14 @@ pub fn in_quotes(text: &str, clean: &dyn Fn(&str) -> String) -> String {
     out + rest
 }
 
+/// What a text stands for that is one string between double quotes; `None`: it is none.
+#[must_use]
+pub fn unquoted(text: &str) -> Option<String> {
+    let inside = text.strip_prefix('"')?;
+    let (value, length) = unquote(inside)?;
+    (length + 1 == inside.len()).then_some(value)
+}
+
 /// The value of a string up to its closing quote, and the bytes before that; `None`: it has none.
 fn unquote(text: &str) -> Option<(String, usize)> {
     let mut value = String::new();
@@ -69,6 +77,15 @@ fn unquote(text: &str) -> Option<(String, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_string_is_undone() {
+        assert_eq!(unquoted(r#""a\n\"b\"""#).as_deref(), Some("a\n\"b\""));
+        assert_eq!(unquoted(r#""""#).as_deref(), Some(""));
+        for none in ["", "a", "\"", "\"a", r#""a" "b""#, r#"["a"]"#, r#""a\""#] {
+            assert_eq!(unquoted(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn what_is_quoted_is_looked_at_as_it_is() {

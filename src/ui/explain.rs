@@ -110,7 +110,7 @@ fn of_host(host: &str, effective: &[Effective], about: &About, look: Look) -> St
             (None, None) => "(unset)".to_owned(),
         };
         out += &format!("\n{}\n", look.paint(Role::Bold, &sanitize_line(&whose)));
-        let room = if look.verbose { usize::MAX } else { 76 };
+        let room = if look.whole() { usize::MAX } else { 76 };
         out += &format!("  {}\n", cut_end(&sanitize_line(&value), room));
         if !one.layers.is_empty() {
             out += "\n  Layers, the last one wins:\n";
@@ -157,7 +157,7 @@ fn rows(set: &[Setting], look: Look, name: impl Fn(&Setting) -> String) -> Strin
     for ((setting, place), name) in set.iter().zip(&places).zip(&names) {
         let value = sanitize_line(&setting.value);
         let room =
-            if look.verbose { usize::MAX } else { 80_usize.saturating_sub(place_width + name_width + 8).max(24) };
+            if look.whole() { usize::MAX } else { 80_usize.saturating_sub(place_width + name_width + 8).max(24) };
         let line = format!("  {}   {}   {}", pad(name, name_width), pad(place, place_width), cut_end(&value, room));
         out += line.trim_end();
         out.push('\n');

@@ -13,6 +13,7 @@ mod change;
 mod diff;
 mod groups;
 mod lists;
+mod multiline;
 #[cfg(test)]
 mod tests;
 mod verdicts;
@@ -268,8 +269,12 @@ fn body(host: &HostPlan, table: &Table, look: Look) -> String {
         out += &paragraph(&lead, 4, 6, &sanitize(&format!("{}: {}", note.about, note.message)), look);
         let values = host.also.iter().filter(|also| look.verbose && also.note == number);
         for value in values.flat_map(|also| &also.values) {
-            let value = format!("{}: {}", value.path, value.old.as_deref().unwrap_or("(not shown)"));
-            out += &paragraph("      ", 6, 8, &sanitize(&value), look);
+            let old = value.old.as_deref().unwrap_or("(not shown)");
+            if let Some(lines) = multiline::alone(old, 8) {
+                out += &format!("      {}:{lines}\n", sanitize(&value.path));
+            } else {
+                out += &paragraph("      ", 6, 8, &sanitize(&format!("{}: {old}", value.path)), look);
+            }
         }
     }
     for problem in host.problems.iter().filter(|problem| problem.unknown_only) {

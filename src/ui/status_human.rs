@@ -39,12 +39,13 @@ pub fn render(hosts: &[HostStatus], plan: &Plan, look: Look) -> String {
     let longest = names.iter().map(|name| columns(name)).max().unwrap_or(0).max(columns(NAME));
     let mut shown: Vec<usize> = (0..COLUMNS).collect();
     let rest = |shown: &[usize]| look.width.saturating_sub(shown.iter().map(|column| widths[*column] + GAP).sum());
+    // Where nobody looks on, columns are not taken away from whoever searches for them.
     for column in LEAST {
-        if rest(&shown) < longest.min(NAME_WIDTH) {
+        if look.terminal && rest(&shown) < longest.min(NAME_WIDTH) {
             shown.retain(|other| *other != column);
         }
     }
-    let name_width = longest.min(rest(&shown).max(MIN_NAME));
+    let name_width = if look.terminal { longest.min(rest(&shown).max(MIN_NAME)) } else { longest };
     let line = |name: &str, role: Role, cells: &[(&str, Role)]| {
         let name = cut_middle(name, name_width);
         let mut text = paint(look, role, &name) + &pad("", name_width - columns(&name));
@@ -291,6 +292,8 @@ mod tests {
         let terminal = Look { terminal: true, ..Look::plain(80) };
         insta::assert_snapshot!("narrow", show(terminal));
         insta::assert_snapshot!("wide", show(Look::plain(200)));
+        let table = |look| show(look)[show(look).find(NAME).unwrap()..].to_owned();
+        assert_eq!(table(Look::plain(80)), table(Look::plain(200)), "a log is not cut");
         insta::assert_snapshot!("verbose", show(Look::plain(100).verbose(true)));
         insta::assert_snapshot!("colours", show(Look { colour: true, ..Look::plain(100) }).replace('\x1b', "␛"));
         for line in show(terminal).lines() {

@@ -1,6 +1,6 @@
 //! The attributes of a change as `path   old -> new`, aligned. Pure.
 
-use super::{GAP, lists};
+use super::{GAP, lists, multiline};
 use crate::plan::{Action, Attr};
 use crate::ui::style::{Look, Role, columns, cut_end, cut_middle, pad, sanitize};
 
@@ -25,6 +25,10 @@ pub(super) fn render(attrs: &[Attr], action: Action, indent: usize, look: Look) 
     let mut out = String::new();
     for attr in &attrs[..shown] {
         let path = sanitize(&attr.path);
+        if let Some(lines) = multiline::render(attr.old.as_deref(), attr.new.as_deref(), indent + GAP, look) {
+            out += &format!("{:indent$}{path}{lines}\n", "");
+            continue;
+        }
         let beside = look.width.saturating_sub(indent + path_column + GAP);
         if let Some(lines) = as_lists(attr, action, beside, indent + GAP, look) {
             out += &format!("{:indent$}{path}{lines}\n", "");

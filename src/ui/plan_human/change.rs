@@ -14,6 +14,8 @@ pub(super) struct Table {
     origin: usize,
     /// Files of the inventory as they are named in the last column.
     files: BTreeMap<String, String>,
+    /// Nothing is cut.
+    whole: bool,
 }
 
 /// Symbol and the blank behind it; wide enough for `-/+`.
@@ -35,8 +37,14 @@ pub(super) fn role(action: Action) -> Role {
 impl Table {
     pub(super) fn new(hosts: &[&HostPlan], look: Look) -> Self {
         let all = || hosts.iter().flat_map(|host| host.changes.iter().map(move |change| (change, host.jobs)));
-        let mut table =
-            Self { kind: 0, name: 0, effect: 0, origin: 0, files: short_files(all().map(|(c, _)| c), look) };
+        let mut table = Self {
+            kind: 0,
+            name: 0,
+            effect: 0,
+            origin: 0,
+            files: short_files(all().map(|(c, _)| c), look),
+            whole: look.whole(),
+        };
         for (change, jobs) in all() {
             table.kind = table.kind.max(columns(&sanitize(&change.kind)));
             table.name = table.name.max(columns(&sanitize(&change.name)));
@@ -112,7 +120,8 @@ impl Table {
     fn origin_of(&self, change: &Change) -> String {
         let Some(span) = &change.origin else { return String::new() };
         let file = self.files.get(&*span.file).map_or(&*span.file, String::as_str);
-        cut_end(&format!("{}:{}", sanitize(file), span.line), 40)
+        let origin = format!("{}:{}", sanitize(file), span.line);
+        if self.whole { origin } else { cut_end(&origin, 40) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::ui::style::{Look, Role, count, sanitize_line};
 /// Lines around a difference.
 const CONTEXT: usize = 3;
 /// Lines of a diff shown without `-v`.
-const FOLD: usize = 40;
+pub(super) const FOLD: usize = 40;
 /// Beyond this the diff is coarser, not slower.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -41,7 +41,8 @@ pub(super) fn render(text: &TextChange, action: Action, indent: usize, look: Loo
     out
 }
 
-fn unified(old: &str, new: &str) -> Vec<(Option<Role>, String)> {
+/// The lines of a diff, each with its sign, and a heading for each part.
+pub(super) fn unified(old: &str, new: &str) -> Vec<(Option<Role>, String)> {
     // Split here and not by the library, which takes a lone carriage return for a line break.
     let split = |text| str::split_inclusive(text, '\n').collect::<Vec<_>>();
     let (old, new) = (split(old), split(new));

@@ -26,7 +26,7 @@ pub(super) fn shown(host: &HostPlan, look: Look) -> Vec<&RunnerView> {
 /// The lines.
 pub(super) fn render(host: &HostPlan, look: Look) -> String {
     let views = shown(host, look);
-    let names: Vec<String> = views.iter().map(|view| name(view)).collect();
+    let names: Vec<String> = views.iter().map(|view| name(view, look)).collect();
     let widest = names.iter().map(|name| columns(name)).max().unwrap_or(0);
     let words = views.iter().map(|view| columns(view.verdict.words())).max().unwrap_or(0);
     let mut out = String::new();
@@ -43,8 +43,9 @@ pub(super) fn render(host: &HostPlan, look: Look) -> String {
     out
 }
 
-fn name(view: &RunnerView) -> String {
-    let name = cut_end(&sanitize(&view.name), NAME - 8).to_string();
+fn name(view: &RunnerView, look: Look) -> String {
+    let name = sanitize(&view.name);
+    let name = if look.whole() { name.into_owned() } else { cut_end(&name, NAME - 8) };
     match view.id {
         Some(id) => format!("{name} #{id}"),
         None => name,

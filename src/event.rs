@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::HostPlan;
+use crate::plan::Sealed;
 use crate::secret::{SecretBook, looks};
 
 /// One thing that happened on one host.
@@ -95,20 +95,20 @@ pub enum EventKind {
 /// Why a host failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// During what: kind and name of a change, `connecting`, `reading`, `verifying`.
+    /// During what: kind and name of a change, `connecting`, `reading`, `verifying`; of what is blocked, the first of it.
     pub during: String,
     /// One line: what went wrong.
     pub message: String,
     /// The command on the host, if one failed.
     pub command: Option<String>,
-    /// Its last lines, secrets and escape sequences taken out.
+    /// Its last lines, secrets and escape sequences taken out; or what differs, or what is blocked, a line each.
     pub output: Vec<String>,
     /// What to do next.
     pub help: Option<String>,
     /// How many changes were done before.
     pub done: usize,
     /// After verification: what is still different.
-    pub remaining: Option<HostPlan>,
+    pub remaining: Option<Sealed>,
     /// Of which sort it is, for the exit code.
     pub cause: Cause,
 }
@@ -124,6 +124,8 @@ pub enum Cause {
     Stale,
     /// Nothing: somebody asked to stop before the host was done.
     Stopped,
+    /// Nothing: all that could be done was done, and the rest has something in its way on the host, as the plan says.
+    Blocked,
 }
 
 impl Failure {

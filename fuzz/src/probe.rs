@@ -6,7 +6,7 @@ use std::path::Path;
 use rprov::desired;
 use rprov::facts::{Facts, ProbeSpec};
 use rprov::inventory::load;
-use rprov::plan::Plan;
+use rprov::plan::SealedPlan;
 use rprov::plan::json::PlanV1;
 use rprov::resource::Resource;
 use rprov::script::probe::parse;
@@ -71,7 +71,7 @@ fn answered(spec: &ProbeSpec, facts: &Facts) {
 }
 
 fn planned(host: &Host, facts: &Facts, book: &SecretBook) {
-    let plan = Plan { hosts: vec![desired::plan(&host.name, &host.resources, facts, &mut book.clone())] };
+    let plan = SealedPlan::of([desired::plan(&host.name, &host.resources, facts, &mut book.clone())]);
     for look in [Look::plain(80), Look::plain(120).verbose(true)] {
         super::assert_harmless(&plan_human::render(&plan, look));
     }

@@ -1,5 +1,6 @@
 //! A saved plan: a file that somebody else may have written.
 
+use rprov::plan::SealedPlan;
 use rprov::plan::json::PlanV1;
 use rprov::plan::saved::SavedPlan;
 use rprov::script::lock::Holder;
@@ -20,9 +21,10 @@ pub fn one(data: &[u8]) {
     };
     let written = saved.to_text().expect("a plan is JSON");
     assert_eq!(SavedPlan::parse(&written).as_ref(), Ok(&saved), "{written}");
-    super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80)));
-    super::assert_harmless(&plan_human::render(&saved.plan, Look::plain(80).verbose(true)));
-    serde_json::to_string(&PlanV1::from(&saved.plan)).expect("a plan is JSON");
+    let plan = SealedPlan::saved(saved.plan.clone());
+    super::assert_harmless(&plan_human::render(&plan, Look::plain(80)));
+    super::assert_harmless(&plan_human::render(&plan, Look::plain(80).verbose(true)));
+    serde_json::to_string(&PlanV1::from(&plan)).expect("a plan is JSON");
     let holder = Holder { run: "run", host: "host", who: "who", seat: "" };
     for host in saved.plan.hosts {
         for change in &host.changes {

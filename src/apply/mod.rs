@@ -17,7 +17,7 @@ use crate::event::{Cause, Event, EventKind, Failure};
 use crate::gitlab::{Client, GitlabError};
 use crate::host::{Connector, Host, Stop, open_files};
 use crate::inventory::model::Inventory;
-use crate::plan::{HostPlan, Plan, Problem};
+use crate::plan::{Blocked, HostPlan, Problem, SealedPlan};
 use crate::resource::runner::misplaced::{self, Holder};
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{self, HostTokens};
@@ -306,10 +306,9 @@ impl Session {
 
     /// What would be done.
     #[must_use]
-    pub fn plan(&self) -> Plan {
+    pub fn plan(&self) -> SealedPlan {
         let fleet = self.fleet.iter().map(|fleet| &fleet.plan);
-        let sealed = fleet.chain(self.targets.iter().map(|target| &target.plan));
-        Plan { hosts: sealed.map(|plan| plan.clone().into_inner()).collect() }
+        SealedPlan::of(fleet.chain(self.targets.iter().map(|target| &target.plan)).cloned())
     }
 
     /// What the API token of this run cannot do of the plan, each told once. With [`Look::Apply`] it is among the plan's problems.
@@ -483,13 +482,22 @@ fn refused(plan: &HostPlan) -> Failure {
 /// What is blocked on a host of which everything else is as it should be.
 fn blocked(plan: &HostPlan, done: usize) -> Option<Failure> {
     let first = plan.blocked.first()?;
-    let mut message = format!("{} is blocked: {}", first.about, first.message);
+    let output: Vec<String> = plan.blocked.iter().map(Blocked::line).collect();
+    let mut message = first.line();
     match plan.blocked.len() - 1 {
         0 => {}
         more => message += &format!("; and {more} more"),
     }
-    let failure = Failure::new("planning", message).after(done);
-    Some(Failure { help: first.help.clone(), ..failure })
+    // One advice is not for all of them if there are several.
+    let mut helps: Vec<&String> = plan.blocked.iter().filter_map(|one| one.help.as_ref()).collect();
+    helps.dedup();
+    let help = match helps.as_slice() {
+        [] => None,
+        [one] => Some((*one).clone()),
+        _ => Some("`rprov plan` says what to do about each of them".to_owned()),
+    };
+    let failure = Failure::new(first.about.clone(), message).after(done);
+    Some(Failure { help, output, cause: Cause::Blocked, ..failure })
 }
 
 /// Somebody asked to stop before this change.
@@ -505,12 +513,32 @@ fn left_over(left: Sealed, done: usize) -> Failure {
         message = format!("{message}: {}", problem.message);
     }
     let help = "run `rprov plan` to see what is left; run `rprov apply` again to continue";
-    Failure { remaining: Some(left.into_inner()), ..Failure::new("verifying", message).help(help).after(done) }
+    Failure { remaining: Some(left), ..Failure::new("verifying", message).help(help).after(done) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nothing failed, and what is to be done about one thing is not said of another.
+    #[test]
+    fn what_is_blocked_is_no_failed_plan() {
+        let one = |about: &str, help: Option<&str>| Blocked {
+            about: about.to_owned(),
+            message: "it is a directory".to_owned(),
+            help: help.map(str::to_owned),
+        };
+        let of = |all: &[Blocked]| blocked(&HostPlan { blocked: all.to_vec(), ..HostPlan::default() }, 2);
+        assert!(of(&[]).is_none());
+        let two = of(&[one("file /a", Some("move it")), one("file /b", Some("move it"))]).unwrap();
+        assert_eq!((two.during.as_str(), two.cause, two.done), ("file /a", Cause::Blocked, 2));
+        assert_eq!(two.message, "file /a is blocked: it is a directory; and 1 more");
+        assert_eq!(two.output, ["file /a is blocked: it is a directory", "file /b is blocked: it is a directory"]);
+        assert_eq!(two.help.as_deref(), Some("move it"));
+        let other = of(&[one("file /a", Some("move it")), one("file /b", Some("mount it"))]).unwrap();
+        assert!(other.help.unwrap().contains("each of them"));
+        assert_eq!(of(&[one("file /a", None)]).unwrap().help, None);
+    }
 
     #[test]
     fn connections_fit_into_what_may_be_open() {

@@ -6,7 +6,7 @@ use crate::event::{Cause, Failure};
 use crate::facts::Facts;
 use crate::gitlab::{Client, GitlabError};
 use crate::plan::precondition::Precondition;
-use crate::plan::{Action, Change, HostPlan, Problem};
+use crate::plan::{Action, Blocked, Change, HostPlan, Problem};
 use crate::secret::SecretBook;
 use crate::step::Step;
 
@@ -152,7 +152,7 @@ pub(super) fn failure(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved:
 /// What differs, one line each.
 fn what(approved: &HostPlan, now: &HostPlan, facts: &Facts, saved: bool) -> Vec<String> {
     let mut what: Vec<String> = now.problems.iter().map(|problem| problem.message.clone()).collect();
-    what.extend(now.blocked.iter().map(|one| format!("{} is blocked: {}", one.about, one.message)));
+    what.extend(now.blocked.iter().map(Blocked::line));
     what.extend(preconditions::moved(approved, facts));
     let essence = |plan: &HostPlan| comparable(plan, saved).iter().map(agreed::essence).collect::<Vec<_>>();
     let reasons: Vec<_> = now.changes.iter().map(|change| (&change.kind, &change.name, &change.reason)).collect();

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::apply::{CancelFlag, Look, Outcome, Session};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Cause, Failure};
-use crate::plan::{HostPlan, Plan};
+use crate::plan::{Blocked, HostPlan, Plan, SealedPlan};
 use crate::ui::outcome_json::ApplyV1;
 use crate::ui::progress::Phase;
 use crate::ui::{outcome, plan_human};
@@ -19,7 +19,7 @@ use super::signals::Signals;
 
 pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) -> Result<Exit, Exit> {
     let json = args.hosts.format == Format::Json;
-    let show = |title: &str, plan: &Plan| {
+    let show = |title: &str, plan: &SealedPlan| {
         if json {
             // Standard output is for the one document at the end.
             console.tell(&(title.to_owned() + &plan_human::render(plan, console.err)));
@@ -41,9 +41,10 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs, console: &Console) ->
             if let Some(problem) = saved::of_another(&saved, global) {
                 return Err(console.stop(problem));
             }
-            show(&saved::title(&saved), &saved.plan)?;
+            let told = SealedPlan::saved(saved.plan.clone());
+            show(&saved::title(&saved), &told)?;
             let opened = session::open_saved(global, &args.hosts, args.lock_timeout, &saved, console).await?;
-            (opened, saved.plan)
+            (opened, told)
         }
     };
     let Opened { mut session, plan, mut shown, .. } = opened;
@@ -121,12 +122,21 @@ async fn carry_out(
     }
 }
 
-fn report(plan: &Plan, told: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
+fn report(plan: &SealedPlan, told: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
     let mut stopped = false;
     for one in outcomes {
         // What the plan has told of a host is not told again.
-        let told = told.hosts.iter().any(|host| host.name == one.host && !host.problems.is_empty());
+        let of_host = told.hosts.iter().find(|host| host.name == one.host);
+        let told = of_host.is_some_and(|host| !host.problems.is_empty());
         match &one.result {
+            Err(failure) if failure.cause == Cause::Blocked => {
+                let known: Vec<String> = of_host.iter().flat_map(|host| &host.blocked).map(Blocked::line).collect();
+                let new: Vec<&str> =
+                    failure.output.iter().filter(|line| !known.contains(line)).map(String::as_str).collect();
+                if !new.is_empty() {
+                    console.tell(&format!("\n{}", outcome::blocked(&one.host, failure, &new, console.err)));
+                }
+            }
             Err(failure) if failure.cause == Cause::Stopped => stopped = true,
             Err(failure) if !told => {
                 console.tell(&format!("\n{}", outcome::failure(&one.host, failure, console.err)));

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use crate::diagnostic::Diagnostic;
 use crate::gitlab::{Client, GitlabError, MergeRequest, NoteOutcome, TlsTrouble};
 use crate::local_file;
-use crate::plan::Plan;
+use crate::plan::SealedPlan;
 use crate::secret::Secret;
 use crate::ui::report::{Note, Source};
 use crate::ui::style::sanitize;
@@ -71,7 +71,13 @@ fn open(name: &str) -> Result<Board, Diagnostic> {
 
 impl Board {
     /// Writes it.
-    pub(super) async fn write(&self, plan: &Plan, inventory: &str, whole: bool, console: &Console) -> Result<(), Exit> {
+    pub(super) async fn write(
+        &self,
+        plan: &SealedPlan,
+        inventory: &str,
+        whole: bool,
+        console: &Console,
+    ) -> Result<(), Exit> {
         let (commit, job) = (variable("CI_COMMIT_SHORT_SHA"), variable("CI_JOB_URL"));
         let inventory = within_project(inventory, variable("CI_PROJECT_DIR").as_deref());
         let source = Source {

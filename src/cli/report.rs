@@ -1,7 +1,7 @@
 //! Reports as files: `--report FORM=FILE`.
 
 use crate::diagnostic::Diagnostic;
-use crate::plan::Plan;
+use crate::plan::SealedPlan;
 use crate::ui::style::sanitize;
 
 use super::args::Report;
@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::files;
 
 /// Writes all of them. One that cannot be written stops the rest: a pipeline must not show an old one.
-pub(super) fn write(reports: &[Report], plan: &Plan, console: &Console) -> Result<(), Exit> {
+pub(super) fn write(reports: &[Report], plan: &SealedPlan, console: &Console) -> Result<(), Exit> {
     for report in reports {
         let what = format!("cannot write the report {}", report.path.display());
         let text = report.form.render(plan);

@@ -13,8 +13,8 @@ use crate::event::Event;
 use crate::host::Connector;
 use crate::inventory::model::Inventory;
 use crate::plan::saved::SavedPlan;
-use crate::plan::{HostPlan, Plan, Problem};
-use crate::secret::SecretId;
+use crate::plan::{HostPlan, Plan, Problem, Sealed, SealedPlan};
+use crate::secret::{SecretBook, SecretId};
 use crate::ui::progress::{self, Phase};
 
 use super::args::{Global, HostArgs, UntrustedArgs};
@@ -25,7 +25,7 @@ use super::{input, limit, prompt, saved, signals, untrusted};
 /// Hosts that were read, and what is to be shown while they are changed.
 pub(super) struct Opened {
     pub(super) session: Session,
-    pub(super) plan: Plan,
+    pub(super) plan: SealedPlan,
     pub(super) shown: Shown,
     pub(super) inventory: Arc<Inventory>,
     /// All hosts of the inventory are meant.
@@ -164,7 +164,7 @@ async fn read(
     let reading = Session::read(Arc::clone(&inventory), selected, fleet, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, reading).await;
     let mut plan = session.plan();
-    plan.hosts.extend(lost(&plan, &shown.hosts));
+    plan.extend(lost(&plan, &shown.hosts));
     shown.gitlab = gitlab_of(&plan);
     Ok(Opened { session, plan, shown, inventory, whole })
 }
@@ -215,7 +215,7 @@ pub(super) async fn open_saved(
     let opening = Session::with_plan(Arc::clone(&inventory), hosts, gitlab, book, settings, connector, events_to);
     let session = shown.during(Phase::Read, console, opening).await;
     let mut plan = session.plan();
-    plan.hosts.extend(lost(&plan, &shown.hosts));
+    plan.extend(lost(&plan, &shown.hosts));
     shown.gitlab = gitlab_of(&plan);
     Ok(Opened { session, plan, shown, inventory, whole: saved.whole })
 }
@@ -232,14 +232,17 @@ fn settings(args: &HostArgs, lock_timeout: Duration, orphans: Orphans, look: Loo
 }
 
 /// Hosts that were asked for and are not in the plan: a defect of rprov's, which must not look like "no changes".
-fn lost(plan: &Plan, hosts: &[String]) -> Vec<HostPlan> {
+fn lost(plan: &Plan, hosts: &[String]) -> Vec<Sealed> {
     let known = |name: &String| plan.hosts.iter().any(|host| host.name == *name);
     let problem = Problem {
         message: "rprov stopped unexpectedly while it read this host".to_owned(),
         help: Some("this is a defect of rprov's: please report it with the message above".to_owned()),
         unknown_only: false,
     };
-    let host = |name: &String| HostPlan { name: name.clone(), problems: vec![problem.clone()], ..HostPlan::default() };
+    let host = |name: &String| {
+        let plan = HostPlan { name: name.clone(), problems: vec![problem.clone()], ..HostPlan::default() };
+        Sealed::of(plan, &mut SecretBook::default())
+    };
     hosts.iter().filter(|name| !known(name)).map(host).collect()
 }
 

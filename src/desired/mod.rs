@@ -3,6 +3,7 @@
 use crate::facts::{Facts, Known, PathFact, ProbeSpec, Reason, Way};
 use crate::inventory::model::{FileSpec, GitlabSpec, HostSpec};
 use crate::name::RemotePath;
+pub use crate::plan::seal::{Reopened, Sealed, problems as sealed_problems};
 use crate::plan::{HostPlan, Note, Problem};
 use crate::resource::unit_file::{UnitFile, unit_of};
 use crate::resource::{Context, Earlier, Resource};
@@ -10,7 +11,6 @@ use crate::script::applied;
 use crate::secret::SecretBook;
 use crate::step::Step;
 use crate::text::Text;
-pub use seal::{Reopened, Sealed, problems as sealed_problems};
 
 use blocked::Stopped;
 
@@ -26,7 +26,6 @@ mod packages;
 pub mod preconditions;
 pub mod rights;
 mod roots;
-mod seal;
 pub mod shown;
 pub mod status;
 mod summary;
@@ -166,8 +165,8 @@ pub fn probe_script(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> crate::scri
 /// Compares everything. What the plan must not show stands in it by name, and `book` learns the values. A resource that cannot
 /// be compared becomes a problem of the host; the others are still shown.
 #[must_use]
-pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> HostPlan {
-    sealed(draft(name, resources, facts, book), facts, book).into_inner()
+pub fn plan(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) -> Sealed {
+    sealed(draft(name, resources, facts, book), facts, book)
 }
 
 /// The same before anything is taken out of it: more may be added, and nothing shows it before it is [`sealed`].
@@ -255,7 +254,7 @@ fn make_directories(changes: &mut [crate::plan::Change], resources: &[Box<dyn Re
 /// The plan as it may be shown, with what is to be known before it is carried out.
 #[must_use]
 pub fn sealed(draft: HostPlan, facts: &Facts, book: &mut SecretBook) -> Sealed {
-    let mut private = seal::private(facts);
+    let mut private = crate::plan::seal::private(facts);
     private.extend(draft.private.iter().cloned());
     let mut plan = Sealed::with_private(draft, &private, book);
     let preconditions = preconditions::of(&plan.changes, facts);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::diagnostic::Span;
 use crate::plan::{
-    Action, Attr, Blocked, Change, Effect, HostPlan, Note, Plan, Problem, RunnerView, TextChange, Verdict,
+    Action, Attr, Blocked, Change, Effect, HostPlan, MayBeShown, Note, Problem, RunnerView, TextChange, Verdict,
 };
 
 mod step;
@@ -248,8 +248,9 @@ pub struct BlockedV1 {
     pub help: Option<String>,
 }
 
-impl From<&Plan> for PlanV1 {
-    fn from(plan: &Plan) -> Self {
+impl<P: MayBeShown> From<&P> for PlanV1 {
+    fn from(plan: &P) -> Self {
+        let plan = plan.plan();
         Self { hosts: plan.hosts.iter().map(HostV1::from).collect(), ..Self::without_hosts(plan) }
     }
 }

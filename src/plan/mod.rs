@@ -14,10 +14,12 @@ pub mod json;
 pub mod precondition;
 mod runner;
 pub mod saved;
+pub mod seal;
 
 pub use cleared::Cleared;
 use precondition::Required;
 pub use runner::{RunnerView, Verdict};
+pub use seal::{MayBeShown, Sealed, SealedPlan};
 
 /// What happens to a managed thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -230,6 +232,14 @@ pub struct Blocked {
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub help: Option<String>,
+}
+
+impl Blocked {
+    /// All of it but the help, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} is blocked: {}", self.about, self.message)
+    }
 }
 
 /// The whole plan.

@@ -7,7 +7,7 @@ use crate::apply::Outcome;
 use crate::desired::{Sealed, exam::Examined, exam::Finding, sealed_problems};
 use crate::event::Failure;
 use crate::plan::json::PlanV1;
-use crate::plan::{self, HostPlan, Plan, Problem, RunnerView};
+use crate::plan::{self, HostPlan, Problem, RunnerView, SealedPlan};
 use crate::secret::{Secret, SecretBook, SecretId};
 
 /// What is said, and by whom.
@@ -42,14 +42,14 @@ fn outputs(said: &str, mut book: SecretBook) -> Vec<(&'static str, String)> {
     let failure = Failure {
         command: Some(said.to_owned()),
         output: vec!["first".to_owned(), said.to_owned(), "last".to_owned()],
-        remaining: Some(sealed.clone().into_inner()),
+        remaining: Some(sealed.clone()),
         ..Failure::new("installing", said).help(said)
     };
     let failure = failure.without_secrets(&book);
     assert_eq!(failure.output.len(), 3);
     let findings = sealed_problems(vec![problem], &book).iter().map(|one| Finding::stops("ssh", one)).collect();
     let examined = [Examined { name: "ci.example.com".to_owned(), findings }];
-    let plan = Plan { hosts: vec![sealed.clone().into_inner()] };
+    let plan = SealedPlan::of([sealed.clone()]);
     let look = Look::plain(400).verbose(true);
     let source = Source { inventory: "rprov.yml", whole: true, name: None, commit: None, job: None, pipeline: None };
     let outcomes =

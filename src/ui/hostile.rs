@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Sources, Span};
 use crate::event::{Cause, Event, EventKind, Failure};
 use crate::name::RemotePath;
 use crate::plan::json::PlanV1;
-use crate::plan::{Action, Attr, Blocked, Change, Effect, HostPlan, Note, Plan, Problem, TextChange};
+use crate::plan::{Action, Attr, Blocked, Change, Effect, HostPlan, Note, Plan, Problem, Sealed, TextChange};
 use crate::step::{Step, UnitAction};
 use crate::visible::is_harmful;
 
@@ -135,7 +135,7 @@ impl Texts {
             output: vec![self.next(), self.next()],
             help: self.advice(),
             done: 2,
-            remaining: Some(self.host()),
+            remaining: Some(Sealed::saved(self.host())),
             cause: Cause::Failed,
         }
     }

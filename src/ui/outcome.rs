@@ -5,6 +5,32 @@ use crate::event::{self, Cause, Failure};
 use crate::ui::plan_human;
 use crate::ui::style::{self, Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
 
+/// What is blocked on a host of which everything else was done; only what was `not_told` with the plan.
+#[must_use]
+pub fn blocked(host: &str, failure: &Failure, not_told: &[&str], look: Look) -> String {
+    let number = not_told.len();
+    let are = if number == 1 { "is" } else { "are" };
+    let all = number == failure.output.len();
+    let more = if all { "" } else { " that the plan did not show" };
+    let mut out =
+        format!("{}: {} {are} blocked{more}\n", look.paint(Role::Bold, &sanitize(host)), count(number, "thing"));
+    for line in not_told {
+        let lines = wrap(&sanitize(line), look.width.saturating_sub(4));
+        for (at, line) in lines.iter().enumerate() {
+            out += &format!("{:1$}{line}\n", "", if at == 0 { 2 } else { 4 });
+        }
+    }
+    if failure.done > 0 {
+        out += &labelled(
+            "done",
+            Role::Dim,
+            &format!("{} made, everything that is not blocked", count(failure.done, "change")),
+            look,
+        );
+    }
+    out + &help(failure, look)
+}
+
 /// What one host failed at: the command, its last lines, what is still different, and what to do next.
 #[must_use]
 pub fn failure(host: &str, failure: &Failure, look: Look) -> String {
@@ -31,13 +57,16 @@ pub fn failure(host: &str, failure: &Failure, look: Look) -> String {
         let done = format!("{} made before; the next run goes on from there", count(failure.done, "change"));
         out += &labelled("done", Role::Dim, &done, look);
     }
-    if let Some(help) = &failure.help {
-        let mut lines = help.lines();
-        out += &labelled("help", Role::Hunk, &sanitize(lines.next().unwrap_or_default()), look);
-        // Further lines are commands, whole, to be copied.
-        for command in lines {
-            out += &format!("        {}\n", sanitize(command.trim()));
-        }
+    out + &help(failure, look)
+}
+
+fn help(failure: &Failure, look: Look) -> String {
+    let Some(help) = &failure.help else { return String::new() };
+    let mut lines = help.lines();
+    let mut out = labelled("help", Role::Hunk, &sanitize(lines.next().unwrap_or_default()), look);
+    // Further lines are commands, whole, to be copied.
+    for command in lines {
+        out += &format!("        {}\n", sanitize(command.trim()));
     }
     out
 }
@@ -63,6 +92,14 @@ pub fn stopped_before(failure: &Failure) -> String {
     }
 }
 
+/// How a host ended that did not come to its end, in one line: what is blocked is no failure.
+pub(crate) fn headline(failure: &Failure, look: Look) -> String {
+    match failure.cause {
+        Cause::Blocked => failure.message.clone(),
+        _ => format!("failed at {}", at(failure, look)),
+    }
+}
+
 /// What a host failed at, where [`failure`] tells all of it nearby. A log is searched for the message, so there it stays; and of a
 /// host that failed before any change, it is all that there is.
 pub(crate) fn at(failure: &Failure, look: Look) -> String {
@@ -81,21 +118,28 @@ pub fn summary(outcomes: &[Outcome], look: Look) -> String {
     let any_stopped = told.iter().any(|outcome| stopped(outcome));
     // "0 changes" alone, after a plan of many, would be a riddle.
     if told.len() > 1 || any_stopped || told.iter().any(|outcome| outcome.others.is_some()) {
-        let words = if any_stopped { 7 } else { 6 };
+        let words = if any_stopped || told.iter().any(|outcome| is(outcome, Cause::Blocked)) { 7 } else { 6 };
         let names = told.iter().map(|outcome| columns(&sanitize(&outcome.host))).max().unwrap_or(0);
         for outcome in told {
             let (role, word, text) = match &outcome.result {
                 Ok(changes) => (Role::Add, "ok", made(*changes, outcome.others)),
                 Err(failure) if failure.cause == Cause::Stopped => (Role::Warn, "stopped", stopped_before(failure)),
+                Err(failure) if failure.cause == Cause::Blocked => {
+                    let before = if failure.done == 0 { String::new() } else { count(failure.done, "change") + "; " };
+                    (Role::Error, "blocked", before + &failure.message)
+                }
                 Err(failure) => {
                     let before =
                         if failure.done == 0 { String::new() } else { count(failure.done, "change") + ", then " };
                     (Role::Error, "failed", before + &at(failure, look))
                 }
             };
-            // How much was made stands at the end.
-            let cut = if stopped(outcome) { cut_middle } else { cut_end };
-            let text = cut(&sanitize(&text), look.width.saturating_sub(names + words + 7).max(30));
+            let mut text = sanitize(&text).into_owned();
+            if !look.whole() {
+                // How much was made stands at the end.
+                let cut = if stopped(outcome) { cut_middle } else { cut_end };
+                text = cut(&text, look.width.saturating_sub(names + words + 7).max(30));
+            }
             out += &format!(
                 "  {}  {}   {text}\n",
                 look.paint(role, &pad(word, words)),
@@ -121,7 +165,11 @@ fn made(changes: usize, others: Option<Others>) -> String {
 }
 
 fn stopped(outcome: &Outcome) -> bool {
-    outcome.result.as_ref().is_err_and(|failure| failure.cause == Cause::Stopped)
+    is(outcome, Cause::Stopped)
+}
+
+fn is(outcome: &Outcome, cause: Cause) -> bool {
+    outcome.result.as_ref().is_err_and(|failure| failure.cause == cause)
 }
 
 /// `Apply complete: 12 changes on 3 hosts.`
@@ -142,8 +190,8 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
         (hosts, true) => format!(" on {} and in GitLab", count(hosts, "host")),
     };
     let made = format!("{}{places}", count(changes, "change"));
-    let which = |stop: bool| {
-        let which = outcomes.iter().filter(|outcome| outcome.result.is_err() && stopped(outcome) == stop);
+    let which = |of: &dyn Fn(&Outcome) -> bool| {
+        let which = outcomes.iter().filter(|outcome| outcome.result.is_err() && of(outcome));
         let (in_gitlab, hosts): (Vec<_>, Vec<_>) = which.partition(gitlab);
         match (hosts.len(), in_gitlab.is_empty()) {
             (0, true) => None,
@@ -153,18 +201,23 @@ pub fn verdict(outcomes: &[Outcome]) -> String {
         }
     };
     // "Complete" would be wrong, whatever else went well.
-    match (which(false), which(true)) {
-        (None, None) => format!("Apply complete: {made}."),
-        (None, Some(stopped)) => format!("Apply stopped: {made}; {stopped} stopped."),
-        (Some(failed), None) => format!("Apply incomplete: {made}; {failed} failed."),
-        (Some(failed), Some(stopped)) => format!("Apply incomplete: {made}; {failed} failed, {stopped} stopped."),
-    }
+    let is_blocked = |outcome: &Outcome| is(outcome, Cause::Blocked);
+    let failed = which(&|outcome| !stopped(outcome) && !is_blocked(outcome)).map(|which| format!("{which} failed"));
+    let blocked = which(&is_blocked).map(|which| format!("something is blocked on {which}"));
+    let stopped = which(&stopped).map(|which| format!("{which} stopped"));
+    let how = match (&failed, &blocked, &stopped) {
+        (None, None, None) => return format!("Apply complete: {made}."),
+        (None, None, Some(_)) => "stopped",
+        _ => "incomplete",
+    };
+    let all: Vec<String> = [failed, blocked, stopped].into_iter().flatten().collect();
+    format!("Apply {how}: {made}; {}.", all.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Attr, Change, Effect, HostPlan};
+    use crate::plan::{Action, Attr, Change, Effect, HostPlan, Sealed};
 
     fn failed() -> Failure {
         Failure {
@@ -206,7 +259,7 @@ mod tests {
             output: Vec::new(),
             help: None,
             done: 4,
-            remaining: Some(remaining),
+            remaining: Some(Sealed::saved(remaining)),
             cause: Cause::Failed,
         }
     }
@@ -261,12 +314,49 @@ mod tests {
         );
         outcomes.push(outcome("h2", Err(stop("directory /builds", 6))));
         let image = "image registry.example.com/gitlab/gitlab-runner:v17.9.0";
-        let long = summary(&[outcome("h1.lab.test", Err(stop(image, 3)))], Look::plain(80));
+        let long = [outcome("h1.lab.test", Err(stop(image, 3)))];
+        assert!(
+            summary(&long, Look::plain(80)).contains(&format!("   before {image}; 3 changes made\n")),
+            "a log is not cut"
+        );
+        let long = summary(&long, Look { terminal: true, ..Look::plain(80) });
         assert!(long.contains("   before image registry.examp…ner:v17.9.0; 3 changes made\n"), "{long}");
         outcomes.push(outcome("h3", Ok(1)));
         assert_eq!(verdict(&outcomes), "Apply stopped: 7 changes on 2 hosts; 2 hosts stopped.");
         outcomes.push(outcome("ci.example.com", Err(failed())));
         insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
+    }
+
+    #[test]
+    fn what_is_blocked_did_not_fail() {
+        let lines = ["file /a is blocked: it is a directory", "file /b is blocked: it is a directory"];
+        let left = |done| Failure {
+            cause: Cause::Blocked,
+            output: lines.map(str::to_owned).to_vec(),
+            ..Failure::new("file /a", format!("{}; and 1 more", lines[0])).help("move it").after(done)
+        };
+        let look = Look::plain(80);
+        let outcomes = [outcome("h1", Err(left(0))), outcome("h2", Err(left(3))), outcome("h3", Ok(1))];
+        assert_eq!(
+            summary(&outcomes, look),
+            "  blocked  h1   file /a is blocked: it is a directory; and 1 more\n  \
+               blocked  h2   3 changes; file /a is blocked: it is a directory; and 1 more\n  \
+               ok       h3   1 change\n\n\
+             Apply incomplete: 4 changes on 2 hosts; something is blocked on 2 hosts.\n"
+        );
+        assert_eq!(
+            blocked("h2", &left(3), &lines, look),
+            "h2: 2 things are blocked\n  file /a is blocked: it is a directory\n  file /b is blocked: it is a directory\n  \
+             done: 3 changes made, everything that is not blocked\n  help: move it\n"
+        );
+        let late = blocked("h1", &left(0), &lines[1..], look);
+        assert!(late.starts_with("h1: 1 thing is blocked that the plan did not show\n  file /b is"), "{late}");
+        let mixed = [outcome("a", Err(failed())), outcome("b", Err(left(0)))];
+        assert_eq!(
+            verdict(&mixed),
+            "Apply incomplete: 2 changes on 1 host; 1 host failed, something is blocked on 1 host."
+        );
+        assert_eq!(headline(&left(0), look), "file /a is blocked: it is a directory; and 1 more");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::apply::Outcome;
 use crate::event::{Cause, Failure};
-use crate::plan::Plan;
+use crate::plan::MayBeShown;
 use crate::plan::json::{HostV1, PlanV1};
 
 /// The value of `format`.
@@ -58,7 +58,7 @@ pub struct FailureV1 {
 impl ApplyV1 {
     /// From what was planned and what became of it.
     #[must_use]
-    pub fn new(plan: &Plan, outcomes: &[Outcome]) -> Self {
+    pub fn new(plan: &impl MayBeShown, outcomes: &[Outcome]) -> Self {
         Self {
             format: FORMAT.to_owned(),
             plan: PlanV1::from(plan),
@@ -88,7 +88,7 @@ impl From<&Failure> for FailureV1 {
             locked: failure.cause == Cause::Locked,
             stale: failure.cause == Cause::Stale,
             stopped: failure.cause == Cause::Stopped,
-            remaining: failure.remaining.as_ref().map(HostV1::from),
+            remaining: failure.remaining.as_deref().map(HostV1::from),
         }
     }
 }
@@ -96,7 +96,7 @@ impl From<&Failure> for FailureV1 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::HostPlan;
+    use crate::plan::{HostPlan, Plan, Sealed};
 
     #[test]
     fn version_1_stays_as_it_is() {
@@ -107,7 +107,7 @@ mod tests {
             output: vec!["o".to_owned()],
             help: Some("h".to_owned()),
             done: 2,
-            remaining: Some(HostPlan { name: "a".to_owned(), ..HostPlan::default() }),
+            remaining: Some(Sealed::saved(HostPlan { name: "a".to_owned(), ..HostPlan::default() })),
             cause: Cause::Failed,
         };
         let outcomes = [

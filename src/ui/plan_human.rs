@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::plan::{Action, Effect, HostPlan, Plan, Problem, Totals};
+use crate::plan::{Action, Effect, HostPlan, MayBeShown, Plan, Problem, Totals};
 use crate::ui::alike::{self, FOLDED, mask, names};
 use crate::ui::style::{self, Look, Role, columns, count, sanitize, wrap};
 
@@ -20,19 +20,20 @@ mod verdicts;
 mod words;
 
 use change::Table;
-pub use groups::{Group, groups, render_group};
+pub(super) use groups::{Group, groups, render_group};
 
 /// Between columns.
 const GAP: usize = 3;
 
 /// The whole text, with a line break at its end.
 #[must_use]
-pub fn render(plan: &Plan, look: Look) -> String {
+pub fn render(plan: &impl MayBeShown, look: Look) -> String {
     blocks(plan, look).collect()
 }
 
 /// The same piece by piece: of a thousand hosts it is long.
-pub fn blocks(plan: &Plan, look: Look) -> impl Iterator<Item = String> {
+pub fn blocks(plan: &impl MayBeShown, look: Look) -> impl Iterator<Item = String> {
+    let plan = plan.plan();
     let problems = problems(&plan.hosts.iter().collect::<Vec<_>>(), look);
     let shown: Vec<&HostPlan> = plan.hosts.iter().filter(|host| has_block(host, look)).collect();
     let groups = groups(&shown, look).into_iter().enumerate().map(move |(number, group)| {
@@ -49,14 +50,12 @@ pub fn blocks(plan: &Plan, look: Look) -> impl Iterator<Item = String> {
 }
 
 /// One host's part of a plan: its changes and notes, with its name as the heading.
-#[must_use]
-pub fn render_host(host: &HostPlan, look: Look) -> String {
+pub(super) fn render_host(host: &HostPlan, look: Look) -> String {
     groups(&[host], look).iter().map(|group| render_group(group, look)).collect()
 }
 
 /// The verdict alone, one line: how much would change, where, and at what cost.
-#[must_use]
-pub fn verdict(plan: &Plan) -> String {
+pub(super) fn verdict(plan: &Plan) -> String {
     let totals = plan.totals();
     let in_part = |host: &&HostPlan| !host.failed() && !host.problems.is_empty();
     let unknown = plan.hosts.iter().filter(|host| !host.is_gitlab()).filter(in_part).count();
@@ -253,10 +252,11 @@ fn body(host: &HostPlan, table: &Table, look: Look) -> String {
     if host.failed() && !host.changes.is_empty() {
         out += &format!("  {} not applied until the problem above is solved\n", look.paint(Role::Error, "!"));
     }
-    for blocked in &host.blocked {
-        let text = format!("{} is blocked: {}", blocked.about, blocked.message);
-        out += &paragraph(&format!("  {} ", look.paint(Role::Error, "!")), 4, 6, &sanitize(&text), look);
-        if let Some(help) = &blocked.help {
+    for (at, blocked) in host.blocked.iter().enumerate() {
+        out += &paragraph(&format!("  {} ", look.paint(Role::Error, "!")), 4, 6, &sanitize(&blocked.line()), look);
+        // What is to be done about several things is said once, below the last of them.
+        let next = host.blocked[at + 1..].iter().find_map(|other| other.help.as_ref());
+        if let Some(help) = blocked.help.as_ref().filter(|help| next != Some(*help)) {
             out += &advice("      help: ", 12, help, look);
         }
     }

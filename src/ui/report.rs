@@ -1,6 +1,6 @@
 //! A plan in the forms that GitLab shows beside a merge request and a pipeline. Pure: a plan in, a file's text out.
 
-use crate::plan::Plan;
+use crate::plan::MayBeShown;
 
 mod junit;
 mod markdown;
@@ -31,7 +31,8 @@ impl Form {
     ///
     /// # Errors
     /// None that is known: when the library that writes the form refuses.
-    pub fn render(self, plan: &Plan) -> Result<String, String> {
+    pub fn render(self, plan: &impl MayBeShown) -> Result<String, String> {
+        let plan = plan.plan();
         match self {
             Self::Terraform => Ok(terraform::render(plan)),
             Self::Junit => junit::render(plan),

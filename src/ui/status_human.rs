@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::desired::status::{HostStatus, RunnerState, RunnerStatus};
-use crate::plan::Plan;
+use crate::plan::MayBeShown;
 use crate::ui::plan_human;
 use crate::ui::progress::duration;
 use crate::ui::style::{Look, Role, columns, count, cut_end, cut_middle, pad, sanitize, wrap};
@@ -25,7 +25,8 @@ type Cells = [(String, Role); COLUMNS];
 
 /// The whole text, with a line break at its end.
 #[must_use]
-pub fn render(hosts: &[HostStatus], plan: &Plan, look: Look) -> String {
+pub fn render(hosts: &[HostStatus], plan: &impl MayBeShown, look: Look) -> String {
+    let plan = plan.plan();
     let mut out = plan_human::problems(&plan.hosts.iter().collect::<Vec<_>>(), look);
     if !out.is_empty() {
         out.push('\n');
@@ -230,7 +231,7 @@ mod tests {
     use super::*;
     use crate::facts::Room;
     use crate::name::RemotePath;
-    use crate::plan::{HostPlan, Problem};
+    use crate::plan::{HostPlan, Plan, Problem};
 
     const GIB: u64 = 1 << 30;
 

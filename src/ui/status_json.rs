@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::desired::status::{HostStatus, RunnerState};
-use crate::plan::{Blocked, Plan};
+use crate::plan::{Blocked, MayBeShown, Plan};
 
 /// The value of `format`.
 pub const FORMAT: &str = "rprov-status/1";
@@ -82,7 +82,8 @@ pub struct ProblemV1 {
 impl StatusV1 {
     /// From what was seen.
     #[must_use]
-    pub fn new(hosts: &[HostStatus], plan: &Plan) -> Self {
+    pub fn new(hosts: &[HostStatus], plan: &impl MayBeShown) -> Self {
+        let plan = plan.plan();
         Self {
             format: FORMAT.to_owned(),
             rprov_version: env!("CARGO_PKG_VERSION").to_owned(),

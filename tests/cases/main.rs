@@ -10,7 +10,7 @@ use rprov::desired;
 use rprov::diagnostic::Diagnostic;
 use rprov::facts::Facts;
 use rprov::inventory::model::Inventory;
-use rprov::plan::{HostPlan, Plan};
+use rprov::plan::{Sealed, SealedPlan};
 use rprov::resource::Resource;
 use rprov::resource::variable::Variable;
 use rprov::secret::{Secret, SecretBook, SecretId};
@@ -80,16 +80,18 @@ impl World {
         Self { inventory, resources, variables, book }
     }
 
-    fn plan(&self, facts: &Facts, book: &mut SecretBook) -> Plan {
-        let mut hosts: Vec<HostPlan> = Vec::new();
+    fn plan(&self, facts: &Facts, book: &mut SecretBook) -> SealedPlan {
+        let mut hosts: Vec<Sealed> = Vec::new();
         if let Some(gitlab) = self.inventory.gitlab.as_ref().filter(|_| !self.variables.is_empty()) {
             let mut plan = desired::plan(&gitlab.url, &self.variables, facts, book);
-            plan.summary.clear();
-            plan.jobs = None;
+            plan.amend(book, |plan| {
+                plan.summary.clear();
+                plan.jobs = None;
+            });
             hosts.push(plan);
         }
         hosts.push(desired::plan(&self.inventory.hosts[0].name, &self.resources, facts, book));
-        Plan { hosts }
+        SealedPlan::of(hosts)
     }
 }
 

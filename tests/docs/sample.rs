@@ -1,7 +1,7 @@
 //! The plan that the README shows, drawn by the program itself. What is made up is what the hosts are like now.
 
 use rprov::diagnostic::Span;
-use rprov::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, RunnerView, Verdict};
+use rprov::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, RunnerView, SealedPlan, Verdict};
 use rprov::ui::{plan_human, style::Look};
 
 /// Columns of the block.
@@ -50,7 +50,7 @@ pub(crate) fn plan(inventory: &str) -> String {
         ..HostPlan::default()
     };
     let gpu = HostPlan { name: "gpu-1.example.com".to_owned(), jobs: Some(0), ..HostPlan::default() };
-    plan_human::render(&Plan { hosts: vec![ci, gpu] }, Look::plain(WIDTH))
+    plan_human::render(&SealedPlan::saved(Plan { hosts: vec![ci, gpu] }), Look::plain(WIDTH))
 }
 
 struct Inventory<'a>(&'a str);

@@ -40,7 +40,7 @@ fn plan(pushed: &str, trusted: &str, files: &[(&str, &str)]) -> HostPlan {
     probe.paths.into_keys().for_each(|path| {
         facts.paths.entry(path).or_insert(Known::Absent);
     });
-    crate::desired::plan("a", &resources, &facts, &mut SecretBook::default())
+    (*crate::desired::plan("a", &resources, &facts, &mut SecretBook::default())).clone()
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn why_a_file_cannot_be_compared_names_nothing_of_it() {
         facts.records.insert(3, Known::Unread(why.clone()));
         facts.marked.insert("docker".to_owned(), Known::Unread(why.clone()));
         let resources = vec![shown.veil(Box::new(runners.clone()))];
-        let json = serde_json::to_string(&crate::desired::plan("a", &resources, &facts, &mut SecretBook::default()));
+        let json = serde_json::to_string(&*crate::desired::plan("a", &resources, &facts, &mut SecretBook::default()));
         let json = json.unwrap();
         assert!(!json.contains("hunter2") && !json.contains("#3") && !json.contains("runners/3"), "{json}");
         assert!(json.contains(says) && json.contains("/srv/r/config.toml"), "{json}");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::inventory::model::{ContainerOptions, Login, Owner};
 use crate::name::RemotePath;
+use crate::plan::Plan;
 use crate::secret::SecretId;
 use crate::step::{
     Check, CreateContainer, GitlabStep, RunnerAttributes, Step, TriedBy, UnitAction, UpdateContainer, WriteFile,

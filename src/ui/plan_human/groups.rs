@@ -12,7 +12,7 @@ use crate::ui::alike::{FOLDED, NAME, mask_id, names, replace_name};
 use crate::ui::style::{Look, Role, columns, count, sanitize, wrap};
 
 /// Hosts whose parts of the plan read the same, but for what is each one's own.
-pub struct Group<'a> {
+pub(in crate::ui) struct Group<'a> {
     /// They, in the order of the plan.
     pub hosts: Vec<&'a HostPlan>,
     /// What is said of each.
@@ -24,7 +24,7 @@ pub struct Group<'a> {
 /// The groups, in the order of the first host of each. So few hosts that folding them saves little stand alone, and so does
 /// GitLab.
 #[must_use]
-pub fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
+pub(in crate::ui) fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group<'a>> {
     let table = Table::new(hosts, look);
     let mut found: Vec<Vec<(&'a HostPlan, String)>> = Vec::new();
     let mut places: HashMap<([u8; 32], bool, bool), usize> = HashMap::new();
@@ -131,7 +131,7 @@ fn nameless(host: &HostPlan) -> HostPlan {
 
 /// A group's part of a plan: what stops its hosts, who they are, and what is said of them.
 #[must_use]
-pub fn render_group(group: &Group<'_>, look: Look) -> String {
+pub(in crate::ui) fn render_group(group: &Group<'_>, look: Look) -> String {
     problems(&group.hosts, look) + &heading(group, look) + &group.body
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::diagnostic::Span;
 use crate::name::RemotePath;
-use crate::plan::{Attr, Change, Note, Problem, RunnerView, TextChange, Verdict};
+use crate::plan::{Attr, Blocked, Change, Note, Problem, RunnerView, TextChange, Verdict};
 use crate::step::{Step, UnitAction};
 
 fn span(line: usize) -> Span {
@@ -414,4 +414,21 @@ fn what_is_also_there_is_told_with_values_to_who_asks_for_more() {
     assert!(short.contains("docker daemon /d: also on the host: data-root, proxies") && !short.contains("/data\""));
     let long = text(Look::plain(80).verbose(true));
     assert!(long.contains("      data-root: \"/data\"\n      proxies") && !long.contains('\u{1b}'), "{long}");
+}
+
+#[test]
+fn the_same_advice_is_given_once() {
+    let blocked = |about: &str, help: Option<&str>| Blocked {
+        about: about.to_owned(),
+        message: "it is a directory".to_owned(),
+        help: help.map(str::to_owned),
+    };
+    let (move_it, mount_it) = (Some("move it"), Some("mount it"));
+    let blocked = [("file /a", move_it), ("file /b", None), ("file /c", move_it), ("file /d", mount_it)]
+        .map(|(about, help)| blocked(about, help));
+    let host = HostPlan { blocked: blocked.to_vec(), ..quiet("h") };
+    let text = render(&Plan { hosts: vec![host] }, Look::plain(80));
+    assert_eq!(text.matches("help: move it").count(), 1, "{text}");
+    assert!(text.contains("/c is blocked: it is a directory\n      help: move it\n  ! file /d is"), "{text}");
+    assert!(text.contains("/d is blocked: it is a directory\n      help: mount it\n"), "{text}");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Board, Phase, Turn, View, column, duration, line_to, took};
 use crate::event::{Event, EventKind};
+use crate::ui::outcome;
 use crate::ui::style::{Look, Role, count, pad, sanitize};
 
 /// A busy host is heard of at least this often.
@@ -75,7 +76,7 @@ impl View for Lines {
                 self.look.paint(Role::Add, &format!("done: {} in {}", count(changes, "change"), took(time)))
             }
             Turn::Failed(failure) => {
-                let text = format!("failed at {}: {}", failure.during, failure.message);
+                let text = outcome::headline(&failure, Look { terminal: false, ..self.look });
                 self.look.paint(Role::Error, &sanitize(&text))
             }
             Turn::Stopped(text) => self.look.paint(Role::Warn, &text),

@@ -156,7 +156,7 @@ fn last_line(host: &str, turn: &Turn, names: usize, look: Look) -> Option<String
             Some(format!("{} {name}   {text}", look.paint(Role::Add, "✓")))
         }
         Turn::Failed(failure) => {
-            let text = format!("failed at {}", outcome::at(failure, Look { terminal: true, ..look }));
+            let text = outcome::headline(failure, Look { terminal: true, ..look });
             let text = cut_end(&sanitize(&text), look.width.saturating_sub(columns(&host).max(names) + 6));
             Some(format!("{} {name}   {}", look.paint(Role::Error, "✗"), look.paint(Role::Error, &text)))
         }

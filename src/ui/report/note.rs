@@ -3,7 +3,7 @@
 
 use super::markdown::{self, escape};
 use crate::gitlab::pipeline_line;
-use crate::plan::Plan;
+use crate::plan::{MayBeShown, Plan};
 use crate::resource::file::sha256;
 use crate::ui::style::sanitize;
 use crate::visible::is_harmful;
@@ -44,7 +44,8 @@ pub struct Note {
 impl Note {
     /// The note of a plan.
     #[must_use]
-    pub fn of(plan: &Plan, source: &Source<'_>) -> Self {
+    pub fn of(plan: &impl MayBeShown, source: &Source<'_>) -> Self {
+        let plan = plan.plan();
         let mark = format!("<!-- rprov plan: {} -->\n", key(plan, source));
         let pipeline = source.pipeline.map(pipeline_line).unwrap_or_default();
         let text = format!("{mark}{pipeline}{}\n<sub>{}</sub>\n", markdown::render(plan), origin(plan, source));

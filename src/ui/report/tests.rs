@@ -1,7 +1,7 @@
 //! What GitLab is given.
 
 use super::*;
-use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Problem};
+use crate::plan::{Action, Attr, Change, Effect, HostPlan, Note, Plan, Problem};
 
 fn change(action: Action, effect: Effect, old: &str, new: &str) -> Change {
     Change {

@@ -233,6 +233,26 @@ fn an_id_that_is_used_again_is_nobodys_old_runner() {
     assert_eq!((strangers(&world), world.marked("docker")), (before, vec![50]));
 }
 
+/// What the plan says to set for a runner of another name leads to its being taken over, and the record gets the description that the
+/// inventory gives.
+#[test]
+fn what_the_plan_says_to_set_takes_over_a_runner_of_another_name() {
+    let mut world = World::new(vec![runner("docker")]);
+    stranger(&mut world, 2, "hand");
+    world.record(2).maintenance_note = String::new();
+    let token = world.records[&2].token.clone();
+    world.file = Some(table("hand", "id = 2", &format!("token = '{token}'")));
+    let diff = world.diff();
+    assert!(diff.changes.iter().any(|change| change.action == crate::plan::Action::Add), "{:?}", diff.changes);
+    let said = diff.notes.iter().find_map(|note| note.message.split_once("give that runner spec `config: { name: \""));
+    let name = said.unwrap().1.split('"').next().unwrap().to_owned();
+    world.spec.runners[0].config.extend(super::table(&format!("name = '{name}'")));
+    world.converge();
+    assert_eq!((world.marked("docker"), world.records.len()), (vec![2], 1), "no second one is made");
+    let record = &world.records[&2];
+    assert_eq!((&record.token, record.record.description.as_str()), (&token, "ci.example.com docker"));
+}
+
 /// A hand-made table of another name keeps its runner, and what only looks like one of ours too.
 #[test]
 fn a_table_whose_id_is_wrong_is_the_runner_that_its_token_opens() {

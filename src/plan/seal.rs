@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use crate::facts::{Facts, Known};
 use crate::name::RemotePath;
 use crate::plan::precondition::Required;
-use crate::plan::{Also, Attr, Blocked, Change, Cleared, HostPlan, Note, Problem, RunnerView};
+use crate::plan::{Also, Attr, Blocked, Change, Cleared, HostPlan, Note, Plan, Problem, RunnerView};
 use crate::secret::{Secret, SecretBook, SecretId, looks};
 use crate::step::{GitlabStep, Step};
 use crate::text::Text;
 
 /// Files of the host that not everybody may read, and of which a step writes a part that was there before.
-pub(super) fn private(facts: &Facts) -> BTreeSet<RemotePath> {
+pub(crate) fn private(facts: &Facts) -> BTreeSet<RemotePath> {
     let sources = match &facts.apt_sources {
         Some(Known::Present(all)) => all.as_slice(),
         _ => &[],
@@ -105,7 +105,7 @@ impl Sealed {
     }
 
     /// The same; and of what steps write to `private` files, all.
-    pub(super) fn with_private(mut plan: HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) -> Self {
+    pub(crate) fn with_private(mut plan: HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBook) -> Self {
         seal(&mut plan, private, book);
         Self(plan)
     }
@@ -135,24 +135,18 @@ impl Sealed {
         self.0.leave_out(about);
     }
 
-    /// The plan, to be shown or saved.
-    #[must_use]
-    pub fn into_inner(self) -> HostPlan {
-        self.0
-    }
-
     /// What is known of the plan beside what is told of it.
-    pub(super) fn beside(&mut self) -> Beside<'_> {
+    pub(crate) fn beside(&mut self) -> Beside<'_> {
         let HostPlan { preconditions, after_run, machine, .. } = &mut self.0;
         Beside { preconditions, after_run, machine }
     }
 }
 
 /// The parts of a sealed plan in which no text of people's stands.
-pub(super) struct Beside<'a> {
-    pub(super) preconditions: &'a mut Vec<Required>,
-    pub(super) after_run: &'a mut Option<String>,
-    pub(super) machine: &'a mut Option<String>,
+pub(crate) struct Beside<'a> {
+    pub(crate) preconditions: &'a mut Vec<Required>,
+    pub(crate) after_run: &'a mut Option<String>,
+    pub(crate) machine: &'a mut Option<String>,
 }
 
 impl std::ops::Deref for Sealed {
@@ -160,6 +154,58 @@ impl std::ops::Deref for Sealed {
 
     fn deref(&self) -> &HostPlan {
         &self.0
+    }
+}
+
+/// A whole plan that may be shown: each part of it is [`Sealed`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SealedPlan(Plan);
+
+impl SealedPlan {
+    /// Of its parts.
+    #[must_use]
+    pub fn of(parts: impl IntoIterator<Item = Sealed>) -> Self {
+        Self(Plan { hosts: parts.into_iter().map(|part| part.0).collect() })
+    }
+
+    /// A plan that was sealed when it was saved.
+    #[must_use]
+    pub fn saved(plan: Plan) -> Self {
+        Self(plan)
+    }
+
+    /// Adds parts at the end.
+    pub fn extend(&mut self, parts: impl IntoIterator<Item = Sealed>) {
+        self.0.hosts.extend(parts.into_iter().map(|part| part.0));
+    }
+}
+
+impl std::ops::Deref for SealedPlan {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// What may be shown: everything that draws a plan, or makes a document of it, takes this, so that one that nothing was taken out of
+/// cannot be shown.
+pub trait MayBeShown {
+    /// The plan.
+    fn plan(&self) -> &Plan;
+}
+
+impl MayBeShown for SealedPlan {
+    fn plan(&self) -> &Plan {
+        &self.0
+    }
+}
+
+/// Tests make plans by hand.
+#[cfg(test)]
+impl MayBeShown for Plan {
+    fn plan(&self) -> &Plan {
+        self
     }
 }
 

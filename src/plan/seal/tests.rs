@@ -330,9 +330,9 @@ fn what_is_added_to_a_sealed_plan_is_sealed() {
             plan.summary.push(told.clone());
         });
         assert_eq!(amended.changes.len(), 2);
-        let plans = Plan { hosts: vec![amended.clone().into_inner()] };
+        let plans = SealedPlan::of([amended.clone()]);
         let json = serde_json::to_string(&PlanV1::from(&plans)).unwrap();
-        let saved = serde_json::to_string(&amended.into_inner().publishable()).unwrap();
+        let saved = serde_json::to_string(&(*amended).clone().publishable()).unwrap();
         let bare = &secret[6..];
         assert!(!json.contains(bare) && !saved.contains(bare) && !format!("{plans:?}").contains(bare), "{json}");
         let problem = Problem { message: told.clone(), help: Some(told), unknown_only: false };

@@ -52,7 +52,7 @@ pub enum Reason {
     DockerStopped,
     /// Nothing on the host can ask a registry.
     NoCurl,
-    /// This program refused to look: it was told not to trust the inventory.
+    /// This program refused to look: it was asked not to trust the inventory.
     Refused,
     /// GitLab as a whole cannot be asked: it does not answer, or does not take the token. The same is to be said of all that it knows.
     Gitlab,
@@ -542,7 +542,7 @@ impl Facts {
     }
 
     /// Whether a time of a file on the host lies ahead of the host's own clock: then it was set back, or somebody set the
-    /// file's time, and what is older than the file cannot be told.
+    /// file's time, and what is older than the file is not known.
     #[must_use]
     pub fn is_ahead(&self, time_ns: i128) -> bool {
         time_ns >= (i128::from(self.system.now) + 1) * 1_000_000_000

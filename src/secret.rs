@@ -78,7 +78,7 @@ impl SecretId {
         Self(id.into())
     }
 
-    /// The authentication token of a runner spec on a host: known only once GitLab or the host's file has told it.
+    /// The authentication token of a runner spec on a host: known only once GitLab or the host's file has reported it.
     #[must_use]
     pub fn runner_token(host: &str, runner: &str) -> Self {
         Self(format!("token:{host}/{runner}"))

@@ -37,7 +37,7 @@ pub enum Step {
     },
     /// Remove packages in one transaction.
     RemovePackages(Vec<String>),
-    /// Make a directory with its parents, or mend its mode and owner.
+    /// Make a directory with its parents, or fix its mode and owner.
     Directory {
         /// Where.
         path: RemotePath,
@@ -190,7 +190,7 @@ pub struct WriteFile {
     pub check: Option<Check>,
     /// SHA-256 (hex) of the content that this step replaces; `None`: nothing is there. Another content stops the step.
     pub replaces: Option<String>,
-    /// The container or unit that reads the file only when it starts, and that a later step restarts: the host is told that
+    /// The container or unit that reads the file only when it starts, and that a later step restarts: the host is informed that
     /// this is due before the file is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarts: Option<String>,
@@ -251,7 +251,7 @@ pub enum UnitAction {
     Disable,
 }
 
-/// What `docker create` is told.
+/// The options of `docker create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateContainer {
     /// Name.

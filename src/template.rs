@@ -67,7 +67,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// The line of the template that made a line of the text, both from 1; `None`: it cannot be told.
+    /// The line of the template that made a line of the text, both from 1; `None`: it is not known.
     #[must_use]
     pub fn template_line(&self, line: usize) -> Option<usize> {
         self.lines.as_ref()?.get(line.checked_sub(1)?).copied()

@@ -304,7 +304,7 @@ fn rendered_files_come_as_they_are() {
     assert!(run(directory.path(), &["render", "here", "--probe"]).1.contains("rprov"));
 }
 
-/// What a shell that has loaded the script is told for a line whose last word is not finished.
+/// What a shell that has loaded the script is answered for a line whose last word is not finished.
 fn completed(directory: &Path, line: &[&str]) -> Vec<String> {
     let words: Vec<&str> = ["--", "rprov"].iter().chain(line).copied().collect();
     let out = rprov(directory, &words)

@@ -361,7 +361,7 @@ fn exit_codes_are_those_of_the_help() {
 fn the_map_of_the_source_is_whole() {
     let page = Page::read(&root().join("docs/architecture.md"));
     let listed: BTreeSet<String> = page
-        .section("The rooms")
+        .section("The modules")
         .lines()
         .filter_map(|line| line.strip_prefix("| `src/")?.split('`').next())
         .map(|name| name.trim_end_matches('/').to_owned())

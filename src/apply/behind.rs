@@ -19,7 +19,7 @@ use super::Shared;
 /// Hosts that are tried at most.
 const MOST: usize = 64;
 
-/// The ways to all hosts of an inventory, as far as they can be told without starting a program.
+/// The ways to all hosts of an inventory, as far as they can be known without starting a program.
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     /// By the host's place in the inventory: where it is itself, and the stops before it.

@@ -311,7 +311,7 @@ impl Session {
         SealedPlan::of(fleet.chain(self.targets.iter().map(|target| &target.plan)).cloned())
     }
 
-    /// What the API token of this run cannot do of the plan, each told once. With [`Look::Apply`] it is among the plan's problems.
+    /// What the API token of this run cannot do of the plan, each reported once. With [`Look::Apply`] it is among the plan's problems.
     #[must_use]
     pub fn lacking(&self) -> Vec<Problem> {
         let fleet = self.fleet.iter().flat_map(|fleet| &fleet.lacking);

@@ -115,7 +115,7 @@ async fn carry_out(
                     return Ok(None);
                 }
                 cancel.cancel();
-                // The view lives as long as this function; it takes what it is told.
+                // The view lives as long as this function; it takes what it is sent.
                 let _ = tell.send("Stopping after the changes that are under way; once more stops at once.".to_owned());
             }
         }
@@ -125,7 +125,7 @@ async fn carry_out(
 fn report(plan: &SealedPlan, told: &Plan, outcomes: &[Outcome], json: bool, console: &Console) -> Result<(), Exit> {
     let mut stopped = false;
     for one in outcomes {
-        // What the plan has told of a host is not told again.
+        // What the plan has reported of a host is not reported again.
         let of_host = told.hosts.iter().find(|host| host.name == one.host);
         let told = of_host.is_some_and(|host| !host.problems.is_empty());
         match &one.result {

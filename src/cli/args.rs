@@ -24,7 +24,7 @@ use crate::ui::style::ColorChoice;
     disable_help_subcommand = true,
     after_help = "Examples:
   rprov init                      write an inventory for a first host
-  rprov doctor                    what would stop a run, and how to mend it
+  rprov doctor                    what would stop a run, and how to fix it
   rprov plan                      show what would change
   rprov plan --limit gpu,'!gpu-3' … on the group gpu but for one host
   rprov apply                     make it so, after asking
@@ -119,9 +119,9 @@ The next run goes on from there.")]
       jq '.hosts[] | select(.reachable | not).name'
 
 DRIFT is how much an apply would change, JOBS are running now, FREE is the
-least room where jobs live.")]
+least free space where jobs live.")]
     Status(StatusArgs),
-    /// Say what would stop a run, host by host, and how to mend it; changes nothing
+    /// Say what would stop a run, host by host, and how to fix it; changes nothing
     #[command(after_help = "Examples:
   rprov doctor
   rprov doctor ci.example.com -v
@@ -258,7 +258,7 @@ pub enum Executor {
 /// Which hosts, and how many at once.
 #[derive(Debug, Clone, Args)]
 pub struct HostArgs {
-    /// Only these hosts: names, groups, globs; `!` in front takes hosts away
+    /// Only these hosts: names, groups, globs; prefix with `!` to exclude
     #[arg(long, value_name = "PATTERN,…", value_delimiter = ',', add = ArgValueCompleter::new(complete::patterns))]
     pub limit: Vec<String>,
     /// Part I of N parts of the hosts, for parallel jobs; what belongs to GitLab and to no host is in part 1

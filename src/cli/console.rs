@@ -46,7 +46,7 @@ impl Console {
         Self { out: out.sections(time(log.out, out)), err: err.sections(time(log.err, err)) }
     }
 
-    /// For what is told before there are options.
+    /// For what is reported before there are options.
     pub(super) fn without_options() -> Self {
         Self {
             out: Look::detect(ColorChoice::Auto, &io::stdout(), false),

@@ -1,4 +1,4 @@
-//! `rprov doctor`: says what would stop a run, and how to mend it. Changes nothing.
+//! `rprov doctor`: says what would stop a run, and how to fix it. Changes nothing.
 
 use crate::apply::Look;
 use crate::desired::exam::{Examined, Level};

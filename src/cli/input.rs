@@ -13,7 +13,7 @@ use super::console::Console;
 use super::exit::Exit;
 use super::needed;
 
-/// The inventory; its warnings are told. Errors are told all together, and in JSON they are the result.
+/// The inventory; its warnings are reported. Errors are reported all together, and in JSON they are the result.
 pub(super) fn inventory(global: &Global, format: Format, console: &Console) -> Result<Inventory, Exit> {
     loaded(inventory::load(&global.inventory), global, format, console)
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 use crate::inventory::model::Inventory;
 
 /// The indices of the hosts that the patterns choose, in the inventory's order; all without patterns. A pattern is a
-/// host, a group, or a glob over both; with `!` in front it takes hosts away. Only such patterns: from all hosts.
+/// host, a group, or a glob over both; with `!` in front it excludes hosts. Only such patterns: from all hosts.
 ///
 /// # Errors
 /// When a pattern matches nothing (most likely a typing error, which must not end in a run on fewer hosts), or when no
@@ -111,7 +111,7 @@ fn meant(inventory: &Inventory, pattern: &str) -> String {
         return format!("did you mean `'*.{pattern_without_dot}'`?");
     }
     if pattern.contains([':', ' ', '&']) {
-        return "patterns are separated by commas, and `!` takes hosts away: --limit 'gpu,!gpu-3'".to_owned();
+        return "patterns are separated by commas, and `!` excludes hosts: --limit 'gpu,!gpu-3'".to_owned();
     }
     let typed = pattern.to_lowercase();
     // Of long names, the first part is what people type.
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(help("example.com"), "did you mean `'*.example.com'`?");
         assert_eq!(help("gpus"), "did you mean `gpu`?");
         assert_eq!(help("GPU-1"), "did you mean `gpu-1`?");
-        assert_eq!(help("gpu:!eu"), "patterns are separated by commas, and `!` takes hosts away: --limit 'gpu,!gpu-3'");
+        assert_eq!(help("gpu:!eu"), "patterns are separated by commas, and `!` excludes hosts: --limit 'gpu,!gpu-3'");
         assert_eq!(help("zebra"), "groups: eu, us, gpu, empty; hosts: ci.example.com, gpu-1, gpu-2, [::1]");
     }
 }

@@ -24,7 +24,7 @@ pub(super) fn secrets(inventory: &Inventory, selected: &[usize], whole: bool) ->
     needed
 }
 
-/// What sudo is told on the selected hosts if it asks, as the inventory has it.
+/// Password for sudo on the selected hosts if it asks, as the inventory has it.
 pub(super) fn sudo_passwords(inventory: &Inventory, selected: &[usize]) -> BTreeSet<SecretId> {
     let connections = selected.iter().map(|index| &inventory.hosts[*index].connection);
     connections.filter(|connection| connection.sudo()).filter_map(|one| one.become_password().cloned()).collect()

@@ -39,7 +39,7 @@ pub(super) async fn gather(
     Ok(())
 }
 
-/// What sudo is told.
+/// Password for sudo.
 fn passwords(
     connections: &[&Connection],
     ask: bool,

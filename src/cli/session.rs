@@ -36,7 +36,7 @@ pub(super) struct Opened {
 pub(super) struct Shown {
     events: UnboundedReceiver<Event>,
     notices: UnboundedReceiver<String>,
-    /// What else is to be told while the view is up.
+    /// What else is to be reported while the view is up.
     pub(super) tell: UnboundedSender<String>,
     started: Instant,
     hosts: Vec<String>,

@@ -212,7 +212,7 @@ impl Grounds<'_> {
             let ground = own.as_ref().and_then(|name| known.get(name));
             match ground {
                 Some((trusted, known)) if uses.is_subset(known) => {
-                    // Where it is read is the trusted inventory's word, where that is told is this one's.
+                    // Where it is read is the trusted inventory's word, where that is reported is this one's.
                     let source = SecretSource { kind: trusted.kind.clone(), origin: source.origin };
                     self.read(id, source, out, told);
                 }

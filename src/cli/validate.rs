@@ -37,7 +37,7 @@ mod tests {
     use super::*;
     use crate::ui::style::Look;
 
-    /// How many problems are told, and with which text.
+    /// How many problems are reported, and with which text.
     fn told(text: &str) -> (usize, String) {
         let failure = inventory::load::check(std::path::Path::new("i.yml"), text).unwrap_err();
         let drawn = diagnostics::render(&failure.diagnostics, &failure.sources, Look::plain(80));

@@ -101,7 +101,7 @@ pub(super) fn cleanup(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     }));
 }
 
-/// The files of this room.
+/// The files of this module.
 pub(super) fn files(host: &HostSpec) -> Vec<(RemotePath, u32, Text)> {
     the_files(host).into_iter().filter_map(|file| Some((file.path, file.mode, file.content?))).collect()
 }

@@ -182,7 +182,7 @@ pub(super) fn registries(host: &HostSpec) -> Vec<String> {
     named.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
-/// The files of this room.
+/// The files of this module.
 pub(super) fn files(host: &HostSpec, gitlab: Option<&GitlabSpec>) -> Vec<(RemotePath, u32, Text)> {
     let mut files = Vec::new();
     if let Some(daemon) = daemon(host) {

@@ -1,4 +1,4 @@
-//! What would stop a run, or will one day, and how to mend it: findings about hosts and about GitLab, in the order in which a
+//! What would stop a run, or will one day, and how to fix it: findings about hosts and about GitLab, in the order in which a
 //! run meets them. Pure.
 
 use std::collections::BTreeSet;
@@ -82,7 +82,7 @@ pub fn tell_lacking(all: &mut [Examined], lacking: &[Problem]) {
     }
 }
 
-/// What is wrong with the API token is told of GitLab, and not of each host again that could not be compared for it.
+/// What is wrong with the API token is reported of GitLab, and not of each host again that could not be compared for it.
 pub fn tell_once(all: &mut [Examined]) {
     let Some((gitlab, hosts)) = all.split_first_mut() else { return };
     let wrong = gitlab.findings.iter().find(|finding| finding.level == Level::Stops && finding.about == "token");

@@ -60,7 +60,7 @@ pub(super) fn firewall(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
     }));
 }
 
-/// The files of this room.
+/// The files of this module.
 pub(super) fn files(host: &HostSpec) -> Vec<(RemotePath, u32, Text)> {
     let Some((_, rules, unit)) = parts(host) else { return Vec::new() };
     [rules, unit].into_iter().filter_map(|file| Some((file.path, file.mode, file.content?))).collect()

@@ -69,7 +69,7 @@ pub fn across(hosts: &[Named<'_>], inventory: &Inventory) -> Vec<(usize, Problem
     found
 }
 
-/// The problem of names that lead to one machine. The same for all of them, so that it is told once.
+/// The problem of names that lead to one machine. The same for all of them, so that it is reported once.
 #[must_use]
 pub fn one(names: &[&str]) -> Problem {
     const MOST: usize = 5;
@@ -211,7 +211,7 @@ mod tests {
         );
         let old = LastApply { run: "18a-1".to_owned(), ..LastApply::unknown() };
         assert!(told(&[("y", &own, Some(&old))], &["x", "y"]).is_empty(), "an older release");
-        // Both in this run: that is told once.
+        // Both in this run: that is reported once.
         assert_eq!(told(&[("x", &own, Some(&as_x)), ("y", &own, Some(&as_x))], &["x", "y"]).len(), 2);
     }
 

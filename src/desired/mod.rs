@@ -218,7 +218,7 @@ pub fn draft(name: &str, resources: &[Box<dyn Resource>], facts: &Facts, book: &
     blocked::without_restarts(&mut plan);
     make_directories(&mut plan.changes, resources, facts);
     plan.problems.extend(roots::problems(resources, facts));
-    // One reason, told once: many things of one host are unread for the same cause.
+    // One reason, reported once: many things of one host are unread for the same cause.
     plan.problems.dedup();
     plan.notes.extend(links(&plan.changes, facts));
     plan.owns = owned::made(&plan.changes, keys, resources, book);

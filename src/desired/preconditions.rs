@@ -207,7 +207,7 @@ fn package(name: &str, facts: &Facts) -> Option<Precondition> {
     let version = match facts.packages.get(name)? {
         Known::Unread(_) => return None,
         Known::Absent => None,
-        // The remains of a removed one are no package, and the transaction itself mends a half-installed one.
+        // The remains of a removed one are no package, and the transaction itself fixes a half-installed one.
         Known::Present(fact) => fact.installed.then(|| fact.version.clone()),
     };
     Some(Precondition::Package { name: name.to_owned(), version })

@@ -11,7 +11,7 @@ use crate::plan::{HostPlan, Note, Problem};
 use crate::runner_config::keys::Version;
 use crate::step::{GitlabStep, Step};
 
-/// Days before a token's end from which on it is told.
+/// Days before a token's end from which on it is reported.
 const SOON: i32 = 14;
 /// The oldest GitLab that can create runners as rprov does it.
 const OLDEST: Version = Version { major: 16, minor: 0 };

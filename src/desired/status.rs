@@ -28,9 +28,9 @@ pub struct HostStatus {
     pub reachable: bool,
     /// `debian 12`; `None`: unknown.
     pub system: Option<String>,
-    /// Docker's version, or `stopped`; `None`: there is none, or it cannot be told.
+    /// Docker's version, or `stopped`; `None`: there is none, or it is not known.
     pub docker: Option<String>,
-    /// The version of gitlab-runner, of its package or its image's tag; `None`: there is none, or it cannot be told.
+    /// The version of gitlab-runner, of its package or its image's tag; `None`: there is none, or it is not known.
     pub runner: Option<String>,
     /// Why gitlab-runner takes no jobs though it is there: its container or service does not run.
     pub runner_stopped: Option<String>,

@@ -10,7 +10,7 @@ pub(super) fn system(facts: &Facts) -> Option<String> {
     (!system.os.is_empty()).then(|| format!("{} {}", system.os, system.os_version).trim().to_owned())
 }
 
-/// The version of the Docker that runs, or `stopped`; `None`: there is none, or it cannot be told.
+/// The version of the Docker that runs, or `stopped`; `None`: there is none, or it is not known.
 pub(super) fn docker(facts: &Facts) -> Option<String> {
     match &facts.docker {
         // Debian's version carries its own suffix: `20.10.24+dfsg1`.

@@ -20,7 +20,7 @@ const LOOKS: u32 = 5;
 /// Whoever may change something, as long as nobody else can: the holder of a host's lock.
 #[async_trait]
 pub trait Hold: Send {
-    /// Whether nobody else can take it within this time, as far as can be told without asking.
+    /// Whether nobody else can take it within this time, as far as can be known without asking.
     fn is_certain(&self, time: Duration) -> bool;
 
     /// There was a wait: nothing is certain until it is asked for again.
@@ -29,7 +29,7 @@ pub trait Hold: Send {
     /// Asks whether it is still held, and holds it for longer than this time.
     ///
     /// # Errors
-    /// [`GitlabError::NotHeld`] if it is not, or that cannot be told.
+    /// [`GitlabError::NotHeld`] if it is not, or that is not known.
     async fn renew(&mut self, time: Duration) -> Result<(), GitlabError>;
 }
 
@@ -104,7 +104,7 @@ impl Http {
         }
     }
 
-    /// One try; `None`: GitLab has certainly done nothing or may be told the same again, and time has gone by. Who looked at
+    /// One try; `None`: GitLab has certainly done nothing or may be sent the same again, and time has gone by. Who looked at
     /// something before looks again, then tries again.
     pub(super) async fn try_change(
         &self,

@@ -22,7 +22,7 @@ use crate::secret::{Secret, SecretBook, SecretId};
 const AT_ONCE: usize = 8;
 /// Times a call is tried at most.
 const ATTEMPTS: u32 = 5;
-/// Times a connection is tried: a wrong address should not take long to be told.
+/// Times a connection is tried: a wrong address should not take long to be reported.
 const CONNECT_ATTEMPTS: u32 = 3;
 /// Times a call is tried that GitLab fails at, or of which something comes back that GitLab does not say: a page of a proxy, half an
 /// answer. Neither goes away by itself as surely as a gateway's refusal.
@@ -47,7 +47,7 @@ pub(super) struct Timing {
     pub(super) pause: Duration,
     /// All tries of one call, and of all calls while GitLab does not answer.
     pub(super) patience: Duration,
-    /// After so long without an answer it is told that GitLab is slow.
+    /// After so long without an answer it is reported that GitLab is slow.
     pub(super) slow: Duration,
     /// How long GitLab may still be at a request whose answer was lost: its own servers end one after a minute.
     pub(super) settle: Duration,
@@ -286,7 +286,7 @@ impl Http {
         &self.url
     }
 
-    /// What time it is by GitLab's own clock, as far as it has told; else by this machine's.
+    /// What time it is by GitLab's own clock, as far as it has reported; else by this machine's.
     pub(super) fn now(&self) -> jiff::Timestamp {
         let told = *self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         let now = told.map(|(then, at)| then.saturating_add_unsigned(at.elapsed().as_secs()));

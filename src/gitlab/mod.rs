@@ -154,7 +154,7 @@ impl Client {
         self.0.http.token_from(source);
     }
 
-    /// What time it is by GitLab's own clock, in seconds since 1970; by this machine's until GitLab has told.
+    /// What time it is by GitLab's own clock, in seconds since 1970; by this machine's until GitLab has reported.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.0.http.now().as_second()

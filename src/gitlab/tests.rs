@@ -27,7 +27,7 @@ async fn five_tries_are_enough() {
     assert!(matches!(error.cause(), GitlabError::Refused { status: 503, .. }), "{error:?}");
     // And a look whether it is this call alone that it fails at.
     assert_eq!(double.requests().len(), 5 + 1);
-    // Errors that will not go away by themselves are told at once.
+    // Errors that will not go away by themselves are reported at once.
     for status in [400, 401, 403, 409, 422, 501] {
         let double = Double::start().await.unwrap();
         double.fault(Fault::on("GET", "*").status(status).times(100));

@@ -68,7 +68,7 @@ pub struct SudoPassword {
 }
 
 /// Accounts are often the same on all hosts and locked after some wrong passwords. So until one host has taken the
-/// password, one host at a time is told it, and after a refusal no other.
+/// password, one host at a time gets it, and after a refusal no other.
 #[derive(Debug)]
 enum Trial {
     Untried,

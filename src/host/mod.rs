@@ -86,7 +86,7 @@ impl Connector {
         connections.iter().map(result).collect()
     }
 
-    /// The stops on the way to a host, itself last, as far as they can be told without starting a program.
+    /// The stops on the way to a host, itself last, as far as they can be known without starting a program.
     pub async fn way(&self, connection: &Connection) -> Vec<Stop> {
         match connection {
             Connection::Ssh(spec) => self.network().stops(spec).await,
@@ -403,7 +403,7 @@ impl HostError {
             }
             Self::Sudo { address, why } => sudo::help(address, why),
             Self::SudoPassword { .. } => {
-                "it was told once, and to no other host; check `ssh.become_password`, or what was typed".to_owned()
+                "it was sent once, and to no other host; check `ssh.become_password`, or what was typed".to_owned()
             }
             Self::SudoUntried { .. } => {
                 "it was not told here, so that no account gets locked; hosts with different passwords need \

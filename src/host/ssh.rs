@@ -151,7 +151,7 @@ impl SshHost {
         let mut feeding = true;
         loop {
             tokio::select! {
-                // A script that cannot be fed any more is told by what the host says next.
+                // A script that cannot be fed any more is reported by what the host says next.
                 _ = &mut feed, if feeding => feeding = false,
                 message = read.wait() => match message {
                     Some(ChannelMsg::Data { data }) => output.stdout(&data)?,

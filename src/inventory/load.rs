@@ -24,7 +24,7 @@ mod outside;
 const MAX_INVENTORY: u64 = 8 << 20;
 /// Longest template or file to copy.
 const MAX_FILE: u64 = 4 << 20;
-/// Problems that are told in one go.
+/// Problems that are reported in one go.
 const MAX_PROBLEMS: usize = 200;
 /// Files that an inventory may consist of.
 const MAX_IMPORTS: usize = 500;
@@ -75,7 +75,7 @@ pub fn check(path: &Path, text: &str) -> Result<Inventory, LoadFailure> {
 /// From what was read to hosts.
 fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     let Reader { documents, mut problems, sources, incomplete, foreign, bounds, .. } = reader;
-    // What cannot be read as it stands has been told; what it seems to mean is not told as well.
+    // What cannot be read as it stands has been reported; what it seems to mean is not told as well.
     let told: HashSet<Span> = problems.iter().filter_map(|problem| problem.span.clone()).collect();
 
     let (root, twice) = merge::documents(&documents);

@@ -165,7 +165,7 @@ pub enum Connection {
     Local {
         /// `become: sudo`.
         sudo: bool,
-        /// `become_password`: what sudo is told if it asks.
+        /// `become_password`: password for sudo, if it asks for one.
         become_password: Option<SecretId>,
     },
     /// SSH.
@@ -182,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// What sudo is told if it asks.
+    /// Password for sudo if it asks.
     #[must_use]
     pub fn become_password(&self) -> Option<&SecretId> {
         match self {
@@ -195,7 +195,7 @@ impl Connection {
 /// `ssh:`
 #[derive(Debug, Clone)]
 pub struct SshSpec {
-    /// What `ssh` would be told: a name that ssh_config may know, a host name or an address. The host's name by default.
+    /// What the command line of `ssh` would have: a name that ssh_config may know, a host name or an address. The host's name by default.
     pub address: String,
     /// Port; `None`: ssh_config's, else 22.
     pub port: Option<u16>,
@@ -203,7 +203,7 @@ pub struct SshSpec {
     pub user: Option<String>,
     /// `become: sudo`.
     pub sudo: bool,
-    /// `become_password`: what sudo is told if it asks.
+    /// `become_password`: password for sudo, if it asks for one.
     pub become_password: Option<SecretId>,
     /// `identity_passphrase`: opens the private key files that are encrypted.
     pub identity_passphrase: Option<SecretId>,
@@ -241,7 +241,7 @@ pub enum SshConfig {
 pub struct JumpSpec {
     /// User, if named.
     pub user: Option<String>,
-    /// As `ssh` would be told.
+    /// As on the command line of `ssh`.
     pub host: String,
     /// Port, if named.
     pub port: Option<u16>,

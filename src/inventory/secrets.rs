@@ -16,7 +16,7 @@ use crate::secret::{SHORTEST, Secret, SecretBook, SecretId, looks};
 
 /// Longest value: a file of certificates fits.
 const MAX_VALUE: u64 = 1 << 20;
-/// Words of a failed program's output that are kept out of what is told of it.
+/// Words of a failed program's output that are kept out of what is reported of it.
 const MOST_PARTS: usize = 1000;
 /// How long a command may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ pub fn resolve(
     resolve_telling(inventory, which, environment, &|_| {})
 }
 
-/// The same, and `tell` is told of a program that takes long while it is waited for.
+/// The same, and `tell` is called for a program that takes long while it is waited for.
 ///
 /// # Errors
 /// As [`resolve`].

@@ -1,4 +1,4 @@
-//! The plan as data: what differs, why, what it does to running jobs, and the steps that mend it. Made by `desired`,
+//! The plan as data: what differs, why, what it does to running jobs, and the steps that fix it. Made by `desired`,
 //! shown by `ui`, run by `apply`. Serialisable, and without secrets by construction. No I/O.
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ pub struct TextChange {
     pub new: Plain,
 }
 
-/// One difference and how it is mended.
+/// One difference and how it is fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The kind of thing in the user's words: `package`, `docker daemon`, `runner config`, …

@@ -121,7 +121,7 @@ pub struct VariableIs {
 }
 
 impl VariableIs {
-    /// What of a variable may be told.
+    /// What of a variable may be shown.
     #[must_use]
     pub fn of(fact: &VariableFact) -> Self {
         Self { protected: fact.protected, masked: fact.masked, raw: fact.raw, file: fact.file }

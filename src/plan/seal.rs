@@ -1,5 +1,5 @@
 //! What a plan must not show, taken out of it: texts that hold what looks like a secret, or one that this run knows, stand in its steps
-//! by name as secrets do, and what is told of them holds no word of theirs. A plan is shown, saved and published; whoever carries it
+//! by name as secrets do, and what is reported of them holds no word of theirs. A plan is shown, saved and published; whoever carries it
 //! out makes it anew of the same inventory, and has these texts then. Pure.
 
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ fn seal(plan: &mut HostPlan, private: &BTreeSet<RemotePath>, book: &mut SecretBo
     texts(plan).into_iter().for_each(|text| *text = told(text));
 }
 
-/// Every text of a plan that is told beside its steps and the values of its attributes. All fields are named, so that a new one has
+/// Every text of a plan that is reported beside its steps and the values of its attributes. All fields are named, so that a new one has
 /// to be thought of here.
 fn texts(plan: &mut HostPlan) -> Vec<&mut String> {
     let HostPlan {
@@ -135,7 +135,7 @@ impl Sealed {
         self.0.leave_out(about);
     }
 
-    /// What is known of the plan beside what is told of it.
+    /// What is known of the plan beside what is reported of it.
     pub(crate) fn beside(&mut self) -> Beside<'_> {
         let HostPlan { preconditions, after_run, machine, .. } = &mut self.0;
         Beside { preconditions, after_run, machine }
@@ -225,7 +225,7 @@ impl Reopened {
     }
 }
 
-/// Problems that are told beside a plan, without what must not be shown.
+/// Problems that are reported beside a plan, without what must not be shown.
 #[must_use]
 pub fn problems(problems: Vec<Problem>, book: &SecretBook) -> Vec<Problem> {
     let told = |text: String| book.clear(&text);
@@ -283,7 +283,7 @@ fn by_name(text: &mut Text, what: &str, always: bool, book: &SecretBook, learned
     });
 }
 
-/// What is told of a change.
+/// What is reported of a change.
 fn show(change: &mut Change, book: &SecretBook) {
     for attr in &mut change.attrs {
         let secret = looks::speaks(&attr.path);

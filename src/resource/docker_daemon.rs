@@ -57,7 +57,7 @@ pub struct DockerDaemon {
     pub config: Option<Map<String, Value>>,
     /// They are all that is to be there.
     pub exact: bool,
-    /// The engine is the inventory's: what others have put into its file is told, though the inventory declares no key.
+    /// The engine is the inventory's: what others have put into its file is reported, though the inventory declares no key.
     pub tells: bool,
     /// The place in the inventory.
     pub origin: Span,

@@ -1,6 +1,6 @@
 //! What rprov has put on a host and the inventory no longer names: clean-up, firewall, files, package repositories, pins, unit files
 //! and drop-ins, containers go; a file only if nobody has changed it since, a directory only if nothing lies in it. Packages and volumes
-//! stay, and are told. Pure.
+//! stay, and are reported. Pure.
 
 mod containers;
 mod directories;

@@ -73,7 +73,7 @@ pub fn drop_in(spec: &PackageManagerSpec) -> String {
     )
 }
 
-/// Whether the service is anything but stopped, as far as it can be told.
+/// Whether the service is anything but stopped, as far as it can be known.
 fn runs(context: &Context<'_>) -> Result<bool, CannotTell> {
     let what = format!("service {PACKAGE}");
     let known = context.facts.units.get(UNIT);

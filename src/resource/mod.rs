@@ -1,5 +1,5 @@
 //! Managed things, one kind per file. A resource says what must be read of a host and, given what was read, what differs
-//! and how to mend it. Pure: no I/O, no clock, no async.
+//! and how to fix it. Pure: no I/O, no clock, no async.
 //!
 //! To add a kind: write `resource/KIND.rs` with a type that implements [`Resource`], name it in the list of modules below,
 //! and let `desired` make one where the inventory asks for it.
@@ -96,7 +96,7 @@ pub struct Diff {
     /// Things to know.
     pub notes: Vec<Note>,
     /// What stops the host although everything could be read: two things claim to be the same one, or a difference that
-    /// cannot be mended in place.
+    /// cannot be fixed in place.
     pub problems: Vec<Problem>,
     /// What later diffs of the host must know.
     pub earlier: Earlier,

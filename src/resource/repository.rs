@@ -75,7 +75,7 @@ impl Repository {
         }
         let (book, earlier) = (crate::secret::SecretBook::default(), super::Earlier::default());
         let context = Context { facts, book: &book, earlier: &earlier };
-        // What cannot be read is told by the comparison.
+        // What cannot be read is reported by the comparison.
         let found = look(&context, &self.keyring()).ok()?;
         (print_of(found.as_ref()).as_deref() != Some(fingerprint))
             .then(|| (for_os(url, &facts.system.os), fingerprint.clone()))

@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(attributes["masked"], Value::Bool(true));
     }
 
-    /// Nothing of a value is told, whatever GitLab or the inventory say of it, but that it is another.
+    /// Nothing of a value is reported, whatever GitLab or the inventory say of it, but that it is another.
     #[test]
     fn a_value_is_not_shown_unless_the_inventory_says_so() {
         let differs = (NOT_SHOWN.to_owned(), OTHER.to_owned());

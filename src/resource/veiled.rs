@@ -1,4 +1,4 @@
-//! A managed thing of which nothing may be told, or not all: whoever wrote the inventory is not known to be one who may read the
+//! A managed thing of which nothing may be shown, or not all: whoever wrote the inventory is not known to be one who may read the
 //! host, and whether a guess differs from what is there tells as much as the thing itself. Pure.
 
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ enum Veil {
         shown: BTreeSet<String>,
         /// Keys that were left out of it before.
         left_out: Vec<String>,
-        /// Runners that may be told of.
+        /// Runners that may be shown.
         runners: BTreeSet<String>,
     },
 }

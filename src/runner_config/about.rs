@@ -46,7 +46,7 @@ pub fn of(key: &Key) -> About {
     fitting.min_by_key(|(rank, _)| *rank).map(|(_, about)| about).unwrap_or_default()
 }
 
-/// What a whole number counts, where that is told.
+/// What a whole number counts, where that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes.
@@ -91,7 +91,7 @@ impl Unit {
     }
 }
 
-/// What a key counts, if that is told of it.
+/// What a key counts, if that is reported of it.
 #[must_use]
 pub fn unit(key: &Key) -> Option<Unit> {
     let meaning = of(key).meaning;

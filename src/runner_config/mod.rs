@@ -1,5 +1,5 @@
 //! GitLab Runner's config.toml: the keys it knows, a host's file as values, what differs from the inventory, and the text
-//! that mends it. Two files that mean the same to GitLab Runner are equal here, whatever they look like. Pure: text in,
+//! that fixes it. Two files that mean the same to GitLab Runner are equal here, whatever they look like. Pure: text in,
 //! values and text out; no I/O.
 
 pub mod about;

@@ -137,7 +137,7 @@ pub(super) struct Side {
 impl Side {
     /// A value that might as well not be there, and is: a default that somebody wrote down.
     pub(super) fn written(&self, path: &str) -> Option<&Leaf> {
-        // An empty secret is best told as none.
+        // An empty secret is best treated as none.
         self.unset.iter().find(|leaf| leaf.path == path && leaf.guard == Guard::Open)
     }
 }

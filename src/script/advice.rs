@@ -116,7 +116,7 @@ fn packages(lines: &[String]) -> Option<Advice> {
         return advice(
             format!("dpkg cannot finish the installation of {name}"),
             format!(
-                "its own words are above; mend that on the host, then let it finish there:\ndpkg --configure {name}"
+                "its own words are above; fix that on the host, then let it finish there:\ndpkg --configure {name}"
             ),
         );
     }
@@ -218,7 +218,7 @@ fn service(unit: &str, lines: &[String]) -> Option<Advice> {
     }
     advice(
         format!("{name} does not start"),
-        format!("see on the host why, mend that, then run `rprov apply` again:\njournalctl -u {name} -n 50 --no-pager"),
+        format!("see on the host why, fix that, then run `rprov apply` again:\njournalctl -u {name} -n 50 --no-pager"),
     )
 }
 
@@ -229,7 +229,7 @@ fn restart(unit: &str, path: &str, lines: &[String]) -> Option<Advice> {
             format!(
                 "{name} does not start with the new {path}; the previous one is back, and {name} runs again with it"
             ),
-            format!("mend what the inventory says of it; what {name} said:\njournalctl -u {name} -n 50 --no-pager"),
+            format!("fix what the inventory says of it; what {name} said:\njournalctl -u {name} -n 50 --no-pager"),
         );
     }
     service(unit, lines)

@@ -120,7 +120,7 @@ pub enum Rules {
     Taken,
     /// It does not: nft's words.
     Refused(String),
-    /// nft is not installed; whether the kernel has nf_tables, if that can be told.
+    /// nft is not installed; whether the kernel has nf_tables, if that can be known.
     NoNft(Option<bool>),
 }
 

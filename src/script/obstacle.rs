@@ -55,7 +55,7 @@ impl Obstacle {
         Some(Self { kind, what, directory, whose, path, goal })
     }
 
-    /// The last one that a script with this nonce has told on standard error.
+    /// The last one that a script with this nonce has reported on standard error.
     #[must_use]
     pub fn told(stderr: &[u8], nonce: &str) -> Option<Self> {
         let text = String::from_utf8_lossy(stderr);

@@ -21,7 +21,7 @@ pub(crate) const PREFIXES: &[&str] = &[
 /// What registration tokens begin with.
 pub(crate) const REGISTRATION: &str = "GR1348941";
 
-/// Whether a key of the user's own files may be that of a secret. What [`speaks`] says, and more: a place is told without the value
+/// Whether a key of the user's own files may be that of a secret. What [`speaks`] says, and more: a place is reported without the value
 /// anyway, so that rather too much is hidden than too little.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What is said of many hosts, told once: texts that are the same but for a host's own name, number and addresses, and the
+//! What is said of many hosts, reported once: texts that are the same but for a host's own name, number and addresses, and the
 //! names of those that are meant. Pure.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::ui::style::sanitize;
 
-/// So many hosts of which the same is said are told once; fewer save little.
+/// So many hosts of which the same is said are reported once; fewer save little.
 pub const FOLDED: usize = 3;
 /// So many of them are named.
 const NAMES: usize = 3;

@@ -41,7 +41,7 @@ struct Group<'a> {
     body: String,
 }
 
-/// Hosts of which the same is said, but for their names and addresses, are told once, if they are many.
+/// Hosts of which the same is said, but for their names and addresses, are reported once, if they are many.
 fn groups(all: &[Examined], look: Look) -> Vec<Group<'_>> {
     let mut found: Vec<Vec<&Examined>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! What became of a run: each failure with all that helps to mend it, and the verdict. Pure.
+//! What became of a run: each failure with all that helps to fix it, and the verdict. Pure.
 
 use crate::apply::{Others, Outcome};
 use crate::event::{self, Cause, Failure};
@@ -285,7 +285,7 @@ mod tests {
             outcome("gpu-1", Ok(4)),
         ];
         insta::assert_snapshot!(summary(&outcomes, Look::plain(80)));
-        // Right above it, all of it was told.
+        // Right above it, all of it was reported.
         let shown = summary(&outcomes, Look { terminal: true, ..Look::plain(120) });
         assert!(shown.contains("   2 changes, then docker daemon /etc/docker/daemon.json\n"), "{shown}");
         let unread = [outcome("a", Ok(1)), outcome("b", Err(Failure::new("planning", "cannot connect")))];

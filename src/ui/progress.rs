@@ -1,5 +1,5 @@
 //! What happens during a run, as it happens, on standard error: a live view on a terminal, lines in CI. The views are
-//! functions of events and of the time that they are told; [`watch`] is the one place that waits.
+//! functions of events and of the time that they are given; [`watch`] is the one place that waits.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -36,7 +36,7 @@ pub trait View: Send {
 /// What kind of work is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Hosts are read; a failure is told by the plan, which comes after.
+    /// Hosts are read; a failure is reported by the plan, which comes after.
     Read,
     /// Hosts are changed.
     Apply,
@@ -67,7 +67,7 @@ pub fn leave() -> impl Sized {
 }
 
 /// Does the work and shows what happens meanwhile. `clock` tells the time since the start; `notices` is what else is to
-/// be told.
+/// be reported.
 pub async fn watch<T>(
     events: &mut UnboundedReceiver<Event>,
     notices: &mut UnboundedReceiver<String>,

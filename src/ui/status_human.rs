@@ -134,7 +134,7 @@ fn gitlab(runners: &[RunnerStatus]) -> (String, Role) {
     (text, role)
 }
 
-/// The least of a host's rooms.
+/// The least free space of a host.
 fn room(host: &HostStatus) -> (String, Role) {
     let least = host.rooms.iter().map(|(_, room)| room).min_by_key(|room| room.free);
     least.map_or(("-".to_owned(), Role::Add), |room| {
@@ -163,7 +163,7 @@ fn ahead(seconds: i64) -> String {
     }
 }
 
-/// `-v`: every runner and every room of a host.
+/// `-v`: every runner and every file system of a host.
 fn details(host: &HostStatus) -> String {
     let mut out = format!("\n{}\n", sanitize(&host.name));
     if let Some(why) = &host.runner_stopped {

@@ -32,7 +32,7 @@ pub struct HostStatusV1 {
     pub docker: Option<String>,
     /// The version of gitlab-runner; `null`: none, or unknown.
     pub runner: Option<String>,
-    /// Why it does not run though it is there; `null`: it runs, is not there, or that cannot be told.
+    /// Why it does not run though it is there; `null`: it runs, is not there, or that is not known.
     pub runner_stopped: Option<String>,
     /// How many changes an apply would make; `null`: the host cannot be planned.
     pub changes: Option<usize>,

@@ -394,7 +394,7 @@ impl Simulated {
         Ok(())
     }
 
-    /// As `docker inspect` shows what `docker create` was told.
+    /// As `docker inspect` shows what `docker create` was given.
     fn create(&mut self, create: &CreateContainer, book: &SecretBook) -> Result<(), String> {
         let name = if create.beside { rprov::step::temporary(&create.name) } else { create.name.clone() };
         if !create.beside && matches!(self.facts.containers.get(&name), Some(Known::Present(_))) {

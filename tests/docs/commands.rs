@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-/// One section per command, in the order of the help; options of every command are told once, by `rprov` itself.
+/// One section per command, in the order of the help; options of every command are reported once, by `rprov` itself.
 pub(crate) fn text() -> String {
     let whole = help(&[]);
     let everywhere: Vec<&str> = options(&whole).into_iter().map(|lines| name(lines[0])).collect();

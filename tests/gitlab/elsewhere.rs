@@ -19,7 +19,7 @@ async fn step(client: &Client, step: GitlabStep) -> Result<StepOutcome, GitlabEr
 
 /// One call of each method; none of them may come to anything.
 ///
-/// A client each: what one is told of the address holds for all that it would ask.
+/// A client each: what one learns of the address holds for all that it would ask.
 async fn every_method(double: &Double, id: u64) -> [(&'static str, GitlabError); 4] {
     let client = || client(double, tokens::ADMIN_API);
     let token = || SecretId::runner_token("ci.example.com", "docker");

@@ -1,4 +1,4 @@
-//! GitLab asks for a pause: what is sent again after it, and who is told of it.
+//! GitLab asks for a pause: what is sent again after it, and who is notified of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -244,7 +244,7 @@ async fn trouble(certificate: &[u8], address: &str, ca: &str) -> (TlsTrouble, St
     let error = client.version().await.unwrap_err();
     let help = error.help().unwrap();
     let GitlabError::Tls { trouble, .. } = &error else { panic!("{error:?}") };
-    // Verification has no switch, and nobody is told of one.
+    // Verification has no switch, and nobody is notified of one.
     assert!(!format!("{error} {help}").contains("insecure"), "{error}: {help}");
     (*trouble, format!("{error}: {help}"))
 }

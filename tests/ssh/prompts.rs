@@ -164,7 +164,7 @@ fn nobody_to_ask() {
     assert_eq!(sshd.connections(), 1, "the second run had nothing to connect with");
 }
 
-/// A sudo that asks for the passphrase as password, once, and notes what it is told and how it is started.
+/// A sudo that asks for the passphrase as password, once, and notes what it is given and how it is started.
 const SUDO: &str = r#"#!/bin/sh
 echo "$@" >>DIR/words; [ "$1" = -S ] || exit 1; printf "$3" >&2; IFS= read -r told || exit 1; echo "$told" >>DIR/told
 [ "$told" = correct-horse-42 ] || { printf "Sorry, try again.\n$3" >&2; read -r more; echo "more: $more" >>DIR/told; exit 1; }

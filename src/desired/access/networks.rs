@@ -24,7 +24,7 @@ pub(super) const DEFAULT: &str = "172.17.0.0/16";
 /// Files that Docker's unit, or its init script, takes options from.
 const OPTIONS: [&str; 3] = ["/etc/default/docker", "/etc/sysconfig/docker", "/etc/sysconfig/docker-network"];
 
-/// What Docker is told of its networks.
+/// Which networks Docker is configured with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
     /// A network: the first is Docker's own, or the part of it that containers are in.
@@ -133,8 +133,8 @@ fn named<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeMap<String, Kind> {
 /// Files by their usual path, with their texts.
 type Files = BTreeMap<String, String>;
 
-/// What Docker is told by all of them, each with the file. Drop-ins count in the order of their names, whichever directory they are in,
-/// and an empty `ExecStart=` takes back what was told before.
+/// What all of them configure, each with the file. Drop-ins count in the order of their names, whichever directory they are in,
+/// and an empty `ExecStart=` takes back what stands before it.
 fn told(files: &Files, named: &BTreeMap<String, Kind>) -> Vec<(String, String, Told)> {
     let mut all = Vec::new();
     let mut units: Vec<(&String, &String)> = Vec::new();
@@ -325,12 +325,12 @@ pub(super) fn refused(plan: &HostPlan, facts: &Facts) -> Vec<Problem> {
         })
     };
     if !changed.is_empty() && starts && chosen(&in_force) && !chosen(&coming) {
-        problems.extend(default_swallows(facts, "told of no network any more, Docker"));
+        problems.extend(default_swallows(facts, "with no network configured any more, Docker"));
     }
     problems
 }
 
-/// Whether a step makes Docker take over what it is told.
+/// Whether a step makes Docker take over its configuration.
 fn starts(step: &Step, facts: &Facts) -> bool {
     match step {
         Step::Unit { unit, action } => unit == UNIT && matches!(action, UnitAction::Start | UnitAction::Restart),
@@ -339,7 +339,7 @@ fn starts(step: &Step, facts: &Facts) -> bool {
     }
 }
 
-/// Whether Docker is told of a network of its own by a file that is there already, or is written by these steps.
+/// Whether Docker is configured with a network of its own by a file that is there already, or is written by these steps.
 pub(super) fn is_told<'a>(steps: impl Iterator<Item = &'a Step>, facts: &Facts) -> bool {
     let options = facts.docker_files.values().cloned();
     let written = steps.filter_map(|step| match step {

@@ -207,7 +207,7 @@ fn what_leaves_the_inventory_is_shown_as_far_as_the_target_branch_manages_it() {
     let json = serde_json::to_string(&planned).unwrap();
     assert!(json.contains("inventory.yml:9:6") && json.contains("mtu"), "{json}");
     assert!(!json.contains("/etc/b") && !json.contains("br7"), "{json}");
-    // Where the target branch manages none of it, nothing of the list is told.
+    // Where the target branch manages none of it, nothing of the list is reported.
     let none = serde_json::to_string(&plan("{}", "{}", &there)).unwrap();
     assert!(!none.contains("/etc/") && !none.contains("inventory.yml:"), "{none}");
 }

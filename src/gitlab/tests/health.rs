@@ -20,7 +20,7 @@ fn calls(double: &Double) -> usize {
     double.requests().len()
 }
 
-/// What was told while it ran.
+/// What was reported while it ran.
 fn listen(client: &Client) -> Arc<Mutex<Vec<Pause>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = Arc::clone(&told);

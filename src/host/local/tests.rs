@@ -111,7 +111,7 @@ async fn through_sudo() {
     assert!(matches!(run_as(&mut host, "sleep 30", limits).await, Err(HostError::Timeout { .. })));
 }
 
-/// A sudo that asks for the password `right`, up to three times, and notes what it was told and how it was started.
+/// A sudo that asks for the password `right`, up to three times, and notes what it was given and how it was started.
 const ASKING: &str = r#"
 echo "$@" >>"$0.words"; env >>"$0.words"; n=0
 while [ $n -lt 3 ]; do n=$((n+1)); printf "$3" >&2; IFS= read -r told || { echo "sudo: no password was provided" >&2; exit 1; }

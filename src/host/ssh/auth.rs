@@ -40,7 +40,7 @@ pub(super) async fn authenticate(
     offers.read_files(named, ring);
     // A key that is asked for by name and is no use is the likeliest reason if none is accepted.
     let unusable: Option<(PathBuf, String)> = offers.unusable.iter().find(|(path, _)| named.contains(path)).cloned();
-    // What can be no certificate at all is told although a key alone may be accepted: somebody means it to count.
+    // What can be no certificate at all is reported although a key alone may be accepted: somebody means it to count.
     if let Some(path) = settings.certificate_files.iter().find(|path| path.exists() && !path.is_file()) {
         return Err(HostError::Key { path: path.display().to_string(), why: Unreadable::NotRegular.to_string() });
     }

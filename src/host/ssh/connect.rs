@@ -136,7 +136,7 @@ impl Network {
     }
 
     /// The encrypted private keys without which hosts, or those before them, cannot be logged in to. What is wrong with
-    /// the way to a host is told when it is connected to.
+    /// the way to a host is reported when it is connected to.
     pub(crate) async fn locked_keys(&self, specs: &[&SshSpec]) -> Vec<LockedKey> {
         let mut all = Vec::new();
         for spec in specs {

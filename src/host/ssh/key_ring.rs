@@ -50,7 +50,7 @@ pub struct LockedKey {
 
 /// The keys that must be unlocked to log in with these settings (each with the passphrase that the inventory names): those
 /// that are named, and, where none is, the usual files, if neither the agent nor one of these files has a key that is
-/// ready. Each is told once.
+/// ready. Each is reported once.
 pub(super) async fn locked_keys(all: Vec<(Settings, Option<SecretId>)>, local: &LocalUser) -> Vec<LockedKey> {
     let mut named: BTreeMap<PathBuf, Option<SecretId>> = BTreeMap::new();
     let mut unnamed: Vec<Option<SecretId>> = Vec::new();
@@ -94,7 +94,7 @@ struct Found {
     public: Option<PublicKey>,
 }
 
-/// What is wrong with other files is told when they are used.
+/// What is wrong with other files is reported when they are used.
 fn found(path: PathBuf, passphrase: Option<SecretId>) -> Option<Found> {
     match key_file::read(&path) {
         Ok(KeyFile::Locked { key: public, text }) => Some(Found { key: LockedKey { path, passphrase, text }, public }),

@@ -244,7 +244,7 @@ impl Build<'_> {
                 Connection::Local { .. } => ((String::new(), 0), &host.origin),
             };
             let other = seen.insert(key, host.name.clone());
-            // Names that differ only in case have been told.
+            // Names that differ only in case have been reported.
             if let Some(other) = other.filter(|other| !other.eq_ignore_ascii_case(&host.name)) {
                 let message = format!("`{}` and `{other}` are the same machine", host.name);
                 twice.push(Diagnostic::error(message).at(at).help("one host of the inventory is one machine"));

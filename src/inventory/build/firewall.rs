@@ -70,7 +70,7 @@ impl Build<'_> {
                 let problem = Diagnostic::error("a protocol without a port opens nothing").at(&protocol.span);
                 self.error(problem.help("add `port`; without both, everything of `to` is open"));
             }
-            // Without networks it would open none, or all: an error was told.
+            // Without networks it would open none, or all: an error was reported.
             if !to.is_empty() {
                 allow.push(ReachSpec { to, ports, udp: is_word(item, "protocol", "udp") });
             }

@@ -89,7 +89,7 @@ pub(super) fn inventory(root: &Node, files: &dyn Files, engine: &Engine) -> Buil
             build.out.hosts.push(host);
         }
     }
-    // Hosts of another form have been told of.
+    // Hosts of another form have been reported.
     let none = root.get("hosts").is_none_or(|hosts| matches!(hosts.value, Value::Map(_)));
     if hosts.is_empty() && none && validate::lacks(root, &schema::ROOT, "hosts") {
         let warning = Diagnostic::warning("the inventory names no hosts").at(&root.span);
@@ -227,7 +227,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// The same mistake in a template of `defaults` shows on every host: it is told once, with the first of them.
+    /// The same mistake in a template of `defaults` shows on every host: it is reported once, with the first of them.
     fn template_error(&mut self, problem: Diagnostic, host: &str) {
         let key = (problem.span.clone(), problem.message.clone());
         self.count_template_error(key, problem, host);

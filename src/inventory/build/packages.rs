@@ -59,7 +59,7 @@ impl Build<'_> {
         if repository.absent {
             return Some(repository);
         }
-        // What is there and wrong has been told already.
+        // What is there and wrong has been reported already.
         if repository.uris.is_empty() && item.get("uris").is_some() {
             return None;
         }

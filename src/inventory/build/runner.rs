@@ -79,7 +79,7 @@ impl Build<'_> {
         let tags = self.strings_at(&node, "tags", Format::Tag, &inner);
         let run_untagged = flag(&node, "run_untagged", tags.is_empty());
         let absent = is_word(&node, "state", "absent");
-        // Tags that are there but wrong are told as such.
+        // Tags that are there but wrong are reported as such.
         let untagged =
             node.get("tags").is_none_or(|tags| matches!(&tags.value, Value::List(items) if items.is_empty()));
         if !run_untagged && untagged && !absent {

@@ -8,7 +8,7 @@ use sha2::Digest as _;
 
 use crate::diagnostic::{Diagnostic, HIDDEN, Severity, Sources};
 
-/// The sources without the text of these files; whether one of them changed can still be told.
+/// The sources without the text of these files; whether one of them changed can still be seen.
 pub(super) fn unquoted(sources: Sources, outside: &BTreeSet<Arc<str>>) -> Sources {
     let hide = |text: &str| -> Arc<str> {
         let hidden: String = text.chars().map(|c| if c == '\n' { c } else { HIDDEN }).collect();

@@ -215,7 +215,7 @@ static SSH: Table = Table {
         Field::new(
             "address",
             Kind::Text(Format::Address),
-            "name or address, as `ssh` would be told; default the host's name",
+            "name or address, as on the command line of `ssh`; default the host's name",
         ),
         Field::new("port", Kind::Integer(1, 65535), "port; default ssh_config's, else 22"),
         Field::new("user", Kind::Text(Format::User), "user to log in as; default ssh_config's, else the local user"),
@@ -224,7 +224,7 @@ static SSH: Table = Table {
             Kind::Word(&[word("sudo"), word("none")]),
             "how to get root privileges, also with `connection: local`; default none",
         ),
-        Field::new("become_password", Kind::Secret, "what sudo is told if it asks; default nothing"),
+        Field::new("become_password", Kind::Secret, "password for sudo, if it asks for one; default nothing"),
         Field::new(
             "identity_file",
             Kind::OneOrList(&LOCAL_PATH),

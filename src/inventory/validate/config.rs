@@ -298,7 +298,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A number of something: who writes a unit is told which one it has.
+    /// A number of something: who writes a unit gets to know which one it has.
     fn config_count(&mut self, node: &Node, unit: Unit) {
         match &node.value {
             Value::String(text) if text.parse::<i64>().is_err() => {

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Span};
 const LOOK_BACK: usize = 60;
 
 /// A CR that no LF follows: a line break to YAML and none to editors, diffs and this program, so that every place below it
-/// would be told wrong.
+/// would be reported wrong.
 pub(super) fn odd_line_break(file: &Arc<str>, text: &str) -> Option<Diagnostic> {
     let lone = |(at, _): &(usize, &str)| !text[at + 1..].starts_with('\n');
     let (at, _) = text.match_indices('\r').find(lone)?;

@@ -134,7 +134,7 @@ pub enum StepV1 {
         /// Names.
         packages: Vec<String>,
     },
-    /// Make a directory, or mend its mode and owner.
+    /// Make a directory, or fix its mode and owner.
     Directory {
         /// Where.
         path: String,

@@ -307,7 +307,7 @@ fn labels_are_judged_by_their_names() {
     }
 }
 
-/// Whatever is told after the first sealing: what GitLab says of the token, what other hosts have, which machine it is.
+/// Whatever is reported after the first sealing: what GitLab says of the token, what other hosts have, which machine it is.
 #[test]
 fn what_is_added_to_a_sealed_plan_is_sealed() {
     let mut book = known();

@@ -22,7 +22,7 @@ pub(super) struct Difference {
     pub(super) how: How,
 }
 
-/// How it is mended.
+/// How it is fixed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum How {
     /// By a new container.

@@ -141,7 +141,7 @@ pub(super) fn extra_host(text: &str) -> String {
     }
 }
 
-/// A `-v` value as destination and `source[:options]`; `rw` is what Docker does without being told.
+/// A `-v` value as destination and `source[:options]`; `rw` is what Docker does by default.
 pub(super) fn wanted_mount(mount: &str) -> (String, String) {
     let mut parts = mount.splitn(3, ':');
     let source = parts.next().unwrap_or("").to_owned();

@@ -247,7 +247,7 @@ impl Merge<'_> {
         let usual = hostname.as_ref().is_some_and(|name| self.text("/Id").starts_with(name.as_str()))
             || self.text("/HostConfig/NetworkMode") == "host";
         let init = self.host("Init").and_then(Value::as_bool).filter(|init| *init);
-        // With an image that nobody has yet, what is its own cannot be told: it is given as it is.
+        // With an image that nobody has yet, what is its own is not known: it is given as it is.
         let entrypoint = entrypoint.filter(|words| words.len() == 1 && image.is_some());
         self.keep(
             "entrypoint",

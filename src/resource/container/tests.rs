@@ -352,7 +352,7 @@ fn secrets_of_the_environment_are_compared_and_not_shown() {
     assert_eq!(fields(&diffed.changes[0]), ["env[PROXY]"]);
     assert!(!format!("{diffed:?}").contains("canary"), "{diffed:?}");
     assert_eq!(seen("two\nlines", "x").problems.len(), 1);
-    // Without its value nothing can be told.
+    // Without its value nothing can be known.
     let (facts, earlier) = (facts(Known::Present(inspected())), Earlier::default());
     let empty = SecretBook::default();
     assert!(container.diff(&Context { facts: &facts, book: &empty, earlier: &earlier }).is_err());

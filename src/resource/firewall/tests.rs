@@ -66,7 +66,7 @@ fn a_plan_that_cuts_us_off_is_known_before() {
     ] {
         assert_eq!(cut(&plain, peer).is_none(), fits, "{peer}");
     }
-    // The port counts that the host sees, not the one that ssh was told.
+    // The port counts that the host sees, not the one that ssh was given.
     let at = |port| {
         let mut facts = facts();
         facts.system.sshd_port = Some(port);

@@ -399,7 +399,7 @@ impl<'a> Matching<'a> {
             let why = proof::untellable(&spec.scope, facts);
             self.problems.push(Problem {
                 message: format!(
-                    "{} of {} may be {}, but it has no id: which runner of GitLab it is cannot be told; {why}",
+                    "{} of {} may be {}, but it has no id: it is not known which runner of GitLab it is; {why}",
                     shown(table),
                     runners.path,
                     spec.name

@@ -357,7 +357,7 @@ fn seconds_shown(seconds: u64) -> String {
     }
 }
 
-/// What differs between a spec and a record, and what GitLab must be told to mend it.
+/// What differs between a spec and a record, and what GitLab must be told to fix it.
 struct Difference {
     attrs: Vec<Attr>,
     attributes: RunnerAttributes,

@@ -98,7 +98,7 @@ pub(super) fn read(lines: &mut Lines<'_>, login: &mut LoginFact) -> Result<(), B
     }
     lines.expect("login-links-end")?;
     if !any {
-        return Err(BadReply::Garbled("`find` told of no path that logins depend on".to_owned()));
+        return Err(BadReply::Garbled("`find` reported no path that logins depend on".to_owned()));
     }
     login.twins = inodes.into_values().filter(|names| names.len() > 1).collect();
     Ok(())

@@ -125,7 +125,7 @@ fn machine_of(line: &str) -> MachineFact {
     let mut id = |length: usize| words.next().filter(|word| word.len() == length && hex(word)).map(str::to_owned);
     // `uninitialized`, or nothing, is what an image has before its first boot.
     let (machine, boot) = (id(32), id(36));
-    // The 22nd field; the first that is told is the third.
+    // The 22nd field; the first that is reported is the third.
     MachineFact { id: machine, boot, init: words.nth(19).and_then(|word| word.parse().ok()) }
 }
 

@@ -562,7 +562,7 @@ fn a_restart_that_is_due_is_noted_until_it_is_done() {
     }
 }
 
-/// `apt-get` and `apt-cache` that answer as if docker.io needed more than is asked for, and say what they were told.
+/// `apt-get` and `apt-cache` that answer as if docker.io needed more than is asked for, and say what they were given.
 #[test]
 fn a_transaction_removes_only_what_goes_by_name() {
     let go = |shell: &[&str], step: &Step| {

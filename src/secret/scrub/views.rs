@@ -24,7 +24,7 @@ enum Before {
 }
 
 /// The text in all the ways in which a secret can be found by what it is itself, one after the other: none is kept longer than it is
-/// looked at. The first one, which is told, is the text as it is.
+/// looked at. The first one, which is reported, is the text as it is.
 pub(super) fn each(text: &str, look: &mut dyn FnMut(&View, bool)) {
     let before: &[Before] = if text.trim_end().contains('\n') {
         &[Before::Words(0), Before::Words(1), Before::Words(2), Before::Words(3), Before::Mark, Before::Same]

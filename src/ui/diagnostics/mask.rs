@@ -1,5 +1,5 @@
 //! Finds what must not be shown of a line of YAML: values under keys that look secret, and anything that looks like a
-//! token of GitLab's. Pure. Rather too much than too little: the place is told anyway.
+//! token of GitLab's. Pure. Rather too much than too little: the place is reported anyway.
 
 use std::ops::Range;
 

@@ -105,7 +105,7 @@ fn nameless(host: &HostPlan) -> HostPlan {
             .iter()
             .map(|attr| Attr { path: mask(&attr.path), old: some(&attr.old), new: some(&attr.new) })
             .collect(),
-        // A file is told by its size, which no word in it may change.
+        // A file is shown by its size, which no word in it may change.
         text: change.text.clone(),
         effect: change.effect,
         service: change.service.clone(),

@@ -381,7 +381,7 @@ fn what_is_not_shown_counts_as_a_difference() {
         assert!(render(&of(false), look).contains("× 5 hosts"), "{}", render(&of(false), look));
         assert!(!render(&of(true), look).contains('×'), "{}", render(&of(true), look));
     }
-    // A value that is the word for a name is told as it is.
+    // A value that is the word for a name is shown as it is.
     let mut plan = of(false);
     plan.hosts[0].changes[1].attrs[30].new = Some("HOST".to_owned());
     let text = render(&plan, terminal(80));

@@ -8,7 +8,7 @@ use crate::resource::file::sha256;
 use crate::ui::style::sanitize;
 use crate::visible::is_harmful;
 
-/// Bytes of a mark's key that are written out; a longer one is told from others by its digest.
+/// Bytes of a mark's key that are written out; a longer one is distinguished from others by its digest.
 const LONGEST_KEY: usize = 200;
 /// Characters of a name that are shown.
 const LONGEST_SHOWN: usize = 200;

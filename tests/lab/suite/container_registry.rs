@@ -51,7 +51,7 @@ fn container_from_a_private_registry() {
     let lines = world.plan().lines();
     let replaced = "replace manager container gitlab-runner: image id (runner_drain)".to_owned();
     assert_eq!(lines, [format!("change image {registry}/{tag}: digest"), replaced]);
-    // With another it cannot be told, which is said and no failure.
+    // With another it is not known, which is said and no failure.
     world.write_file("password", "pull-Wrong-4711");
     let notes = world.plan().notes();
     assert!(notes.iter().any(|note| note.contains("refuses the user ci")), "{notes:?}");

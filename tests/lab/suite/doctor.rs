@@ -1,4 +1,4 @@
-//! `rprov doctor`: what would stop a run is told with what mends it, and mending it makes it well.
+//! `rprov doctor`: what would stop a run is reported with what fixes it, and fixing it makes it well.
 
 use super::world::World;
 

@@ -115,7 +115,7 @@ fn the_token_says_whose_a_record_is() {
     assert!(config.contains(&state.runners[&ours.id].token) && !config.contains("of-another-gitlab"));
     world.assert_converged("after an id of another GitLab's");
 
-    // Somebody copies the mark: both are told, in a plan and among the orphans, and nothing is done.
+    // Somebody copies the mark: both are reported, in a plan and among the orphans, and nothing is done.
     world.gitlab.edit(|state| {
         let note = state.runners[&ours.id].maintenance_note.clone();
         state.runners.get_mut(&theirs).expect("it is there").maintenance_note = note;

@@ -196,7 +196,7 @@ fn a_token_that_is_not_enough_is_refused_before_anything_is_done() {
         let outcome = world.run("apply", &["--yes"]);
         assert_ne!(outcome.code, Some(0), "{outcome}");
         refused(&outcome, words);
-        // Whoever only looks is told, and sees the plan all the same, unless nothing can be seen.
+        // Whoever only looks gets a warning, and sees the plan all the same, unless nothing can be seen.
         let outcome = world.run("plan", &["--out", "looked.json"]);
         refused(&outcome, words);
         let said = outcome.both();
@@ -219,7 +219,7 @@ fn a_token_that_is_not_enough_is_refused_before_anything_is_done() {
     world.edit_inventory("projects: [acme/other, acme/platform/web]", "projects: [acme/othr]");
     attempt(&["`acme/othr`, and GitLab has no such project"]);
     assert!(untouched.differences(&world.host().snapshot(), &[]).is_empty(), "something was done on the host");
-    // The Owner of the group may do all of it, and is told in time that the token ends.
+    // The Owner of the group may do all of it, and is warned in time that the token ends.
     world.edit_inventory("projects: [acme/othr]", "projects: [acme/other]");
     let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
     let day = tomorrow.to_zoned(jiff::tz::TimeZone::UTC).date().to_string();

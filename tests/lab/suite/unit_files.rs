@@ -1,5 +1,5 @@
 //! Files that systemd reads, and packages that Docker stands on: a drop-in of Docker's is in force after an apply, by whatever it was
-//! held up; and what apt would take along is told by a plan, which writes nothing.
+//! held up; and what apt would take along is reported by a plan, which writes nothing.
 
 use super::world::World;
 

@@ -160,7 +160,7 @@ fn every_verdict_and_the_orphans() {
     world.assert_converged("after the orphan was deleted");
 }
 
-/// A runner's token on two hosts: both are told, and a plan that would cut off one of them is refused.
+/// A runner's token on two hosts: both are reported, and a plan that would cut off one of them is refused.
 #[test]
 fn a_record_that_another_host_uses_is_not_deleted() {
     let Some(world) = World::with_hosts(2) else { return };

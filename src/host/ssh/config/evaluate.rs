@@ -58,7 +58,7 @@ pub(in super::super) enum Stopped {
 /// Who is asked about.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Question<'a> {
-    /// As `ssh` would be told.
+    /// As on the command line of `ssh`.
     pub(in super::super) host: &'a str,
     /// Named already, as by `ssh -l`.
     pub(in super::super) user: Option<&'a str>,

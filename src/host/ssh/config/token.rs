@@ -20,7 +20,7 @@ pub(in super::super) struct Here {
 /// The host that is meant, as far as values may name it.
 #[derive(Debug, Clone, Default)]
 pub(in super::super) struct There {
-    /// `%n`: as `ssh` would be told.
+    /// `%n`: as on the command line of `ssh`.
     pub(in super::super) original: String,
     /// `%h`
     pub(in super::super) host: String,

@@ -414,7 +414,7 @@ fn every_key_takes_what_the_loader_takes() {
             places(&root, "", &mut found);
             let bad: Vec<_> = refused(&document).into_iter().filter(|(at, _)| leads(&pointer, at)).collect();
             let told = loader_refuses(&root).into_iter().any(|problem| {
-                // What lacks a key is told at the map around.
+                // What lacks a key is reported at the map around.
                 let here = |at: &String| leads(&pointer, at) || (root_is_null(sample) && leads(at, &pointer));
                 problem.span.as_ref().and_then(|span| found.get(span)).is_some_and(|places| places.iter().any(here))
             });

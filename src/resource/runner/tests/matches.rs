@@ -246,7 +246,7 @@ fn a_lost_id() {
     assert_eq!(
         problem(&world),
         "runner \"ci.example.com docker\" (without an id) of /srv/gitlab-runner/config.toml may be docker, but it has \
-         no id: which runner of GitLab it is cannot be told; GitLab does not list how tokens begin, which would tell: GET \
+         no id: it is not known which runner of GitLab it is; GitLab does not list how tokens begin, which would tell: GET \
          /graphql: 401 Invalid token"
     );
 }

@@ -39,7 +39,7 @@ fn tables_of_one_file_with_each_others_token_get_their_own_back() {
     }
 }
 
-/// A maintainer replaced the note and reset the token: nothing proves that the record is this host's, and it is told.
+/// A maintainer replaced the note and reset the token: nothing proves that the record is this host's, and it is reported.
 #[test]
 fn a_record_that_lost_mark_and_token_is_told() {
     let good = World::applied(vec![runner("docker")]);

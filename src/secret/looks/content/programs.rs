@@ -1,6 +1,6 @@
 //! Passwords in command lines: which program takes one where. No I/O.
 //!
-//! A command line is taken apart into words as a shell does it, so that a password is told by the word that it is and not by what looks
+//! A command line is taken apart into words as a shell does it, so that a password is recognized by the word that it is and not by what looks
 //! alike elsewhere: `-p` is a password of MySQL's and a port of ssh's. Lists of words (YAML, JSON, a Dockerfile's `CMD`) and lines that
 //! a backslash joins are one command.
 

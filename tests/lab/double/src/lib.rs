@@ -1,6 +1,6 @@
 //! A strict stand-in for the part of GitLab's REST API that rprov and gitlab-runner use.
 //!
-//! It answers as GitLab's source says GitLab answers, refuses what GitLab refuses, and can be told to fail. It is for
+//! It answers as GitLab's source says GitLab answers, refuses what GitLab refuses, and can be made to fail. It is for
 //! tests: plain HTTP, fixed tokens, no password. Start it in-process with [`Double::start`], or as a binary.
 
 mod api;

@@ -53,7 +53,7 @@ pub struct Counters {
     pub job: u64,
     /// Generated secrets.
     pub secret: u64,
-    /// Changes to the job queue; a runner that has seen the present one is told nothing is new.
+    /// Changes to the job queue; a runner that has seen the present one is answered that nothing is new.
     pub queue: u64,
     /// Notes on merge requests.
     pub note: u64,

@@ -1,5 +1,5 @@
 //! A reader who does what a page says. Names of the page lead to the lab: its hosts by an ssh_config, its GitLab by the text that
-//! is written and typed, Docker Hub by a mirror that the hosts' Docker is told of.
+//! is written and typed, Docker Hub by a mirror that the hosts' Docker is configured with.
 
 use std::fmt::Write as _;
 use std::net::TcpListener;

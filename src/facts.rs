@@ -8,7 +8,6 @@ use ipnet::IpNet;
 
 use crate::inventory::model::{Login, Scope};
 use crate::name::RemotePath;
-use crate::secret::Secret;
 
 pub mod access;
 mod content;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::diagnostic::Span;
 use crate::plan::{
-    Action, Attr, Blocked, Change, Effect, HostPlan, MayBeShown, Note, Problem, RunnerView, TextChange, Verdict,
+    Action, Attr, Blocked, Change, Effect, HostPlan, MayBeShown, Note, Plan, Problem, RunnerView, TextChange, Verdict,
 };
 
 mod step;
@@ -280,9 +280,9 @@ impl PlanV1 {
 
 /// The same document, made host by host while it is written: a thousand hosts have long texts.
 #[derive(Debug)]
-pub struct Document<'a>(pub &'a Plan);
+pub struct Document<'a, P>(pub &'a P);
 
-impl Serialize for Document<'_> {
+impl<P: MayBeShown> Serialize for Document<'_, P> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         struct Hosts<'a>(&'a [HostPlan]);
         impl Serialize for Hosts<'_> {
@@ -290,12 +290,13 @@ impl Serialize for Document<'_> {
                 to.collect_seq(self.0.iter().map(HostV1::from))
             }
         }
-        let PlanV1 { format, rprov_version, totals, hosts: _ } = PlanV1::without_hosts(self.0);
+        let plan = self.0.plan();
+        let PlanV1 { format, rprov_version, totals, hosts: _ } = PlanV1::without_hosts(plan);
         let mut document = to.serialize_struct("PlanV1", 4)?;
         document.serialize_field("format", &format)?;
         document.serialize_field("rprov_version", &rprov_version)?;
         document.serialize_field("totals", &totals)?;
-        document.serialize_field("hosts", &Hosts(&self.0.hosts))?;
+        document.serialize_field("hosts", &Hosts(&plan.hosts))?;
         document.end()
     }
 }

@@ -70,7 +70,7 @@ pub fn readable(file: &Text) -> String {
     let mut out = String::new();
     for segment in file.segments() {
         match segment {
-            Segment::Plain(text) => out.push_str(text),
+            Segment::Plain(text) => text.pieces().for_each(|piece| out.push_str(piece)),
             // It stands between quotes already.
             Segment::Escaped(id) => out.push_str(&escape(&id.to_string())),
             Segment::Secret(id) if out.is_empty() || out.ends_with('\n') => {

@@ -108,7 +108,7 @@ fn overrides(facts: &Facts, earlier: &Earlier, stop_timeout: u64, config: &Remot
 fn in_force(
     unit: &UnitFact,
     found: &[(&str, Override)],
-    judged: &dyn Fn(&str, &str) -> Option<(String, Option<String>)>,
+    judged: &dyn Fn(&str, &str) -> Option<Judged>,
 ) -> Vec<Override> {
     let is_read = unit.properties.get("DropInPaths").is_some_and(|paths| paths.split(' ').any(|path| path == DROP_IN));
     if !is_read || unit.needs_daemon_reload {
@@ -120,8 +120,11 @@ fn in_force(
     judged.filter(|(_, harm)| harm.is_some()).map(|(setting, harm)| Override { setting, by: None, harm }).collect()
 }
 
-/// A setting as it may be shown, and the harm in it; `None`: it is as the inventory has it, or nothing of its.
-fn judge(key: &str, value: &str, stop_timeout: u64, config: &RemotePath) -> Option<(String, Option<String>)> {
+/// A setting as it may be shown, and the harm in it.
+type Judged = (String, Option<String>);
+
+/// `None`: it is as the inventory has it, or nothing of its.
+fn judge(key: &str, value: &str, stop_timeout: u64, config: &RemotePath) -> Option<Judged> {
     let plain = || format!("{key}={value}");
     match key {
         "TimeoutStopSec" => {

@@ -164,7 +164,8 @@ fn places_of(kind: &Kind, path: String, found: &mut BTreeSet<String>) {
         | Kind::Word(_)
         | Kind::Scope
         | Kind::Texts(..)
-        | Kind::Json => {}
+        | Kind::Json
+        | Kind::UncheckedJson => {}
     }
 }
 

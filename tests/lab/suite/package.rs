@@ -115,7 +115,7 @@ fn a_job_survives_upgrade_and_downgrade() {
         // A drop-in of somebody else's that is read after ours gives the job eight seconds: nothing is stopped then.
         const SHORT: &str = "/etc/systemd/system/gitlab-runner.service.d/zz.conf";
         host.sh(&format!("printf '[Service]\\nTimeoutStopSec=8\\n' >{SHORT}; systemctl daemon-reload"));
-        let text = world.plan_text();
+        let text = world.run("plan", &[]).expect(3).out;
         assert!(text.contains("package gitlab-runner is blocked: TimeoutStopSec=8"), "{old} -> {new}: {text}");
         assert!(!text.contains("after its jobs ended"), "{old} -> {new}: {text}");
         host.sh(&format!("rm {SHORT}; systemctl daemon-reload"));

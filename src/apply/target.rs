@@ -353,9 +353,7 @@ impl Target {
         }
         keys::read(shared, spec, &mut facts).await;
         records::read(shared, spec, reading, &mut facts, &mut self.book).await;
-        for (id, value) in resources.iter().flat_map(|resource| resource.host_secrets(&facts)) {
-            self.book.bind(id, value);
-        }
+        desired::owned::bind(&resources, &facts, &mut self.book);
         let runners = Runners::new(spec, shared.inventory.gitlab.as_ref());
         self.system_id = runners.as_ref().and_then(|runners| runners.own_system_id(&facts));
         self.held_runners = match &runners {

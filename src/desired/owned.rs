@@ -24,6 +24,13 @@ pub fn ask_more(resources: &[Box<dyn Resource>], facts: &Facts, probe: &mut crat
     *probe != before
 }
 
+/// Binds what stays of the host's and is written again: a plan has its names alone.
+pub fn bind(resources: &[Box<dyn Resource>], facts: &Facts, book: &mut SecretBook) {
+    for (id, value) in resources.iter().flat_map(|resource| resource.host_secrets(facts)) {
+        book.bind(id, value);
+    }
+}
+
 /// What the changes of a plan make rprov's: keys as resources tell, and whole things of theirs that a step makes or writes.
 pub(super) fn made(
     changes: &[Change],

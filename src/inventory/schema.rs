@@ -15,7 +15,7 @@ pub const EXACT: &str = "exact";
 pub static EXACT_KEY: Field = Field::new(
     EXACT,
     Kind::Boolean,
-    "the keys beside it are all that are to be there, and what else the host has goes; default false: what others have put there stays",
+    "the keys beside it are all that are to be there, and what else the host has goes; default false",
 );
 
 pub use tables::{FILE, HOST, ROOT, RUNNER};

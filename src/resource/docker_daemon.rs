@@ -4,6 +4,8 @@
 mod flags;
 mod keys;
 
+pub use keys::of_host;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
@@ -285,20 +287,13 @@ impl DockerDaemon {
     /// What others have put into a file of which the inventory asks nothing. Nothing stands on it, so one that cannot be read, or
     /// makes no sense, stops nothing.
     fn told(&self, facts: &Facts) -> Diff {
-        use crate::facts::{Content, Known};
         let mut diff = Diff::default();
-        let note = |why: &str| Note { about: self.about(), message: why.to_owned() };
-        match facts.paths.get(&self.path).filter(|_| self.tells) {
-            None | Some(Known::Absent) => {}
-            Some(Known::Present(fact)) => match &fact.content {
-                Some(Known::Present(Content::Text(text))) => match keys::read(text) {
-                    Value::Object(there) => keys::Keys::of(self, &there, facts.owns()).tell(self, &mut diff),
-                    _ if text.expose().trim().is_empty() => {}
-                    _ => diff.notes.push(note("it is no JSON object, and Docker does not start with it")),
-                },
-                _ => diff.notes.push(note("it cannot be read")),
-            },
-            Some(Known::Unread(_)) => diff.notes.push(note("it cannot be read")),
+        let mut note = |why: &str| diff.notes.push(Note { about: self.about(), message: why.to_owned() });
+        match keys::of_host(facts).filter(|_| self.tells) {
+            None => {}
+            Some(Ok(Value::Object(there))) => keys::Keys::of(self, &there, facts.owns()).tell(self, &mut diff),
+            Some(Ok(_)) => note("it is no JSON object, and Docker does not start with it"),
+            Some(Err(())) => note("it cannot be read"),
         }
         diff
     }

@@ -178,7 +178,9 @@ impl Flat<'_> {
         };
         match (key.kind, &field.value) {
             (Kind::Table(section), Tree::Table(fields)) => self.section(fields, section, &path),
-            (Kind::TableArray(section), Tree::Array(items)) if items.iter().all(|i| matches!(i, Tree::Table(_))) => {
+            (Kind::TableArray(section), Tree::Array(items))
+                if !items.is_empty() && items.iter().all(|i| matches!(i, Tree::Table(_))) =>
+            {
                 for (number, item) in items.iter().enumerate() {
                     let Tree::Table(fields) = item else { continue };
                     let (path, before) = (format!("{path}[{number}]"), self.leaves.len());

@@ -52,7 +52,7 @@ fn inside(spec: &ProbeSpec) -> String {
         r#"{walk}inside() (
   reach stay find "$1" 2>/dev/null
   code=$?
-  [ "$code" -ne 44 ] || {{ echo 'inside none'; exit; }}
+  if [ "$code" -eq 44 ] || {{ [ "$code" -eq 0 ] && [ ! -e "./$leaf" ] && [ ! -L "./$leaf" ]; }}; then echo 'inside none'; exit; fi
   if [ "$code" -ne 0 ] || [ -L "./$leaf" ] || ! [ -d "./$leaf" ] || ! step_into "$leaf" || ! [ -r . ]; then echo 'inside denied'; exit; fi
   entries=0
   for entry in * .[!.]* ..?*; do

@@ -328,7 +328,8 @@ remove_file() (
 # What somebody has put into it meanwhile is not taken away.
 remove_directory() (
   arrive stay find "$1"
-  case $? in 0) rmdir -- "./$leaf";; 44) exit 0;; *) exit 1;; esac
+  case $? in 0) ;; 44) exit 0;; *) exit 1;; esac
+  [ ! -e "./$leaf" ] && [ ! -L "./$leaf" ] || rmdir -- "./$leaf"
 )
 "#;
 

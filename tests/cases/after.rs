@@ -78,9 +78,7 @@ impl Simulated {
         let (mut facts, mut book) = (self.facts.clone(), world.book.clone());
         facts.system.now = self.clock;
         facts.learn_owned();
-        for (id, secret) in world.resources.iter().flat_map(|resource| resource.host_secrets(&facts)) {
-            book.bind(id, secret);
-        }
+        desired::owned::bind(&world.resources, &facts, &mut book);
         let host = &world.inventory.hosts[0];
         if let Some(runners) = Runners::new(host, world.inventory.gitlab.as_ref()) {
             for id in runners.wanted_records(&facts) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::forms::{found_devices, found_gpus, found_mounts, found_ports, network, plain, strings, texts};
 use super::{BUILT_IN, CONFIG_MOUNT};
 use crate::facts::owned::Item;
-use crate::facts::{Content, Facts, ImageFact, Known};
+use crate::facts::{Facts, ImageFact};
 use crate::inventory::model::ContainerSpec;
 use crate::plan::Attr;
 use crate::resource::docker_daemon;
@@ -301,16 +301,7 @@ impl Merge<'_> {
 
     /// What a container logs by that was given nothing.
     fn log_default(&self) -> (String, BTreeMap<String, String>) {
-        let file =
-            self.facts.paths.iter().find(|(path, _)| path.as_str() == docker_daemon::PATH).map(|(_, known)| known);
-        let text = match file {
-            Some(Known::Present(fact)) => match &fact.content {
-                Some(Known::Present(Content::Text(text))) => text.expose(),
-                _ => "",
-            },
-            _ => "",
-        };
-        let config: Value = serde_json::from_str(text).unwrap_or_default();
+        let config = docker_daemon::of_host(self.facts).and_then(Result::ok).unwrap_or_default();
         let driver = plain(config.get("log-driver")).unwrap_or_else(|| "json-file".to_owned());
         (driver, texts(config.get("log-opts")))
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{DockerDaemon, HARMLESS, shown};
+use super::{DockerDaemon, HARMLESS, PATH, shown};
 use crate::facts::owned::{Entry, Item, Owned};
+use crate::facts::{Content, Facts, Known};
 use crate::plan::{Also, Attr, Note};
 use crate::resource::{Diff, Resource as _};
 use crate::secret::Secret;
@@ -200,4 +201,19 @@ fn leaves(at: &str, map: &Map<String, Value>, all: &mut Vec<(String, Value)>) {
 /// The host's file as it was read; `null` where it is none.
 pub(super) fn read(text: &Secret) -> Value {
     serde_json::from_str(text.expose()).unwrap_or_default()
+}
+
+/// What the host's file says, if there is one and it was asked for; an empty one says as much as `{}`. `Err`: it cannot be read.
+#[must_use]
+pub fn of_host(facts: &Facts) -> Option<Result<Value, ()>> {
+    let fact = match facts.paths.iter().find(|(path, _)| path.as_str() == PATH)?.1 {
+        Known::Absent => return None,
+        Known::Unread(_) => return Some(Err(())),
+        Known::Present(fact) => fact,
+    };
+    Some(match &fact.content {
+        Some(Known::Present(Content::Text(text))) if text.expose().trim().is_empty() => Ok(Value::Object(Map::new())),
+        Some(Known::Present(Content::Text(text))) => Ok(read(text)),
+        _ => Err(()),
+    })
 }

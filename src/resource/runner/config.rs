@@ -128,7 +128,7 @@ struct Differences {
 }
 
 impl Differences {
-    fn add(&mut self, found: compare::Compared, running: bool, facts: &Facts) {
+    fn add(&mut self, found: compare::Compared, running: bool, facts: &Facts, exact: bool) {
         self.also.extend(found.also);
         for difference in found.differences {
             let key = compare::key_of(&difference.path).to_owned();
@@ -137,8 +137,10 @@ impl Differences {
                 (Some(_), Some(origin)) => self.set.push((item, Entry::of(origin))),
                 (Some(_), None) => self.set.push((item, Entry::default())),
                 (None, _) if self.gone.iter().all(|(known, _)| *known != key) => {
-                    let all = || "not declared (`exact: true`)".to_owned();
-                    self.gone.push((key, facts.owns().get(&item).map_or_else(all, |entry| entry.no_longer())));
+                    // Of a list that is declared, an item goes because it is another list.
+                    let all = || exact.then(|| "not declared (`exact: true`)".to_owned());
+                    let why = facts.owns().get(&item).map(Entry::no_longer).or_else(all);
+                    self.gone.extend(why.map(|why| (key, why)));
                 }
                 (None, _) => {}
             }
@@ -222,7 +224,12 @@ impl FileChange<'_> {
         let mut all = Differences::default();
         let (runners, facts) = (self.runners, self.context.facts);
         let goes = |path: &str| runners.global_exact || owns(path, facts);
-        all.add(compare::global(&runners.global, self.host, self.context.book, &goes)?, true, facts);
+        all.add(
+            compare::global(&runners.global, self.host, self.context.book, &goes)?,
+            true,
+            facts,
+            runners.global_exact,
+        );
         for row in rows {
             let Some((spec, there)) = row.spec else { continue };
             let path = |key: &str| format!("{}.{key}", compare::runner_path(&spec.name));
@@ -239,7 +246,7 @@ impl FileChange<'_> {
             let declared = runners.wanted(spec, there, facts);
             let goes = |path: &str| spec.config_exact || owns(&path_of(spec, path), facts);
             let found = compare::runner(&spec.name, &declared, there, self.context.book, &goes)?;
-            all.add(found, there.is_some(), facts);
+            all.add(found, there.is_some(), facts, spec.config_exact);
             if all.attrs.len() > before {
                 all.origin = all.origin.take().or_else(|| Some(spec.origin.clone()));
             }

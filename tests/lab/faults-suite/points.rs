@@ -134,7 +134,7 @@ pub(crate) fn opens(step: &Value, name: &str, words: &str) -> bool {
         "refresh_lists" => name == "apt-get" && words.contains("sourcelist="),
         "add_to_group" => name == "getent",
         // The directories on the way are looked at first.
-        "directory" | "attributes" | "remove_file" | "write_file" => {
+        "directory" | "attributes" | "remove_file" | "remove_directory" | "write_file" => {
             name == "stat" && words.contains(" -- / ") && words.ends_with(&format!(" {path}"))
         }
         "unit" => {
@@ -214,18 +214,34 @@ pub(crate) fn on_host(log: &str, plan: &Value, bare: bool) -> Vec<Point> {
     };
     let noted = sessions.len() > 1 && sessions.last().is_some_and(notes);
     let noting = if noted { sessions.pop() } else { None };
-    // A host without changes is read, and that is all.
-    let (before, after) = if sessions.len() == 1 { (1, 0) } else { (3, 1) };
-    assert_eq!(sessions.len(), before + scripts.len() + after, "sessions, scripts of the plan:\n{log}\n{scripts:#?}");
+    // Where the host's list makes more worth asking, it is read once more right away.
+    let calls = |session: &str, name: &str, words: &str| {
+        lines.iter().any(|line| line.session == session && line.call.name == name && line.words.contains(words))
+    };
+    let takes = |session: &str| calls(session, "mkdir", "/run/rprov.lock");
+    let reads = |session: &str| calls(session, "dpkg-query", "") && (takes(session) || !calls(session, "flock", ""));
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    for session in sessions {
+        match groups.last_mut() {
+            Some(group) if reads(session) && !takes(session) && group.last().is_some_and(|last| reads(last)) => {
+                group.push(session);
+            }
+            _ => groups.push(vec![session]),
+        }
+    }
+    // A host without changes is read, and that is all. Otherwise the list is written at the end, and the lock given back.
+    let (before, after) = if groups.len() == 1 { (1, 0) } else { (3, 2) };
+    assert_eq!(groups.len(), before + scripts.len() + after, "sessions, scripts of the plan:\n{log}\n{scripts:#?}");
     let mut points = Vec::new();
-    for (at, session) in sessions.iter().chain(&noting).enumerate() {
-        let of_session: Vec<&Line> = lines.iter().filter(|line| line.session == **session).collect();
+    let noting: Vec<Vec<&str>> = noting.into_iter().map(|session| vec![session]).collect();
+    for (at, group) in groups.iter().chain(&noting).enumerate() {
+        let of_session: Vec<&Line> = lines.iter().filter(|line| group.contains(&line.session.as_str())).collect();
         let rows = match at {
-            at if at == sessions.len() => vec![NOTING.to_owned(); of_session.len()],
+            at if at == groups.len() => vec![NOTING.to_owned(); of_session.len()],
             0 => vec![READING.to_owned(); of_session.len()],
             1 => vec![LOCKING.to_owned(); of_session.len()],
             2 => vec![NOTING.to_owned(); of_session.len()],
-            at if at == sessions.len() - 1 => vec![VERIFYING.to_owned(); of_session.len()],
+            at if at >= groups.len() - after => vec![VERIFYING.to_owned(); of_session.len()],
             at if scripts[at - before].iter().any(|step| kind(step) == READING) => {
                 vec![READING.to_owned(); of_session.len()]
             }

@@ -242,22 +242,26 @@ impl Container {
 
     /// What somebody else has given it and the inventory has no word for would not be in a new one: rprov's own default is no reason
     /// to make one.
-    fn leave_unusual(&self, found: &Value, differences: &mut Vec<Difference>, context: &Context<'_>) {
+    fn leave_unusual(&self, found: &Value, differences: &mut Vec<Difference>, context: &Context<'_>) -> Vec<Attr> {
         if kept::is_ours(&self.0.name, found, context.facts) {
-            return;
+            return Vec::new();
         }
         if let Some(aliases) = kept::aliases(&self.0.name, found) {
             differences.push(Difference { attr: Attr::new(ALIASES, Some(aliases), None), how: How::Anew });
         }
         let is_unusual = |path: &str| path == ALIASES || compare::UNUSUAL.iter().any(|(name, _)| *name == path);
         if !differences.iter().any(|difference| is_unusual(&difference.attr.path)) {
-            return;
+            return Vec::new();
         }
         let is_default = |path: &str| path == "stop_timeout" && !self.0.declared.contains(path);
         let may_stay = |path: &str| is_unusual(path) || is_default(path);
-        if differences.iter().all(|one| one.how != How::Anew || may_stay(&one.attr.path)) {
-            differences.retain(|one| !may_stay(&one.attr.path));
+        if differences.iter().any(|one| one.how == How::Anew && !may_stay(&one.attr.path)) {
+            return Vec::new();
         }
+        let (stay, others) = std::mem::take(differences).into_iter().partition(|one| may_stay(&one.attr.path));
+        *differences = others;
+        let stay: Vec<Difference> = stay;
+        stay.into_iter().map(|one| Attr { new: None, ..one.attr }).collect()
     }
 
     /// Why a container that runs must be restarted: for a change before it, or for one of a run that died. That one may have
@@ -397,9 +401,10 @@ impl Resource for Container {
         let unbound =
             |unbound: crate::text::Unbound| CannotTell { what: self.about(), why: unbound.to_string().into() };
         let mut differences = comparison.differences(&book).map_err(unbound)?;
-        self.leave_unusual(found, &mut differences, context);
-        if !kept.values.is_empty() {
-            diff.also.push(Also { about: self.about(), place: "on the host", values: kept.values.clone(), note: 0 });
+        let mut values = kept.values.clone();
+        values.extend(self.leave_unusual(found, &mut differences, context));
+        if !values.is_empty() {
+            diff.also.push(Also { about: self.about(), place: "on the host", values, note: 0 });
         }
         let is = |pointer: &str| found.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
         // Docker calls a paused container running; no job comes on in it.

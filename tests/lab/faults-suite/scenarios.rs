@@ -166,7 +166,7 @@ pub(crate) const ALL: &[Scenario] = &[
             ("    - /cache\n", "    - /cache\n    - /srv/faults\n    - /srv/faults/deep\n", "    - /cache\n"),
             (
                 "  docker:\n    source: distro\n",
-                "  repositories: [{ name: faults, uris: @APT@/gitlab-runner, @KEY@ }]\n  files:\n    - { path: /srv/faults/deep/file, content: { file: file-secret-0 } }\n    - { path: /etc/systemd/system/docker.service.d/faults.conf, content: \"[Service]\\nEnvironment=FAULTS=1\\n\" }\n  docker:\n    source: distro\n",
+                "  repositories: [{ name: faults, uris: @APT@/gitlab-runner, @KEY@ }]\n  files:\n    - { path: /srv/faults/deep/file, content: there }\n    - { path: /etc/systemd/system/docker.service.d/faults.conf, content: \"[Service]\\nEnvironment=FAULTS=1\\n\" }\n  docker:\n    source: distro\n",
                 "  docker:\n    source: distro\n",
             ),
         ],

@@ -122,7 +122,7 @@ fn steps() -> Vec<GitlabStep> {
 }
 
 /// A run does what is not there yet, as a plan has it, and says what is left.
-async fn run(double: &Double, done: &mut Vec<bool>, book: &mut SecretBook) -> Result<(), GitlabError> {
+async fn run(double: &Double, done: &mut [bool], book: &mut SecretBook) -> Result<(), GitlabError> {
     let secret = Secret::new(tokens::ADMIN_API.to_owned());
     let client = Client::settling(double.url(), secret, None, Duration::from_millis(300)).unwrap();
     let mut ids = BTreeMap::new();

@@ -102,7 +102,7 @@ fn what_stops_a_run_is_told_and_mended() {
     tokens(&|token| token.expired = true);
     let (found, said) = findings(&world, 3, &gitlab);
     assert_eq!(found, ["stops token"], "{said}");
-    assert!(said.contains("with the token of env:GITLAB_TOKEN"), "{said}");
+    assert!(said.contains("does not take the API token, from the environment variable GITLAB_TOKEN"), "{said}");
     let (found, said) = findings(&world, 3, &name);
     assert!(!found.iter().any(|finding| finding.starts_with("stops")), "told of the host again: {said}");
     let text = world.run("doctor", &[]).expect(3).out;

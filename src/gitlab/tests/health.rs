@@ -143,10 +143,8 @@ async fn waiting_for_gitlab_is_told_once() {
     let told = listen(&client);
     double.fault(Fault::on("GET", "*").status(502).times(3));
     client.runner(1).await.unwrap();
-    assert_eq!(
-        *told.lock().unwrap(),
-        [Pause::Down { why: "502 Bad Gateway".to_owned(), time: Duration::from_secs(1) }]
-    );
+    let told = told.lock().unwrap();
+    assert!(matches!(&told[..], [Pause::Down { why, .. }] if why == "502 Bad Gateway"), "{told:?}");
 }
 
 /// Maintenance mode: GitLab is read as ever, and turns each change away.

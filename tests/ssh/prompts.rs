@@ -173,6 +173,9 @@ shift 4; exec "$@"
 
 #[test]
 fn a_password_for_sudo_is_typed_once_for_all_hosts() {
+    if std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 22)).is_err() {
+        crate::skip!("two names of one host are needed, and this machine has no localhost in /etc/hosts");
+    }
     if let Err(why) = sshd::installed() {
         crate::skip!(why);
     }

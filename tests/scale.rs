@@ -11,8 +11,6 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "scale/differing.rs"]
-mod differing;
 #[path = "scale/enter.rs"]
 mod enter;
 #[path = "scale/fleet.rs"]

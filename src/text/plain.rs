@@ -266,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn a_thousand_scripts_that_differ_take_little() {
+        let all: Vec<Plain> = (0..1000).map(|n| Plain::from(long(&format!("script {n}")))).collect();
+        let whole: usize = all.iter().flat_map(Plain::pieces).map(str::len).sum();
+        let parts = all.iter().flat_map(|text| addresses(text).into_iter().zip(text.pieces()));
+        let held: HashMap<*const str, usize> = parts.map(|(address, part)| (address, part.len())).collect();
+        let held: usize = held.values().sum();
+        assert!(held * 4 < whole, "{held} bytes are held of {whole}");
+    }
+
+    #[test]
     fn what_nobody_has_any_more_is_given_back() {
         let mut pool = Pool::default();
         let kept = pool.part("kept");

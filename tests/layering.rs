@@ -84,6 +84,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("text", "puts values into a file's text on its way to a host"),
     ("facts::owned", "reads which things on a host are rprov's: names and digests"),
     ("resource::leftover", "shows a file that goes, as far as everybody may read it"),
+    ("resource::container::kept", "reads in a host's daemon.json how a container logs by default"),
     ("resource::docker_daemon", "reads a host's daemon.json that is no UTF-8"),
     ("resource::docker_daemon::keys", "reads which keys a host's daemon.json has"),
     ("resource::file", "compares a file's content with the wanted one"),

@@ -406,7 +406,7 @@ impl HostError {
                 "it was sent once, and to no other host; check `ssh.become_password`, or what was typed".to_owned()
             }
             Self::SudoUntried { .. } => {
-                "it was not told here, so that no account gets locked; hosts with different passwords need \
+                "it was not sent here, so that no account gets locked; hosts with different passwords need \
                  `ssh.become_password` each"
                     .to_owned()
             }

@@ -51,7 +51,7 @@ const NOTHING: [&str; 22] = [
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| compiled($text));
+        static $name: LazyLock<Option<Regex>> = LazyLock::new(|| crate::secret::looks::content::compiled($text));
     };
 }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{compiled, is_value};
+use super::is_value;
 use crate::secret::looks::names::speaks;
 
 /// Lines after a name in which its value may stand.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{compiled, is_value};
+use super::is_value;
 use crate::secret::looks::names::speaks;
 
 // `userlist.txt` of PgBouncer: "NAME" "VALUE"

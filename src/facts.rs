@@ -18,7 +18,9 @@ pub mod units;
 
 pub use content::{Bytes, Content};
 
-pub use docker::{DOCKER_STOPPED, DockerFact, ImageFact, NO_CURL, RunnerContainer, VolumeFact};
+pub use docker::{
+    DOCKER_GONE, DOCKER_STOPPED, DockerFact, ImageFact, NO_CURL, OtherEngine, RunnerContainer, VolumeFact,
+};
 pub use gitlab::{
     HeldRunners, LentToken, ListedRunner, ManagerFact, Misplaced, Remembered, RunnerRecord, VariableFact, VariableKey,
 };
@@ -49,6 +51,8 @@ pub struct Why {
 pub enum Reason {
     /// Docker is not running.
     DockerStopped,
+    /// Docker is not installed any more, and what it kept is there.
+    DockerGone,
     /// Nothing on the host can ask a registry.
     NoCurl,
     /// This program refused to look: it was asked not to trust the inventory.
@@ -290,6 +294,8 @@ pub struct Facts {
     pub utc_offset: Option<i32>,
     /// Docker's engine.
     pub docker: Option<Known<DockerFact>>,
+    /// What is in the place of the engine that the packages of Docker bring, or beside it.
+    pub other_engine: Option<OtherEngine>,
     /// Runner records in GitLab, by id, as far as they were asked for. `Absent`: GitLab says 404.
     pub records: BTreeMap<u64, Known<RunnerRecord>>,
     /// Records that carry the marker of a runner spec of this host, by spec name; asked for where config.toml does not
@@ -547,10 +553,16 @@ impl Facts {
         time_ns >= (i128::from(self.system.now) + 1) * 1_000_000_000
     }
 
-    /// Whether Docker is installed and not running.
+    /// Whether Docker does not run, though it has been here: what it holds is known once it does.
     #[must_use]
     pub fn docker_stopped(&self) -> bool {
-        matches!(&self.docker, Some(Known::Unread(why)) if why.kind() == Reason::DockerStopped)
+        matches!(&self.docker, Some(Known::Unread(why)) if matches!(why.kind(), Reason::DockerStopped | Reason::DockerGone))
+    }
+
+    /// Whether it does not run because it is not installed any more.
+    #[must_use]
+    pub fn docker_gone(&self) -> bool {
+        matches!(&self.docker, Some(Known::Unread(why)) if why.kind() == Reason::DockerGone)
     }
 }
 

@@ -124,6 +124,9 @@ pub enum Step {
         name: String,
         /// Seconds to wait.
         stop_timeout: u64,
+        /// Whether its volumes without a name go with it. Docker keeps those that another container uses.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        volumes: bool,
     },
     /// Restart a container gracefully.
     RestartContainer {
@@ -313,6 +316,12 @@ pub fn previous(path: &RemotePath) -> Option<RemotePath> {
 #[must_use]
 pub fn due(name: &str) -> Option<RemotePath> {
     RemotePath::new(format!("/run/rprov-due.{name}")).ok()
+}
+
+/// The name under which a reload of a unit is due, as beside a restart of it.
+#[must_use]
+pub fn reload_of(unit: &str) -> String {
+    format!("{unit}.reload")
 }
 
 /// A call to GitLab's API. Which record is meant is fixed in the plan; a token that comes back is bound to its

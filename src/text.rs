@@ -238,6 +238,13 @@ fn broken() -> String {
     "a filter changed a secret: secrets can be inserted, not transformed".to_owned()
 }
 
+/// The SHA-256 of bytes, in hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

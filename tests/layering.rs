@@ -82,6 +82,7 @@ const EXPOSES: &[(&str, &str)] = &[
     ("secret::scrub", "makes of values what is looked for in texts from elsewhere"),
     ("secret::start", "compares how a token begins with what GitLab shows of it"),
     ("text", "puts values into a file's text on its way to a host"),
+    ("facts::content", "tells what a file says, without the mark that an editor put before it, to whoever compares it"),
     ("facts::owned", "reads which things on a host are rprov's: names and digests"),
     ("resource::leftover", "shows a file that goes, as far as everybody may read it"),
     ("resource::container::kept", "reads in a host's daemon.json how a container logs by default"),

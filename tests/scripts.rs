@@ -159,7 +159,7 @@ fn scripts_that_change_hosts() {
         Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart },
         Step::PullImage("debian:12".to_owned()),
         Step::StartContainer("gitlab-runner".to_owned()),
-        Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
+        Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60, volumes: true },
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::RestartWith { unit: "docker.service".to_owned(), path: path.clone() },
         Step::LoadRuleset(path),

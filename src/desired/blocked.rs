@@ -40,8 +40,12 @@ impl Stopped {
                     None => Blocked { about, message, help: cannot.help() },
                 }
             }
-            // It has a reason of its own why nothing can be done.
-            Err(_) => return None,
+            // It has a reason of its own why nothing can be done. That of what needs an engine is that there is none for it.
+            Err(_) => {
+                let engine = |stop: &&Stop| stop.part == Part::Engine && stop.part.carries(resource.part());
+                let on = &self.0.iter().find(engine)?.about;
+                Blocked { about, message: format!("it stands on {on}, which is blocked"), help: None }
+            }
             Ok(diff) => {
                 let on = &self.0.iter().find(|stop| stop.carries(resource, diff))?.about;
                 Blocked { about, message: format!("it stands on {on}, which is blocked"), help: None }

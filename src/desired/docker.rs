@@ -10,6 +10,7 @@ use crate::resource::config_dir::Of;
 use crate::resource::config_volume::ConfigVolume;
 use crate::resource::container::Container;
 use crate::resource::docker_daemon::{self, DockerDaemon, UNIT};
+use crate::resource::engine::Engine;
 use crate::resource::file::File;
 use crate::resource::image::Image;
 use crate::resource::service::Service;
@@ -55,6 +56,11 @@ fn any_daemon(host: &HostSpec) -> Option<DockerDaemon> {
 
 /// The engine: daemon.json, service, images.
 pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
+    // What is there comes before all that stands on it.
+    if host.docker.is_some() || host.manager.as_ref().is_some_and(|manager| manager.container().is_some()) {
+        let managed = host.docker.as_ref().is_some_and(|docker| engine_package(docker).is_some());
+        all.push(Box::new(Engine { managed, declared: host.docker.is_some() }));
+    }
     for ca in registry_cas(host) {
         all.push(Box::new(ca));
     }
@@ -65,8 +71,9 @@ pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
         all.push(Box::new(daemon));
     }
     if let Some((docker, package)) = host.docker.as_ref().and_then(|docker| Some((docker, engine_package(docker)?))) {
+        let mut reads = reads;
         // A drop-in that is to go may be one that the inventory no longer names.
-        let reads = reads.into_iter().chain(due(UNIT)).collect();
+        reads.extend(due(UNIT));
         all.push(Box::new(Service {
             unit: UNIT.to_owned(),
             name: "docker",

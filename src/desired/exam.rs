@@ -364,6 +364,9 @@ fn docker(spec: &HostSpec, facts: &Facts) -> Option<Finding> {
         Known::Unread(why) if why.kind() == Reason::DockerStopped && managed => {
             finding(Level::Risk, "not running: an apply starts it")
         }
+        Known::Unread(why) if why.kind() == Reason::DockerGone && managed => {
+            finding(Level::Risk, "not installed any more, and what it kept is there: an apply installs it again")
+        }
         Known::Unread(why) => Some(
             Finding::new(Level::Stops, "docker", why.to_string())
                 .help("see there: systemctl status docker; journalctl -u docker -n 50"),

@@ -97,7 +97,7 @@ pub fn settled(resources: &[Box<dyn Resource>], facts: &Facts) -> Owned {
                         entry.digests = BTreeSet::from([now]);
                         same
                     }
-                    Some(Known::Present(Content::Binary(_))) => false,
+                    Some(Known::Present(Content::Utf16 { .. } | Content::Binary(_))) => false,
                     _ => true,
                 },
                 Some(Known::Present(_)) => false,

@@ -220,9 +220,15 @@ fn unit(name: &str, facts: &Facts) -> Option<Precondition> {
         .then(|| Precondition::Unit { unit: name.to_owned(), active: fact.active.clone() })
 }
 
+/// Nobody has seen what a Docker has that is not installed yet, or not any more. Once it is back it may have everything that it had.
+fn is_unseen(facts: &Facts) -> bool {
+    matches!(facts.docker, Some(Known::Absent))
+}
+
 fn image(reference: &str, facts: &Facts) -> Option<Precondition> {
     let id = match facts.images.get(reference)? {
         Known::Unread(_) => return None,
+        Known::Absent if is_unseen(facts) => return None,
         Known::Absent => None,
         Known::Present(fact) => Some(fact.id.clone()),
     };
@@ -232,6 +238,7 @@ fn image(reference: &str, facts: &Facts) -> Option<Precondition> {
 fn container(name: &str, facts: &Facts) -> Option<Precondition> {
     let id = match facts.containers.get(name)? {
         Known::Unread(_) => return None,
+        Known::Absent if is_unseen(facts) => return None,
         Known::Absent => None,
         Known::Present(value) => Some(value.get("Id")?.as_str()?.to_owned()),
     };
@@ -241,6 +248,7 @@ fn container(name: &str, facts: &Facts) -> Option<Precondition> {
 fn volume(name: &str, facts: &Facts) -> Option<Precondition> {
     let exists = match facts.volumes.get(name)? {
         Known::Unread(_) => return None,
+        Known::Absent if is_unseen(facts) => return None,
         Known::Absent => false,
         Known::Present(_) => true,
     };

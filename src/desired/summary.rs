@@ -15,6 +15,7 @@ pub(super) fn docker(facts: &Facts) -> Option<String> {
     match &facts.docker {
         // Debian's version carries its own suffix: `20.10.24+dfsg1`.
         Some(Known::Present(docker)) => docker.version.split(['+', '~']).next().map(str::to_owned),
+        Some(Known::Unread(_)) if facts.docker_gone() => None,
         Some(Known::Unread(_)) if facts.docker_stopped() => Some("stopped".to_owned()),
         _ => None,
     }

@@ -13,6 +13,21 @@ pub struct DockerFact {
     pub jobs: usize,
 }
 
+/// An engine that the packages of Docker have not brought, as what has or takes the place of `/run/docker.sock` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherEngine {
+    /// A Docker that runs in this unit of systemd's, which is not `docker.service`. It can be asked.
+    Unit(String),
+    /// Docker from snap, which does not run.
+    Snap,
+    /// The socket is a link that leads there: to Podman's socket, or to that of a Docker that some user runs.
+    Link(String),
+    /// Podman answers at the socket.
+    Podman,
+    /// Something listens at the socket that is no Docker of this host's.
+    Unknown,
+}
+
 /// A volume of Docker's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeFact {
@@ -55,5 +70,7 @@ pub struct ImageFact {
 /// Why containers and images are unread while Docker is installed and not running. Asking would start it (socket
 /// activation), so it is not asked.
 pub const DOCKER_STOPPED: &str = "Docker is not running";
+/// Why they are unread where Docker's package was removed: what it kept is there, and it is what Docker has again once it is back.
+pub const DOCKER_GONE: &str = "Docker is not installed any more, and what it kept is there";
 /// Why it is not known whether a tag has moved, where nothing on the host can ask.
 pub const NO_CURL: &str = "the registry is asked by curl, which the host does not have (`packages: [curl]`)";

@@ -12,7 +12,7 @@ use crate::resource::service::LOST_RESTART;
 use crate::secret::{Secret, SecretId};
 use crate::step::{CreateContainer, Step, UpdateContainer, due, temporary};
 
-use super::{Context, Diff, Part, Resource};
+use super::{Context, Diff, Part, Resource, manager_package};
 use compare::{Comparison, Difference, How};
 
 mod compare;
@@ -124,10 +124,28 @@ impl Container {
                 ),
             );
         }
+        if let Some(Known::Present(service)) = context.facts.units.get(manager_package::UNIT)
+            && self.is_services()
+            && !["inactive", "failed"].contains(&service.active.as_str())
+        {
+            problem(
+                format!(
+                    "the service {} already runs with the configuration in {}: two gitlab-runner processes on one config.toml overwrite each other's tokens",
+                    manager_package::PACKAGE,
+                    self.0.config_source(),
+                ),
+                "`manager: { package: … }` takes it over as it is; or, once it runs no job, end it: systemctl disable --now gitlab-runner".to_owned(),
+            );
+        }
         if let Some((message, help)) = found.and_then(|found| self.left_behind(found, context)) {
             problem(message, help);
         }
         Ok(problems)
+    }
+
+    /// Whether its configuration lies where that of gitlab-runner's package does.
+    fn is_services(&self) -> bool {
+        self.0.config_dir.as_str() == CONFIG_MOUNT
     }
 
     /// Other containers with the same configuration.
@@ -195,7 +213,7 @@ impl Container {
             Action::Remove,
             Effect::None,
             Vec::new(),
-            vec![Step::RemoveContainer { name: name.clone(), stop_timeout: self.0.stop_timeout }],
+            vec![Step::RemoveContainer { name: name.clone(), stop_timeout: self.0.stop_timeout, volumes: true }],
         );
         change.name = format!("container {name}");
         change.reason = Some("a run that was interrupted left it; it never ran".to_owned());
@@ -221,7 +239,41 @@ impl Container {
         self.change(Action::Add, Effect::None, attrs, vec![self.create(false)])
     }
 
-    fn replace(&self, differences: Vec<Difference>, running: bool) -> Change {
+    /// Volumes that nobody has named, which Docker made with the container because its image asks for them, and where they are in it.
+    fn unnamed(found: &Value) -> Vec<(&str, &str)> {
+        let mounts = found.pointer("/Mounts").and_then(Value::as_array);
+        mounts
+            .into_iter()
+            .flatten()
+            .filter_map(|mount| {
+                let name = mount.get("Name")?.as_str()?;
+                forms::is_anonymous(name).then_some((name, mount.get("Destination")?.as_str()?))
+            })
+            .collect()
+    }
+
+    /// Whether the volumes without a name go with the container. In those of one that somebody else made may lie what they need, such as
+    /// tokens or builds: they stay, and a note tells of them.
+    fn takes_volumes(&self, found: &Value, context: &Context<'_>, diff: &mut Diff) -> bool {
+        let unnamed = Self::unnamed(found);
+        let made = context.facts.owns().get(&Item::Container(self.0.name.clone())).is_some();
+        if made && unnamed.iter().all(|(_, at)| *at != CONFIG_MOUNT) {
+            return true;
+        }
+        if !unnamed.is_empty() {
+            let all: Vec<String> = unnamed.iter().map(|(name, at)| format!("{} ({at})", &name[..12])).collect();
+            let (volumes, are) = if all.len() == 1 { ("volume", "is") } else { ("volumes", "are") };
+            let message = format!(
+                "rprov did not make this container as it is: when it is replaced, its {volumes} without a name {are} kept: {}; \
+                 `docker volume inspect` shows where",
+                all.join(", ")
+            );
+            diff.notes.push(Note { about: self.about(), message });
+        }
+        false
+    }
+
+    fn replace(&self, differences: Vec<Difference>, running: bool, volumes: bool) -> Change {
         let spec = &self.0;
         let anew = |difference: &&Difference| difference.how == How::Anew;
         let fields: Vec<&str> =
@@ -232,7 +284,7 @@ impl Container {
         });
         let steps = vec![
             self.create(true),
-            Step::RemoveContainer { name: spec.name.clone(), stop_timeout: spec.stop_timeout },
+            Step::RemoveContainer { name: spec.name.clone(), stop_timeout: spec.stop_timeout, volumes },
             Step::PromoteContainer { name: spec.name.clone(), restart: spec.restart.clone() },
         ];
         let effect = if running { Effect::RunnerDrain } else { Effect::None };
@@ -323,6 +375,9 @@ impl Resource for Container {
         probe.containers.extend([self.0.name.clone(), temporary(&self.0.name)]);
         probe.images.entry(self.0.image.clone()).or_insert(false);
         probe.networks.extend(self.user_networks().cloned());
+        if self.is_services() {
+            probe.units.insert(manager_package::UNIT.to_owned());
+        }
         probe.stat(&self.0.config_dir.join("config.toml"));
         self.sources().for_each(|path| probe.stat(&path));
         if let Some(note) = due(&self.0.name) {
@@ -362,8 +417,12 @@ impl Resource for Container {
         let mut diff = Diff::default();
         let spec = &self.0;
         if context.facts.docker_stopped() {
-            let message = "Docker is not running, so the container is compared after it was started".to_owned();
-            diff.notes.push(Note { about: self.about(), message });
+            let message = if context.facts.docker_gone() {
+                "Docker is not installed any more, and what it kept is there: the container is compared once Docker is back"
+            } else {
+                "Docker is not running, so the container is compared after it was started"
+            };
+            diff.notes.push(Note { about: self.about(), message: message.to_owned() });
             return Ok(diff);
         }
         // Docker follows whatever link is on the way to what it mounts. Who is not root sees too little to say so.
@@ -411,8 +470,9 @@ impl Resource for Container {
         let paused = is("/State/Paused");
         let running = is("/State/Running") && !is("/State/Restarting");
         if differences.iter().any(|difference| difference.how == How::Anew) {
+            let volumes = self.takes_volumes(found, context, &mut diff);
             diff.owns.extend(kept.items().map(|item| (item, Entry::default())));
-            diff.changes.push(with_kept.replace(differences, running));
+            diff.changes.push(with_kept.replace(differences, running, volumes));
             return Ok(diff);
         }
         diff.changes.extend(self.leftover(context)?);

@@ -17,7 +17,7 @@ use crate::inventory::model::Owner;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, Note};
 use crate::secret::looks;
-use crate::step::{Check, Step, UnitAction, WriteFile, previous};
+use crate::step::{Check, Step, UnitAction, WriteFile, due, previous, reload_of};
 use crate::text::Text;
 
 use super::file::{Found, attributes, held, look};
@@ -85,7 +85,7 @@ impl DockerDaemon {
         probe.docker = true;
         probe.docker_ways = true;
         // What a run left that died before Docker's restart.
-        previous(&self.path).iter().for_each(|path| probe.stat(path));
+        previous(&self.path).iter().chain(&due(UNIT)).for_each(|path| probe.stat(path));
     }
 }
 
@@ -127,12 +127,12 @@ impl Resource for DockerDaemon {
     }
 
     fn lost(&self, facts: &Facts) -> Vec<Item> {
-        use crate::facts::{Content, Known};
+        use crate::facts::Known;
         let file: Value = match facts.paths.get(&self.path) {
             None | Some(Known::Unread(_)) => return Vec::new(),
             Some(Known::Absent) => Value::Null,
             Some(Known::Present(fact)) => match &fact.content {
-                Some(Known::Present(Content::Text(text))) => keys::read(text),
+                Some(Known::Present(content)) if content.said().is_some() => keys::read(content),
                 _ => return Vec::new(),
             },
         };
@@ -172,6 +172,8 @@ impl Resource for DockerDaemon {
         let owner = Owner::default();
         let whose = if self.config.is_some() { found.as_ref() } else { None };
         let file_attrs = whose.map(|found| attributes(found.fact, 0o644, &owner)).unwrap_or_default();
+        let encoding = found.as_ref().filter(|_| self.config.is_some()).and_then(Found::encoding);
+        attrs.extend(encoding.clone());
         // Docker does not start with it, whatever else is in it.
         attrs.extend(unreadable.map(|wrong| Attr::new("text", Some(wrong), Some("JSON in UTF-8".to_owned()))));
         let content_differs = !attrs.is_empty() || (old.is_none() && self.config.is_some());
@@ -185,6 +187,9 @@ impl Resource for DockerDaemon {
         }
         // Docker still has to be restarted with the file: that takes it away, or puts it back.
         let left = left.filter(|_| content_differs || !self.stale(context));
+        if !content_differs {
+            self.unread(context, &mut diff);
+        }
         if !content_differs && file_attrs.is_empty() && left.is_none() {
             return Ok(diff);
         }
@@ -192,7 +197,9 @@ impl Resource for DockerDaemon {
             kind: "docker daemon".to_owned(),
             name: self.path.to_string(),
             action: if found.is_some() { Action::Change } else { Action::Add },
-            reason: keys.reason(&there),
+            reason: keys
+                .reason(&there)
+                .or_else(|| encoding.as_ref().map(|_| "Docker before 23 does not start with it".to_owned())),
             attrs: file_attrs.into_iter().chain(attrs).collect(),
             text: None,
             effect: Effect::None,
@@ -227,7 +234,8 @@ impl Resource for DockerDaemon {
             // Only a restart puts it back, or takes it away.
             keep_previous: change.steps.iter().any(|step| matches!(step, Step::RestartWith { .. })),
             replaces: found.as_ref().map(Found::digest),
-            restarts: None,
+            // A run that dies before Docker has taken the file over is known by it.
+            restarts: change.steps.iter().find_map(owed),
             displaces: None,
         });
         if let (Some(path), false) = (left, write_keeps(&write)) {
@@ -278,6 +286,15 @@ fn conceal(attr: &mut Attr) {
     }
 }
 
+/// What a host notes as due until a step is done.
+fn owed(step: &Step) -> Option<String> {
+    match step {
+        Step::RestartWith { unit, .. } => Some(unit.clone()),
+        Step::Unit { unit, action: UnitAction::Reload } => Some(reload_of(unit)),
+        _ => None,
+    }
+}
+
 /// Whether the step keeps a previous version of its own.
 fn write_keeps(step: &Step) -> bool {
     matches!(step, Step::WriteFile(file) if file.keep_previous)
@@ -310,7 +327,7 @@ impl DockerDaemon {
                 Err(error) => Err(format!("it is no JSON ({error})")),
             }
         };
-        let read = match (found.text, found.bytes) {
+        let read = match (found.said(), found.bytes()) {
             (Some(text), _) => object(text).map(|value| (value, None)),
             // In a text it is part of a value, and anywhere else nothing.
             (None, Some(bytes)) => {
@@ -347,6 +364,10 @@ impl DockerDaemon {
         }
         let step = |action| Step::Unit { unit: UNIT.to_owned(), action };
         let keys = differing_keys(old, new);
+        if !installs && keys.is_empty() && !self.stale(context) {
+            // It says what it said.
+            return;
+        }
         if !installs
             // None differs where only its bytes were wrong.
             && (!keys.is_empty() || old.is_some())
@@ -383,16 +404,36 @@ impl DockerDaemon {
         }
     }
 
-    /// Whether Docker runs with something older than the file that is there now: then a reload may not suffice.
+    /// Whether a run has died between the file and the restart of Docker that it needs: then a reload may not suffice. The file's own
+    /// time says that only beside its previous version, which nobody else leaves there; otherwise somebody may have touched it.
     fn stale(&self, context: &Context<'_>) -> bool {
         use crate::facts::Known::Present;
-        let (Some(Present(unit)), Some(Present(file))) =
-            (context.facts.units.get(UNIT), context.facts.paths.get(&self.path))
+        let there = |path: &Option<RemotePath>| {
+            path.as_ref().is_some_and(|path| matches!(context.facts.paths.get(path), Some(Present(_))))
+        };
+        let due = due(UNIT);
+        due.as_ref().is_some_and(|due| self.is_newer(due, context))
+            || (there(&previous(&self.path)) && self.is_newer(&self.path, context))
+    }
+
+    /// Whether a file is newer than Docker's last start or reload.
+    fn is_newer(&self, path: &RemotePath, context: &Context<'_>) -> bool {
+        use crate::facts::Known::Present;
+        let (Some(Present(unit)), Some(Present(file))) = (context.facts.units.get(UNIT), context.facts.paths.get(path))
         else {
             return false;
         };
         let last = unit.active_since_ns.max(unit.changed_ns);
         last.is_some_and(|last| file.mtime_ns > last) && !context.facts.is_ahead(file.mtime_ns)
+    }
+
+    /// What nobody can tell from the host: which content a file had that Docker has read.
+    fn unread(&self, context: &Context<'_>, diff: &mut Diff) {
+        if self.config.is_some() && self.is_newer(&self.path, context) && !self.stale(context) {
+            let message = "it was written after docker had started, and says what it is to say: no restart is due for that; if it said \
+                           something else before, docker goes by that until somebody restarts it";
+            diff.notes.push(Note { about: self.about(), message: message.to_owned() });
+        }
     }
 }
 

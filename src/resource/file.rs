@@ -1,7 +1,5 @@
 //! A file: content, mode, owner. Other kinds (cleaner, cron entry, unit file) are files with a name of their own. Pure.
 
-use sha2::{Digest as _, Sha256};
-
 use crate::diagnostic::Span;
 use crate::facts::owned::Item;
 use crate::facts::{Bytes, CannotTell, Content, Known, PathFact, PathKind, ProbeSpec, Why};
@@ -83,7 +81,7 @@ pub fn is_for_root(path: &RemotePath) -> bool {
 /// The SHA-256 of a text, in hex.
 #[must_use]
 pub fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::text::sha256(text.as_bytes())
 }
 
 /// The SHA-256 of what a file holds, in hex.
@@ -99,31 +97,46 @@ pub struct Found<'a> {
     pub fact: &'a PathFact,
     /// Its text; `None`: not UTF-8.
     pub text: Option<&'a str>,
-    /// What it holds instead of a text.
-    pub bytes: Option<&'a Bytes>,
+    content: &'a Content,
 }
 
 impl<'a> Found<'a> {
+    /// What it says, whichever way a text is encoded; `None`: it is no text.
+    #[must_use]
+    pub fn said(&self) -> Option<&'a str> {
+        self.content.said()
+    }
+
+    /// That it is a text which is not in plain UTF-8, as a difference.
+    #[must_use]
+    pub fn encoding(&self) -> Option<Attr> {
+        let odd = self.content.odd_encoding()?;
+        Some(Attr::new("encoding", Some(odd.to_owned()), Some("UTF-8".to_owned())))
+    }
+
+    /// What it holds instead of a text.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&'a Bytes> {
+        if let Content::Binary(bytes) = self.content { Some(bytes) } else { None }
+    }
+
     /// The SHA-256 of what it holds, in hex.
     #[must_use]
     pub fn digest(&self) -> String {
-        self.bytes.map_or_else(|| sha256(self.text.unwrap_or_default()), |bytes| bytes.sha256().to_owned())
+        self.content.sha256()
     }
 
     /// Its text as a person can read it, bytes that are none as `\xff`.
     #[must_use]
     pub fn shown(&self) -> &'a str {
-        match (self.text, self.bytes.and_then(Bytes::escaped)) {
-            (Some(text), _) => text,
-            (None, Some(escaped)) => escaped.expose(),
-            (None, None) => NO_TEXT,
-        }
+        let escaped = || self.bytes().and_then(Bytes::escaped).map(|escaped| escaped.expose());
+        self.text.or_else(|| self.said()).or_else(escaped).unwrap_or(NO_TEXT)
     }
 
     /// What it holds is no text with a slip in it but a program, an archive or the like, which is not shown.
     #[must_use]
     pub fn is_no_text(&self) -> bool {
-        self.bytes.is_some_and(|bytes| bytes.escaped().is_none())
+        self.bytes().is_some_and(|bytes| bytes.escaped().is_none())
     }
 }
 
@@ -144,13 +157,13 @@ pub fn look<'a>(context: &Context<'a>, path: &RemotePath) -> Result<Option<Found
         PathKind::Directory => return Err(cannot(in_the_way(fact, "a directory"))),
         PathKind::Link | PathKind::Other => return Err(cannot(in_the_way(fact, "no regular file"))),
     }
-    let (text, bytes) = match &fact.content {
-        Some(Known::Present(Content::Text(text))) => (Some(text.expose()), None),
-        Some(Known::Present(Content::Binary(bytes))) => (None, Some(bytes)),
+    let content = match &fact.content {
+        Some(Known::Present(content)) => content,
         Some(Known::Unread(why)) => return Err(cannot(why.clone())),
         Some(Known::Absent) | None => return Err(unasked("its content was not read")),
     };
-    Ok(Some(Found { fact, text, bytes }))
+    let text = if let Content::Text(text) = content { Some(text.expose()) } else { None };
+    Ok(Some(Found { fact, text, content }))
 }
 
 /// That something else than a file as it could be compared is there: what, whose, and what to do, which takes nothing away.

@@ -3,7 +3,7 @@
 
 use crate::diagnostic::Span;
 use crate::facts::owned::Item;
-use crate::facts::{CannotTell, Known, ProbeSpec};
+use crate::facts::{CannotTell, Known, ProbeSpec, RunnerContainer};
 use crate::inventory::model::PackageManagerSpec;
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
@@ -36,6 +36,24 @@ impl ManagerPackage {
     fn version(&self) -> String {
         let version = &self.0.version;
         if version.contains('-') { version.clone() } else { format!("{version}-1") }
+    }
+
+    /// Containers that run gitlab-runner with the same configuration, as far as Docker tells.
+    fn others(&self, context: &Context<'_>) -> Vec<Problem> {
+        let Some(Known::Present(all)) = &context.facts.runner_containers else { return Vec::new() };
+        let same = |other: &&RunnerContainer| other.running && other.source == self.0.config_dir.as_str();
+        let problem = |other: &RunnerContainer| Problem {
+            message: format!(
+                "the container {} already runs with the configuration in {}: two gitlab-runner processes on one config.toml overwrite each other's tokens",
+                other.name, other.source
+            ),
+            help: Some(format!(
+                "`manager.container: {{ name: {0}, config_dir: {1} }}` takes it over as it is; or end it: docker update --restart=no {0}, docker kill -s QUIT {0}",
+                other.name, other.source
+            )),
+            unknown_only: false,
+        };
+        all.iter().filter(same).map(problem).collect()
     }
 
     fn has_helpers(&self) -> bool {
@@ -94,8 +112,9 @@ impl Resource for ManagerPackage {
         probe.packages.extend([PACKAGE, HELPERS].map(str::to_owned));
         probe.units.insert(UNIT.to_owned());
         probe.jobs_of = Some(UNIT.to_owned());
-        // Its jobs may be containers too.
+        // Its jobs may be containers too, and another gitlab-runner may be one.
         probe.docker = true;
+        probe.runner_containers = true;
     }
 
     fn keeps(&self) -> Vec<Item> {
@@ -126,7 +145,7 @@ impl Resource for ManagerPackage {
             attrs.push(Attr::new(HELPERS, Some(fact.version.clone()), None));
             going.push(HELPERS.to_owned());
         }
-        let mut diff = Diff::default();
+        let mut diff = Diff { problems: self.others(context), ..Diff::default() };
         if attrs.is_empty() {
             return Ok(diff);
         }

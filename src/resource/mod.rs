@@ -12,6 +12,7 @@ pub mod config_volume;
 pub mod container;
 pub mod directory;
 pub mod docker_daemon;
+pub mod engine;
 pub mod file;
 pub mod firewall;
 pub mod image;
@@ -120,6 +121,8 @@ pub enum Part {
     Foundation,
     /// A file or a directory that the inventory names. Only what names or looks at its path stands on it.
     Path,
+    /// The engine that is there already, be it Docker or something in its place.
+    Engine,
     /// Docker's engine, its settings and its images.
     Docker,
     /// gitlab-runner, which may stand on Docker.
@@ -137,6 +140,7 @@ impl Part {
         match self {
             Self::Foundation => true,
             Self::Path => false,
+            Self::Engine => matches!(other, Self::Docker | Self::Manager | Self::Cleanup),
             Self::Docker => matches!(other, Self::Docker | Self::Manager),
             Self::Manager | Self::Cleanup | Self::Firewall => self == other,
         }

@@ -6,7 +6,7 @@ use crate::inventory::model::PackageSpec;
 use crate::plan::{Action, Attr, Change, Effect, Problem};
 use crate::step::Step;
 
-use super::{Context, Diff, Resource};
+use super::{Context, Diff, Resource, engine};
 
 /// Every package that a host is to have or not to have.
 #[derive(Debug, Clone)]
@@ -66,6 +66,9 @@ impl Resource for Packages {
     fn ask(&self, probe: &mut ProbeSpec) {
         probe.packages.extend(self.wanted.iter().map(|package| package.name.clone()));
         probe.going.extend(self.wanted.iter().filter(|package| package.absent).map(|package| package.name.clone()));
+        if self.engine.is_some() || self.wanted.iter().any(|spec| !spec.absent && engine::is_engine(&spec.name)) {
+            engine::ask(probe);
+        }
         if let Some(engine) = &self.engine {
             let all = engine.wanted.iter().map(|package| package.name.as_str());
             probe.packages.extend(all.chain(engine.replaces.iter().copied()).chain(engine.perhaps).map(str::to_owned));
@@ -86,7 +89,8 @@ impl Resource for Packages {
         let (mut install, mut remove) = (Batch::default(), Batch::default());
         let mut switch = Batch::default();
         let mut going = Vec::new();
-        if let Some(engine) = &self.engine {
+        // That of somebody else is told where the engine is looked at.
+        if let Some(engine) = self.engine.as_ref().filter(|_| engine::other(context).is_none()) {
             for name in engine.replaces {
                 if let Some(fact) = found(context, name)? {
                     switch.attrs.push(Attr::new(*name, Some(fact.version.clone()), None));
@@ -110,6 +114,9 @@ impl Resource for Packages {
             }
         }
         for spec in &self.wanted {
+            if !spec.absent && second_engine(spec, context, &mut diff)? {
+                continue;
+            }
             if !spec.absent {
                 install.want(spec, context, &mut diff)?;
             } else if let Some(fact) = found(context, &spec.name)? {
@@ -157,6 +164,20 @@ impl Resource for Packages {
         }
         Ok(diff)
     }
+}
+
+/// Whether a package would bring an engine beside another one: that is a problem, and no change.
+fn second_engine(spec: &PackageSpec, context: &Context<'_>, diff: &mut Diff) -> Result<bool, CannotTell> {
+    if !engine::is_engine(&spec.name) || found(context, &spec.name)?.is_some_and(|fact| fact.installed) {
+        return Ok(false);
+    }
+    let Some(why) = engine::other(context) else { return Ok(false) };
+    diff.problems.push(Problem {
+        message: format!("package {}: {}", spec.name, why.reason()),
+        help: Some(format!("take {} out of `packages`; see what runs on the host: docker ps -a", spec.name)),
+        unknown_only: false,
+    });
+    Ok(true)
 }
 
 /// What apt would remove beside what was asked for: the step refuses that, since nobody has agreed to it.

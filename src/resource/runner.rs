@@ -239,7 +239,7 @@ impl Runners {
         }
         let (book, earlier) = (SecretBook::default(), super::Earlier::default());
         let context = Context { facts: &facts, book: &book, earlier: &earlier };
-        let digest = file::sha256(file::look(&context, &self.path).ok()??.text?);
+        let digest = file::look(&context, &self.path).ok()??.digest();
         Some(Rewritten { digest, secrets: self.host_secrets(&facts), facts })
     }
 
@@ -293,7 +293,7 @@ impl Runners {
     fn peek(&self, facts: &Facts) -> Option<HostConfig> {
         let (book, earlier) = (SecretBook::default(), super::Earlier::default());
         let context = Context { facts, book: &book, earlier: &earlier };
-        parse(file::look(&context, &self.path).ok()??.text?).ok()
+        parse(file::look(&context, &self.path).ok()??.said()?).ok()
     }
 
     /// The mark of a runner spec's record, before it vouches for a token.
@@ -353,8 +353,8 @@ impl Runners {
     fn read<'a>(&self, found: Option<&FoundFile<'a>>) -> Result<Option<HostConfig>, CannotTell> {
         let Some(found) = found else { return Ok(None) };
         let help = "rprov does not overwrite it, for it holds the runners' tokens: fix it by hand";
-        let text = found.text.ok_or_else(|| {
-            let place = found.bytes.map_or("", Bytes::place);
+        let text = found.said().ok_or_else(|| {
+            let place = found.bytes().map_or("", Bytes::place);
             let why = Why::from(format!("it is no UTF-8 text: {place}"));
             CannotTell { what: self.path.to_string(), why: why.help(help) }
         })?;

@@ -1,16 +1,18 @@
 //! A systemd service: enabled, running, and not older than its configuration. A restart that an earlier run lost is
-//! found by comparing the service's start with the time of the files it reads. Pure.
+//! found by comparing the service's start with the time of the note that the run has left, or of the files it reads. Pure.
 
 use crate::diagnostic::Span;
 use crate::facts::{CannotTell, Known, ProbeSpec, Why};
 use crate::name::RemotePath;
 use crate::plan::{Action, Attr, Change, Effect};
-use crate::step::{Step, UnitAction, due, previous};
+use crate::step::{Step, UnitAction, due, previous, reload_of};
 
 use super::{Context, Diff, Part, Resource, docker_daemon};
 
 /// Why something is restarted that an earlier run was to restart.
 pub(super) const LOST_RESTART: &str = "a run died before it had restarted it";
+/// The same of a reload.
+const LOST_RELOAD: &str = "a run died before it had reloaded it";
 
 /// A service to be enabled and running.
 #[derive(Debug, Clone)]
@@ -47,9 +49,13 @@ impl Resource for Service {
         probe.units.insert(self.unit.clone());
         // A start makes it take over what lies on the host, too.
         probe.docker_ways |= self.unit == docker_daemon::UNIT;
-        for path in &self.reads {
+        let reload = due(&reload_of(&self.unit));
+        for path in self.reads.iter().chain(&reload) {
             // Somebody else may ask for its content; its time comes with both.
             probe.stat(path);
+        }
+        if let Some(daemon) = self.restores() {
+            previous(daemon).iter().for_each(|path| probe.stat(path));
         }
     }
 
@@ -95,9 +101,12 @@ impl Resource for Service {
         let find =
             |list: &[(String, String)]| list.iter().find(|(unit, _)| *unit == self.unit).map(|(_, why)| why.clone());
         let mut restart = find(&context.earlier.restart);
-        let reload = find(&context.earlier.reload);
+        let mut reload = find(&context.earlier.reload);
         if restart.is_none() && active == "active" && !context.earlier.restarted.contains(&self.unit) {
             restart = self.lost_restart(context)?;
+        }
+        if reload.is_none() && active == "active" {
+            reload = self.lost_reload(context)?;
         }
         let restarted = context.earlier.restarted.contains(&self.unit);
         let running = restarted || ["active", "reloading"].contains(&active);
@@ -117,7 +126,7 @@ impl Resource for Service {
         } else if let Some(why) = restart {
             attrs.push(Attr::new("state", Some("running".to_owned()), Some("restarted".to_owned())));
             // A run that died before this restart has left the version before: it is for the case that this one fails.
-            let kept = self.reads.iter().find(|path| is_kept(context, path));
+            let kept = self.restores().filter(|path| is_kept(context, path));
             steps.push(match kept {
                 Some(path) => Step::RestartWith { unit: self.unit.clone(), path: path.clone() },
                 None => step(UnitAction::Restart),
@@ -150,19 +159,36 @@ impl Resource for Service {
 }
 
 impl Service {
+    /// The file of its own that a restart may put back as it was.
+    fn restores(&self) -> Option<&RemotePath> {
+        self.reads.iter().find(|path| path.as_str() == docker_daemon::PATH)
+    }
+
+    /// Whether a file is newer than the last start or reload of the service.
+    fn is_newer(&self, path: &RemotePath, context: &Context<'_>) -> Result<bool, CannotTell> {
+        let Some(Known::Present(unit)) = context.facts.units.get(&self.unit) else { return Ok(false) };
+        let (Some(since), Some(changed)) = (unit.active_since_ns, unit.changed_ns) else { return Ok(false) };
+        let Some(known) = context.facts.paths.get(path) else { return Ok(false) };
+        let Some(fact) = known.read(path.as_str())? else { return Ok(false) };
+        // No restart would ever be late enough for what is to come, and each one ends jobs.
+        Ok(fact.mtime_ns > since.max(changed) && !context.facts.is_ahead(fact.mtime_ns))
+    }
+
+    /// Why a running service must reload although nothing is about to change: a run died before it had.
+    fn lost_reload(&self, context: &Context<'_>) -> Result<Option<String>, CannotTell> {
+        let Some(due) = due(&reload_of(&self.unit)) else { return Ok(None) };
+        Ok(self.is_newer(&due, context)?.then(|| LOST_RELOAD.to_owned()))
+    }
+
     /// Why a running service must restart although nothing is about to change: it started before its configuration was
-    /// written and was not even reloaded since.
+    /// written and was not even reloaded since. What Docker reads may have been touched by anybody, and a restart of Docker ends jobs: the
+    /// time of its file counts only beside the version before, which a run has left that died.
     fn lost_restart(&self, context: &Context<'_>) -> Result<Option<String>, CannotTell> {
-        let Some(Known::Present(unit)) = context.facts.units.get(&self.unit) else { return Ok(None) };
-        let (Some(since), Some(changed)) = (unit.active_since_ns, unit.changed_ns) else { return Ok(None) };
-        let last = since.max(changed);
         for path in &self.reads {
-            let Some(known) = context.facts.paths.get(path) else { continue };
-            if let Some(fact) = known.read(path.as_str())?
-                && fact.mtime_ns > last
-                // No restart would ever be late enough for it, and each one ends jobs.
-                && !context.facts.is_ahead(fact.mtime_ns)
-            {
+            if self.restores() == Some(path) && !is_kept(context, path) {
+                continue;
+            }
+            if self.is_newer(path, context)? {
                 return Ok(Some(if due(&self.unit).as_ref() == Some(path) {
                     LOST_RESTART.to_owned()
                 } else {

@@ -242,9 +242,25 @@ fn docker_reloads_where_that_suffices_and_restarts_where_it_must() {
     assert!(restart.earlier.restarted.contains("docker.service"));
     assert!(keeps(&restart.changes[0].steps[0]));
 
+    // Somebody has touched it: no reason for more than a reload, and none at all where it says what it is to say.
+    let touched = |text: &str| docker_host(regular(text, 0o644, 30), unit("enabled", "active", 20, 20));
+    assert_eq!(planned(&touched("{\"mtu\":1400}")).changes[0].effect, Effect::ServiceReload);
+    let same = planned(&touched("{ \"live-restore\":true,\n\"mtu\":1400}"));
+    assert!(same.changes.is_empty() && same.notes.len() == 1, "{same:?}");
+
     // A restart that an earlier run lost: a reload of today's change would not bring it back.
-    let lost = docker_host(regular("{\"mtu\":1400}", 0o644, 30), unit("enabled", "active", 20, 20));
-    assert_eq!(planned(&lost).changes[0].effect, Effect::KillsJobs);
+    for left in ["/run/rprov-due.docker.service", "/etc/docker/daemon.json.rprov-previous"] {
+        let mut lost = touched("{\"mtu\":1400}");
+        lost.paths.insert(path(left), regular("", 0o644, 30));
+        assert_eq!(planned(&lost).changes[0].effect, Effect::KillsJobs, "{left}");
+    }
+
+    // Whatever Docker is to do with a new file is noted before the file is there.
+    let due = |change: &Change| match &change.steps[0] {
+        Step::WriteFile(file) => file.restarts.clone().unwrap_or_default(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((due(&reload), due(&restart.changes[0])), ("docker.service.reload".into(), "docker.service".into()));
 
     assert!(diff(&daemon(), &old("{broken")).is_err(), "a broken file is not overwritten");
 
@@ -259,7 +275,7 @@ fn service() -> Service {
         unit: "docker.service".to_owned(),
         name: "docker",
         package: Some("docker.io"),
-        reads: vec![path("/etc/docker/daemon.json")],
+        reads: vec![path("/etc/docker/daemon.json"), path("/run/rprov-due.docker.service")],
         runs_jobs: true,
         origin: origin(),
     }
@@ -267,8 +283,11 @@ fn service() -> Service {
 
 #[test]
 fn a_service_older_than_its_configuration_restarts() {
-    let host =
-        |mtime, since, changed| docker_host(regular("{}", 0o644, mtime), unit("enabled", "active", since, changed));
+    let host = |mtime, since, changed| {
+        let mut facts = docker_host(regular("{}", 0o644, mtime), unit("enabled", "active", since, changed));
+        facts.paths.insert(path("/run/rprov-due.docker.service"), regular("", 0o644, mtime));
+        facts
+    };
     assert!(diff(&service(), &host(10, 20, 20)).unwrap().changes.is_empty());
     assert!(diff(&service(), &host(20, 20, 20)).unwrap().changes.is_empty());
     assert!(diff(&service(), &host(25, 20, 30)).unwrap().changes.is_empty(), "reloaded since");
@@ -277,6 +296,18 @@ fn a_service_older_than_its_configuration_restarts() {
     assert!(matches!(change.steps[..], [Step::Unit { action: UnitAction::Restart, .. }]));
     // Its time is to come: it would be so after every restart.
     assert!(diff(&service(), &host(200, 20, 20)).unwrap().changes.is_empty());
+    // Nobody owes a restart for what somebody has touched, unless the version before tells of a run that died.
+    let mut touched = host(30, 20, 20);
+    touched.paths.remove(&path("/run/rprov-due.docker.service"));
+    assert!(diff(&service(), &touched).unwrap().changes.is_empty());
+    touched.paths.insert(path("/etc/docker/daemon.json.rprov-previous"), regular("{}", 0o644, 5));
+    let change = diff(&service(), &touched).unwrap().changes.remove(0);
+    assert!(matches!(change.steps[..], [Step::RestartWith { .. }]));
+    // A reload that was lost is a reload.
+    let mut reload = host(10, 20, 20);
+    reload.paths.insert(path("/run/rprov-due.docker.service.reload"), regular("", 0o644, 30));
+    let change = diff(&service(), &reload).unwrap().changes.remove(0);
+    assert!(matches!(change.steps[..], [Step::Unit { action: UnitAction::Reload, .. }]));
     // Once only: another change restarts it already.
     let mut earlier = Earlier::default();
     earlier.restarted.insert("docker.service".to_owned());

@@ -258,7 +258,7 @@ bring_up() {
   systemctl "$1" -- "$2"
   code=$?
   if [ "$code" -eq 0 ]; then
-    [ -z "$fresh" ] || rm -f -- "/run/rprov-due.$2"
+    [ -z "$fresh" ] || rm -f -- "/run/rprov-due.$2" "/run/rprov-due.$2.reload"
     return 0
   fi
   journalctl --sync 2>/dev/null
@@ -267,11 +267,13 @@ bring_up() {
     grep -v -e 'level=info' -e 'level=warning' -e 'module=libcontainerd' -e 'containerd API is ready' | tail -n 4
   return "$code"
 }
+# unit; what is noted of a restart stays
+reload_unit() { systemctl reload -- "$1" && rm -f -- "/run/rprov-due.$1.reload"; }
 restart_with() {
   if bring_up restart "$1"; then settle "$2" new; return 0; fi
   settle "$2" previous || return
   systemctl reset-failed -- "$1" 2>/dev/null
-  systemctl restart -- "$1" && printf '%s did not start with the new %s: the previous one is back and it runs again\n' "$1" "$2" || printf '%s does not start with the previous %s either\n' "$1" "$2"
+  systemctl restart -- "$1" && { rm -f -- "/run/rprov-due.$1"; printf '%s did not start with the new %s: the previous one is back and it runs again\n' "$1" "$2"; } || printf '%s does not start with the previous %s either\n' "$1" "$2"
   return 1
 }
 # path, and which of its versions stays
@@ -491,7 +493,7 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
             UnitAction::Start => {
                 format!("bring_up start {}", quote(unit))
             }
-            UnitAction::Reload => format!("systemctl reload -- {}", quote(unit)),
+            UnitAction::Reload => format!("reload_unit {}", quote(unit)),
             UnitAction::Disable => format!("systemctl disable --now -- {}", quote(unit)),
             UnitAction::Restart => {
                 format!("bring_up restart {}", quote(unit))
@@ -505,7 +507,9 @@ fn command(step: &Step, book: &SecretBook) -> Result<String, Unbound> {
         Step::UpdateContainer(update) => container::update(update),
         Step::PromoteContainer { name, restart } => container::promote(name, restart),
         Step::StartContainer(name) => format!("start_container {}", quote(name)),
-        Step::RemoveContainer { name, stop_timeout } => format!("remove_container {} {stop_timeout}", quote(name)),
+        Step::RemoveContainer { name, stop_timeout, volumes } => {
+            format!("remove_container {} {stop_timeout}{}", quote(name), if *volumes { " -v" } else { "" })
+        }
         Step::RestartContainer { name, stop_timeout } => format!("restart_container {} {stop_timeout}", quote(name)),
         Step::LoadRuleset(path) => format!("nft -c -f {path} && nft -f {path}", path = quote(path.as_str())),
         Step::GuardRuleset { table, ruleset, seconds } => {
@@ -595,8 +599,9 @@ pub fn shown(step: &Step) -> String {
             format!("docker rename {} {name}, docker start {name}", temporary(name))
         }
         Step::StartContainer(name) => format!("docker start {name}"),
-        Step::RemoveContainer { name, .. } => {
-            format!("docker stop {name} (SIGQUIT, waits for its jobs), docker rm {name}")
+        Step::RemoveContainer { name, volumes, .. } => {
+            let volumes = if *volumes { "-v " } else { "" };
+            format!("docker stop {name} (SIGQUIT, waits for its jobs), docker rm {volumes}{name}")
         }
         Step::RestartContainer { name, .. } => format!("docker restart {name} (SIGQUIT, waits for its jobs)"),
         Step::LoadRuleset(path) => format!("nft -f {path}"),

@@ -189,12 +189,9 @@ impl Simulated {
             }
             Step::WriteFile(file) => {
                 let now = match self.facts.paths.get(&file.path) {
-                    Some(Known::Present(PathFact { content: Some(Known::Present(Content::Text(text))), .. })) => {
-                        Some(rprov::resource::file::sha256(text.expose()))
+                    Some(Known::Present(PathFact { content: Some(Known::Present(content)), .. })) => {
+                        Some(content.sha256())
                     }
-                    Some(Known::Present(PathFact {
-                        content: Some(Known::Present(Content::Binary(bytes))), ..
-                    })) => Some(bytes.sha256().to_owned()),
                     _ => None,
                 };
                 if now.is_some() && now != file.replaces && file.displaces.is_none() {
@@ -316,7 +313,7 @@ impl Simulated {
         let status = "install ok installed".to_owned();
         let fact = PackageFact { version: version.to_owned(), installed: true, status };
         self.facts.packages.insert(name.to_owned(), Known::Present(fact));
-        if name == "docker.io" && self.facts.docker == Some(Known::Absent) {
+        if name == "docker.io" && (self.facts.docker == Some(Known::Absent) || self.facts.docker_gone()) {
             let docker = DockerFact { version: "20.10.24+dfsg1".to_owned(), jobs: 0 };
             self.facts.docker = Some(Known::Present(docker));
         }

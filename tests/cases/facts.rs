@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rprov::facts::owned::{Entry, Item, Owned};
 use rprov::facts::{
-    AptSource, Content, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, PackageFact, PathFact, PathKind, Reason,
-    RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way, Why,
+    AptSource, Content, DOCKER_GONE, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, OtherEngine, PackageFact,
+    PathFact, PathKind, Reason, RunnerContainer, RunnerRecord, UnitFact, VariableFact, VolumeFact, Way, Why,
 };
 use rprov::inventory::model::Scope;
 use rprov::name::RemotePath;
@@ -23,6 +23,7 @@ pub(crate) struct Seen {
     pub(crate) applied: bool,
     system: System,
     docker: Option<Found<Docker>>,
+    other_engine: Option<Other>,
     packages: BTreeMap<String, Found<Package>>,
     /// What apt would remove with those that are to go: name and version.
     taken_along: BTreeMap<String, String>,
@@ -97,12 +98,24 @@ struct Docker {
     version: String,
     jobs: usize,
     stopped: bool,
+    /// Its package is gone, and what it kept is not.
+    gone: bool,
 }
 
 impl Default for Docker {
     fn default() -> Self {
-        Self { version: "20.10.24+dfsg1".to_owned(), jobs: 0, stopped: false }
+        Self { version: "20.10.24+dfsg1".to_owned(), jobs: 0, stopped: false, gone: false }
     }
+}
+
+/// An engine that no package of Docker's has brought.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Other {
+    unit: Option<String>,
+    link: Option<String>,
+    /// `snap` or `podman`; anything else is not known.
+    is: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,6 +137,8 @@ struct PathSeen {
     binary: bool,
     /// This text, as `\xff` in it has it: bytes that are no UTF-8.
     bytes: Option<String>,
+    /// Its content is written in UTF-16.
+    utf16: bool,
     /// Seconds after [`NOW`]; negative: before.
     mtime: Option<i64>,
     unreadable: Option<String>,
@@ -231,6 +246,7 @@ impl Seen {
         put(&mut system.peer, self.system.peer.clone().map(Some));
         if let Some(docker) = &self.docker {
             facts.docker = Some(match docker {
+                Found::There(docker) if docker.gone => Known::Unread(Why::of(Reason::DockerGone, DOCKER_GONE)),
                 Found::There(docker) if docker.stopped => Known::Unread(Why::of(Reason::DockerStopped, DOCKER_STOPPED)),
                 other => known(other, None, |docker, _: Option<DockerFact>| DockerFact {
                     version: docker.version.clone(),
@@ -238,6 +254,14 @@ impl Seen {
                 }),
             });
         }
+        facts.other_engine =
+            self.other_engine.as_ref().map(|other| match (&other.unit, &other.link, other.is.as_str()) {
+                (Some(unit), _, _) => OtherEngine::Unit(unit.clone()),
+                (_, Some(link), _) => OtherEngine::Link(link.clone()),
+                (_, _, "snap") => OtherEngine::Snap,
+                (_, _, "podman") => OtherEngine::Podman,
+                _ => OtherEngine::Unknown,
+            });
         if !self.taken_along.is_empty() {
             facts.taken_along = Known::Present(self.taken_along.clone().into_iter().collect());
         }
@@ -383,6 +407,11 @@ fn path(seen: &PathSeen, old: Option<PathFact>) -> PathFact {
         assert!(text.expose().contains(from.as_str()), "`{from}` is not in it");
         let edited = text.expose().replacen(from.as_str(), to, 1);
         fact.content = Some(Known::Present(Content::Text(Secret::new(edited))));
+    }
+    if seen.utf16 {
+        let Some(Known::Present(content)) = &fact.content else { panic!("there is nothing to write") };
+        let units = content.said().unwrap().encode_utf16().flat_map(u16::to_le_bytes);
+        fact.content = Some(Known::Present(Content::of([0xff, 0xfe].into_iter().chain(units).collect())));
     }
     if seen.binary {
         fact.content = Some(Known::Present(Content::of(b"\x7fELF\0\xff\xff\xff".to_vec())));

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::facts::{Content, Facts, Known, Route};
+use crate::facts::{Facts, Known, Route};
 use crate::name::RemotePath;
 use crate::plan::{HostPlan, Problem};
 use crate::resource::docker_daemon::{PATH, UNIT};
@@ -260,10 +260,11 @@ pub(super) fn refused(plan: &HostPlan, facts: &Facts) -> Vec<Problem> {
         let path = place(path);
         if kind(&path, &named).is_some()
             && let Known::Present(fact) = known
-            && let Some(Known::Present(Content::Text(text))) = &fact.content
+            && let Some(Known::Present(content)) = &fact.content
+            && let Some(text) = content.said()
         {
-            before.insert(path.clone(), text.expose().to_owned());
-            after.insert(path, text.expose().to_owned());
+            before.insert(path.clone(), text.to_owned());
+            after.insert(path, text.to_owned());
         }
     }
     let mut changed = BTreeSet::new();

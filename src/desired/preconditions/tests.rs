@@ -100,7 +100,10 @@ fn each_step_stands_on_what_it_changes() {
             "package",
             vec![Step::InstallPackages(vec!["git=2*".to_owned(), "docker.io".to_owned(), "other?".to_owned()])],
         ),
-        change("container", vec![Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1 }]),
+        change(
+            "container",
+            vec![Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1, volumes: true }],
+        ),
     ];
     assert_eq!(
         shown(&changes),
@@ -116,7 +119,7 @@ fn each_step_stands_on_what_it_changes() {
 
 #[test]
 fn what_an_earlier_step_changes_is_its_own() {
-    let twice = Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1 };
+    let twice = Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 1, volumes: true };
     let changes = [
         change("package", vec![Step::InstallPackages(vec!["git".to_owned()])]),
         change("service", vec![restart()]),

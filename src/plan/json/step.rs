@@ -238,6 +238,8 @@ pub enum StepV1 {
         name: String,
         /// Seconds that its jobs may take.
         stop_timeout: u64,
+        /// Whether its volumes without a name go with it.
+        volumes: bool,
     },
     /// Restart a container after its jobs.
     RestartContainer {
@@ -420,8 +422,8 @@ impl From<&Step> for StepV1 {
             }
             Step::CreateContainer(container) => Self::CreateContainer((&**container).into()),
             Step::StartContainer(name) => Self::StartContainer { name: name.clone() },
-            Step::RemoveContainer { name, stop_timeout } => {
-                Self::RemoveContainer { name: name.clone(), stop_timeout: *stop_timeout }
+            Step::RemoveContainer { name, stop_timeout, volumes } => {
+                Self::RemoveContainer { name: name.clone(), stop_timeout: *stop_timeout, volumes: *volumes }
             }
             Step::RestartContainer { name, stop_timeout } => {
                 Self::RestartContainer { name: name.clone(), stop_timeout: *stop_timeout }

@@ -93,7 +93,7 @@ pub(in crate::plan) fn steps() -> Vec<Step> {
         })),
         Step::PromoteContainer { name: "gitlab-runner".to_owned(), restart: "always".to_owned() },
         Step::StartContainer("gitlab-runner".to_owned()),
-        Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
+        Step::RemoveContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60, volumes: true },
         Step::RestartContainer { name: "gitlab-runner".to_owned(), stop_timeout: 60 },
         Step::LoadRuleset(path("/etc/nftables.d/rprov.nft")),
         Step::GuardRuleset {

@@ -208,6 +208,31 @@ fn each_field_of_the_container_is_compared() {
     }
 }
 
+/// Volumes that nobody has named pile up with each new container. In those of somebody else's container may lie what they need.
+#[test]
+fn volumes_without_a_name_go_with_a_container_of_our_own() {
+    use crate::facts::owned::{Entry, Owned};
+    let other = ("/Config/Image", json!("r:5000/runner:v0"));
+    let volumes_go = |of_ours: bool, more: &[(&str, Value)]| {
+        let all: Vec<(&str, Value)> = std::iter::once(other.clone()).chain(more.iter().cloned()).collect();
+        let mut facts = facts(Known::Present(with(&all)));
+        let mut owned = Owned::new();
+        if of_ours {
+            owned.add(Item::Container("gitlab-runner".to_owned()), Entry::default());
+        }
+        facts.owned = Some(Known::Present(owned));
+        let diff = diff(&container(), &facts);
+        let Step::RemoveContainer { volumes, .. } = diff.changes[0].steps[1] else { panic!("{diff:?}") };
+        (volumes, diff.notes.iter().any(|note| note.message.contains("without a name")))
+    };
+    assert_eq!(volumes_go(true, &[]), (true, false));
+    assert_eq!(volumes_go(false, &[]), (false, true));
+    // The tokens of its runners.
+    assert_eq!(volumes_go(true, &[("/Mounts/2/Destination", json!("/etc/gitlab-runner"))]), (false, true));
+    // One that has a name is nobody's business.
+    assert_eq!(volumes_go(false, &[("/Mounts/2/Name", json!("named"))]), (false, false));
+}
+
 /// What is Docker's own doing, or said in another way, is no difference.
 #[test]
 fn spellings_of_docker_are_no_differences() {

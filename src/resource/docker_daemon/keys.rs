@@ -10,7 +10,6 @@ use crate::facts::owned::{Entry, Item, Owned};
 use crate::facts::{Content, Facts, Known};
 use crate::plan::{Also, Attr, Note};
 use crate::resource::{Diff, Resource as _};
-use crate::secret::Secret;
 
 /// Keys whose loss, or other value, takes away what other people have in Docker, and what is left behind then.
 const LASTING: [(&str, &str); 6] = [
@@ -199,8 +198,8 @@ fn leaves(at: &str, map: &Map<String, Value>, all: &mut Vec<(String, Value)>) {
 }
 
 /// The host's file as it was read; `null` where it is none.
-pub(super) fn read(text: &Secret) -> Value {
-    serde_json::from_str(text.expose()).unwrap_or_default()
+pub(super) fn read(content: &Content) -> Value {
+    content.said().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// What the host's file says, if there is one and it was asked for; an empty one says as much as `{}`. `Err`: it cannot be read.
@@ -212,8 +211,11 @@ pub fn of_host(facts: &Facts) -> Option<Result<Value, ()>> {
         Known::Present(fact) => fact,
     };
     Some(match &fact.content {
-        Some(Known::Present(Content::Text(text))) if text.expose().trim().is_empty() => Ok(Value::Object(Map::new())),
-        Some(Known::Present(Content::Text(text))) => Ok(read(text)),
+        Some(Known::Present(content)) => match content.said() {
+            Some(text) if text.trim().is_empty() => Ok(Value::Object(Map::new())),
+            Some(_) => Ok(read(content)),
+            None => Err(()),
+        },
         _ => Err(()),
     })
 }

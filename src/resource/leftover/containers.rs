@@ -56,7 +56,7 @@ impl Leftovers {
 
     fn removal(&self, name: &str, found: &Value, entry: &Entry, context: &Context<'_>) -> Change {
         let stop_timeout = found.pointer("/Config/StopTimeout").and_then(Value::as_u64).unwrap_or(STOP_TIMEOUT);
-        let remove = |name: String| Step::RemoveContainer { name, stop_timeout };
+        let remove = |name: String| Step::RemoveContainer { name, stop_timeout, volumes: false };
         let mut steps = Vec::new();
         if matches!(context.facts.containers.get(&temporary(name)), Some(Known::Present(_))) {
             // A run that died has left it; it never ran.

@@ -167,6 +167,8 @@ impl FileChange<'_> {
             |unbound: Unbound| CannotTell { what: self.runners.path.to_string(), why: unbound.to_string().into() };
         let mut all = self.differences(&rows).map_err(unbound)?;
         all.attrs.extend(gone);
+        // gitlab-runner skips the mark of UTF-8, and does not read UTF-16 at all.
+        all.attrs.extend(self.found.and_then(file::Found::encoding));
         diff.owns.append(&mut all.set);
         let values: Vec<Attr> = all.also.drain(..).map(|(path, value)| Attr::new(path, Some(value), None)).collect();
         if !values.is_empty() {

@@ -59,6 +59,65 @@ fn registries(spec: &ProbeSpec, book: &SecretBook) -> (String, Option<String>) {
     (" --next -K -".to_owned(), Some(config))
 }
 
+/// Who has the socket, before anybody is asked there: the pid of the engine, `docker.service` or another unit that it runs in, where the
+/// socket is a link to, and whether anything listens at it. No process is started unless it is a link.
+///
+/// A Docker in a container has files of the same names, and is none of the host's; one that some user runs has its files elsewhere.
+const OWNER: &str = r#"# pid: in which unit of systemd's it runs, and whether that is in a container, whose id is a part of the name
+engine_unit() {
+  unit='' inside=''
+  { while IFS=: read -r _ word group; do
+    case $word in ''|name=systemd) ;; *) continue;; esac
+    while [ -n "$group" ]; do
+      word=${group##*/}
+      group=${group%/*}
+      [ "${#word}" -lt 64 ] || inside=yes
+      case $word in *.service|*.scope) unit=${unit:-$word};; esac
+    done
+  done <"/proc/$1/cgroup"; } 2>/dev/null
+}
+engine_listens() {
+  while read -r _ _ _ word _ _ _ path; do
+    case $word$path in 00010000/run/docker.sock|00010000/var/run/docker.sock) return 0;; esac
+  done </proc/net/unix
+  return 1
+}
+pid='' unit='' served='' elsewhere=''
+[ -r /run/docker.pid ] && read -r pid </run/docker.pid
+{ [ -n "$pid" ] && [ -d "/proc/$pid" ]; } || pid=
+if [ -L /run/docker.sock ]; then
+  elsewhere=$(readlink -f -- /run/docker.sock)
+  # A Docker of the host's may have its socket elsewhere.
+  case $elsewhere in *podman*|/run/user/*) ;; *) [ -z "$pid" ] || elsewhere=;; esac
+elif [ -z "$pid" ] && [ -S /run/docker.sock ] && engine_listens; then
+  served=yes
+  for path in /proc/[0-9]*/comm; do
+    word=
+    { read -r word <"$path"; } 2>/dev/null
+    [ "$word" = dockerd ] || continue
+    { [ "$uid" != 0 ] || [ -O "${path%/comm}" ]; } || continue
+    path=${path#/proc/}
+    engine_unit "${path%/comm}"
+    [ -n "$inside" ] || { pid=${path%/comm}; break; }
+  done
+fi
+if [ -n "$pid" ]; then
+  engine_unit "$pid"
+  case $unit in ''|docker.service) ;; *) printf 'docker-unit %s\n' "$unit";; esac
+fi
+"#;
+
+/// Without an engine: whether one from snap is there and does not run, or one was there, and what it kept still is.
+const LEFT: &str = r#"word=
+    [ ! -r /etc/docker/daemon.json ] || word=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' /etc/docker/daemon.json)
+    if [ -d /snap/docker/current ]; then
+      echo 'docker snap'
+    elif [ -d /var/lib/docker/containers ] || [ -d "${word:-/var/lib/docker}/containers" ]; then
+      echo 'docker gone'
+    else
+      echo 'docker none'
+    fi"#;
+
 /// Docker is asked only while its process runs: on a host with socket activation, asking would start it.
 pub(super) fn script(spec: &ProbeSpec, book: &SecretBook) -> String {
     if !spec.docker {
@@ -68,9 +127,9 @@ pub(super) fn script(spec: &ProbeSpec, book: &SecretBook) -> String {
     let (registries, config) = registries(spec, book);
     let pipe = config.map(|config| format!("printf %s {} | ", quote(&config))).unwrap_or_default();
     format!(
-        "pid=
-[ -r /run/docker.pid ] && read -r pid </run/docker.pid
-if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
+        "{OWNER}if [ -n \"$elsewhere\" ]; then
+  printf 'docker linked %s\\n' \"$elsewhere\"
+elif [ -n \"$pid\" ]; then
   if [ ! -e {SOCKET} ]; then
     echo 'docker socketless'
   elif [ ! -w {SOCKET} ]; then
@@ -89,11 +148,13 @@ if [ -n \"$pid\" ] && [ -d \"/proc/$pid\" ]; then
   fi
 elif has dockerd; then
   echo 'docker stopped'
+elif [ -n \"$served\" ]; then
+  echo 'docker served'
 else
   # Not there, or there where it must not be started from.
   case $unsafe in
     *' docker'*) printf 'docker unsafe %s\\n' \"$left_out\";;
-    *) echo 'docker none';;
+    *) {LEFT};;
   esac
 fi
 ",

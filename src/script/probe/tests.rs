@@ -10,6 +10,7 @@ use crate::inventory::model::Login;
 use crate::name::RemotePath;
 use crate::script::reply::BadReply;
 use crate::script::tests::{run, shells};
+use crate::script::wrap;
 use crate::secret::{Secret, SecretBook, SecretId};
 
 mod hostile;
@@ -564,5 +565,89 @@ proptest! {
     fn a_cut_answer_is_an_error(cut in 0usize..900) {
         let cut = cut.min(ANSWER.len() - 1);
         prop_assert!(parse(&answered(), &ANSWER.as_bytes()[..cut], "n0").is_err());
+    }
+}
+
+/// Which unit the engine at the socket runs in, and what else may have it: on a host made of files.
+#[test]
+fn whoever_has_the_socket_is_told_apart() {
+    use std::os::unix::fs::symlink;
+    let id = "a".repeat(64);
+    let of_container = format!("0::/docker/{id}");
+    let of_scope = format!("0::/system.slice/docker-{id}.scope/init");
+    let cgroup = |unit: &str| format!("9:name=systemd:/system.slice/{unit}\n8:pids:/\n0::/");
+    let snap = cgroup("snap.docker.dockerd.service");
+    let (packaged, session) = (cgroup("docker.service"), "0::/user.slice/user-0.slice/session-3.scope".to_owned());
+    // The pid in the file; processes with their names and control groups; whether something listens; what is said first.
+    type Process<'a> = (&'a str, &'a str, &'a str);
+    let cases: [(&str, &[Process<'_>], bool, &str); 10] = [
+        ("7", &[("7", "dockerd", &packaged)], true, "docker "),
+        ("7", &[("7", "dockerd", &snap)], true, "docker-unit snap.docker.dockerd.service"),
+        ("7", &[("7", "dockerd", &session)], true, "docker-unit session-3.scope"),
+        ("7", &[("7", "dockerd", "0::/")], true, "docker "),
+        ("", &[("5", "sh", "0::/"), ("7", "dockerd", &snap)], true, "docker-unit snap.docker.dockerd.service"),
+        ("6", &[("7", "dockerd", &snap)], true, "docker-unit snap.docker.dockerd.service"),
+        // One in a container is none of the host's.
+        ("", &[("7", "dockerd", &of_container)], true, "docker served"),
+        ("", &[("7", "dockerd", &of_scope), ("8", "dockerd", &snap)], true, "docker-unit snap.docker.dockerd.service"),
+        ("", &[("7", "dockerd", &of_scope)], false, "docker none"),
+        ("", &[], true, "docker served"),
+    ];
+    for shell in shells() {
+        for (pid, processes, listens, wanted) in &cases {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().to_str().unwrap();
+            for made in ["run", "proc/net", "etc/docker", "var/lib/docker"] {
+                std::fs::create_dir_all(dir.path().join(made)).unwrap();
+            }
+            let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("run/docker.sock")).unwrap();
+            std::fs::write(dir.path().join("run/docker.pid"), format!("{pid}\n")).unwrap();
+            for (pid, name, cgroup) in *processes {
+                std::fs::create_dir_all(dir.path().join("proc").join(pid)).unwrap();
+                std::fs::write(dir.path().join(format!("proc/{pid}/comm")), format!("{name}\n")).unwrap();
+                std::fs::write(dir.path().join(format!("proc/{pid}/cgroup")), format!("{cgroup}\n")).unwrap();
+            }
+            let flags = if *listens { "00010000" } else { "00000000" };
+            let line = format!("Num RefCount\n0000: 00000002 00000000 {flags} 0001 01 2608 {root}/run/docker.sock\n");
+            std::fs::write(dir.path().join("proc/net/unix"), line).unwrap();
+            let said = |before: &str| {
+                let spec = ProbeSpec { docker: true, ..ProbeSpec::default() };
+                let text = super::docker::script(&spec, &SecretBook::default());
+                let text = ["/run/", "/proc/", "/var/", "/etc/", "/snap/"]
+                    .iter()
+                    .fold(text, |text, path| text.replace(path, &format!("{root}@{}", &path[1..])))
+                    .replace('@', "/")
+                    // Both names of one directory.
+                    .replace(&format!("{root}/var{root}/run"), &format!("{root}/run"));
+                let out = run(&shell, &wrap(&format!("uid=1 unsafe=\nhas() {{ false; }}\n{before}\n{text}"), "n0"));
+                String::from_utf8(out.stdout).unwrap()
+            };
+            let first = |before: &str| {
+                let said = said(before);
+                said.lines().find(|line| line.starts_with("docker")).unwrap_or_default().to_owned()
+            };
+            assert!(first("").starts_with(wanted), "{shell:?} {pid} {processes:?}: {}", first(""));
+            // A link of Podman's counts, whatever runs; any other where nothing of the host's does.
+            std::fs::remove_file(dir.path().join("run/docker.sock")).unwrap();
+            symlink(format!("{root}/podman.sock"), dir.path().join("run/docker.sock")).unwrap();
+            let linked = format!("docker linked {root}/podman.sock");
+            assert!(said("").lines().any(|line| line == linked), "{shell:?}: {}", said(""));
+            std::fs::remove_file(dir.path().join("run/docker.sock")).unwrap();
+            if processes.is_empty() {
+                assert_eq!(first(""), "docker none");
+                assert_eq!(first("has() { [ \"$1\" = dockerd ]; }"), "docker stopped");
+                // Docker's package is gone, and what it kept is not, wherever that lies.
+                std::fs::create_dir_all(dir.path().join("srv/data/containers")).unwrap();
+                let json = format!("{{\n  \"data-root\": \"{root}/srv/data\"}}");
+                std::fs::write(dir.path().join("etc/docker/daemon.json"), json).unwrap();
+                assert_eq!(first(""), "docker gone");
+                std::fs::remove_file(dir.path().join("etc/docker/daemon.json")).unwrap();
+                assert_eq!(first(""), "docker none");
+                std::fs::create_dir_all(dir.path().join("var/lib/docker/containers")).unwrap();
+                assert_eq!(first(""), "docker gone");
+                std::fs::create_dir_all(dir.path().join("snap/docker/current")).unwrap();
+                assert_eq!(first(""), "docker snap");
+            }
+        }
     }
 }

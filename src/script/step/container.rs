@@ -8,15 +8,16 @@ use crate::text::{Text, Unbound};
 use super::super::{docker_login, image_url, quote};
 
 /// Functions that these steps call.
-pub(super) const FUNCTIONS: &str = r#"remove_container() {
+pub(super) const FUNCTIONS: &str = r#"# name seconds [-v]: with it, Docker takes away the volumes that nobody has named, nor uses, with the container
+remove_container() {
   # Without the signal's wait a job would be cut off; a container that is gone is what was asked for.
   docker container inspect -f '{{.Id}}' -- "$1" >/dev/null 2>&1 || return 0
   docker update --restart=no -- "$1" >/dev/null && stop_gracefully "$1" "$2" || return
   # One that was run with --rm goes by itself, in its own time.
   gone=0
-  until docker rm -- "$1" >/dev/null 2>&1; do
+  until docker rm ${3:+"$3"} -- "$1" >/dev/null 2>&1; do
     docker container inspect -f '{{.Id}}' -- "$1" >/dev/null 2>&1 || return 0
-    [ "$gone" -lt 10 ] || { docker rm -- "$1" >/dev/null; return; }
+    [ "$gone" -lt 10 ] || { docker rm ${3:+"$3"} -- "$1" >/dev/null; return; }
     gone=$((gone + 1))
     sleep 1
   done
@@ -114,7 +115,7 @@ pub(super) fn create(container: &CreateContainer, book: &SecretBook) -> Result<S
     }
     if container.beside {
         // One that an earlier run left never ran.
-        return Ok(format!("docker rm -f -- {name} >/dev/null 2>&1; {create}"));
+        return Ok(format!("docker rm -f -v -- {name} >/dev/null 2>&1; {create}"));
     }
     // A container can be there that the plan could not see: Docker's package was removed and comes back, and its
     // containers have stayed. The reading at the end of the run compares it.

@@ -369,7 +369,7 @@ fn a_runner_that_was_told_to_stop_is_started_again_though_nobody_listens() {
     let container = Step::RestartContainer { name: "runner".to_owned(), stop_timeout: 9 };
     let unit = Step::RestartUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
     // And one that the next step starts.
-    let remove = Step::RemoveContainer { name: "runner".to_owned(), stop_timeout: 9 };
+    let remove = Step::RemoveContainer { name: "runner".to_owned(), stop_timeout: 9, volumes: true };
     let promote = Step::PromoteContainer { name: "runner".to_owned(), restart: "always".to_owned() };
     let stop = Step::StopUnit { unit: "gitlab-runner.service".to_owned(), stop_timeout: 9 };
     let start = Step::Unit { unit: "gitlab-runner.service".to_owned(), action: UnitAction::Start };
@@ -549,6 +549,20 @@ fn a_restart_that_is_due_is_noted_until_it_is_done() {
             assert_eq!(due_in(dir.path()).is_empty(), !stays, "{shell:?} {active}");
         }
         let _ = std::fs::remove_file(dir.path().join("due.gitlab-runner.service"));
+        // A reload takes away what is noted of it, and no more than that.
+        let reload = Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Reload };
+        for name in ["due.docker.service", "due.docker.service.reload"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert!(!go(&reload, "systemctl() { return 1; }").status.success());
+        assert_eq!(due_in(dir.path()).len(), 2, "{shell:?}");
+        assert!(go(&reload, "systemctl() { :; }").status.success());
+        assert_eq!(due_in(dir.path()), ["docker.service"], "{shell:?}");
+        // A restart does all that is due.
+        std::fs::write(dir.path().join("due.docker.service.reload"), "").unwrap();
+        let restart = Step::Unit { unit: "docker.service".to_owned(), action: UnitAction::Restart };
+        assert!(go(&restart, "systemctl() { :; }").status.success());
+        assert_eq!(due_in(dir.path()), Vec::<String>::new(), "{shell:?}");
         // A file that is read at the start only: noted before the file is there, and not where it is refused.
         let write = |replaces| match write(dir.path(), "config.toml", "x", replaces) {
             Step::WriteFile(file) => Step::WriteFile(WriteFile { restarts: Some("runner".to_owned()), ..file }),
@@ -559,6 +573,28 @@ fn a_restart_that_is_due_is_noted_until_it_is_done() {
         assert!(!go(&write(None), "mv() { exit 9; }").status.success());
         assert!(!dir.path().join("config.toml").exists());
         assert_eq!(due_in(dir.path()), ["runner"], "{shell:?}: the file would be there without a note");
+    }
+}
+
+/// Docker takes the volumes that nobody has named away with a container, if it is asked to; also where a removal comes late.
+#[test]
+fn a_container_goes_with_its_volumes_only_where_that_was_planned() {
+    for shell in shells() {
+        for (volumes, wanted) in [(true, "rm -v -- runner\n"), (false, "rm -- runner\n")] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().to_str().unwrap();
+            let step = Step::RemoveContainer { name: "runner".to_owned(), stop_timeout: 9, volumes };
+            let fake = format!(
+                "docker() {{ case $* in *Running*) echo false;; rm*) echo \"$*\" >>{path}/did; [ -e {path}/late ] || {{ : >{path}/late; \
+                 return 1; }};; esac; }}\nsleep() {{ :; }}"
+            );
+            let functions = functions() + super::container::FUNCTIONS;
+            let command = command(&step, &SecretBook::default()).unwrap();
+            let out = run(&shell, &wrap(&format!("{functions}{fake}\n{{ {command}; }} >&2 || exit\n"), "n0"));
+            assert!(out.status.success(), "{shell:?}");
+            let did = std::fs::read_to_string(dir.path().join("did")).unwrap();
+            assert_eq!(did, wanted.repeat(2), "{shell:?}");
+        }
     }
 }
 

@@ -48,13 +48,13 @@ fn drift_of_docker_itself() {
         asked: &[],
     });
     bench.try_drift(&Drift {
-        what: "daemon.json right but newer than Docker",
+        what: "daemon.json with a byte-order mark",
         make: &|world| {
-            world.host().sh("touch /etc/docker/daemon.json");
+            world.host().sh("{ printf '\\357\\273\\277'; cat /etc/docker/daemon.json; } >/tmp/marked && cat /tmp/marked >/etc/docker/daemon.json");
         },
-        shown: &["change service docker: state (kills_jobs)"],
-        words: &["service", "docker", "changed after docker had started"],
-        touched: &with(&[&DOCKER_RESTARTED, &["files /etc/docker/daemon.json"]]),
+        shown: &["change docker daemon /etc/docker/daemon.json: encoding"],
+        words: &["byte-order mark"],
+        touched: &["files /etc/docker*"],
         asked: &[],
     });
     bench.try_drift(&Drift {

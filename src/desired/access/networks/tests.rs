@@ -1,7 +1,7 @@
 //! Networks of Docker's that cut a host off, wherever they are written.
 
 use super::*;
-use crate::facts::{PathFact, PathKind, UnitFact, Way};
+use crate::facts::{Content, PathFact, PathKind, UnitFact, Way};
 use crate::inventory::model::Owner;
 use crate::plan::{Action, Change, Effect};
 use crate::secret::Secret;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::facts::{
-    DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, NO_CURL, ProbeSpec, Reason, RunnerContainer, VolumeFact, Why,
+    DOCKER_GONE, DOCKER_STOPPED, DockerFact, Facts, ImageFact, Known, NO_CURL, OtherEngine, ProbeSpec, Reason,
+    RunnerContainer, VolumeFact, Why,
 };
 use crate::script::environment;
 use crate::script::reply::BadReply;
@@ -35,6 +36,9 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
     if !spec.docker {
         return Ok(());
     }
+    if let Some(unit) = lines.tagged("docker-unit") {
+        facts.other_engine = Some(OtherEngine::Unit(unit.to_owned()));
+    }
     let how = lines.expect("docker")?;
     let all = |facts: &mut Facts, why: Option<Why>| {
         let why = why.as_ref();
@@ -59,6 +63,15 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
     let engine = match how {
         "none" => all(facts, None),
         "stopped" => all(facts, Some(Why::of(Reason::DockerStopped, DOCKER_STOPPED))),
+        "gone" => all(facts, Some(Why::of(Reason::DockerGone, DOCKER_GONE))),
+        "snap" => {
+            facts.other_engine = Some(OtherEngine::Snap);
+            all(facts, Some("Docker from snap does not run".into()))
+        }
+        "served" => {
+            facts.other_engine = Some(OtherEngine::Unknown);
+            all(facts, Some("something else than Docker listens at its socket".into()))
+        }
         "denied" => all(facts, Some("only root and the group docker may ask Docker".into())),
         "socketless" => all(
             facts,
@@ -94,9 +107,13 @@ pub(super) fn docker(spec: &ProbeSpec, lines: &mut Lines<'_>, facts: &mut Facts)
             }
         }
         // Its programs are there, where rprov does not start any: no Docker is what it is not.
-        other => match other.strip_prefix("unsafe ") {
-            Some(why) => all(facts, Some(Why::from(why).help(environment::FIX))),
-            None => return Err(BadReply::Garbled(format!("`docker {other}`"))),
+        other => match (other.strip_prefix("unsafe "), other.strip_prefix("linked ")) {
+            (Some(why), _) => all(facts, Some(Why::from(why).help(environment::FIX))),
+            (_, Some(to)) => {
+                facts.other_engine = Some(OtherEngine::Link(to.to_owned()));
+                all(facts, Some("its socket is a link to another one".into()))
+            }
+            _ => return Err(BadReply::Garbled(format!("`docker {other}`"))),
         },
     };
     facts.docker = Some(engine);
@@ -187,6 +204,11 @@ fn docker_facts(
         facts.runner_containers =
             Some(rest.next().map_or_else(|| Known::unread("Docker did not answer".to_owned()), runner_containers));
     }
+    if let Known::Present(version) = &version
+        && is_podman(version)
+    {
+        facts.other_engine = Some(OtherEngine::Podman);
+    }
     match (version, jobs) {
         (Known::Present(version), Some(Ok(jobs))) => {
             Known::Present(DockerFact { version: text(&version, "Version"), jobs })
@@ -195,6 +217,12 @@ fn docker_facts(
         (_, Some(Err(why))) => Known::unread(why),
         _ => Known::unread("Docker did not answer".to_owned()),
     }
+}
+
+/// Podman answers as Docker does, and says who it is.
+fn is_podman(version: &serde_json::Value) -> bool {
+    let parts = version.get("Components").and_then(serde_json::Value::as_array);
+    parts.into_iter().flatten().any(|part| part.get("Name").is_some_and(|name| name == "Podman Engine"))
 }
 
 fn map<T>(known: Known<serde_json::Value>, value: impl FnOnce(serde_json::Value) -> T) -> Known<T> {

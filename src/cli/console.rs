@@ -60,8 +60,8 @@ impl Console {
     }
 
     /// The same of one that is long, piece by piece.
-    pub(super) fn pieces(&self, pieces: impl Iterator<Item = String>) -> Result<(), Exit> {
-        self.write(|out| pieces.map(|piece| out.write_all(piece.as_bytes())).collect())
+    pub(super) fn pieces(&self, mut pieces: impl Iterator<Item = String>) -> Result<(), Exit> {
+        self.write(|out| pieces.try_for_each(|piece| out.write_all(piece.as_bytes())))
     }
 
     pub(super) fn bytes(&self, bytes: &[u8]) -> Result<(), Exit> {

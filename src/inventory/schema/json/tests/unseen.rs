@@ -203,6 +203,7 @@ pub(super) const UNSEEN: &[(&str, &[&str])] = &[
             "too-new-keys: `labels` needs GitLab Runner 18.5, and the image is 17.9",
             "too-new-keys: `log_options` needs GitLab Runner 18.9, and the image is 17.9",
             "too-new-keys: `pre_clone_script` is gone since GitLab Runner 17.0, and the image is 17.9",
+            "config-former-keys: `pre_clone_script` is gone since GitLab Runner 17.0, and the package is 17.9",
             "variables-together: GitLab cannot mask this value",
             "variables-together: a CI/CD variable needs `value`",
             "variables-together: an instance variable has no environment scope",

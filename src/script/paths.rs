@@ -212,7 +212,7 @@ without_entries() {
   /bin/cp --attributes-only --preserve=mode -- /proc/self/environ "$1" 2>/dev/null
   case $2 in *0? | '') return 0;; esac
   case $(/bin/ls -ldL -- "$1") in ??????????+*) ;; *) return 0;; esac
-  printf 'the default access control list of %s lets others than mode %s says into the file, and cannot be taken away; see `getfacl`\n' "$at" "$2" >&2
+  printf 'the default access control list of %s lets others than mode %s says into the file, and cannot be taken away: see getfacl\n' "$at" "$2" >&2
   return 1
 }
 # Puts the new file in the place: a rename, which replaces a link rather than following it.
@@ -241,7 +241,7 @@ look_at() {
   if [ -L "./$leaf" ]; then
     [ "$1" = link ] || { swapped "$leaf"; return 1; }
   elif [ -f "./$leaf" ]; then
-    [ -n "$trusted" ] && roots_alone "./$leaf" || doubt=yes
+    if [ -z "$trusted" ] || ! roots_alone "./$leaf"; then doubt=yes; fi
     open_old || return
     if [ -n "$trusted" ]; then was=./$leaf; else was=/proc/self/fd/8; fi
     digest "$was"

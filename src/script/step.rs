@@ -331,7 +331,7 @@ remove_file() (
 remove_directory() (
   arrive stay find "$1"
   case $? in 0) ;; 44) exit 0;; *) exit 1;; esac
-  [ ! -e "./$leaf" ] && [ ! -L "./$leaf" ] || rmdir -- "./$leaf"
+  if [ -e "./$leaf" ] || [ -L "./$leaf" ]; then rmdir -- "./$leaf"; fi
 )
 "#;
 

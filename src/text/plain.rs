@@ -161,20 +161,21 @@ fn ends(text: &str) -> impl Iterator<Item = usize> + '_ {
         if from == text.len() {
             return None;
         }
+        // Not all that is left is looked at for each part: a line may be as long as the text.
+        let mut most = text.len().min(from + LONGEST_PART);
+        while !text.is_char_boundary(most) {
+            most += 1;
+        }
         let mut at = from;
-        for line in text[from..].split_inclusive('\n') {
-            if at > from && at + line.len() - from > LONGEST_PART {
+        for line in text[from..most].split_inclusive('\n') {
+            let is_whole = line.ends_with('\n') || most == text.len();
+            if !is_whole && at > from {
                 break;
             }
             at += line.len();
-            if CHOICE.hash_one(line) % LINES == 0 {
+            if is_whole && CHOICE.hash_one(line) % LINES == 0 {
                 break;
             }
-        }
-        // One line may be all of the text.
-        at = at.min(from + LONGEST_PART);
-        while !text.is_char_boundary(at) {
-            at += 1;
         }
         from = at;
         Some(at)

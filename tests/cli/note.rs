@@ -118,7 +118,11 @@ async fn a_note_that_fails_is_told_after_the_plan() {
     };
     let token = |token| [("RPROV_NOTE_TOKEN", Some(token))];
     failing(&token(tokens::READ_ONLY), "error: cannot write the note: POST ", "the scope `api`");
-    failing(&token(tokens::EXPIRED), "error: cannot write the note: GET /user: 401", "expired or revoked");
+    failing(
+        &token(tokens::EXPIRED),
+        "does not take the API token (401, Token is expired.",
+        "RPROV_NOTE_TOKEN is wrong, expired or revoked",
+    );
     failing(
         &[("CI_MERGE_REQUEST_IID", Some("8"))],
         "error: cannot write the note: GET ",

@@ -7,16 +7,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("second runner", &["gitlab_create_runner", "gitlab_delete_runner"]),
     (
         "files and packages",
-        &[
-            "install_packages",
-            "remove_packages",
-            "directory",
-            "write_file",
-            "attributes",
-            "remove_file",
-            "guard_access",
-            "try_access",
-        ],
+        &["install_packages", "remove_packages", "directory", "write_file", "attributes", "guard_access", "try_access"],
     ),
     ("runner and its configuration", &["gitlab_prove_token", "gitlab_update_runner"]),
     ("config.toml lost", &["gitlab_reset_token"]),
@@ -25,7 +16,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("docker reloaded, container updated", &["update_container", "restart_container"]),
     ("firewall and clean-up", &["guard_ruleset"]),
     ("authorities and images", &["update_ca_certificates", "pull_image"]),
-    ("lines leave the inventory", &["remove_directory", "remove_file", "unit"]),
+    ("lines leave the inventory", &["remove_directory", "remove_file"]),
     (
         "variables and projects",
         &["gitlab_set_variable", "gitlab_delete_variable", "gitlab_assign_project", "gitlab_unassign_project"],

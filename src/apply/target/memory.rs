@@ -52,9 +52,17 @@ impl Target {
             + &applied::note_runners(last, id, &self.former_ids(), self.held_runners.as_ref())
             + &lock::release(&holder);
         let script = crate::script::wrap(&text, &exchange::nonce());
+        // Where nothing was to be done, the connection has ended by now. What fails here is for the next run to do.
+        let ended = self.host.is_none();
+        let _slot = if ended { Some(shared.slots.acquire().await) } else { None };
+        if ended && self.return_to(shared).await.is_err() {
+            return;
+        }
         if let Some(host) = self.host.as_mut() {
-            // The next run tries again.
             let _ = host.run(&script, crate::host::Limits::default(), &mut |_| {}).await;
+        }
+        if ended {
+            self.disconnect(shared).await;
         }
     }
 }

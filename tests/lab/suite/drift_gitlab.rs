@@ -13,9 +13,12 @@ fn drift_of_the_record() {
     let Some(mut bench) = Bench::new() else { return };
     let id = bench.world.gitlab.runner().id;
     let put = ["PUT /api/v4/runners/*"];
+    // Put right, the runner takes jobs that it does not take now.
+    let opens = ["paused", "protected", "untagged jobs refused"];
     let change =
         |bench: &mut Bench, what: &str, attribute: &str, words: &[&str], make: &dyn Fn(&mut gitlab_double::Runner)| {
             let shown = record(&bench.world, attribute);
+            let shown = if opens.contains(&what) { shown + " (more_jobs)" } else { shown };
             let before = bench.world.gitlab.runner();
             let drift = Drift {
                 what,

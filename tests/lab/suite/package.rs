@@ -218,7 +218,7 @@ fn drift_of_repositories_and_service() {
             "change repository gitlab-runner: /etc/apt/sources.list.d/runner_gitlab-runner.list",
             "the same repository",
         ),
-        (&shared, "change repository gitlab-runner: /etc/apt/sources.list.d/mine.list", "1 line of it"),
+        (&shared, "change repository gitlab-runner: /etc/apt/sources.list.d/mine.list", "1 entry of it"),
         (
             "rm /etc/apt/preferences.d/gitlab-runner-hold.pref",
             "add package pin /etc/apt/preferences.d/gitlab-runner-hold.pref",

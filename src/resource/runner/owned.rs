@@ -67,7 +67,9 @@ impl Runners {
     /// The table that the inventory asks for, where this one is there: its name is somebody else's unless the inventory gives one.
     pub(super) fn wanted(&self, spec: &RunnerSpec, there: Option<&HostRunner>, facts: &Facts) -> ConfigTable {
         let has_name = there.is_some_and(|there| !there.name.is_empty());
-        let named = spec.origins.contains_key("description") || owns(&path_of(spec, "name"), facts);
+        // A description that somebody else has given to the record is no name for the table.
+        let is_others = self.specs.iter().any(|own| own.name == spec.name && own.description != spec.description);
+        let named = spec.origins.contains_key("description") || (!is_others && owns(&path_of(spec, "name"), facts));
         self.declared(spec, named || !has_name || spec.config_exact)
     }
 

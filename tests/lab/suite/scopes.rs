@@ -9,7 +9,10 @@ use super::world::World;
 
 const SPECS: &str = "  platform:
     scope: { group: acme/platform }
+    description: for the platform
     tags: [platform]
+    paused: false
+    locked: false
     run_untagged: false
     protected: true
     maximum_timeout: 1h
@@ -17,7 +20,12 @@ const SPECS: &str = "  platform:
     config: { executor: shell }
   app:
     scope: { project: acme/platform/app }
+    description: for the app
     tags: [app]
+    run_untagged: false
+    protected: false
+    maximum_timeout: 2h
+    note: Ask the app team.
     locked: true
     paused: true
     projects: [acme/other, acme/platform/web]
@@ -56,6 +64,7 @@ fn world(version: &str) -> Option<World> {
         }
     });
     world.edit_inventory("defaults:\n", SPECS);
+    world.edit_inventory("    run_untagged: true\n", "    run_untagged: true\n    locked: false\n");
     world.edit_inventory("  runners: [docker]", "  runners: [docker, platform, app]");
     Some(world)
 }

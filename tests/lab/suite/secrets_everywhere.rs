@@ -401,11 +401,15 @@ fn old_secrets_are_not_shown() {
         assert_free_of(&format!("what was printed: {outcome}"), outcome.both().as_bytes(), &secrets);
     }
     case.assert_nothing_printed();
+    // What nobody declares stays, and this Docker starts with neither of the two.
+    case.world.host().write("/etc/docker/daemon.json", "{}\n");
     case.run("apply", &["--yes", "-v"], 0);
     let applied = case.outputs.last().expect("it was printed");
     assert_free_of(&format!("what was printed: {applied}"), applied.both().as_bytes(), &secrets);
     // Nor does a copy of what was replaced stay anywhere; of the journal the test's own commands are no part.
-    for (_, value) in &secrets {
+    // What nobody declared is somebody else's: an address in config.toml, a variable of the container.
+    let others = [old(3), old(8)];
+    for (_, value) in secrets.iter().filter(|(_, value)| !others.contains(value)) {
         assert_eq!(files_with(case.world.host(), value), Vec::<String>::new(), "{value} is still there");
     }
 }

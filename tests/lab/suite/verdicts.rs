@@ -11,6 +11,7 @@ const CONFIG: &str = "/srv/gitlab-runner/config.toml";
 const SPECS: &str = "  slow:
     scope: instance
     tags: [slow]
+    paused: false
     config: { executor: shell }
   gone:
     scope: instance

@@ -255,7 +255,7 @@ impl<'a> Player<'a> {
 fn typed(line: &str) -> Option<String> {
     let line = line.trim();
     // A build, and what the repository's own tests are.
-    let elsewhere = ["#", "export ", "cargo ", "tests/", "./tests/"];
+    let elsewhere = ["#", "export ", "cargo ", "tests/", "./tests/", "./try"];
     if line.is_empty() || elsewhere.iter().any(|start| line.starts_with(start)) {
         return None;
     }

@@ -99,7 +99,8 @@ fn overrides(facts: &Facts, earlier: &Earlier, stop_timeout: u64, config: &Remot
     }
     let mut all: Vec<Override> = found.iter().map(|(_, one)| one.clone()).collect();
     if let Some(Known::Present(unit)) = facts.units.get(UNIT) {
-        all.extend(in_force(unit, &found, &judged));
+        let ours = facts.runner_files.get(DROP_IN).map_or("", String::as_str);
+        all.extend(in_force(unit, ours, &found, &judged));
     }
     all
 }
@@ -107,6 +108,7 @@ fn overrides(facts: &Facts, earlier: &Earlier, stop_timeout: u64, config: &Remot
 /// What systemd says is in force although no file that is known says so.
 fn in_force(
     unit: &UnitFact,
+    ours: &str,
     found: &[(&str, Override)],
     judged: &dyn Fn(&str, &str) -> Option<Judged>,
 ) -> Vec<Override> {
@@ -115,7 +117,12 @@ fn in_force(
         return Vec::new();
     }
     let keys = [("KillSignal", "KillSignal"), ("KillMode", "KillMode"), ("TimeoutStopUSec", "TimeoutStopSec")];
-    let unknown = keys.iter().filter(|(_, key)| found.iter().all(|(known, _)| known != key));
+    // Where the drop-in of this program says something else than the inventory does now, it is written anew before anything stops.
+    let is_stale = |key: &str| {
+        let said = ours.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).next_back();
+        said.is_some_and(|value| judged(key, value).is_some())
+    };
+    let unknown = keys.iter().filter(|(_, key)| !is_stale(key) && found.iter().all(|(known, _)| known != key));
     let judged = unknown.filter_map(|(property, key)| judged(key, unit.properties.get(*property)?));
     judged.filter(|(_, harm)| harm.is_some()).map(|(setting, harm)| Override { setting, by: None, harm }).collect()
 }
@@ -251,6 +258,21 @@ mod tests {
         earlier.removed.insert(RemotePath::new(format!("{path}.conf")).unwrap());
         let config = RemotePath::new("/etc/gitlab-runner/config.toml").unwrap();
         assert_eq!(harm(&facts, &earlier, 60, &config), None);
+    }
+
+    /// The inventory gives jobs more time than it did: the drop-in says the old time until it is written anew.
+    #[test]
+    fn the_old_time_of_our_own_drop_in_is_no_override() {
+        let config = RemotePath::new("/etc/gitlab-runner/config.toml").unwrap();
+        let mut facts = facts(&[]);
+        let mut unit = UnitFact::default();
+        for (key, value) in
+            [("DropInPaths", DROP_IN), ("KillSignal", "3"), ("KillMode", "mixed"), ("TimeoutStopUSec", "1min")]
+        {
+            unit.properties.insert(key.to_owned(), value.to_owned());
+        }
+        facts.units.insert(UNIT.to_owned(), Known::Present(unit));
+        assert_eq!(harm(&facts, &Earlier::default(), 120, &config), None);
     }
 
     /// systemd-run, `systemctl set-property`, or a file that is not among those that are read.

@@ -57,7 +57,7 @@ pub enum Reason {
     NoCurl,
     /// This program refused to look: it was asked not to trust the inventory.
     Refused,
-    /// GitLab as a whole cannot be asked: it does not answer, or does not take the token. The same is to be said of all that it knows.
+    /// GitLab as a whole cannot be asked: it does not answer, or does not accept the token. The reason holds for everything that it knows.
     Gitlab,
     /// Something lies at a path, or on the way to it, that is not to be there: whoever may write to a directory above can put it there.
     InTheWay,

@@ -59,7 +59,7 @@ pub(super) async fn changes(
         if cancel.is_cancelled() {
             return Err(stopped(&what, done));
         }
-        let leaf = target.leaf(shared, change);
+        let leaf = target.leaf(change);
         if left_out.iter().any(|path| crate::desired::names(change, path)) {
             left_out.extend(leaf);
             continue;

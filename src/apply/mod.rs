@@ -22,7 +22,7 @@ use crate::resource::runner::misplaced::{self, Holder};
 use crate::resource::runner::openers::Openers;
 use crate::resource::runner::tokens::{self, HostTokens};
 use crate::script::lock;
-use crate::secret::{SecretBook, SecretId};
+use crate::secret::SecretBook;
 
 mod agreed;
 mod behind;
@@ -155,7 +155,7 @@ struct Shared {
     machines: machines::Machines,
     ways: OnceCell<behind::Ways>,
     gitlab_addresses: OnceCell<Vec<IpAddr>>,
-    /// What was said of GitLab as a whole, and what to do about it.
+    /// Errors that hold for GitLab as a whole and were reported with their help already.
     said_of_gitlab: Mutex<BTreeSet<String>>,
 }
 
@@ -419,7 +419,8 @@ fn share(
             // Nobody listening is no reason to stop.
             let _ = events.send(Event { host: url.clone(), kind: EventKind::Paused(pause) });
         });
-        client.token_from(&source_of(&spec.api_token));
+        let source = inventory.secrets.get(&spec.api_token).map(|source| source.kind.words());
+        client.token_from(&source.unwrap_or_else(|| spec.api_token.to_string()));
         Ok(client)
     });
     let (slots, waiting, closing) = shares(settings.parallel, open_files::connections());
@@ -440,16 +441,6 @@ fn share(
         gitlab_addresses: OnceCell::new(),
         said_of_gitlab: Mutex::default(),
     })
-}
-
-/// Where a secret comes from, in words.
-fn source_of(secret: &SecretId) -> String {
-    match secret.as_str().split_once(':') {
-        Some(("env", name)) => format!("the environment variable {name}"),
-        Some(("file", path)) => format!("the file {path}"),
-        Some(("command", words)) => format!("the command `{words}`"),
-        _ => secret.as_str().to_owned(),
-    }
 }
 
 /// Whom connections of this machine's own trust besides the system's authorities.
@@ -520,7 +511,7 @@ fn left_over(left: Sealed, done: usize) -> Failure {
 mod tests {
     use super::*;
 
-    /// Nothing failed, and what is to be done about one thing is not said of another.
+    /// Nothing failed, and the help for one thing is not given for another.
     #[test]
     fn what_is_blocked_is_no_failed_plan() {
         let one = |about: &str, help: Option<&str>| Blocked {

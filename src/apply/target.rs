@@ -114,7 +114,9 @@ pub(super) struct Target {
     others: Option<Others>,
     /// The list of what is rprov's on the host as it is to be, if the host's is another one and nothing else is to do.
     list: Option<Owned>,
-    /// Files and directories of the inventory that others than root could write to when they were last read.
+    /// Files and directories of the inventory, on which nothing else stands but what names their paths.
+    alone: BTreeSet<RemotePath>,
+    /// Those that others than root could write to at one of the looks.
     loose: BTreeSet<RemotePath>,
     /// What is known of the lock.
     pub(super) held: Held,
@@ -156,6 +158,7 @@ impl Target {
             behind: Vec::new(),
             others: None,
             list: None,
+            alone: BTreeSet::new(),
             loose: BTreeSet::new(),
             held: Held::default(),
             cancel: CancelFlag::default(),
@@ -307,11 +310,8 @@ impl Target {
     }
 
     /// Where a change puts a file or a directory of the inventory on which nothing else stands but what names its path.
-    pub(super) fn leaf(&self, shared: &Shared, change: &Change) -> Option<RemotePath> {
-        let is_it = |path: &RemotePath| path.as_str() == change.name;
-        let (resources, _) = self.wanted(shared);
-        let alone = resources.iter().filter(|resource| resource.part() == Part::Path);
-        alone.filter_map(|resource| resource.declares()).find(is_it)
+    pub(super) fn leaf(&self, change: &Change) -> Option<RemotePath> {
+        self.alone.iter().find(|path| path.as_str() == change.name).cloned()
     }
 
     pub(super) fn spec<'a>(&self, shared: &'a Shared) -> &'a HostSpec {
@@ -331,9 +331,10 @@ impl Target {
             facts = exchange::read(host.as_mut(), &probe, &self.book, "", "").await?;
         }
         let alone = resources.iter().filter(|resource| resource.part() == Part::Path);
+        self.alone = alone.filter_map(|resource| resource.declares()).collect();
         let is_loose =
-            |path: &RemotePath| matches!(facts.paths.get(path), Some(Known::Present(fact)) if fact.is_of_others());
-        self.loose.extend(alone.filter_map(|resource| resource.declares()).filter(is_loose));
+            |path: &&RemotePath| matches!(facts.paths.get(*path), Some(Known::Present(fact)) if fact.is_of_others());
+        self.loose.extend(self.alone.iter().filter(is_loose).cloned());
         let spec = &shared.inventory.hosts[self.index];
         facts.local = matches!(spec.connection, Connection::Local { .. });
         self.machine = machine::running(&facts.system.machine);

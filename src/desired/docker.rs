@@ -56,7 +56,7 @@ fn any_daemon(host: &HostSpec) -> Option<DockerDaemon> {
 
 /// The engine: daemon.json, service, images.
 pub(super) fn engine(host: &HostSpec, all: &mut Vec<Box<dyn Resource>>) {
-    // What is there comes before all that stands on it.
+    // The engine that the host has comes before everything that depends on it.
     if host.docker.is_some() || host.manager.as_ref().is_some_and(|manager| manager.container().is_some()) {
         let managed = host.docker.as_ref().is_some_and(|docker| engine_package(docker).is_some());
         all.push(Box::new(Engine { managed, declared: host.docker.is_some() }));

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::secret::Secret;
+use crate::text::sha256 as digest;
 
 /// A file's bytes.
 #[derive(Debug, Clone)]
@@ -84,10 +83,6 @@ impl Content {
             Self::Binary(bytes) => bytes.sha256().to_owned(),
         }
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {

@@ -12,7 +12,7 @@ use crate::event::Pause;
 const MOST: u32 = 3;
 /// The longest time between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// A shorter wait is not told of.
+/// A shorter wait is not reported.
 const WORTH_TELLING: Duration = Duration::from_secs(2);
 
 /// The doubtful sendings of one request.

@@ -373,7 +373,7 @@ impl GitlabError {
         }
     }
 
-    /// Whether the same is to be said of all that GitLab is asked in this run.
+    /// True if the error holds for everything that GitLab is asked in this run.
     #[must_use]
     pub fn is_of_all(&self) -> bool {
         matches!(
@@ -518,7 +518,7 @@ impl GitlabError {
     }
 }
 
-/// What is said of a GitLab that does not answer.
+/// The message about a GitLab that does not answer.
 fn down(url: &str, waited: u64, cause: &GitlabError) -> String {
     let waited = if waited == 0 { String::new() } else { format!("; waited {waited} s for it") };
     match cause {
@@ -527,7 +527,7 @@ fn down(url: &str, waited: u64, cause: &GitlabError) -> String {
     }
 }
 
-/// What is said of a token that GitLab does not take.
+/// The message about a token that GitLab does not accept.
 fn token_refused(url: &str, source: Option<&str>, status: u16, message: &str, midway: bool) -> String {
     let source = source.map(|source| format!(", from {source}")).unwrap_or_default();
     // "invalid_token: " goes without saying, and looks like a token to whoever takes secrets out.

@@ -216,7 +216,7 @@ pub(super) struct Http {
     /// Who wants to know of pauses that GitLab asks for, and until when they know.
     listener: OnceLock<Listener>,
     told: Mutex<Option<Instant>>,
-    /// When it was last told that GitLab does not answer, or is slow.
+    /// When it was last reported that GitLab does not answer, or is slow.
     told_of_trouble: Mutex<Option<Instant>>,
     /// What is known of this GitLab and the token.
     health: Health,
@@ -228,7 +228,7 @@ pub(super) struct Http {
     clock: Mutex<Option<(i64, Instant)>>,
 }
 
-/// Is told why nothing happens.
+/// Receives the reason for a pause.
 pub(super) type Listener = Box<dyn Fn(Pause) + Send + Sync>;
 
 impl Http {

@@ -75,7 +75,7 @@ pub fn check(path: &Path, text: &str) -> Result<Inventory, LoadFailure> {
 /// From what was read to hosts.
 fn resolve(reader: Reader, path: &Path) -> Result<Inventory, LoadFailure> {
     let Reader { documents, mut problems, sources, incomplete, foreign, bounds, .. } = reader;
-    // What cannot be read as it stands has been reported; what it seems to mean is not told as well.
+    // What cannot be read as it stands has been reported; what it seems to mean is not reported as well.
     let told: HashSet<Span> = problems.iter().filter_map(|problem| problem.span.clone()).collect();
 
     let (root, twice) = merge::documents(&documents);

@@ -57,6 +57,18 @@ pub enum SecretKind {
     Command(Vec<String>),
 }
 
+impl SecretKind {
+    /// Where it comes from, in words that stand after "from". Of a command the program alone: an argument may be a secret.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Env(name) => format!("the environment variable {name}"),
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Command(words) => format!("the command `{}`", words.first().map(String::as_str).unwrap_or_default()),
+        }
+    }
+}
+
 /// `gitlab:`
 #[derive(Debug, Clone)]
 pub struct GitlabSpec {

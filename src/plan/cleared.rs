@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use super::{Change, HostPlan};
 use crate::secret::looks;
 use crate::step::{Step, WriteFile};
-use crate::text::Plain;
 
 /// Fields of steps in which the name of a secret stands, not a text of people's.
 pub(super) const NAMES_OF_SECRETS: [&str; 4] = ["secret", "escaped", "password", "token"];
@@ -90,14 +88,8 @@ impl Change {
     #[must_use]
     pub fn tells_what_is_replaced(&self, file: &WriteFile) -> bool {
         let Some(digest) = &file.replaces else { return true };
-        !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| sha256(&text.old) == *digest)
+        !file.content.is_tainted() && self.text.as_ref().is_some_and(|text| text.old.sha256() == *digest)
     }
-}
-
-fn sha256(text: &Plain) -> String {
-    let mut digest = Sha256::new();
-    text.pieces().for_each(|piece| digest.update(piece));
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `None`: nothing is in the way of showing the steps as they are.

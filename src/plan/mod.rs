@@ -135,7 +135,7 @@ pub struct Note {
     pub message: String,
 }
 
-/// What is there beside what the inventory declares, and stays: whoever put it there.
+/// What the host or GitLab has beside what the inventory declares, and keeps, whoever put it there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Also {
     /// What it is about: a kind and a name.
@@ -199,7 +199,7 @@ pub struct HostPlan {
     /// What is rprov's on the host once the plan is carried out, beside what is already.
     #[serde(skip)]
     pub owns: Owned,
-    /// What is there beside what is declared, with values: a note tells of each without.
+    /// What the host or GitLab has beside what is declared, with values; a note names each without its value.
     #[serde(skip)]
     pub also: Vec<Also>,
     /// Files of which nothing may be shown, beside those that the host itself keeps from others.

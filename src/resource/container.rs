@@ -452,14 +452,11 @@ impl Resource for Container {
         };
         let will_pull = context.earlier.pulled.contains(&spec.image);
         let kept = kept::of(spec, found, image, context.facts);
-        // What stays of the environment is compared with nothing: it is what was found.
-        let mut book = context.book.clone();
-        kept.secrets.iter().for_each(|(id, value)| book.bind(id.clone(), value.clone()));
         let with_kept = Self(kept.spec.clone());
         let comparison = Comparison { spec: &with_kept.0, mounts: &with_kept.mounts(), found, image, will_pull };
         let unbound =
             |unbound: crate::text::Unbound| CannotTell { what: self.about(), why: unbound.to_string().into() };
-        let mut differences = comparison.differences(&book).map_err(unbound)?;
+        let mut differences = comparison.differences(context.book).map_err(unbound)?;
         let mut values = kept.values.clone();
         values.extend(self.leave_unusual(found, &mut differences, context));
         if !values.is_empty() {

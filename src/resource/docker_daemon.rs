@@ -147,7 +147,7 @@ impl Resource for DockerDaemon {
     fn diff(&self, context: &Context<'_>) -> Result<Diff, CannotTell> {
         let owned = context.facts.owns();
         if self.config.is_none() && !owned.iter().any(|(item, _)| matches!(item, Item::DaemonKey(_))) {
-            return Ok(self.told(context.facts));
+            return Ok(self.undeclared(context.facts));
         }
         let found = look(context, &self.path)?;
         let (old, unreadable) = match &found {
@@ -303,7 +303,7 @@ fn write_keeps(step: &Step) -> bool {
 impl DockerDaemon {
     /// What others have put into a file of which the inventory asks nothing. Nothing stands on it, so one that cannot be read, or
     /// makes no sense, stops nothing.
-    fn told(&self, facts: &Facts) -> Diff {
+    fn undeclared(&self, facts: &Facts) -> Diff {
         let mut diff = Diff::default();
         let mut note = |why: &str| diff.notes.push(Note { about: self.about(), message: why.to_owned() });
         match keys::of_host(facts).filter(|_| self.tells) {

@@ -126,7 +126,7 @@ fn to_do(engine: &OtherEngine) -> String {
 }
 
 impl Engine {
-    /// Why what is to run in Docker cannot: nobody has set one up, or what is there is none.
+    /// Why what is to run in Docker cannot: nobody has set one up, or the host has something else in its place.
     fn missing(&self, context: &Context<'_>) -> Option<Why> {
         if let Some(engine) = &context.facts.other_engine {
             let (what, can_be_used) = said(engine);

@@ -332,6 +332,8 @@ impl Resource for File {
         let not_shown = not_shown(found.as_ref());
         let is_no_text = found.as_ref().is_some_and(Found::is_no_text);
         let old = found.as_ref().map_or("", Found::shown);
+        // As texts they may be the same.
+        attrs.extend(found.as_ref().filter(|found| found.text.is_none()).and_then(Found::encoding));
         let text = if content.is_tainted() {
             attrs.push(Attr::new(
                 "content",

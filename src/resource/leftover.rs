@@ -217,7 +217,7 @@ impl Leftovers {
     }
 
     /// What is never taken away for that reason alone: one note for all of a kind.
-    fn told(&self, context: &Context<'_>, diff: &mut Diff) {
+    fn never_removed(&self, context: &Context<'_>, diff: &mut Diff) {
         let facts = context.facts;
         let mut packages: Vec<(&str, &Entry)> = Vec::new();
         for (item, entry) in self.of(facts.owns()) {
@@ -289,7 +289,7 @@ impl Resource for Leftovers {
             Which::Rest => {
                 self.files(context, &mut diff)?;
                 self.directories(context, &mut diff)?;
-                self.told(context, &mut diff);
+                self.never_removed(context, &mut diff);
             }
         }
         Ok(diff)

@@ -107,7 +107,7 @@ pub struct Diff {
     pub upkeep: Vec<Step>,
     /// Keys and attributes that the changes set: rprov's from then on. Whole files and the like the steps tell.
     pub owns: Vec<(Item, Entry)>,
-    /// What is there beside what is declared, and stays.
+    /// What the host or GitLab has beside what is declared, and keeps.
     pub also: Vec<Also>,
     /// Files of which a step writes a part that nobody declared: what they hold is not shown.
     pub private: Vec<RemotePath>,

@@ -89,7 +89,7 @@ impl Resource for Packages {
         let (mut install, mut remove) = (Batch::default(), Batch::default());
         let mut switch = Batch::default();
         let mut going = Vec::new();
-        // That of somebody else is told where the engine is looked at.
+        // An engine of somebody else's is reported by the engine's own resource.
         if let Some(engine) = self.engine.as_ref().filter(|_| engine::other(context).is_none()) {
             for name in engine.replaces {
                 if let Some(fact) = found(context, name)? {

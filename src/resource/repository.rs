@@ -259,7 +259,7 @@ impl Repository {
                     made.attrs.push(Attr::new(file.path.as_str(), Some("the same repository".to_owned()), None));
                     made.steps.push(Step::RemoveFile(file.path.clone()));
                 }
-                // It was read as text, and what it is to replace is told by its bytes.
+                // It was read as text, and a step names what it replaces by the digest of the bytes.
                 Leftover::Some(..) if file.text.contains('\u{fffd}') => problems.push(Problem {
                     message: format!(
                         "{} has the repository {} too, and it is no UTF-8 text",

@@ -8,6 +8,7 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 /// Shorter texts are held as they are, in bytes.
 const LONG: usize = 1024;
@@ -48,6 +49,14 @@ impl Plain {
             Form::Parts(parts) => (None, parts),
         };
         whole.into_iter().chain(parts.iter().map(AsRef::as_ref))
+    }
+
+    /// Its SHA-256, in hex.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut digest = Sha256::new();
+        self.pieces().for_each(|piece| digest.update(piece));
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Whether there is nothing in it.

@@ -37,7 +37,7 @@ impl Target {
 
     /// Has the host remember which runners it has and what its runner manager calls itself, which that makes up only when it starts:
     /// the note of the run that starts it was written before. Should the host lose its directory, this tells its own runners and
-    /// manager from another machine's. Where another run has the lock, or has been here since, that one sees to it.
+    /// manager from another machine's. Where another run has the lock, or has been here since, that run writes it.
     pub(in crate::apply) async fn note_runners(&mut self, shared: &Shared) {
         let name = &self.spec(shared).name;
         let here = self.remembered.hosts.first() == Some(name);

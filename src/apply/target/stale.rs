@@ -22,7 +22,7 @@ impl Target {
         if self.saved || moved::is_the_same(approved, now, facts, false) {
             return (false, None);
         }
-        let is_loose = |change: &Change| self.leaf(shared, change).is_some_and(|path| self.loose.contains(&path));
+        let is_loose = |change: &Change| self.leaf(change).is_some_and(|path| self.loose.contains(&path));
         let Some(drift) = moved::drift(approved, now, is_loose) else { return (false, None) };
         let name = &self.spec(shared).name;
         let say = |said: String| shared.send(name, EventKind::Output(self.book.clear(&said)));
@@ -33,7 +33,7 @@ impl Target {
         for change in &now.changes {
             let about = format!("{} {}", change.kind, change.name);
             if drift.other.contains(&about) || paths.iter().any(|path| desired::names(change, path)) {
-                paths.extend(self.leaf(shared, change));
+                paths.extend(self.leaf(change));
                 left_out.push(about);
             }
         }

@@ -12,7 +12,7 @@ const DIRECTORIES: [&str; 5] =
 
 /// Parameters by which no host was ever lost, whatever their value: a name, or the beginning of one up to its last dot. All that
 /// bounds processes, files and memory is not among them: without these a login finds no place.
-const HARMLESS: [&str; 40] = [
+const HARMLESS: [&str; 35] = [
     "dev.cdrom.",
     "dev.raid.",
     "fs.aio-max-nr",
@@ -27,7 +27,6 @@ const HARMLESS: [&str; 40] = [
     "kernel.core_uses_pid",
     "kernel.dmesg_restrict",
     "kernel.domainname",
-    "kernel.keys.",
     "kernel.kptr_restrict",
     "kernel.msgmax",
     "kernel.msgmnb",
@@ -45,22 +44,24 @@ const HARMLESS: [&str; 40] = [
     "kernel.unprivileged_bpf_disabled",
     "kernel.yama.ptrace_scope",
     "net.core.bpf_jit_harden",
-    "net.core.netdev_max_backlog",
-    "net.core.somaxconn",
     "net.ipv4.ping_group_range",
     "vm.dirty_",
-    "vm.max_map_count",
-    "vm.mmap_min_addr",
     "vm.swappiness",
     "vm.vfs_cache_pressure",
 ];
+
+/// Parameters by which none was lost as long as they are at least what the kernel begins with: with less, a program finds no place for its
+/// libraries, or a packet none in its queue.
+const AT_LEAST: [(&str, u64); 3] =
+    [("net.core.netdev_max_backlog", 1000), ("net.core.somaxconn", 128), ("vm.max_map_count", 65_530)];
 
 /// Whether a path is one of such a file.
 pub(super) fn is_one(path: &str) -> bool {
     DIRECTORIES.iter().any(|own| is_below(path, own))
 }
 
-/// Whether neither what a step puts at a path nor what is there sets anything that could cut the host off. What is not known could.
+/// True if neither the file that a step writes nor the one that it replaces sets anything that could cut the host off. A file that was not
+/// read could.
 pub(super) fn is_harmless(step: &Step, path: &RemotePath, facts: &Facts) -> bool {
     let new = match step {
         Step::WriteFile(write) => sets_nothing_else(&write.content.redacted()),
@@ -82,10 +83,13 @@ pub(super) fn is_harmless(step: &Step, path: &RemotePath, facts: &Facts) -> bool
 fn sets_nothing_else(text: &str) -> bool {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
     lines.into_iter().all(|line| {
-        let key = line.split_once('=').map_or(line, |(key, _)| key);
+        let (key, value) = line.split_once('=').map_or((line, ""), |(key, value)| (key, value.trim()));
         let key = dotted(key.trim().trim_start_matches('-').trim());
         // A pattern may stand for more than it says.
-        !key.contains(['*', '?', '[']) && HARMLESS.iter().any(|own| is_named(&key, own))
+        let enough = |least: u64| value.parse::<u64>().is_ok_and(|value| value >= least);
+        !key.contains(['*', '?', '['])
+            && (HARMLESS.iter().any(|own| is_named(&key, own))
+                || AT_LEAST.iter().any(|(own, least)| key == *own && enough(*least)))
     })
 }
 
@@ -135,7 +139,14 @@ mod tests {
             "net.ipv4.conf.*.rp_filter=2",
             "-net.ipv4.conf.lo.rp_filter",
             "net/ipv4/conf/eth0.7/forwarding=0",
-            "vm.max_map_count=1\nnet.ipv6.conf.all.disable_ipv6=1",
+            "vm.max_map_count=262144\nnet.ipv6.conf.all.disable_ipv6=1",
+            // Neither has a program a place for its libraries then, nor a packet one in its queue.
+            "vm.max_map_count=1",
+            "vm.max_map_count",
+            "vm.mmap_min_addr=140737488351232",
+            "net.core.somaxconn=0",
+            "net/core/netdev_max_backlog = 0",
+            "kernel.keys.maxkeys=0",
             "kernel.modules_disabled=1",
             "kernel.pid_max=300",
             "kernel.threads-max = 100",

@@ -48,6 +48,16 @@ pub(super) fn aliases(name: &str, found: &Value) -> Option<String> {
     (!own.is_empty()).then(|| own.into_iter().collect::<Vec<_>>().join(", "))
 }
 
+/// Whether a value could be a password under a name that does not say so: one word of letters and digits, as no path, address or
+/// version is.
+fn could_be_made_up(value: &str) -> bool {
+    let has = |of: fn(&char) -> bool| value.chars().any(|c| of(&c));
+    value.len() >= 7
+        && has(char::is_ascii_digit)
+        && has(char::is_ascii_alphabetic)
+        && !value.contains(['/', '.', ':', ',', ' '])
+}
+
 struct Merge<'a> {
     found: &'a Value,
     facts: &'a Facts,
@@ -122,7 +132,10 @@ impl Merge<'_> {
             if given || self.out.spec.env.contains_key(key) || !self.theirs("", &path) {
                 continue;
             }
-            let open = !looks::is_secret_name(key) && !looks::holds_token(value) && !value.contains(['@', '\n']);
+            let open = !looks::is_secret_name(key)
+                && !looks::holds_token(value)
+                && !value.contains(['@', '\n'])
+                && !could_be_made_up(value);
             let text = if open {
                 Text::plain(value)
             } else {
@@ -304,5 +317,22 @@ impl Merge<'_> {
         let config = docker_daemon::of_host(self.facts).and_then(Result::ok).unwrap_or_default();
         let driver = plain(config.get("log-driver")).unwrap_or_else(|| "json-file".to_owned());
         (driver, texts(config.get("log-opts")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_be_a_password_goes_by_name() {
+        for value in ["hunter2", "Qv7oldone08wX3kzT9", "a1b2c3d4-e5f6"] {
+            assert!(could_be_made_up(value), "{value}");
+        }
+        for value in
+            ["", "1", "true", "production", "Europe/Berlin", "http://proxy:3128", "10.0.0.1", "3600000", "a, b1, c2 d"]
+        {
+            assert!(!could_be_made_up(value), "{value}");
+        }
     }
 }

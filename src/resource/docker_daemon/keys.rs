@@ -42,7 +42,7 @@ pub(super) struct Keys {
     gone: Vec<(String, String)>,
     /// What rprov once set, nobody declares any more, and stays all the same.
     kept: Vec<(String, Entry)>,
-    /// What is there beside what is declared: pointers and values.
+    /// What the file has beside what is declared: pointers and values.
     also: Vec<(String, Value)>,
 }
 

@@ -98,9 +98,9 @@ fn overrides(facts: &Facts, earlier: &Earlier, stop_timeout: u64, config: &Remot
         }
     }
     let mut all: Vec<Override> = found.iter().map(|(_, one)| one.clone()).collect();
-    if let Some(Known::Present(unit)) = facts.units.get(UNIT) {
-        let ours = facts.runner_files.get(DROP_IN).map_or("", String::as_str);
-        all.extend(in_force(unit, ours, &found, &judged));
+    // Once the drop-in of this program is written anew, something else is in force.
+    if let Some(Known::Present(unit)) = facts.units.get(UNIT).filter(|_| !changes(DROP_IN)) {
+        all.extend(in_force(unit, &found, &judged));
     }
     all
 }
@@ -108,7 +108,6 @@ fn overrides(facts: &Facts, earlier: &Earlier, stop_timeout: u64, config: &Remot
 /// What systemd says is in force although no file that is known says so.
 fn in_force(
     unit: &UnitFact,
-    ours: &str,
     found: &[(&str, Override)],
     judged: &dyn Fn(&str, &str) -> Option<Judged>,
 ) -> Vec<Override> {
@@ -117,12 +116,7 @@ fn in_force(
         return Vec::new();
     }
     let keys = [("KillSignal", "KillSignal"), ("KillMode", "KillMode"), ("TimeoutStopUSec", "TimeoutStopSec")];
-    // Where the drop-in of this program says something else than the inventory does now, it is written anew before anything stops.
-    let is_stale = |key: &str| {
-        let said = ours.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).next_back();
-        said.is_some_and(|value| judged(key, value).is_some())
-    };
-    let unknown = keys.iter().filter(|(_, key)| !is_stale(key) && found.iter().all(|(known, _)| known != key));
+    let unknown = keys.iter().filter(|(_, key)| found.iter().all(|(known, _)| known != key));
     let judged = unknown.filter_map(|(property, key)| judged(key, unit.properties.get(*property)?));
     judged.filter(|(_, harm)| harm.is_some()).map(|(setting, harm)| Override { setting, by: None, harm }).collect()
 }
@@ -272,7 +266,10 @@ mod tests {
             unit.properties.insert(key.to_owned(), value.to_owned());
         }
         facts.units.insert(UNIT.to_owned(), Known::Present(unit));
-        assert_eq!(harm(&facts, &Earlier::default(), 120, &config), None);
+        assert!(harm(&facts, &Earlier::default(), 120, &config).is_some(), "nothing writes it anew");
+        let mut earlier = Earlier::default();
+        earlier.written.insert(RemotePath::new(DROP_IN).unwrap());
+        assert_eq!(harm(&facts, &earlier, 120, &config), None);
     }
 
     /// systemd-run, `systemctl set-property`, or a file that is not among those that are read.

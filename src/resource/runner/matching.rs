@@ -376,8 +376,8 @@ impl<'a> Matching<'a> {
             let url = escape(runners.url.as_deref().unwrap_or_default());
             self.problems.push(Problem {
                 message: format!(
-                    "{} of {} has the name that {} is to have, and is for {}: whether that is {url} under another address cannot be \
-                     told; {}",
+                    "{} of {} has the name that {} is to have, and is for {}: it is not known whether that is {url} under another \
+                     address; {}",
                     shown(table),
                     runners.path,
                     spec.name,

@@ -70,11 +70,7 @@ pub(in crate::ui) fn groups<'a>(hosts: &[&'a HostPlan], look: Look) -> Vec<Group
 
 /// The same with something in the place of the texts of files that differs as they do, and is short.
 fn digested(mut host: HostPlan) -> HostPlan {
-    let digest = |text: &Plain| {
-        let mut digest = Sha256::new();
-        text.pieces().for_each(|piece| digest.update(piece));
-        Plain::from(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-    };
+    let digest = |text: &Plain| Plain::from(text.sha256());
     for text in host.changes.iter_mut().filter_map(|change| change.text.as_mut()) {
         *text = TextChange { old: digest(&text.old), new: digest(&text.new) };
     }
